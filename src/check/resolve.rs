@@ -1,0 +1,124 @@
+//! The value that each variable has for the service: its own, a file's, or its default.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
+use super::secret_file::{self, FileProblem};
+use crate::environment::Environment;
+use crate::manifest::Variable;
+use crate::rule::is_placeholder;
+
+/// Reads a file, and of a large one no more than one byte over the limit.
+pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
+
+/// A variable with the value that it has for the service.
+pub struct Resolved<'a> {
+    pub variable: &'a Variable,
+    pub value: Value,
+    source: Source,
+}
+
+/// Where a value comes from.
+pub enum Source {
+    /// The process's environment, or nowhere.
+    Own,
+    /// The file that `NAME_FILE` names.
+    File,
+    Default,
+}
+
+pub enum Value {
+    /// Unset, empty or only white space.
+    Missing,
+    Placeholder,
+    Text(String),
+    NotUtf8,
+    /// Both `NAME` and `NAME_FILE` are set.
+    FileAndValue,
+    File(FileProblem),
+}
+
+impl Value {
+    fn of(raw: Option<&OsStr>, variable: &Variable) -> Self {
+        let Some(raw) = raw else {
+            return Value::Missing;
+        };
+        match raw.to_str() {
+            None => Value::NotUtf8,
+            Some(text) if text.trim().is_empty() => Value::Missing,
+            Some(text) if is_placeholder(text) || is_own_example(text, variable) => {
+                Value::Placeholder
+            }
+            Some(text) => Value::Text(text.to_owned()),
+        }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A secret's example, taken over as it stands.
+fn is_own_example(text: &str, variable: &Variable) -> bool {
+    variable.secret
+        && variable
+            .example
+            .as_deref()
+            .is_some_and(|example| example == text.trim())
+}
+
+/// Finds out the value. The environment's own comes first, then the file's, then the default.
+pub fn resolve<'a>(
+    variable: &'a Variable,
+    environment: &Environment,
+    read_file: ReadFile,
+) -> Resolved<'a> {
+    let is_set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let own = is_set(&variable.name);
+    let file_variable = variable.file_name().filter(|name| is_set(name).is_some());
+    let (value, source) = match (own, file_variable) {
+        (Some(_), Some(_)) => (Value::FileAndValue, Source::Own),
+        (None, Some(file_variable)) => {
+            match secret_file::read(is_set(&file_variable).unwrap_or_default(), read_file) {
+                Ok(content) => (Value::of(Some(&content), variable), Source::File),
+                Err(problem) => (Value::File(problem), Source::Own),
+            }
+        }
+        (own, None) => (Value::of(own, variable), Source::Own),
+    };
+    match (&value, &variable.default) {
+        (Value::Missing, Some(default)) => Resolved {
+            variable,
+            value: Value::Text(default.clone()),
+            source: Source::Default,
+        },
+        _ => Resolved {
+            variable,
+            value,
+            source,
+        },
+    }
+}
+
+/// The environment for the steps and the server.
+pub fn effective_environment(environment: Environment, resolved: &[Resolved<'_>]) -> Environment {
+    let mut set: Vec<(&str, OsString)> = Vec::new();
+    let mut removed = Vec::new();
+    for each in resolved {
+        match (&each.source, each.value.text()) {
+            (Source::Own, _) => continue,
+            (Source::File | Source::Default, Some(text)) => {
+                set.push((&each.variable.name, text.into()));
+            }
+            (Source::File | Source::Default, None) => {}
+        }
+        removed.extend(each.variable.file_name());
+    }
+    set.sort_by_key(|(name, _)| *name);
+    removed.sort();
+    environment.with(&set, &removed)
+}

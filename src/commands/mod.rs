@@ -1,0 +1,9 @@
+//! One file per subcommand; each reads as its flow.
+
+pub mod check;
+pub mod exit_codes;
+pub mod healthcheck;
+pub mod run;
+mod settings;
+
+pub use settings::log_format;

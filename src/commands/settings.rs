@@ -1,0 +1,77 @@
+//! What the command line leaves open: a flag comes before a variable, a variable before the manifest, and an
+//! empty variable is none.
+
+use std::path::PathBuf;
+
+use crate::cli::ManifestChoice;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::log;
+use crate::manifest::{self, Manifest};
+use crate::os::file;
+use crate::os::terminal;
+use crate::platform::{self, Platform};
+
+const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
+const SKIP: &str = "STARTUP_GUARD_SKIP";
+const LOG: &str = "STARTUP_GUARD_LOG";
+
+/// The manifest that the choice comes to; an empty one for `--no-manifest`.
+pub fn load_manifest(
+    choice: &ManifestChoice,
+    environment: &Environment,
+) -> Result<Manifest, Error> {
+    let file = match choice {
+        ManifestChoice::None => return Ok(Manifest::default()),
+        ManifestChoice::File(file) => file.clone(),
+        ManifestChoice::Default => {
+            let named = environment.get(MANIFEST).filter(|name| !name.is_empty());
+            named.map_or_else(|| PathBuf::from(manifest::DEFAULT_FILE), PathBuf::from)
+        }
+    };
+    Ok(manifest::load(&file, file::read)?)
+}
+
+/// The names of steps to leave out, and where they were given.
+pub fn skipped(flags: &[String], environment: &Environment) -> (Vec<String>, &'static str) {
+    if !flags.is_empty() {
+        return (flags.to_vec(), "--skip");
+    }
+    let names = environment
+        .text(SKIP)
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim);
+    (
+        names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        SKIP,
+    )
+}
+
+/// How to log: as asked for, or JSON where lines are read by a machine that wants it so.
+///
+/// # Errors
+/// When something unknown is asked for.
+pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
+    let text = || log::Format::Text {
+        colour: terminal::is_terminal_on_stderr() && environment.text("NO_COLOR").is_none(),
+    };
+    match environment.text(LOG) {
+        None | Some("auto") => {
+            let place = platform::detect(environment);
+            Ok(
+                if place.is_some_and(|place| place.platform == Platform::Railway) {
+                    log::Format::Json
+                } else {
+                    text()
+                },
+            )
+        }
+        Some("text") => Ok(text()),
+        Some("json") => Ok(log::Format::Json),
+        Some(_) => Err(Error::UnknownLogFormat),
+    }
+}

@@ -1,0 +1,163 @@
+//! Why the guard ends without the server: every error with its phase and its exit code.
+
+use crate::cli::UsageError;
+use crate::exit::Exit;
+use crate::manifest;
+use crate::os::program::Refusal;
+use crate::os::signals::Signal;
+use crate::startup::serve::ServeError;
+use crate::startup::step::{StepError, StepProblem};
+
+/// Any failure of a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(
+        "there is no command to run: write it under server.command in the manifest, or after `--`"
+    )]
+    NoCommand,
+    #[error("{place} names the step `{name}`, which the manifest does not have{hint}")]
+    UnknownStep {
+        place: &'static str,
+        name: String,
+        hint: String,
+    },
+    #[error("STARTUP_GUARD_LOG is none of auto, text and json")]
+    UnknownLogFormat,
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    #[error("{summary}")]
+    Environment {
+        summary: String,
+        /// All findings, as JSON.
+        findings: String,
+    },
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("stopped by {} before the server started", .0.name())]
+    Stopped(Signal),
+    #[error("the service is not healthy: {0}")]
+    Unhealthy(String),
+    #[error("the system refused to {what}: {cause}")]
+    System {
+        what: &'static str,
+        cause: std::io::Error,
+    },
+}
+
+/// The phases of a start, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Usage,
+    Manifest,
+    Check,
+    Step,
+    Serve,
+    Healthcheck,
+}
+
+impl Phase {
+    /// The name in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Usage => "usage",
+            Phase::Manifest => "manifest",
+            Phase::Check => "check",
+            Phase::Step => "step",
+            Phase::Serve => "serve",
+            Phase::Healthcheck => "healthcheck",
+        }
+    }
+}
+
+impl Error {
+    /// The exit code. No wildcard: a new error does not compile until it has one.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_)
+            | Error::NoCommand
+            | Error::UnknownStep { .. }
+            | Error::UnknownLogFormat => Exit::Usage,
+            Error::Manifest(error) => match error {
+                manifest::Error::NotFound { .. }
+                | manifest::Error::Unreadable { .. }
+                | manifest::Error::Directory { .. } => Exit::NoInput,
+                manifest::Error::TooLarge { .. } | manifest::Error::Invalid { .. } => {
+                    Exit::InvalidInput
+                }
+            },
+            Error::Environment { .. } => Exit::InvalidEnvironment,
+            Error::Step(error) => match &error.problem {
+                StepProblem::Failed(_) => Exit::StepFailed,
+                StepProblem::TimedOut(_) => Exit::TimedOut,
+                StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
+                StepProblem::Refused(refusal) => exit_of_refusal(refusal),
+                StepProblem::Unset(_) => Exit::InvalidEnvironment,
+                StepProblem::System(_) => Exit::OsRefused,
+            },
+            Error::Serve(error) => match error {
+                ServeError::Refused(refusal) => exit_of_refusal(refusal),
+                ServeError::Unset(_) => Exit::InvalidEnvironment,
+                ServeError::Stopped(signal) => Exit::Stopped(signal.0),
+            },
+            Error::Stopped(signal) => Exit::Stopped(signal.0),
+            Error::Unhealthy(_) => Exit::Unhealthy,
+            Error::System { .. } => Exit::OsRefused,
+        }
+    }
+
+    /// Where it happened; none where it can be anywhere.
+    pub fn phase(&self) -> Option<Phase> {
+        match self {
+            Error::Usage(_)
+            | Error::NoCommand
+            | Error::UnknownStep { .. }
+            | Error::UnknownLogFormat => Some(Phase::Usage),
+            Error::Manifest(_) => Some(Phase::Manifest),
+            Error::Environment { .. } => Some(Phase::Check),
+            Error::Step(_) => Some(Phase::Step),
+            Error::Serve(_) => Some(Phase::Serve),
+            Error::Unhealthy(_) => Some(Phase::Healthcheck),
+            Error::Stopped(_) | Error::System { .. } => None,
+        }
+    }
+
+    /// What there is to say before the last line, a line each: every fault of a manifest.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
+                faults.iter().map(ToString::to_string).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The step that it is about.
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Error::Step(error) => Some(&error.step),
+            _ => None,
+        }
+    }
+
+    /// The findings that it sums up, as JSON.
+    pub fn findings(&self) -> Option<&str> {
+        match self {
+            Error::Environment { findings, .. } => Some(findings),
+            _ => None,
+        }
+    }
+}
+
+fn exit_of_refusal(refusal: &Refusal) -> Exit {
+    if refusal.is_shortage() {
+        Exit::OsRefused
+    } else if refusal.is_absence() {
+        Exit::NotFound
+    } else {
+        Exit::CannotExecute
+    }
+}

@@ -1,0 +1,115 @@
+//! startup-guard: checks a container's environment, runs its steps, then becomes its server.
+
+#![deny(unsafe_code)]
+
+mod check;
+mod cli;
+mod commands;
+mod environment;
+mod error;
+mod exit;
+mod log;
+mod manifest;
+#[expect(unsafe_code, reason = "the one place that talks to the kernel")]
+mod os;
+mod platform;
+mod render;
+mod report;
+mod rule;
+mod startup;
+
+use std::process::ExitCode;
+
+use cli::Command;
+use environment::Environment;
+use error::Error;
+use exit::Exit;
+use os::output::{STDERR, STDOUT, Writer};
+
+fn main() -> ExitCode {
+    silence_panics();
+    let environment = Environment::snapshot();
+    let exit = match dispatch(environment) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tell(&error);
+            error.exit()
+        }
+    };
+    // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
+    let _ = STDERR.drain();
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(environment: Environment) -> Result<(), Error> {
+    let format = commands::log_format(&environment);
+    let log = *format
+        .as_ref()
+        .unwrap_or(&log::Format::Text { colour: false });
+    log::start(log, || Writer(&STDERR));
+    match cli::parse(environment::arguments())? {
+        Command::Help(topic) => print(cli::help(topic)),
+        Command::Version => print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::ExitCodes(format) => commands::exit_codes::run(format),
+        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment),
+        Command::Check(arguments) => {
+            format?;
+            commands::check::run(&arguments, environment)
+        }
+        Command::Run(arguments) => commands::run::run(&arguments, environment, format?),
+    }
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    STDOUT.push(text.as_bytes());
+    STDOUT.drain().map_err(|cause| Error::System {
+        what: "write the text",
+        cause,
+    })
+}
+
+/// The last line of a failure, in the log and where Kubernetes looks for it.
+fn tell(error: &Error) {
+    let exit = error.exit();
+    let phase = error.phase().map(error::Phase::name);
+    let retry = exit.row().retry.word();
+    for detail in error.details() {
+        tracing::error!(phase, "{detail}");
+    }
+    let line = last_line(error, phase, exit, retry);
+    os::termination::write(&line);
+    tracing::error!(
+        phase,
+        step = error.step(),
+        exit_code = u64::from(exit.code()),
+        retry,
+        findings = error.findings(),
+        "{line}"
+    );
+}
+
+fn last_line(error: &Error, phase: Option<&str>, exit: Exit, retry: Option<&str>) -> String {
+    let phase = phase
+        .map(|phase| format!("phase {phase}, "))
+        .unwrap_or_default();
+    let retry = match retry {
+        None => "",
+        Some("yes") => ", a retry helps",
+        Some("perhaps") => ", a retry may help",
+        Some(_) => ", a retry does not help",
+    };
+    format!("{error} ({phase}exit code {}{retry})", exit.code())
+}
+
+/// A panic is a bug of ours; its message could hold a value, so only its place is told.
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        STDERR.push(
+            format!("startup-guard: internal error at {place}; please report it\n").as_bytes(),
+        );
+    }));
+}

@@ -1,0 +1,161 @@
+//! The manifest: YAML text in, a `Manifest` out, or every fault in it.
+//!
+//! A sound manifest, the usual case, is read in one typed pass (`raw`) and judged as a whole (`validate`).
+//! Only when something is wrong is it read again as a tree with its lines (`tree`), from which whatever is
+//! readable is salvaged (`salvage`) and judged too, so that the report has all faults and their places.
+
+mod fault;
+mod load;
+mod raw;
+mod salvage;
+mod template;
+mod tree;
+mod validate;
+
+use std::time::Duration;
+
+use crate::rule::Rule;
+
+pub use fault::did_you_mean;
+pub use load::{Error, load};
+pub use template::{Template, UnsetReference, shown};
+
+/// The file's name where nobody says otherwise.
+pub const DEFAULT_FILE: &str = "required-vars.yaml";
+
+/// Everything that a service says about its start.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    pub service: Option<String>,
+    /// Logged first.
+    pub announce: Option<Template>,
+    pub fail_on: FailOn,
+    pub variables: Vec<Variable>,
+    pub steps: Vec<Step>,
+    pub server: Option<Server>,
+}
+
+/// From which level on a fault keeps the server from starting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailOn {
+    #[default]
+    Required,
+    Critical,
+}
+
+/// How much a variable matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Critical,
+    #[default]
+    Required,
+    Optional,
+}
+
+impl Level {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Critical => "critical",
+            Level::Required => "required",
+            Level::Optional => "optional",
+        }
+    }
+}
+
+/// One declared variable.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: String,
+    pub level: Level,
+    pub rule: Rule,
+    /// Other variables whose value must not be the same.
+    pub distinct_from: Vec<String>,
+    /// Required only when each of these variables has one of these values; empty: no condition.
+    pub required_when: Vec<(String, Vec<String>)>,
+    /// Fills a missing value.
+    pub default: Option<String>,
+    pub secret: bool,
+    /// Whether a secret may come as a file that `NAME_FILE` names.
+    pub file: bool,
+    pub example: Option<String>,
+    pub description: Option<String>,
+    pub hint: Option<String>,
+    pub docs: Option<String>,
+    pub generate: Option<Generate>,
+    /// Names that this variable had before.
+    pub renamed_from: Vec<String>,
+}
+
+/// How a secret can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generate {
+    /// Of randomness, before the encoding.
+    pub bytes: u32,
+    pub format: GenerateFormat,
+}
+
+/// How random bytes become text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GenerateFormat {
+    #[default]
+    Base64,
+    Hex,
+}
+
+/// A command that is run, and must succeed, before the server starts.
+#[derive(Debug)]
+pub struct Step {
+    pub name: String,
+    /// Logged before the command starts.
+    pub announce_start: Option<Template>,
+    /// Logged when it has succeeded.
+    pub announce_done: Option<Template>,
+    pub command: Vec<Template>,
+    /// None: as long as it takes.
+    pub timeout: Option<Duration>,
+    /// What a stop or a time-out sends to the step's group first.
+    pub stop_signal: StopSignal,
+    /// How long the step may take to end after `stop_signal`.
+    pub stop_grace: Duration,
+    /// A failure or a time-out of this step is a warning.
+    pub allow_failure: bool,
+}
+
+/// Signals that a step can be asked to stop with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub enum StopSignal {
+    #[default]
+    #[serde(rename = "TERM", alias = "SIGTERM")]
+    Term,
+    #[serde(rename = "INT", alias = "SIGINT")]
+    Int,
+    #[serde(rename = "QUIT", alias = "SIGQUIT")]
+    Quit,
+    #[serde(rename = "HUP", alias = "SIGHUP")]
+    Hup,
+    #[serde(rename = "USR1", alias = "SIGUSR1")]
+    Usr1,
+    #[serde(rename = "USR2", alias = "SIGUSR2")]
+    Usr2,
+    #[serde(rename = "KILL", alias = "SIGKILL")]
+    Kill,
+}
+
+/// The process that the guard becomes.
+#[derive(Debug)]
+pub struct Server {
+    /// Logged last before the server takes over.
+    pub announce: Option<Template>,
+    /// Empty when only COMMAND on the command line says what to run.
+    pub command: Vec<Template>,
+}
+
+impl Variable {
+    /// The name of the variable that may name a file with this one's value.
+    pub fn file_name(&self) -> Option<String> {
+        (self.secret && self.file).then(|| format!("{}_FILE", self.name))
+    }
+}

@@ -1,0 +1,232 @@
+//! `${NAME}` and `${NAME:-text}` in commands and announcements.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A text with references to variables in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    source: OsString,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(OsString),
+    Reference {
+        name: String,
+        default: Option<String>,
+    },
+}
+
+/// A reference to a variable that is unset and has no default.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("${{{0}}} refers to a variable that is not set")]
+pub struct UnsetReference(pub String);
+
+impl Template {
+    /// Reads a text of the manifest. `$${` is a literal `${`; every `$` that begins no reference stays.
+    pub fn parse(text: &str) -> Self {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(dollar) = rest.find('$') {
+            literal.push_str(&rest[..dollar]);
+            rest = &rest[dollar..];
+            if let Some(after) = rest.strip_prefix("$${") {
+                literal.push_str("${");
+                rest = after;
+            } else if let Some((reference, after)) = braced_reference(rest) {
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+                }
+                parts.push(reference);
+                rest = after;
+            } else {
+                literal.push('$');
+                rest = &rest[1..];
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        Self {
+            source: text.into(),
+            parts,
+        }
+    }
+
+    /// Reads an argument of the command line, as platforms pass it that start a command without a shell:
+    /// only one that is, as a whole, `$NAME`, `${NAME}` or `${NAME:-text}` is a reference.
+    pub fn parse_argument(argument: &OsStr) -> Self {
+        let reference = argument.to_str().and_then(|text| {
+            let bare = text.strip_prefix('$').filter(|name| is_name(name));
+            match bare {
+                Some(name) => Some(Part::Reference {
+                    name: name.to_owned(),
+                    default: None,
+                }),
+                None => braced_reference(text)
+                    .filter(|(_, after)| after.is_empty())
+                    .map(|(part, _)| part),
+            }
+        });
+        let part = reference.unwrap_or_else(|| Part::Literal(argument.to_owned()));
+        Self {
+            source: argument.to_owned(),
+            parts: vec![part],
+        }
+    }
+
+    /// An argument in which nothing is a reference.
+    pub fn literal(argument: &OsStr) -> Self {
+        Self {
+            source: argument.to_owned(),
+            parts: vec![Part::Literal(argument.to_owned())],
+        }
+    }
+
+    /// The text as it was written: what logs show.
+    pub fn source(&self) -> &OsStr {
+        &self.source
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.source.is_empty()
+    }
+
+    /// Names of the variables referred to, with whether each has a default, in order.
+    pub fn references(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal(_) => None,
+            Part::Reference { name, default } => Some((name.as_str(), default.is_some())),
+        })
+    }
+
+    /// The text with its references replaced. A default stands in for an unset and for an empty value.
+    ///
+    /// # Errors
+    /// The first reference to an unset variable without a default.
+    pub fn expand<'a>(
+        &self,
+        lookup: impl Fn(&str) -> Option<&'a OsStr>,
+    ) -> Result<OsString, UnsetReference> {
+        let mut expanded = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => expanded.extend_from_slice(text.as_bytes()),
+                Part::Reference { name, default } => {
+                    let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
+                    let value = value.or(default.as_ref().map(OsStr::new));
+                    let value = value.ok_or_else(|| UnsetReference(name.clone()))?;
+                    expanded.extend_from_slice(value.as_bytes());
+                }
+            }
+        }
+        Ok(OsString::from_vec(expanded))
+    }
+}
+
+/// A command as logs show it: as it was written, its arguments with spaces between them.
+pub fn shown(command: &[Template]) -> String {
+    let words: Vec<_> = command
+        .iter()
+        .map(|argument| argument.source().to_string_lossy())
+        .collect();
+    words.join(" ")
+}
+
+/// A `${NAME}` or `${NAME:-text}` at the beginning of `text`, and what follows it.
+fn braced_reference(text: &str) -> Option<(Part, &str)> {
+    let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default.to_owned())),
+        None => (inside, None),
+    };
+    is_name(name).then(|| {
+        (
+            Part::Reference {
+                name: name.to_owned(),
+                default,
+            },
+            after,
+        )
+    })
+}
+
+/// Whether a text can be the name of a variable.
+pub fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::Template;
+
+    fn lookup(name: &str) -> Option<&'static OsStr> {
+        match name {
+            "PORT" => Some(OsStr::new("9000")),
+            "EMPTY" => Some(OsStr::new("")),
+            _ => None,
+        }
+    }
+
+    fn expanded(template: &Template) -> Result<String, String> {
+        let text = template.expand(lookup).map_err(|unset| unset.0)?;
+        Ok(text.into_string().expect("these values are UTF-8"))
+    }
+
+    #[test]
+    fn texts_of_the_manifest_expand_everywhere() {
+        for (text, result) in [
+            ("${PORT}", Ok("9000")),
+            (
+                "--port=${PORT:-8000}, again ${PORT}",
+                Ok("--port=9000, again 9000"),
+            ),
+            ("${NONE:-8000}", Ok("8000")),
+            ("${NONE:-}", Ok("")),
+            ("${EMPTY:-8000}", Ok("8000")),
+            ("${EMPTY}", Ok("")),
+            ("${NONE}", Err("NONE")),
+            ("${NONE:-${PORT}}", Ok("${PORT}")),
+            (
+                "$${PORT} $PORT $$ ${1X} ${ ${A-B} $",
+                Ok("${PORT} $PORT $$ ${1X} ${ ${A-B} $"),
+            ),
+            ("", Ok("")),
+        ] {
+            let result = result.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(expanded(&Template::parse(text)), result, "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_of_the_command_line_expand_only_as_a_whole() {
+        for (text, result) in [
+            ("$PORT", Ok("9000")),
+            ("${PORT}", Ok("9000")),
+            ("${NONE:-8000}", Ok("8000")),
+            ("$NONE", Err("NONE")),
+            ("0.0.0.0:$PORT", Ok("0.0.0.0:$PORT")),
+            ("${PORT}x", Ok("${PORT}x")),
+            ("$$", Ok("$$")),
+            ("$", Ok("$")),
+            ("$1", Ok("$1")),
+        ] {
+            let result = result.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(
+                expanded(&Template::parse_argument(OsStr::new(text))),
+                result,
+                "{text}"
+            );
+        }
+    }
+}

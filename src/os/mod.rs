@@ -1,0 +1,23 @@
+//! The operating system: signals, processes, descriptors. The only home of `nix`, and of `unsafe`.
+
+pub mod child;
+pub mod exec;
+pub mod family;
+pub mod file;
+pub mod output;
+pub mod program;
+pub mod signals;
+pub mod terminal;
+pub mod termination;
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+
+/// What `execve` takes: strings that end in NUL.
+pub(crate) fn c_strings(texts: impl IntoIterator<Item = OsString>) -> Vec<CString> {
+    // A NUL can come neither from an environment nor from arguments; the manifest's are checked.
+    texts
+        .into_iter()
+        .filter_map(|text| CString::new(text.into_vec()).ok())
+        .collect()
+}

@@ -1,0 +1,307 @@
+//! Signals, claimed for the guard's own life.
+//!
+//! A handler only notes the signal and wakes the one place that waits (`Signals::wait`), through an eventfd.
+//! Not a signalfd with a blocked mask: a mask leaks into children, and from there into the server.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal as NixSignal};
+use nix::sys::signal::{sigaction, sigprocmask};
+
+/// Stops: the guard ends, and never in the server.
+const STOPS: [NixSignal; 4] = [
+    NixSignal::SIGTERM,
+    NixSignal::SIGINT,
+    NixSignal::SIGHUP,
+    NixSignal::SIGQUIT,
+];
+
+/// Signals that a step gets as they are.
+const FORWARDED: [NixSignal; 4] = [
+    NixSignal::SIGUSR1,
+    NixSignal::SIGUSR2,
+    NixSignal::SIGWINCH,
+    NixSignal::SIGCONT,
+];
+
+/// A signal by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal(pub i32);
+
+impl Signal {
+    pub const TERM: Signal = Signal(libc::SIGTERM);
+    pub const INT: Signal = Signal(libc::SIGINT);
+    pub const QUIT: Signal = Signal(libc::SIGQUIT);
+    pub const HUP: Signal = Signal(libc::SIGHUP);
+    pub const USR1: Signal = Signal(libc::SIGUSR1);
+    pub const USR2: Signal = Signal(libc::SIGUSR2);
+    pub const CONT: Signal = Signal(libc::SIGCONT);
+    pub const KILL: Signal = Signal(libc::SIGKILL);
+
+    /// Its usual name, such as `SIGTERM`.
+    pub fn name(self) -> String {
+        match NixSignal::try_from(self.0) {
+            Ok(signal) => signal.as_str().to_owned(),
+            Err(_) => format!("signal {}", self.0),
+        }
+    }
+}
+
+/// The first stop signal that came; 0: none.
+static FIRST_STOP: AtomicI32 = AtomicI32::new(0);
+/// How many stop signals came.
+static STOP_COUNT: AtomicU32 = AtomicU32::new(0);
+/// The other signals that came and were not taken yet: bit n is signal n.
+static NOTED: AtomicU64 = AtomicU64::new(0);
+/// The eventfd that wakes whoever waits.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Notes a signal. Async-signal-safe: atomics and `write`.
+extern "C" fn note(number: libc::c_int) {
+    let errno = Errno::last_raw();
+    if STOPS.iter().any(|&stop| stop as i32 == number) {
+        let _ = FIRST_STOP.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        STOP_COUNT.fetch_add(1, Ordering::AcqRel);
+    } else {
+        NOTED.fetch_or(1 << number, Ordering::AcqRel);
+    }
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: `one` is 8 valid bytes, what an eventfd takes. Its failure leaves the note, which is enough:
+    // the counter is then at its limit, and wakes anyway.
+    unsafe { libc::write(WAKE.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
+    Errno::set_raw(errno);
+}
+
+/// The stop that was asked for, from the claim on.
+pub fn requested_stop() -> Option<Signal> {
+    let number = FIRST_STOP.load(Ordering::Acquire);
+    (number != 0).then_some(Signal(number))
+}
+
+/// How many stops were asked for, from the claim on.
+pub fn stop_count() -> u32 {
+    STOP_COUNT.load(Ordering::Acquire)
+}
+
+/// The claim on the signals, and what they were before it.
+pub struct Signals {
+    wake: EventFd,
+    inherited: Inherited,
+}
+
+/// The mask and the ignored set that we were started with: what children and the server get.
+#[derive(Clone)]
+pub(crate) struct Inherited {
+    mask: SigSet,
+    /// The claimed signals that were ignored.
+    ignored: Vec<NixSignal>,
+}
+
+/// What came since the last look, besides stops and the end of children.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// To be forwarded as they are.
+    pub forward: Vec<Signal>,
+}
+
+/// A descriptor to wait for.
+pub struct Watch<'a> {
+    fd: BorrowedFd<'a>,
+    interest: PollFlags,
+    /// Set by the wait: reading (or writing) will not block.
+    pub is_ready: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub fn readable(fd: BorrowedFd<'a>) -> Self {
+        Self {
+            fd,
+            interest: PollFlags::POLLIN,
+            is_ready: false,
+        }
+    }
+
+    pub fn writable(fd: BorrowedFd<'a>) -> Self {
+        Self {
+            fd,
+            interest: PollFlags::POLLOUT,
+            is_ready: false,
+        }
+    }
+}
+
+impl Signals {
+    /// Claims the signals, before anything else happens: from here on a stop is noted and never lost.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor, or refuses a handler.
+    pub fn claim() -> io::Result<Self> {
+        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        WAKE.store(wake.as_raw_fd(), Ordering::Release);
+        // Without SA_RESTART: a call that blocks gives the guard a chance to look at what was asked of it.
+        let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
+        let mut ignored = Vec::new();
+        let mut claimed = SigSet::empty();
+        for signal in STOPS
+            .into_iter()
+            .chain(FORWARDED)
+            .chain([NixSignal::SIGCHLD])
+        {
+            // SAFETY: `note` is async-signal-safe, and `WAKE` is set.
+            let before = unsafe { sigaction(signal, &action) }?;
+            if matches!(before.handler(), SigHandler::SigIgn) {
+                ignored.push(signal);
+            }
+            claimed.add(signal);
+        }
+        let mut mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&claimed), Some(&mut mask))?;
+        Ok(Self {
+            wake,
+            inherited: Inherited { mask, ignored },
+        })
+    }
+
+    pub(crate) fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
+    /// Takes what was noted.
+    pub fn take(&self) -> Noted {
+        let _ = self.wake.read();
+        let noted = NOTED.swap(0, Ordering::AcqRel);
+        let has = |signal: NixSignal| noted & (1 << signal as i32) != 0;
+        Noted {
+            forward: FORWARDED
+                .into_iter()
+                .filter(|&signal| has(signal))
+                .map(|s| Signal(s as i32))
+                .collect(),
+        }
+    }
+
+    /// The one place that waits: for a signal, for descriptors, or until a deadline.
+    ///
+    /// Gives whether a signal woke it.
+    ///
+    /// # Errors
+    /// When the system cannot wait: out of memory.
+    pub fn wait(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<bool> {
+        let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(watches.len() + 1);
+        polled.push(PollFd::new(self.wake.as_fd(), PollFlags::POLLIN));
+        polled.extend(
+            watches
+                .iter()
+                .map(|watch| PollFd::new(watch.fd, watch.interest)),
+        );
+        match nix::poll::poll(&mut polled, timeout(deadline)) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = polled
+            .iter()
+            .map(|polled| polled.any() == Some(true))
+            .collect();
+        for (watch, &is_ready) in watches.iter_mut().zip(&ready[1..]) {
+            watch.is_ready = is_ready;
+        }
+        Ok(ready[0])
+    }
+
+    /// Gives the signals back, as the last thing before exec. Stops get their action back first, then what
+    /// came until then is looked at, so none is swallowed: what comes later acts on the process itself.
+    ///
+    /// # Errors
+    /// The stop that came until now. The server must not start.
+    pub fn give_back(self) -> Result<(), Signal> {
+        for signal in STOPS {
+            set_action(signal, self.inherited.action(signal));
+        }
+        if let Some(stop) = requested_stop() {
+            return Err(stop);
+        }
+        self.inherited.restore();
+        Ok(())
+    }
+}
+
+impl Inherited {
+    fn action(&self, signal: NixSignal) -> SigHandler {
+        if self.ignored.contains(&signal) {
+            SigHandler::SigIgn
+        } else {
+            SigHandler::SigDfl
+        }
+    }
+
+    /// Puts back all that the claim changed, for a process that is about to execute something else. Handlers
+    /// are reset by the exec itself. SIGPIPE, which Rust's runtime ignores, gets its default action.
+    pub(crate) fn restore(&self) {
+        for &signal in &self.ignored {
+            set_action(signal, SigHandler::SigIgn);
+        }
+        set_action(NixSignal::SIGPIPE, SigHandler::SigDfl);
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+    }
+}
+
+/// Resets the claimed signals in a child that has not executed anything yet, where they must not be noted as
+/// the guard's own.
+pub(crate) fn reset_claimed() {
+    for signal in STOPS
+        .into_iter()
+        .chain(FORWARDED)
+        .chain([NixSignal::SIGCHLD])
+    {
+        set_action(signal, SigHandler::SigDfl);
+    }
+}
+
+/// Blocks every signal; gives the mask that was.
+pub(crate) fn block_all() -> SigSet {
+    let mut before = SigSet::empty();
+    let _ = sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    );
+    before
+}
+
+/// Sets the mask.
+pub(crate) fn set_mask(mask: &SigSet) {
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None);
+}
+
+fn set_action(signal: NixSignal, handler: SigHandler) {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action and ignoring run no code of ours. It fails for no signal in our lists.
+    let _ = unsafe { sigaction(signal, &action) };
+}
+
+/// The time until a deadline in whole milliseconds, rounded up: a wait never ends before it.
+fn timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(milliseconds).map_or(PollTimeout::MAX, |left| {
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    })
+}
+
+/// The eventfd, for waiting elsewhere in this folder.
+pub(crate) fn wake_descriptor() -> Option<BorrowedFd<'static>> {
+    let fd = WAKE.load(Ordering::Acquire);
+    // SAFETY: the eventfd is never closed before the process ends or executes something else.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
