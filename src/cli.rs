@@ -1,8 +1,8 @@
 //! The command line: arguments in, a `Command` out. What the commands do stands in `commands/`.
 //!
-//! `lexopt` and a help text written by hand, not clap: measured on this program, clap adds some 420 KB to
-//! the binary and 60 µs to every start, and its suggestions are the one thing we would miss; `strsim` is here
-//! for the manifest anyway.
+//! `lexopt` and a help text written by hand, not clap: with these options in a program of its own clap 4 made
+//! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole. Its
+//! suggestions are what we would miss; `strsim` makes them, and is here for the manifest anyway.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,11 +1,13 @@
 //! `startup-guard healthcheck URL`: for images that have neither a shell nor curl.
 
+use std::time::Duration;
+
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
 
-/// How long the service may take to answer, in seconds. Docker's own limit is 30.
-const TIMEOUT: u64 = 5;
+/// How long the service may take to answer. Docker's own limit is 30 seconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks once.
 ///
@@ -22,15 +24,26 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     if !url.starts_with("http://") {
         return Err(unhealthy("the URL does not begin with http://".to_owned()));
     }
-    // A redirect is an answer, but not a 2xx.
-    let request = minreq::get(url)
-        .with_timeout(TIMEOUT)
-        .with_follow_redirects(false);
-    let answer = request
-        .send()
-        .map_err(|error| unhealthy(error.to_string()))?;
-    match answer.status_code {
+    match agent()
+        .get(url)
+        .call()
+        .map_err(|error| unhealthy(error.to_string()))?
+        .status()
+        .as_u16()
+    {
         200..=299 => Ok(()),
         code => Err(unhealthy(format!("it answered with {code}"))),
     }
+}
+
+fn agent() -> ureq::Agent {
+    let settings = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        // A redirect is an answer, but no 2xx.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        // The service is asked, and not what HTTP_PROXY names.
+        .proxy(None);
+    settings.build().into()
 }

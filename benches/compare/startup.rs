@@ -1,0 +1,216 @@
+//! The way to the server: the guard with the example's sound environment beside the floor, other inits
+//! and the script that it replaces, one after the other in every round.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::process::{Command, Pinned, Streams};
+use crate::report;
+use crate::statistics::{paired_ratio, summary};
+use crate::workshop::{self, Build, Peer};
+
+/// Rounds before the first that counts: until the page cache and the processor are warm.
+const WARM_UP: usize = 50;
+
+/// Peak memory of the guard, in KiB, that it has to stay below.
+const MEMORY: u64 = 4 * 1024;
+
+const ALONE: &str = "server alone";
+const FLOOR: &str = "floor (exec only)";
+const GUARD: &str = "startup-guard run";
+const TINI: &str = "tini-static";
+const SCRIPT: &str = "bash start.sh";
+
+/// One command of the comparison and what was measured of it.
+struct Contender {
+    name: &'static str,
+    command: Command,
+    /// Time of each round, in µs.
+    micros: Vec<f64>,
+    /// From a run of its own, see `process`.
+    peak_kib: u64,
+    /// Of the last round.
+    page_faults: u64,
+}
+
+/// Measures and prints the comparison.
+pub fn run(rounds: usize, is_pinned: bool) -> io::Result<()> {
+    report::headline("Until a trivial server has ended");
+    let mut contenders = contenders()?;
+    let pinned = is_pinned.then(Pinned::to_last).transpose()?;
+    let place = pinned
+        .as_ref()
+        .map_or("any processor".to_owned(), |pinned| {
+            format!("processor {}", pinned.processor)
+        });
+    println!("  {rounds} rounds on {place}; ratios are medians of each round's own");
+    for round in 0..WARM_UP + rounds {
+        one_round(&mut contenders, round)?;
+    }
+    table(&contenders);
+    goals(&contenders);
+    Ok(())
+}
+
+/// All that can run here; what cannot is told.
+fn contenders() -> io::Result<Vec<Contender>> {
+    let server = workshop::program("server", Build::Freestanding)?;
+    let folder = workshop::enter_scratch("startup")?;
+    fs::write(
+        folder.join("required-vars.yaml"),
+        workshop::example_manifest(&server)?,
+    )?;
+
+    let script = workshop::start_script();
+    let user = nix::unistd::getuid().to_string();
+    let peers = workshop::peers()?;
+    let peer = |name: &str| -> Peer {
+        let found = peers.iter().find(|(peer, _)| peer == name);
+        found.map_or_else(
+            || Err("benches/peers.sh says nothing of it".to_owned()),
+            |(_, peer)| peer.clone(),
+        )
+    };
+
+    let server = server.as_path();
+    let tried = [
+        contender(ALONE, Ok(server.to_owned()), &[]),
+        contender(
+            FLOOR,
+            Ok(workshop::program("floor", Build::Plain)?),
+            &[server],
+        ),
+        contender(
+            "floor, release profile",
+            Ok(workshop::program("floor", Build::Release)?),
+            &[server],
+        ),
+        contender(
+            GUARD,
+            Ok(PathBuf::from(workshop::GUARD)),
+            &[Path::new("run")],
+        ),
+        contender(
+            TINI,
+            peer("tini-static"),
+            &[Path::new("-s"), Path::new("--"), server],
+        ),
+        contender("dumb-init", peer("dumb-init"), &[server]),
+        contender(
+            "dash -c exec",
+            peer("dash"),
+            &[Path::new("-c"), Path::new("exec \"$0\""), server],
+        ),
+        contender(SCRIPT, peer("bash"), &[&script, server]),
+        contender("gosu", peer("gosu"), &[Path::new(&user), server]),
+    ];
+    Ok(tried.into_iter().flatten().collect())
+}
+
+/// A contender that was seen to work once, with its use of memory.
+fn contender(name: &'static str, program: Peer, arguments: &[&Path]) -> Option<Contender> {
+    let tried = program.and_then(|program| {
+        let words = std::iter::once(program.as_path()).chain(arguments.iter().copied());
+        let command = Command::new(words).with_environment(&workshop::sound_environment());
+        let ended = Streams::null()
+            .and_then(|streams| command.run(streams))
+            .map_err(|error| error.to_string())?;
+        if ended.code != 0 {
+            return Err(format!("it ended with {}", ended.code));
+        }
+        Ok(Contender {
+            name,
+            command,
+            micros: Vec::new(),
+            peak_kib: ended.peak_kib,
+            page_faults: 0,
+        })
+    });
+    tried
+        .inspect_err(|reason| report::left_out(name, reason))
+        .ok()
+}
+
+/// Runs each contender once. Each round begins with another one, and every other cycle goes backwards, so
+/// that nobody always follows the same neighbour.
+fn one_round(contenders: &mut [Contender], round: usize) -> io::Result<()> {
+    let streams = Streams::null()?;
+    let count = contenders.len();
+    for position in 0..count {
+        let position = if (round / count).is_multiple_of(2) {
+            position
+        } else {
+            count - 1 - position
+        };
+        let contender = &mut contenders[(position + round) % count];
+        let (time, ended) = contender.command.time(&streams)?;
+        contender.page_faults = ended.page_faults;
+        if round >= WARM_UP {
+            contender.micros.push(time.as_secs_f64() * 1e6);
+        }
+    }
+    Ok(())
+}
+
+fn table(contenders: &[Contender]) {
+    println!(
+        "{:24} {:>9} {:>8} {:>8} {:>8} {:>8} {:>10} {:>7} {:>9}",
+        "command",
+        "median µs",
+        "min µs",
+        "p90 µs",
+        "÷ floor",
+        "÷ tini",
+        "÷ start.sh",
+        "faults",
+        "peak KiB"
+    );
+    for contender in contenders {
+        let summary = summary(&contender.micros);
+        let ratio = |base| {
+            ratio(contenders, contender.name, base)
+                .map_or("-".to_owned(), |ratio| format!("{ratio:.3}"))
+        };
+        println!(
+            "{:24} {:>9.0} {:>8.0} {:>8.0} {:>8} {:>8} {:>10} {:>7} {:>9}",
+            contender.name,
+            summary.median,
+            summary.minimum,
+            summary.p90,
+            ratio(FLOOR),
+            ratio(TINI),
+            ratio(SCRIPT),
+            contender.page_faults,
+            contender.peak_kib
+        );
+    }
+}
+
+fn goals(contenders: &[Contender]) {
+    for (base, bound, goal) in [(FLOOR, 1.40, 1.20), (TINI, 1.0, 0.9), (SCRIPT, 0.70, 0.6)] {
+        if let Some(ratio) = ratio(contenders, GUARD, base) {
+            report::ratio(&format!("{GUARD} ÷ {base}"), ratio, bound, goal);
+        }
+    }
+    if let Some(guard) = find(contenders, GUARD) {
+        report::below(
+            &format!("{GUARD}, peak memory with the twelve"),
+            guard.peak_kib,
+            MEMORY,
+            "KiB",
+        );
+    }
+}
+
+/// The median ratio of two contenders, where both are here.
+fn ratio(contenders: &[Contender], name: &str, base: &str) -> Option<f64> {
+    Some(paired_ratio(
+        &find(contenders, name)?.micros,
+        &find(contenders, base)?.micros,
+    ))
+}
+
+fn find<'a>(contenders: &'a [Contender], name: &str) -> Option<&'a Contender> {
+    contenders.iter().find(|contender| contender.name == name)
+}

@@ -1,0 +1,37 @@
+#!/bin/bash
+# What the guard replaces: the hand-written start of the first service, its checks one by one, here
+# without the migrations. The command to become comes as arguments.
+
+echo "🚀 Démarrage IntoWork Backend sur Railway..."
+
+if [ -z "$NEXTAUTH_SECRET" ]; then
+    echo "❌ NEXTAUTH_SECRET non définie"
+    exit 1
+fi
+if [ -z "$DATABASE_URL" ]; then
+    echo "❌ DATABASE_URL non définie"
+    exit 1
+fi
+if [ -z "$JWT_SECRET" ]; then
+    echo "❌ JWT_SECRET non définie"
+    exit 1
+fi
+if [ -z "$JWT_ALGORITHM" ]; then
+    echo "❌ JWT_ALGORITHM non définie"
+    exit 1
+fi
+if [ -z "$RESEND_API_KEY" ]; then
+    echo "❌ RESEND_API_KEY non définie"
+    exit 1
+fi
+if [ -z "$FROM_EMAIL" ]; then
+    echo "❌ FROM_EMAIL non définie"
+    exit 1
+fi
+if [ -z "$FRONTEND_URL" ]; then
+    echo "❌ FRONTEND_URL non définie"
+    exit 1
+fi
+
+echo "🎯 Démarrage du serveur FastAPI sur le port ${PORT:-8000}..."
+exec "$@"

@@ -1,0 +1,257 @@
+//! The hand-over: how commands are found and refused, and what the server inherits.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+};
+
+use crate::support::Guard;
+
+fn served(command: &str) -> Guard {
+    Guard::with_manifest("version: 1\n").args(["run", "--", command])
+}
+
+#[test]
+fn a_command_that_is_not_there_ends_with_127() {
+    served("no-such-server")
+        .run()
+        .expect_code(127)
+        .expect_stderr("the command `no-such-server` was not found");
+    served("./no/such")
+        .run()
+        .expect_code(127)
+        .expect_stderr("the command `./no/such` was not found");
+    let guard = served("./script");
+    guard.folder.script("script", "#!/no/such/python -u\n");
+    guard
+        .run()
+        .expect_code(127)
+        .expect_stderr("its interpreter `/no/such/python` was not found");
+    // Written on Windows.
+    let guard = served("./script");
+    guard.folder.script("script", "#!/bin/sh\r\nexit 0\r\n");
+    guard
+        .run()
+        .expect_code(127)
+        .expect_stderr("its interpreter `/bin/sh\\r` was not found");
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_ends_with_126() {
+    served("/tmp")
+        .run()
+        .expect_code(126)
+        .expect_stderr("the command `/tmp` is a directory");
+    let guard = served("./file");
+    guard.folder.file("file", "#!/bin/sh\n");
+    guard
+        .run()
+        .expect_code(126)
+        .expect_stderr("the command `./file` may not be executed");
+    let guard = served("./script");
+    guard
+        .folder
+        .script("script", "echo a script without its first line\n");
+    guard
+        .run()
+        .expect_code(126)
+        .expect_stderr("neither a program nor a script with a `#!` line")
+        .expect_stdout("");
+    let guard = Guard::with_manifest("version: 1\n")
+        .args(["run", "--", "echo"])
+        .args(vec!["x".repeat(100_000); 40]);
+    // The kernel would refuse the guard itself, were the limit not lowered for the server alone.
+    let ended = guard
+        .env("PADDING", "x".repeat(1000))
+        .before_exec(lower_stack_limit)
+        .run();
+    assert!([0, 126].contains(&ended.code()), "{ended}");
+}
+
+/// Arguments and environment may take a quarter of the stack's limit.
+fn lower_stack_limit() {
+    use nix::sys::resource::{Resource, setrlimit};
+    let _ = setrlimit(Resource::RLIMIT_STACK, 32 << 20, 32 << 20);
+}
+
+#[test]
+fn path_is_searched_as_execvp_does_and_what_may_not_be_executed_is_passed_over() {
+    let guard = served("tool");
+    for folder in ["a", "b", "c"] {
+        fs::create_dir(guard.folder.path().join(folder)).expect("a folder can be made");
+    }
+    guard.folder.file("a/tool", "#!/bin/sh\necho a\n");
+    fs::create_dir(guard.folder.path().join("b/tool")).expect("a folder can be made");
+    guard.folder.script("c/tool", "#!/bin/sh\necho c $0\n");
+    guard
+        .env("PATH", "nowhere:a:b:c:/usr/bin:/bin")
+        .run()
+        .expect_code(0)
+        .expect_stdout("c c/tool\n");
+    let guard = served("tool");
+    guard.folder.file("tool", "#!/bin/sh\n");
+    guard
+        .env("PATH", "")
+        .run()
+        .expect_code(126)
+        .expect_stderr("may not be executed");
+}
+
+#[test]
+fn steps_and_server_are_refused_in_the_same_way() {
+    for (command, code) in [
+        ("no-such-step", 127),
+        ("/tmp", 126),
+        ("./script", 126),
+        ("./wrong", 127),
+    ] {
+        let manifest = format!(
+            "version: 1\nsteps: [{{name: s, command: ['{command}'], allow_failure: true}}]\n"
+        );
+        let guard = Guard::with_manifest(&manifest).line("run -- echo served");
+        guard.folder.script("script", "echo no first line\n");
+        guard.folder.script("wrong", "#!/no/such\n");
+        let ended = guard
+            .run()
+            .expect_code(code)
+            .expect_stdout("")
+            .expect_stderr("step s: the command");
+        assert!(ended.last_line().contains("phase step"), "{ended}");
+    }
+}
+
+const SHOW_SIGNALS: &str = "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l";
+
+/// The masks of a process that was started without the guard, in the same way.
+fn shown_without_guard(prepare: fn()) -> String {
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", SHOW_SIGNALS])
+        .stdin(std::process::Stdio::null());
+    // SAFETY: the preparations of these tests only set signals.
+    unsafe {
+        command.pre_exec(move || {
+            prepare();
+            Ok(())
+        })
+    };
+    let output = command.output().expect("the shell starts");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn block_and_ignore() {
+    let mut blocked = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGCHLD,
+        Signal::SIGALRM,
+    ] {
+        blocked.add(signal);
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&blocked), None);
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGUSR2,
+        Signal::SIGWINCH,
+        Signal::SIGTSTP,
+    ] {
+        let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: ignoring runs no code.
+        let _ = unsafe { sigaction(signal, &action) };
+    }
+}
+
+#[test]
+fn server_and_steps_get_mask_ignored_set_and_descriptors_as_they_were_given_to_us() {
+    for prepare in [(|| {}) as fn(), block_and_ignore] {
+        let expected = shown_without_guard(prepare);
+        let manifest = "version: 1\nsteps: [{name: s, command: ['true']}]\n";
+        let guard = Guard::with_manifest(manifest).before_exec(prepare).args([
+            "run",
+            "--",
+            "sh",
+            "-c",
+            SHOW_SIGNALS,
+        ]);
+        guard.run().expect_code(0).expect_stdout(&expected);
+        let manifest =
+            format!("version: 1\nsteps: [{{name: s, command: [sh, -c, \"{SHOW_SIGNALS}\"]}}]\n");
+        let guard = Guard::with_manifest(&manifest)
+            .before_exec(prepare)
+            .line("run --no-server");
+        guard.run().expect_code(0).expect_stdout(&expected);
+    }
+}
+
+#[test]
+fn sigpipe_has_its_default_action_in_the_server() {
+    let ignore_pipe = || {
+        let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: ignoring runs no code.
+        let _ = unsafe { sigaction(Signal::SIGPIPE, &action) };
+    };
+    let guard = Guard::new().before_exec(ignore_pipe);
+    let ended = guard
+        .args([
+            "run",
+            "--no-manifest",
+            "--",
+            "grep",
+            "SigIgn",
+            "/proc/self/status",
+        ])
+        .run();
+    let ended = ended.expect_code(0);
+    let ignored = ended
+        .stdout()
+        .trim_start_matches("SigIgn:")
+        .trim()
+        .to_owned();
+    let ignored = u64::from_str_radix(&ignored, 16).expect("the kernel writes it so");
+    assert_eq!(ignored & (1 << (Signal::SIGPIPE as u64 - 1)), 0, "{ended}");
+}
+
+#[test]
+fn descriptors_that_were_handed_in_stay_open() {
+    let guard = Guard::new();
+    let file =
+        File::open(guard.folder.file("handed-in", "its content")).expect("the file is there");
+    let number = file.as_raw_fd();
+    let keep_open = move || {
+        // SAFETY: the descriptor is open in the parent, and so in the child.
+        let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        let _ = nix::fcntl::fcntl(
+            file,
+            nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()),
+        );
+    };
+    let guard = guard.before_exec(keep_open);
+    let ended = guard
+        .args([
+            "run",
+            "--no-manifest",
+            "--",
+            "cat",
+            &format!("/proc/self/fd/{number}"),
+        ])
+        .run();
+    ended.expect_code(0).expect_stdout("its content");
+    drop(file);
+}
+
+#[test]
+fn the_servers_stdin_and_working_directory_are_ours() {
+    let guard = Guard::new();
+    let input = File::open(guard.folder.file("input", "typed")).expect("the file is there");
+    let folder = guard.folder.path().to_owned();
+    let ended = guard
+        .stdin(input)
+        .args(["run", "--no-manifest", "--", "sh", "-c", "cat; pwd"])
+        .run();
+    ended.expect_stdout(&format!("typed{}\n", folder.display()));
+}

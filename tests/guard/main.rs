@@ -1,0 +1,17 @@
+//! The guard as its users see it: the real binary, real processes. One file per behaviour.
+
+mod check;
+mod environment;
+mod exec;
+mod exit_codes;
+mod healthcheck;
+mod logs;
+mod manifest;
+mod relay;
+mod run;
+mod secret_files;
+mod secrets;
+mod steps;
+mod stops;
+mod support;
+mod usage;

@@ -1,0 +1,278 @@
+//! Manifests that are not there, not readable, or not sound.
+
+use std::fs::File;
+
+use crate::support::Guard;
+
+#[test]
+fn a_missing_manifest_ends_with_66_and_says_where_it_was_looked_for() {
+    let ended = Guard::new()
+        .line("run -- echo served")
+        .run()
+        .expect_code(66);
+    ended
+        .expect_stderr("there is no manifest required-vars.yaml")
+        .expect_stderr("in the working directory only");
+    Guard::new()
+        .line("check --manifest no/such.yaml")
+        .run()
+        .expect_code(66)
+        .expect_stderr("no/such.yaml");
+}
+
+#[test]
+fn a_directory_as_the_manifest_ends_with_66() {
+    Guard::new()
+        .line("check --manifest .")
+        .run()
+        .expect_code(66)
+        .expect_stderr("the manifest . is a directory");
+}
+
+#[test]
+fn the_manifest_can_be_named_by_a_variable_and_the_flag_comes_first() {
+    let guard = || {
+        let guard = Guard::new();
+        guard
+            .folder
+            .file("a.yaml", "version: 1\nserver: {command: [echo, a]}\n");
+        guard
+            .folder
+            .file("b.yaml", "version: 1\nserver: {command: [echo, b]}\n");
+        guard
+    };
+    guard()
+        .env("STARTUP_GUARD_MANIFEST", "a.yaml")
+        .run()
+        .expect_code(0)
+        .expect_stdout("a\n");
+    let both = guard()
+        .env("STARTUP_GUARD_MANIFEST", "a.yaml")
+        .line("run --manifest b.yaml");
+    both.run().expect_code(0).expect_stdout("b\n");
+    guard()
+        .env("STARTUP_GUARD_MANIFEST", "")
+        .run()
+        .expect_code(66);
+}
+
+#[test]
+fn every_fault_of_a_manifest_is_told_at_once_with_path_and_line() {
+    let manifest = r#"version: 2
+service: demo
+fail_on: critcal
+variables:
+  A: {levle: critical, type: strng, min_length: abc}
+  B:
+    default: [1, 2]
+    distinct_from: [AA, B]
+    one_of: []
+  A: {}
+  C-D: {pattern: "("}
+  MODE: {one_of: [dev, prod]}
+  E:
+    type: port
+    default: 80800
+    schemes: [https]
+    required_when: {MODE: [staging], NONE: [x]}
+  F: {min: 2, max: 1, type: integer, min_length: 3, max_length: 2}
+  TOKEN: {secret: true}
+  TOKEN_FILE: {}
+  G: text
+announce: "with ${TOKEN}"
+steps:
+  - name: s
+    command: alembic upgrade head
+    timeout: 10
+  - command: [ls]
+    lock: {postgres: X}
+    stop_signal: SIGTREM
+  - {name: s, command: [], timeout: 0s}
+servr: {}
+wait_for: []
+"#;
+    let ended = Guard::with_manifest(manifest)
+        .line("check")
+        .run()
+        .expect_code(65)
+        .expect_stdout("");
+    insta::assert_snapshot!(ended.stderr());
+}
+
+#[test]
+fn a_syntax_error_has_its_line_and_column() {
+    for (manifest, told) in [
+        (
+            "version: 1\nvariables:\n  A: [1, 2\n  B: 3\n",
+            "line 4, column 4: the file is not sound YAML",
+        ),
+        (
+            "version: 1\n\tA: 1\n",
+            "line 2, column 1: the file is not sound YAML",
+        ),
+        (
+            "version: 1\nvariables: *nobody\n",
+            "line 2, column 12: the file is not sound YAML: unknown anchor",
+        ),
+        ("- a\n- b\n", "the manifest must be a mapping"),
+        ("version: 1\n---\nversion: 1\n", "more than one document"),
+    ] {
+        Guard::with_manifest(manifest)
+            .line("check")
+            .run()
+            .expect_code(65)
+            .expect_stderr(told);
+    }
+}
+
+#[test]
+fn an_empty_manifest_ends_with_65() {
+    for manifest in ["", "\n\n", "# only a comment\n", "---\n", "\u{feff}"] {
+        let ended = Guard::with_manifest(manifest)
+            .line("check")
+            .run()
+            .expect_code(65);
+        ended.expect_stderr("the file is empty; it needs at least `version: 1`");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_fault() {
+    let manifest = "\u{feff}version: 1\nserver: {command: [echo, served]}\n";
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+}
+
+#[test]
+fn a_manifest_that_is_not_utf8_has_the_line_of_its_first_wrong_byte() {
+    let guard = Guard::new();
+    guard
+        .folder
+        .file("required-vars.yaml", b"version: 1\nservice: caf\xe9\n");
+    guard
+        .line("check")
+        .run()
+        .expect_code(65)
+        .expect_stderr("line 2: the file is not UTF-8");
+}
+
+#[test]
+fn a_huge_manifest_is_refused_without_reading_it() {
+    let guard = Guard::new();
+    let file =
+        File::create(guard.folder.path().join("required-vars.yaml")).expect("a file can be made");
+    file.set_len(100 * 1024 * 1024)
+        .expect("a sparse file can be made");
+    let ended = guard
+        .line("check")
+        .run()
+        .expect_code(65)
+        .expect_stderr("larger than 1 MiB");
+    assert!(ended.took.as_secs() < 2, "it took {:?}", ended.took);
+}
+
+#[test]
+fn an_alias_bomb_is_refused_in_no_time() {
+    let mut manifest = "version: 1\na: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (this, last) in "bcdefghijklmn".chars().zip("abcdefghijklm".chars()) {
+        let aliases = [format!("*{last}"); 1].join("").repeat(1);
+        let items = vec![aliases; 9].join(", ");
+        manifest.push_str(&format!("{this}: &{this} [{items}]\n"));
+    }
+    let ended = Guard::with_manifest(&manifest)
+        .line("check")
+        .run()
+        .expect_code(65);
+    assert!(ended.took.as_secs() < 5, "it took {:?}", ended.took);
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let manifest = format!(
+        "version: 1\nservice: {}{}\n",
+        "[".repeat(20_000),
+        "]".repeat(20_000)
+    );
+    Guard::with_manifest(&manifest)
+        .line("check")
+        .run()
+        .expect_code(65);
+}
+
+#[test]
+fn keys_of_later_versions_are_refused_and_never_ignored() {
+    for (key, line) in [
+        ("wait_for", "wait_for: [{postgres: X}]"),
+        ("user", "user: app"),
+        ("server.init", "server: {command: [x], init: true}"),
+        (
+            "steps[0].lock",
+            "steps: [{name: s, command: [x], lock: {postgres: X}}]",
+        ),
+        (
+            "steps[0].up_to_date",
+            "steps: [{name: s, command: [x], up_to_date: [y]}]",
+        ),
+    ] {
+        let manifest = format!("version: 1\n{line}\n");
+        let ended = Guard::with_manifest(&manifest)
+            .line("run -- echo served")
+            .run()
+            .expect_code(65);
+        ended
+            .expect_stderr(&format!("{key}: is not supported yet"))
+            .expect_stdout("");
+    }
+}
+
+#[test]
+fn scalars_are_taken_as_they_are_written() {
+    let manifest = "version: 1
+variables:
+  VERSION: {level: optional, default: 1.10, one_of: [1.10, 2.0]}
+  FLAG: {level: optional, default: yes}
+  OCTAL: {level: optional, default: 010}
+  NUMBER: {level: optional, default: 1e3}
+server: {command: [sh, -c, 'echo $VERSION $FLAG $OCTAL $NUMBER \"$@\"', sh, 8000, 1.50, true]}
+";
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(0)
+        .expect_stdout("1.10 yes 010 1e3 8000 1.50 true\n");
+}
+
+#[test]
+fn anchors_and_null_bodies_are_read() {
+    let manifest = "version: 1
+variables:
+  A: &common {level: optional, default: x}
+  B: *common
+  C:
+server: {command: [sh, -c, 'echo $A $B $C']}
+";
+    Guard::with_manifest(manifest)
+        .env("C", "y")
+        .run()
+        .expect_code(0)
+        .expect_stdout("x x y\n");
+}
+
+#[test]
+fn a_secrets_default_or_example_is_never_echoed() {
+    let manifest = "version: 1
+variables:
+  A: {secret: true, default: canary-default-1, min_length: 40, type: url}
+  B: {secret: true, example: canary-example-2, pattern: '^x', oneof: canary-stray-3}
+  C: {secret: true, default: [canary-default-4]}
+  D: {secret: true, default: {canary-default-5: x}}
+";
+    let ended = Guard::with_manifest(manifest)
+        .line("check")
+        .run()
+        .expect_code(65);
+    ended
+        .expect_stderr("variables.A.default: breaks the variable's own rule")
+        .expect_never("canary");
+}

@@ -1,0 +1,148 @@
+//! A step's output on its way through the guard.
+
+use crate::support::Guard;
+
+fn step(script: &str, variables: &str) -> Guard {
+    let manifest = format!(
+        "version: 1\nvariables: {{{variables}}}\nsteps: [{{name: s, command: [sh, step.sh]}}]\n"
+    );
+    let guard = Guard::with_manifest(&manifest).line("run --no-server");
+    guard.folder.file("step.sh", script);
+    guard
+}
+
+#[test]
+fn lines_come_as_they_are_written_each_on_its_own_stream() {
+    let guard = step(
+        "echo out 1; echo err 1 >&2; printf 'no end'; printf 'no end either' >&2",
+        "",
+    );
+    let ended = guard.run().expect_code(0).expect_stdout("out 1\nno end\n");
+    assert!(
+        ended.stderr().ends_with("err 1\nno end either\n"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn the_first_line_is_visible_while_the_step_still_runs() {
+    let running = step(
+        "echo first; while [ ! -e go ]; do sleep 0.01; done; echo last",
+        "",
+    )
+    .start();
+    running.wait_for("first");
+    running.folder.file("go", "");
+    running.end().expect_code(0).expect_stdout("first\nlast\n");
+}
+
+#[test]
+fn bytes_that_are_no_text_pass() {
+    let ended = step("printf '\\377\\376\\000x\\n'", "")
+        .run()
+        .expect_code(0);
+    assert_eq!(ended.stdout, b"\xff\xfe\0x\n");
+}
+
+#[test]
+fn secrets_are_masked_also_when_they_come_in_pieces() {
+    let script = "echo before $TOKEN after; printf 'pieces fake-can'; sleep 0.05; printf 'ary-token.\\n'; echo $TOKEN >&2";
+    let ended = step(script, "TOKEN: {secret: true}")
+        .env("TOKEN", "fake-canary-token")
+        .run()
+        .expect_code(0);
+    let ended = ended
+        .expect_stdout("before *** after\npieces ***.\n")
+        .expect_never("canary");
+    assert!(ended.stderr().ends_with("***\n"), "{ended}");
+}
+
+#[test]
+fn a_urls_password_is_masked_raw_and_decoded() {
+    let script = "echo $URL; echo 'fake%40canary'; echo 'fake@canary'; echo app";
+    let guard = step(script, "URL: {secret: true, type: url}")
+        .env("URL", "postgresql://app:fake%40canary@db:5432/app");
+    guard
+        .run()
+        .expect_code(0)
+        .expect_stdout("***\n***\n***\napp\n")
+        .expect_never("canary");
+}
+
+#[test]
+fn a_secret_over_several_lines_is_masked_whole_and_by_line() {
+    let key = "-----BEGIN FAKE-----\nCANARYAAAABBBB\nab\nCANARYCCCCDDDD\n-----END FAKE-----";
+    let script = "printf '%s\\n' \"$KEY\"; echo only CANARYCCCCDDDD here; echo ab";
+    let ended = step(script, "KEY: {secret: true}")
+        .env("KEY", key)
+        .run()
+        .expect_code(0);
+    ended
+        .expect_stdout("***\nonly *** here\nab\n")
+        .expect_never("CANARY");
+}
+
+#[test]
+fn the_value_of_a_secret_file_is_masked() {
+    let guard = step("echo $TOKEN", "TOKEN: {secret: true}");
+    let file = guard.folder.file("token", "fake-canary-token\n");
+    guard
+        .env("TOKEN_FILE", file)
+        .run()
+        .expect_code(0)
+        .expect_stdout("***\n")
+        .expect_never("canary");
+}
+
+#[test]
+fn much_output_arrives_whole() {
+    let script = "i=0; while [ $i -lt 20000 ]; do echo line $i of much output; i=$((i+1)); done";
+    let ended = step(script, "TOKEN: {secret: true, default: never-printed}")
+        .run()
+        .expect_code(0);
+    let expected: String = (0..20000)
+        .map(|number| format!("line {number} of much output\n"))
+        .collect();
+    assert!(
+        ended.stdout() == expected,
+        "{} bytes came of {}",
+        ended.stdout.len(),
+        expected.len()
+    );
+}
+
+#[test]
+fn a_line_without_end_does_not_fill_the_memory() {
+    let ended = step("head -c 30000000 /dev/zero | tr '\\0' x", "")
+        .run()
+        .expect_code(0);
+    assert_eq!(
+        ended.stdout.len(),
+        30_000_000 + ended.stdout.iter().filter(|&&byte| byte == b'\n').count()
+    );
+}
+
+#[test]
+fn a_grandchild_that_holds_the_pipe_open_does_not_keep_us_waiting() {
+    let ended = step("sleep 100 & echo done", "")
+        .run()
+        .expect_code(0)
+        .expect_stdout("done\n");
+    assert!(
+        ended.took < std::time::Duration::from_secs(5),
+        "it took {:?}",
+        ended.took
+    );
+}
+
+#[test]
+fn a_reader_that_went_away_does_not_stop_the_step() {
+    let manifest =
+        "version: 1\nsteps: [{name: s, command: [sh, -c, 'echo x; echo y; touch done']}]\n";
+    let guard = Guard::with_manifest(manifest)
+        .line("run --no-server")
+        .stdout(crate::support::broken_pipe());
+    let (status, _, folder) = guard.run_quietly_and(|_, _| {});
+    assert_eq!(status.code(), Some(0));
+    assert!(folder.path().join("done").exists());
+}

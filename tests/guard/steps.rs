@@ -1,0 +1,172 @@
+//! Steps: how they fail, how long they may take, and what is left of them.
+
+use std::time::Duration;
+
+use crate::support::{Guard, is_alive, until};
+
+fn step(keys: &str) -> Guard {
+    Guard::with_manifest(&format!(
+        "version: 1\nsteps:\n  - name: migrate\n    {keys}\nserver: {{command: [echo, served]}}\n"
+    ))
+}
+
+fn shell(script: &str, keys: &str) -> Guard {
+    let guard = step(&format!("command: [sh, step.sh]\n{keys}"));
+    guard.folder.file("step.sh", script);
+    guard
+}
+
+#[test]
+fn a_failed_step_ends_with_70_and_its_own_code_or_signal() {
+    for (script, told) in [
+        ("exit 1", "step migrate: failed with exit code 1"),
+        ("exit 255", "step migrate: failed with exit code 255"),
+        ("exit 127", "step migrate: failed with exit code 127"),
+        ("kill -KILL $$", "step migrate: failed with SIGKILL (137)"),
+        ("kill -TERM $$", "step migrate: failed with SIGTERM (143)"),
+        ("kill -SEGV $$", "step migrate: failed with SIGSEGV (139)"),
+    ] {
+        let ended = shell(script, "")
+            .run()
+            .expect_code(70)
+            .expect_stdout("")
+            .expect_stderr(told);
+        assert!(
+            ended
+                .last_line()
+                .ends_with("(phase step, exit code 70, a retry may help)"),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn a_step_that_may_fail_is_a_warning() {
+    let ended = shell("exit 3", "    allow_failure: true\n")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+    ended.expect_stderr("step migrate: failed with exit code 3");
+    let guard = shell("sleep 100", "    allow_failure: true\n    timeout: 50ms\n");
+    guard
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n")
+        .expect_stderr("ran out of time");
+}
+
+#[test]
+fn a_step_out_of_time_ends_with_124() {
+    let ended = shell("sleep 100", "    timeout: 100ms\n")
+        .run()
+        .expect_code(124)
+        .expect_stdout("");
+    ended.expect_stderr("step migrate: ran out of time (100ms) and was stopped");
+}
+
+#[test]
+fn a_step_that_ignores_its_stop_signal_is_killed_with_its_tree_after_the_grace() {
+    let script = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > grandchild; while :; do sleep 1; done' & wait";
+    let running = shell(script, "    timeout: 300ms\n    stop_grace: 200ms\n").start();
+    let grandchild = running.wait_for_pid("grandchild");
+    let ended = running.end().expect_code(124);
+    assert!(!is_alive(grandchild), "{grandchild} is left");
+    assert!(
+        ended.took >= Duration::from_millis(500) && ended.took < Duration::from_secs(5),
+        "{:?}",
+        ended.took
+    );
+}
+
+#[test]
+fn what_left_the_group_is_ended_too() {
+    let script = "setsid sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep 1; done' & while [ ! -s escaped ]; do :; done";
+    let guard = shell(&format!("{script}; exit 0"), "    stop_grace: 100ms\n");
+    let running = guard.start();
+    let escaped = running.wait_for_pid("escaped");
+    let ended = running.end().expect_code(0).expect_stdout("served\n");
+    assert!(!is_alive(escaped), "{escaped} is left");
+    ended.expect_stderr("the step left processes running; they are stopped");
+}
+
+#[test]
+fn a_step_that_was_stopped_by_sigstop_runs_out_of_time_all_the_same() {
+    let running = shell(
+        "kill -STOP $$; sleep 100",
+        "    timeout: 100ms\n    stop_grace: 5s\n",
+    )
+    .start();
+    let ended = running.end().expect_code(124);
+    assert!(
+        ended.took < Duration::from_secs(3),
+        "it went on to be stopped by its signal: {:?}",
+        ended.took
+    );
+}
+
+#[test]
+fn the_stop_signal_can_be_chosen() {
+    let script = "trap 'echo got INT; exit 0' INT; echo ready; while :; do sleep 0.01; done";
+    let guard = shell(script, "    stop_signal: INT\n    timeout: 300ms\n");
+    let ended = guard.run().expect_code(124);
+    assert_eq!(ended.stdout(), "ready\ngot INT\n", "{ended}");
+}
+
+#[test]
+fn a_step_reads_nothing() {
+    let manifest = "version: 1\nsteps: [{name: s, command: [cat]}]\nserver: {command: [cat]}\n";
+    let guard = Guard::with_manifest(manifest);
+    let input =
+        std::fs::File::open(guard.folder.file("input", "typed")).expect("the file is there");
+    guard
+        .stdin(input)
+        .run()
+        .expect_code(0)
+        .expect_stdout("typed");
+}
+
+#[test]
+fn a_step_leads_a_group_of_its_own_and_dies_with_the_guard() {
+    let running = shell(
+        "echo $$ > pid; cut -d' ' -f5 /proc/$$/stat > group; while :; do sleep 1; done",
+        "",
+    )
+    .start();
+    let pid = running.wait_for_pid("pid");
+    assert_eq!(running.wait_for_pid("group"), pid);
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.end().expect_code(137);
+    until("the step is gone", || !is_alive(pid));
+}
+
+#[test]
+fn a_process_that_we_were_given_is_none_of_the_steps() {
+    // A wrapper script that starts something and then executes the guard.
+    let guard = Guard::with_manifest(
+        "version: 1\nsteps: [{name: s, command: [sh, -c, 'sleep 100 & exit 0']}]\n",
+    );
+    let binary = env!("CARGO_BIN_EXE_startup-guard");
+    let script = format!(
+        "sleep 99 & echo $! > given\nexec {binary} run -- sh -c 'kill -0 $(cat given) && echo alive; kill $(cat given)'\n"
+    );
+    let script = guard
+        .folder
+        .script("wrapper", &format!("#!/bin/sh\n{script}"));
+    let ended = guard
+        .args(["run", "--no-manifest", "--"])
+        .args([script])
+        .run();
+    ended.expect_code(0).expect_stdout("alive\n");
+}
+
+#[test]
+fn orphans_of_a_step_are_gone_before_the_server_runs() {
+    let script = "for i in 1 2 3 4 5; do (setsid sleep 100 &) ; done; sh -c 'exit 0' & exit 0";
+    let manifest = "version: 1
+steps: [{name: s, command: [sh, step.sh], stop_grace: 1s}]
+server: {command: [sh, -c, 'ps -o stat= --ppid $$ | grep -c Z; exit 0']}
+";
+    let guard = Guard::with_manifest(manifest);
+    guard.folder.file("step.sh", script);
+    guard.run().expect_code(0).expect_stdout("0\n");
+}

@@ -1,0 +1,160 @@
+//! Being asked to stop.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Guard, code_of, is_alive, until};
+
+const STOPS: [(Signal, i32); 4] = [
+    (Signal::SIGTERM, 143),
+    (Signal::SIGINT, 130),
+    (Signal::SIGHUP, 129),
+    (Signal::SIGQUIT, 131),
+];
+
+fn slow_step(script: &str, keys: &str) -> Guard {
+    let manifest = format!(
+        "version: 1\nsteps:\n  - name: migrate\n    command: [sh, step.sh]\n{keys}\nserver: {{command: [echo, served]}}\n"
+    );
+    let guard = Guard::with_manifest(&manifest);
+    guard.folder.file("step.sh", script);
+    guard
+}
+
+#[test]
+fn a_stop_during_a_step_ends_its_group_and_then_the_guard_and_never_in_the_server() {
+    for (signal, code) in STOPS {
+        let running = slow_step("sleep 100 & echo $! > child; echo ready; wait", "").start();
+        running.wait_for("ready");
+        let child = running.wait_for_pid("child");
+        running.signal(signal);
+        let ended = running.end().expect_code(code).expect_stdout("ready\n");
+        assert!(
+            ended.took < Duration::from_secs(5),
+            "it took {:?}",
+            ended.took
+        );
+        assert!(!is_alive(child), "the step's child is left");
+        let name = signal.as_str();
+        ended.expect_stderr(&format!(
+            "step migrate: stopped by {name} before the server started"
+        ));
+    }
+}
+
+#[test]
+fn the_group_gets_the_steps_own_stop_signal() {
+    let script = "trap 'echo got INT; exit 1' INT; trap 'echo got TERM; exit 1' TERM; echo ready; while :; do sleep 0.01; done";
+    let running = slow_step(script, "    stop_signal: INT").start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    running
+        .end()
+        .expect_code(143)
+        .expect_stdout("ready\ngot INT\n");
+}
+
+#[test]
+fn a_step_that_succeeds_in_spite_of_the_stop_still_leads_to_no_server() {
+    let script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let running = slow_step(script, "    allow_failure: true").start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    running.end().expect_code(143).expect_stdout("ready\n");
+}
+
+#[test]
+fn a_second_stop_cuts_the_grace_short() {
+    let script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.01; done";
+    let running = slow_step(script, "    stop_grace: 60s").start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    running.wait_for("asked");
+    running.signal(Signal::SIGTERM);
+    let ended = running.end().expect_code(143);
+    assert!(
+        ended.took < Duration::from_secs(10),
+        "it took {:?}",
+        ended.took
+    );
+}
+
+#[test]
+fn a_step_that_ignores_the_stop_is_killed_after_the_grace() {
+    let running = slow_step(
+        "trap '' TERM; echo ready; while :; do sleep 0.01; done",
+        "    stop_grace: 200ms",
+    )
+    .start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    let ended = running.end().expect_code(143);
+    assert!(
+        ended.took >= Duration::from_millis(200) && ended.took < Duration::from_secs(5),
+        "{:?}",
+        ended.took
+    );
+}
+
+#[test]
+fn other_signals_are_forwarded_as_they_are() {
+    let script = "trap 'echo one' USR1; trap 'echo two; exit 0' USR2; echo ready; while :; do sleep 0.01; done";
+    let running = slow_step(script, "").start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGUSR1);
+    running.wait_for("one");
+    running.signal(Signal::SIGUSR2);
+    running
+        .end()
+        .expect_code(0)
+        .expect_stdout("ready\none\ntwo\nserved\n");
+}
+
+#[test]
+fn a_stop_while_the_manifest_is_awaited_ends_at_once() {
+    let guard = Guard::new();
+    let path = guard.folder.path().join("required-vars.yaml");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let running = guard.line("run -- echo served").start();
+    // The pipe can be opened for writing only while the guard has it open for reading.
+    let writer = File::options()
+        .write(true)
+        .open(&path)
+        .expect("the guard opens the pipe");
+    running.signal(Signal::SIGTERM);
+    running.end().expect_code(143).expect_stdout("");
+    drop(writer);
+}
+
+#[test]
+fn a_stop_while_nobody_reads_the_log_ends_at_once() {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let script = "while :; do echo a line to fill the pipe; done & echo $$ > pid; wait";
+    let manifest = "version: 1\nsteps: [{name: s, command: [sh, step.sh], stop_grace: 1s}]\nserver: {command: [echo, served]}\n";
+    for format in ["text", "json"] {
+        let guard = Guard::with_manifest(manifest).env("STARTUP_GUARD_LOG", format);
+        guard.folder.file("step.sh", script);
+        let writer = writer.try_clone().expect("the pipe can be cloned");
+        let other = writer.try_clone().expect("the pipe can be cloned");
+        let guard = guard.stdout(writer).stderr(other);
+        let (status, took, _) = guard.run_quietly_and(|folder, pid| {
+            until("the step runs", || folder.path().join("pid").exists());
+            until("the pipe is full", || is_full(&reader));
+            kill(Pid::from_raw(pid), Signal::SIGTERM).expect("the guard is there");
+        });
+        assert_eq!(code_of(status), 143, "{format}");
+        assert!(took < Duration::from_secs(5), "{format}: {took:?}");
+    }
+}
+
+/// Whether a pipe is full: of small writes it holds about half of its 64 KiB, as pages are not shared.
+fn is_full(reader: &impl AsRawFd) -> bool {
+    let mut held = 0;
+    // SAFETY: FIONREAD writes one number.
+    let asked = unsafe { nix::libc::ioctl(reader.as_raw_fd(), nix::libc::FIONREAD, &raw mut held) };
+    asked == 0 && held > 30_000
+}

@@ -1,0 +1,298 @@
+//! A builder that starts the guard in a folder of its own, and what can be asked of a run.
+
+mod running;
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub use running::Running;
+
+/// How long anything in a test may take before it is a hang.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A temporary folder, removed at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).expect("the folder of a test can be made");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file, and gives its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, content).expect("the file of a test can be written");
+        path
+    }
+
+    /// Writes a file that may be executed.
+    pub fn script(&self, name: &str, content: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.file(name, content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A run of the guard to be: an empty environment but for PATH, in a folder of its own.
+#[must_use = "a guard does nothing until it is run"]
+pub struct Guard {
+    pub folder: Folder,
+    command: Command,
+    has_arguments: bool,
+}
+
+impl Guard {
+    pub fn new() -> Self {
+        let folder = Folder::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_startup-guard"));
+        command
+            .current_dir(folder.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null());
+        Self {
+            folder,
+            command,
+            has_arguments: false,
+        }
+    }
+
+    /// A guard with this `required-vars.yaml` in its folder.
+    pub fn with_manifest(manifest: &str) -> Self {
+        let guard = Self::new();
+        guard.folder.file("required-vars.yaml", manifest);
+        guard
+    }
+
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.has_arguments = true;
+        self.command.args(arguments);
+        self
+    }
+
+    /// A command as a person would type it, words with spaces between.
+    pub fn line(self, line: &str) -> Self {
+        self.args(line.split_whitespace())
+    }
+
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
+        self
+    }
+
+    /// Another name for the program, as `argv[0]`.
+    pub fn arg0(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.command.arg0(name);
+        self
+    }
+
+    /// Something to do in the process before it becomes the guard.
+    pub fn before_exec(mut self, action: impl Fn() + Send + Sync + 'static) -> Self {
+        let action = move || {
+            action();
+            Ok(())
+        };
+        // SAFETY: the actions of these tests only set signals, limits and descriptors.
+        unsafe { self.command.pre_exec(action) };
+        self
+    }
+
+    /// Starts it, with its output collected.
+    pub fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(self.folder, self.command)
+    }
+
+    /// Runs it to its end.
+    pub fn run(self) -> Ended {
+        self.start().end()
+    }
+
+    /// Runs it to its end with its streams as they were given.
+    pub fn run_quietly(self) -> ExitStatus {
+        self.run_quietly_and(|_, _| {}).0
+    }
+
+    /// The same, with something to do once it runs. Gives how long it took from then on, and its folder.
+    pub fn run_quietly_and(
+        mut self,
+        action: impl FnOnce(&Folder, i32),
+    ) -> (ExitStatus, Duration, Folder) {
+        let mut child = self.command.spawn().expect("the guard starts");
+        // Our copies of its streams would keep them open.
+        drop(self.command);
+        action(&self.folder, i32::try_from(child.id()).expect("a pid fits"));
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("the guard can be waited for") {
+                return (status, started.elapsed(), self.folder);
+            }
+            if started.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("the guard hangs");
+            }
+            pause();
+        }
+    }
+}
+
+/// What a run came to.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub took: Duration,
+    pub folder: Folder,
+}
+
+impl Ended {
+    /// The exit code, as a shell would show it.
+    pub fn code(&self) -> i32 {
+        code_of(self.status)
+    }
+
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_stderr(self, text: &str) -> Self {
+        assert!(
+            self.stderr().contains(text),
+            "stderr has no {text:?}\n{self}"
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_stdout(self, text: &str) -> Self {
+        assert_eq!(self.stdout(), text, "{self}");
+        self
+    }
+
+    /// Nothing that was written holds this text.
+    #[track_caller]
+    pub fn expect_never(self, text: &str) -> Self {
+        assert!(
+            !self.stdout().contains(text) && !self.stderr().contains(text),
+            "{text:?} is shown\n{self}"
+        );
+        self
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    pub fn last_line(&self) -> String {
+        self.stderr().lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// The lines on stderr as JSON.
+    pub fn json_lines(&self) -> Vec<serde_json::Value> {
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+        };
+        self.stderr().lines().map(parse).collect()
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (stdout, stderr) = (self.stdout(), self.stderr());
+        write!(
+            out,
+            "{}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---",
+            self.status
+        )
+    }
+}
+
+/// The exit code, as a shell would show it.
+pub fn code_of(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().expect("it ended somehow"))
+}
+
+/// Polls until a condition holds.
+#[track_caller]
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        pause();
+    }
+}
+
+/// Between two looks at a condition.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+/// A stream that is closed at its other end.
+pub fn broken_pipe() -> File {
+    use std::os::fd::OwnedFd;
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    File::from(OwnedFd::from(writer))
+}
+
+/// Whether a process lives; zombies do not.
+pub fn is_alive(pid: i32) -> bool {
+    field_of_status(pid, "State").is_some_and(|state| !state.starts_with('Z'))
+}
+
+/// A field of `/proc/PID/status`.
+pub fn field_of_status(pid: i32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}

@@ -1,0 +1,143 @@
+//! The command line: what is wrong with it, and what would be right.
+
+use crate::support::Guard;
+
+const EMPTY: &str = "version: 1\n";
+
+#[test]
+fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
+    for (line, told) in [
+        ("rnu", "unknown subcommand `rnu`; did you mean `run`?"),
+        (
+            "run --manfest x",
+            "unknown option `--manfest` for `run`; did you mean `--manifest`?",
+        ),
+        (
+            "run uvicorn",
+            "a command follows `--`: startup-guard run -- uvicorn",
+        ),
+        ("--skip x", "write `startup-guard run --skip`"),
+        (
+            "check --format yaml",
+            "unknown format `yaml`; there are text and json",
+        ),
+        ("healthcheck", "`healthcheck` needs a URL"),
+        ("run --skip", "missing argument for option '--skip'"),
+    ] {
+        Guard::with_manifest(EMPTY)
+            .line(line)
+            .run()
+            .expect_code(64)
+            .expect_stderr(told)
+            .expect_stdout("");
+    }
+}
+
+#[test]
+fn no_command_at_all_ends_with_64() {
+    for line in ["", "run", "run --", "run --no-manifest"] {
+        Guard::with_manifest(EMPTY)
+            .line(line)
+            .run()
+            .expect_code(64)
+            .expect_stderr("there is no command to run");
+    }
+}
+
+#[test]
+fn an_unknown_step_to_skip_ends_with_64_and_runs_nothing() {
+    let manifest = "version: 1\nsteps: [{name: migrate, command: [touch, ran]}]\nserver: {command: [touch, ran]}\n";
+    let ended = Guard::with_manifest(manifest)
+        .line("run --skip migrat")
+        .run()
+        .expect_code(64);
+    let ended = ended
+        .expect_stderr("--skip names the step `migrat`")
+        .expect_stderr("did you mean `migrate`?");
+    assert!(!ended.folder.path().join("ran").exists());
+    let guard = Guard::with_manifest(manifest).env("STARTUP_GUARD_SKIP", "migrate, seed");
+    guard
+        .run()
+        .expect_code(64)
+        .expect_stderr("STARTUP_GUARD_SKIP names the step `seed`");
+}
+
+#[test]
+fn steps_are_skipped_by_flag_or_by_variable_and_the_flag_comes_first() {
+    let manifest = "version: 1\nsteps:\n  - {name: a, command: [echo, a]}\n  - {name: b, command: [echo, b]}\nserver: {command: [echo, served]}\n";
+    let guard = || Guard::with_manifest(manifest);
+    guard()
+        .line("run --skip a")
+        .run()
+        .expect_code(0)
+        .expect_stdout("b\nserved\n");
+    guard()
+        .env("STARTUP_GUARD_SKIP", " a , b ")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+    guard()
+        .env("STARTUP_GUARD_SKIP", "")
+        .run()
+        .expect_code(0)
+        .expect_stdout("a\nb\nserved\n");
+    guard()
+        .env("STARTUP_GUARD_SKIP", "a")
+        .line("run --skip b")
+        .run()
+        .expect_code(0)
+        .expect_stdout("a\nserved\n");
+}
+
+#[test]
+fn an_unknown_log_format_ends_with_64() {
+    let guard = Guard::with_manifest(EMPTY)
+        .env("STARTUP_GUARD_LOG", "xml")
+        .line("run -- echo x");
+    guard
+        .run()
+        .expect_code(64)
+        .expect_stderr("STARTUP_GUARD_LOG is none of auto, text and json")
+        .expect_stdout("");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    for line in [
+        "--help",
+        "help",
+        "run --help",
+        "check --help",
+        "healthcheck --help",
+        "exit-codes --help",
+    ] {
+        let ended = Guard::new().line(line).run().expect_code(0);
+        assert!(ended.stdout().contains("Usage:"), "{ended}");
+        assert!(ended.stderr().is_empty(), "{ended}");
+        assert!(
+            ended
+                .stdout()
+                .lines()
+                .all(|line| line.chars().count() <= 100),
+            "{ended}"
+        );
+    }
+    let version = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
+    Guard::new()
+        .line("--version")
+        .run()
+        .expect_code(0)
+        .expect_stdout(version);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_by_the_code() {
+    use crate::support::broken_pipe;
+    for line in ["--help", "exit-codes", "check"] {
+        let status = Guard::with_manifest(EMPTY)
+            .line(line)
+            .stdout(broken_pipe())
+            .run_quietly();
+        assert_eq!(status.code(), Some(71), "{line}");
+    }
+}
