@@ -176,12 +176,12 @@ fn check_variable(each: &Resolved<'_>, level: Level, findings: &mut Findings) {
         findings.tell(variable, level, code, problem.to_owned(), fix);
     };
     match &each.value {
-        Value::Missing => tell(Code::Missing, "is not set", how_to_set(variable)),
+        Value::Missing => tell(Code::Missing, "is not set", how_to_set(each)),
         Value::Placeholder => {
             tell(
                 Code::Placeholder,
                 "still holds a placeholder",
-                how_to_set(variable),
+                how_to_set(each),
             );
         }
         Value::NotUtf8 => tell(
@@ -231,8 +231,12 @@ fn code_of(breach: Breach) -> Code {
 }
 
 /// What to set a missing variable to, from what the manifest tells about it.
-fn how_to_set(variable: &Variable) -> String {
+fn how_to_set(each: &Resolved<'_>) -> String {
+    let variable = each.variable;
     let name = &variable.name;
+    if let Some(former) = each.former {
+        return format!("rename {former}, which is set, to {name}: it was called so before");
+    }
     let mut fix = match (&variable.hint, &variable.example) {
         (Some(hint), _) => format!("set {name}: {hint}"),
         (None, Some(example)) if !variable.secret => format!("set {name}, for example {example}"),

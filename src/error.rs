@@ -37,8 +37,12 @@ pub enum Error {
     Step(#[from] StepError),
     #[error(transparent)]
     Serve(#[from] ServeError),
-    #[error("stopped by {} before the server started", .0.name())]
-    Stopped(Signal),
+    #[error("stopped by {} before the server started", signal.name())]
+    Stopped {
+        signal: Signal,
+        /// What it cut short.
+        phase: Option<Phase>,
+    },
     #[error("the service is not healthy: {0}")]
     Unhealthy(String),
     #[error("the system refused to {what}: {cause}")]
@@ -103,7 +107,7 @@ impl Error {
                 ServeError::Unset(_) => Exit::InvalidEnvironment,
                 ServeError::Stopped(signal) => Exit::Stopped(signal.0),
             },
-            Error::Stopped(signal) => Exit::Stopped(signal.0),
+            Error::Stopped { signal, .. } => Exit::Stopped(signal.0),
             Error::Unhealthy(_) => Exit::Unhealthy,
             Error::System { .. } => Exit::OsRefused,
         }
@@ -121,7 +125,8 @@ impl Error {
             Error::Step(_) => Some(Phase::Step),
             Error::Serve(_) => Some(Phase::Serve),
             Error::Unhealthy(_) => Some(Phase::Healthcheck),
-            Error::Stopped(_) | Error::System { .. } => None,
+            Error::Stopped { phase, .. } => *phase,
+            Error::System { .. } => None,
         }
     }
 

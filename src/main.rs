@@ -25,11 +25,11 @@ use environment::Environment;
 use error::Error;
 use exit::Exit;
 use os::output::{STDERR, STDOUT, Writer};
+use os::signals::Signals;
 
 fn main() -> ExitCode {
     silence_panics();
-    let environment = Environment::snapshot();
-    let exit = match dispatch(environment) {
+    let exit = match dispatch() {
         Ok(()) => Exit::Done,
         Err(error) => {
             tell(&error);
@@ -41,13 +41,28 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-fn dispatch(environment: Environment) -> Result<(), Error> {
+fn dispatch() -> Result<(), Error> {
+    // Before anything else: from here on a stop is noted, and never lost.
+    let signals = Signals::claim();
+    let environment = Environment::snapshot();
     let format = commands::log_format(&environment);
     let log = *format
         .as_ref()
         .unwrap_or(&log::Format::Text { colour: false });
     log::start(log, || Writer(&STDERR));
-    match cli::parse(environment::arguments())? {
+    let signals = signals.map_err(|cause| Error::System {
+        what: "claim signals",
+        cause,
+    })?;
+    let command = cli::parse(environment::arguments())?;
+    // Only `run` has anything to clean up: all else a stop may simply end.
+    if !matches!(command, Command::Run(_)) {
+        signals.release_stops().map_err(|signal| Error::Stopped {
+            signal,
+            phase: None,
+        })?;
+    }
+    match command {
         Command::Help(topic) => print(cli::help(topic)),
         Command::Version => print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::ExitCodes(format) => commands::exit_codes::run(format),
@@ -56,7 +71,7 @@ fn dispatch(environment: Environment) -> Result<(), Error> {
             format?;
             commands::check::run(&arguments, environment)
         }
-        Command::Run(arguments) => commands::run::run(&arguments, environment, format?),
+        Command::Run(arguments) => commands::run::run(&arguments, environment, format?, signals),
     }
 }
 

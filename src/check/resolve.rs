@@ -16,15 +16,27 @@ pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
 pub struct Resolved<'a> {
     pub variable: &'a Variable,
     pub value: Value,
+    /// A former name of the variable, when that is set.
+    pub former: Option<&'a str>,
     source: Source,
 }
 
+impl Resolved<'_> {
+    /// What the file that `NAME_FILE` names holds, if the value comes from there.
+    pub fn file_content(&self) -> Option<&OsStr> {
+        match &self.source {
+            Source::File(content) => Some(content),
+            Source::Own | Source::Default => None,
+        }
+    }
+}
+
 /// Where a value comes from.
-pub enum Source {
+enum Source {
     /// The process's environment, or nowhere.
     Own,
-    /// The file that `NAME_FILE` names.
-    File,
+    /// The file that `NAME_FILE` names: its content, whatever the check says of it.
+    File(OsString),
     Default,
 }
 
@@ -84,23 +96,26 @@ pub fn resolve<'a>(
         (Some(_), Some(_)) => (Value::FileAndValue, Source::Own),
         (None, Some(file_variable)) => {
             match secret_file::read(is_set(&file_variable).unwrap_or_default(), read_file) {
-                Ok(content) => (Value::of(Some(&content), variable), Source::File),
+                Ok(content) => (Value::of(Some(&content), variable), Source::File(content)),
                 Err(problem) => (Value::File(problem), Source::Own),
             }
         }
         (own, None) => (Value::of(own, variable), Source::Own),
     };
-    match (&value, &variable.default) {
-        (Value::Missing, Some(default)) => Resolved {
-            variable,
-            value: Value::Text(default.clone()),
-            source: Source::Default,
-        },
-        _ => Resolved {
-            variable,
-            value,
-            source,
-        },
+    let (value, source) = match (value, &variable.default) {
+        (Value::Missing, Some(default)) => (Value::Text(default.clone()), Source::Default),
+        (value, _) => (value, source),
+    };
+    let former = variable
+        .renamed_from
+        .iter()
+        .map(String::as_str)
+        .find(|name| is_set(name).is_some());
+    Resolved {
+        variable,
+        value,
+        former,
+        source,
     }
 }
 
@@ -109,13 +124,12 @@ pub fn effective_environment(environment: Environment, resolved: &[Resolved<'_>]
     let mut set: Vec<(&str, OsString)> = Vec::new();
     let mut removed = Vec::new();
     for each in resolved {
-        match (&each.source, each.value.text()) {
-            (Source::Own, _) => continue,
-            (Source::File | Source::Default, Some(text)) => {
-                set.push((&each.variable.name, text.into()));
-            }
-            (Source::File | Source::Default, None) => {}
-        }
+        let value = match (&each.source, &each.variable.default) {
+            (Source::Own, _) | (Source::Default, None) => continue,
+            (Source::File(content), _) => content.clone(),
+            (Source::Default, Some(default)) => default.into(),
+        };
+        set.push((&each.variable.name, value));
         removed.extend(each.variable.file_name());
     }
     set.sort_by_key(|(name, _)| *name);

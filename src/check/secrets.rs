@@ -17,6 +17,9 @@ pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> 
         if let Some(own) = environment.get(&each.variable.name) {
             add(own.as_bytes(), &mut secrets);
         }
+        if let Some(content) = each.file_content() {
+            add(content.as_bytes(), &mut secrets);
+        }
         if let Some(text) = each.value.text() {
             add(text.as_bytes(), &mut secrets);
         }

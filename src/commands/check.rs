@@ -1,15 +1,15 @@
 //! `startup-guard check`: the check alone. Nothing is waited for, run, or looked up in PATH.
 
-use crate::check::{self, Checked, Use};
+use crate::check::{self, Checked};
 use crate::cli::{self, ReportFormat};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::manifest::Manifest;
 use crate::os::file;
 use crate::os::output::STDOUT;
 use crate::platform;
 use crate::render;
 
+use super::plan::Plan;
 use super::run::environment_error;
 use super::settings;
 
@@ -19,10 +19,11 @@ use super::settings;
 /// When the environment is invalid, or the report cannot be written.
 pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
+    let plan = Plan::whole(&manifest);
     let place = platform::detect(&environment);
     let Checked {
         report, effective, ..
-    } = check::check(&manifest, environment, &uses(&manifest), file::read);
+    } = check::check(&manifest, environment, &plan.uses(), file::read);
     let service = manifest.service.as_deref();
     let text = match arguments.format {
         ReportFormat::Text => render::text::report(&report, service, place.as_ref()),
@@ -37,28 +38,4 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
         Some(_) => Ok(()),
         None => Err(environment_error(&report, &manifest, place.as_ref())),
     }
-}
-
-/// Everything in the manifest that `run` could expand.
-fn uses(manifest: &Manifest) -> Vec<Use<'_>> {
-    let mut uses = Vec::new();
-    for step in &manifest.steps {
-        let place = format!("the command of the step {}", step.name);
-        let arguments = step.command.iter();
-        uses.extend(arguments.map(|template| Use {
-            place: place.clone(),
-            template,
-            is_argument: true,
-        }));
-    }
-    if let Some(server) = &manifest.server {
-        let arguments = server.command.iter();
-        let place = "the command of the server";
-        uses.extend(arguments.map(|template| Use {
-            place: place.to_owned(),
-            template,
-            is_argument: true,
-        }));
-    }
-    uses
 }

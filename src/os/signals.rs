@@ -4,6 +4,7 @@
 //! Not a signalfd with a blocked mask: a mask leaks into children, and from there into the server.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -92,7 +93,8 @@ pub fn stop_count() -> u32 {
 
 /// The claim on the signals, and what they were before it.
 pub struct Signals {
-    wake: EventFd,
+    /// Never closed: the handlers, and whoever waits on a slow reader, use it to the process's end.
+    wake: ManuallyDrop<EventFd>,
     inherited: Inherited,
 }
 
@@ -143,7 +145,8 @@ impl Signals {
     /// # Errors
     /// When the system gives no descriptor, or refuses a handler.
     pub fn claim() -> io::Result<Self> {
-        let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let wake = ManuallyDrop::new(EventFd::from_flags(flags)?);
         WAKE.store(wake.as_raw_fd(), Ordering::Release);
         // Without SA_RESTART: a call that blocks gives the guard a chance to look at what was asked of it.
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
@@ -216,20 +219,26 @@ impl Signals {
         Ok(ready[0])
     }
 
-    /// Gives the signals back, as the last thing before exec. Stops get their action back first, then what
-    /// came until then is looked at, so none is swallowed: what comes later acts on the process itself.
+    /// Gives the signals back, as the last thing before exec.
     ///
     /// # Errors
     /// The stop that came until now. The server must not start.
     pub fn give_back(self) -> Result<(), Signal> {
+        self.release_stops()?;
+        self.inherited.restore();
+        Ok(())
+    }
+
+    /// Gives stops the action back that they had, then looks at what came until then, so that none is
+    /// swallowed: what comes later acts on the process itself.
+    ///
+    /// # Errors
+    /// The stop that came until now.
+    pub fn release_stops(&self) -> Result<(), Signal> {
         for signal in STOPS {
             set_action(signal, self.inherited.action(signal));
         }
-        if let Some(stop) = requested_stop() {
-            return Err(stop);
-        }
-        self.inherited.restore();
-        Ok(())
+        requested_stop().map_or(Ok(()), Err)
     }
 }
 

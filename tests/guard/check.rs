@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::support::Guard;
 
-const MANIFEST: &str = r#"version: 1
+const MANIFEST: &str = r"version: 1
 service: demo
 variables:
   CRITICAL: {level: critical, description: Without it nothing works, hint: Ask the team}
@@ -16,7 +16,7 @@ variables:
   MODE: {level: optional, default: dev, one_of: [dev, prod]}
   DSN: {type: url, required_when: {MODE: [prod]}}
   ORIGINS: {type: origin, list: csv, level: optional}
-"#;
+";
 
 fn sound() -> Guard {
     Guard::with_manifest(MANIFEST)

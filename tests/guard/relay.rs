@@ -100,9 +100,10 @@ fn much_output_arrives_whole() {
     let ended = step(script, "TOKEN: {secret: true, default: never-printed}")
         .run()
         .expect_code(0);
-    let expected: String = (0..20000)
-        .map(|number| format!("line {number} of much output\n"))
-        .collect();
+    let mut expected = String::new();
+    for number in 0..20000 {
+        expected.push_str(&format!("line {number} of much output\n"));
+    }
     assert!(
         ended.stdout() == expected,
         "{} bytes came of {}",

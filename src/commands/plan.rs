@@ -1,0 +1,140 @@
+//! What the manifest and the command line together ask for.
+
+use crate::check::Use;
+use crate::cli;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::manifest::{Manifest, Step, Template, did_you_mean};
+
+use super::settings;
+
+/// What is going to be done after the check.
+pub struct Plan<'a> {
+    /// The whole service's, logged first.
+    announce: Option<&'a Template>,
+    pub steps: Vec<&'a Step>,
+    /// None with `--no-server`.
+    pub server: Option<ServerPlan<'a>>,
+}
+
+/// The server to become.
+pub struct ServerPlan<'a> {
+    pub announce: Option<&'a Template>,
+    pub command: Vec<Template>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan of a run.
+    ///
+    /// # Errors
+    /// When an unknown step is to be skipped, or there is no command to run.
+    pub fn new(
+        arguments: &cli::Run,
+        manifest: &'a Manifest,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        let (skipped, place) = settings::skipped(&arguments.skip, environment);
+        if let Some(unknown) = skipped
+            .iter()
+            .find(|name| manifest.steps.iter().all(|step| step.name != **name))
+        {
+            let hint = did_you_mean(
+                unknown,
+                manifest.steps.iter().map(|step| step.name.as_str()),
+            );
+            return Err(Error::UnknownStep {
+                place,
+                name: unknown.clone(),
+                hint,
+            });
+        }
+        let steps = manifest
+            .steps
+            .iter()
+            .filter(|step| !skipped.contains(&step.name))
+            .collect();
+        let server = if arguments.no_server {
+            None
+        } else {
+            Some(ServerPlan::new(arguments, manifest)?)
+        };
+        Ok(Self {
+            announce: manifest.announce.as_ref(),
+            steps,
+            server,
+        })
+    }
+
+    /// Everything that the manifest could ever ask for, whatever a command line may leave out.
+    pub fn whole(manifest: &'a Manifest) -> Self {
+        Self {
+            announce: manifest.announce.as_ref(),
+            steps: manifest.steps.iter().collect(),
+            server: manifest.server.as_ref().map(|server| ServerPlan {
+                announce: server.announce.as_ref(),
+                command: server.command.clone(),
+            }),
+        }
+    }
+
+    /// Everything that will be expanded, in the manifest's order.
+    pub fn uses(&self) -> Vec<Use<'_>> {
+        let mut uses = Vec::new();
+        uses.extend(announced("the service", self.announce));
+        for step in &self.steps {
+            let place = format!("the step {}", step.name);
+            uses.extend(announced(&place, step.announce_start.as_ref()));
+            uses.extend(announced(&place, step.announce_done.as_ref()));
+            uses.extend(arguments(&place, &step.command));
+        }
+        if let Some(server) = &self.server {
+            uses.extend(announced("the server", server.announce));
+            uses.extend(arguments("the server", &server.command));
+        }
+        uses
+    }
+}
+
+impl<'a> ServerPlan<'a> {
+    fn new(arguments: &cli::Run, manifest: &'a Manifest) -> Result<Self, Error> {
+        let server = manifest.server.as_ref();
+        let command = match &arguments.command {
+            // Without a manifest the guard is transparent.
+            Some(words) if arguments.manifest == cli::ManifestChoice::None => {
+                words.iter().map(|word| Template::literal(word)).collect()
+            }
+            Some(words) => words
+                .iter()
+                .map(|word| Template::parse_argument(word))
+                .collect(),
+            None => server
+                .map(|server| server.command.clone())
+                .unwrap_or_default(),
+        };
+        if command.first().is_none_or(Template::is_empty) {
+            return Err(Error::NoCommand);
+        }
+        Ok(Self {
+            announce: server.and_then(|server| server.announce.as_ref()),
+            command,
+        })
+    }
+}
+
+fn announced<'a>(place: &str, template: Option<&'a Template>) -> Option<Use<'a>> {
+    let place = format!("the announcement of {place}");
+    template.map(|template| Use {
+        place,
+        template,
+        is_argument: false,
+    })
+}
+
+fn arguments<'a>(place: &str, command: &'a [Template]) -> impl Iterator<Item = Use<'a>> {
+    let place = format!("the command of {place}");
+    command.iter().map(move |template| Use {
+        place: place.clone(),
+        template,
+        is_argument: true,
+    })
+}
