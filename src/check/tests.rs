@@ -1,1 +1,246 @@
+//! The check as a function: a manifest and an environment in, findings out.
 
+use std::io;
+use std::path::Path;
+
+use super::{Checked, check};
+use crate::environment::Environment;
+use crate::manifest::{self, Manifest};
+
+fn manifest(text: &str) -> Manifest {
+    let read = |path: &Path, _| Ok(path.as_os_str().as_encoded_bytes().to_vec());
+    // The "file" is the text itself: nothing is read from a disk here.
+    manifest::load(Path::new(text), read).expect("the manifests of these tests are sound")
+}
+
+fn checked(text: &str, entries: &[(&str, &str)]) -> Checked {
+    let entries = entries
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    check(
+        &manifest(text),
+        Environment::from_entries(entries),
+        &[],
+        secret_file,
+    )
+}
+
+/// The only file that there is.
+fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
+    match path.to_str() {
+        Some("/run/secrets/token") => Ok(b"from-a-file\n".to_vec()),
+        Some("/run/secrets/template") => Ok(b"changeme\n".to_vec()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// `VARIABLE finding severity` of each finding, in order.
+fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
+    let told = checked(text, entries).report.findings.into_iter();
+    told.map(|finding| {
+        let (code, severity) = (finding.code.name(), finding.severity.name());
+        format!("{} {code} {severity}", finding.variable)
+    })
+    .collect()
+}
+
+fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
+    let effective = checked(text, entries)
+        .effective
+        .expect("this environment is sound");
+    let entries = effective.environment().entries().iter();
+    entries
+        .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+        .collect()
+}
+
+#[test]
+fn severities_follow_the_table_of_the_design() {
+    // What is set, the level, and the severity under `fail_on: required` and under `fail_on: critical`.
+    let table = [
+        ("", "critical", "missing error", "missing error"),
+        ("", "required", "missing error", "missing warning"),
+        ("", "optional", "", ""),
+        (
+            "changeme",
+            "critical",
+            "placeholder error",
+            "placeholder error",
+        ),
+        (
+            "changeme",
+            "required",
+            "placeholder error",
+            "placeholder warning",
+        ),
+        (
+            "changeme",
+            "optional",
+            "placeholder warning",
+            "placeholder warning",
+        ),
+        ("wrong", "critical", "wrong_type error", "wrong_type error"),
+        (
+            "wrong",
+            "required",
+            "wrong_type error",
+            "wrong_type warning",
+        ),
+        (
+            "wrong",
+            "optional",
+            "wrong_type error",
+            "wrong_type warning",
+        ),
+        ("8000", "critical", "", ""),
+    ];
+    for (value, level, under_required, under_critical) in table {
+        for (fail_on, told) in [("required", under_required), ("critical", under_critical)] {
+            let text = format!(
+                "version: 1\nfail_on: {fail_on}\nvariables: {{A: {{level: {level}, type: port}}}}\n"
+            );
+            let expected: Vec<String> = [told]
+                .iter()
+                .filter(|told| !told.is_empty())
+                .map(|told| format!("A {told}"))
+                .collect();
+            assert_eq!(
+                findings(&text, &[("A", value)]),
+                expected,
+                "{value:?}, {level}, fail_on {fail_on}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_default_fills_a_missing_value_and_never_a_wrong_one() {
+    let text = "version: 1\nvariables: {A: {type: port, default: 8000}}\n";
+    assert_eq!(effective(text, &[]), ["A=8000"]);
+    assert_eq!(effective(text, &[("A", "")]), ["A=8000"]);
+    assert_eq!(effective(text, &[("A", " \t")]), ["A=8000"]);
+    assert_eq!(effective(text, &[("A", "9000")]), ["A=9000"]);
+    assert_eq!(findings(text, &[("A", "x")]), ["A wrong_type error"]);
+    assert_eq!(
+        findings(text, &[("A", "changeme")]),
+        ["A placeholder error"]
+    );
+}
+
+#[test]
+fn a_condition_makes_a_variable_required_only_while_it_holds() {
+    let text = "version: 1
+variables:
+  STAGE: {level: optional, default: dev, one_of: [dev, live]}
+  REGION: {level: optional}
+  DSN: {level: critical, required_when: {STAGE: live, REGION: [eu, us]}}
+";
+    assert_eq!(findings(text, &[]), [""; 0]);
+    assert_eq!(findings(text, &[("STAGE", "live")]), [""; 0]);
+    assert_eq!(
+        findings(text, &[("STAGE", "live"), ("REGION", "asia")]),
+        [""; 0]
+    );
+    assert_eq!(
+        findings(text, &[("STAGE", "live"), ("REGION", "eu")]),
+        ["DSN missing error"]
+    );
+}
+
+#[test]
+fn secrets_that_must_differ_are_compared_and_missing_ones_are_not_the_same() {
+    let text = "version: 1
+variables:
+  A: {level: optional, secret: true}
+  B: {level: optional, secret: true, distinct_from: [A]}
+";
+    assert_eq!(findings(text, &[]), [""; 0]);
+    assert_eq!(findings(text, &[("A", "x"), ("B", "y")]), [""; 0]);
+    assert_eq!(
+        findings(text, &[("A", "x"), ("B", "x")]),
+        ["B same_secret error"]
+    );
+}
+
+#[test]
+fn findings_come_in_the_manifests_order_whatever_the_environments() {
+    let text = "version: 1\nvariables: {Z: {}, A: {}, M: {min_length: 3, pattern: \"^z\"}}\n";
+    assert_eq!(
+        findings(text, &[("M", "ab"), ("B", "")]),
+        [
+            "Z missing error",
+            "A missing error",
+            "M too_short error",
+            "M no_match error"
+        ]
+    );
+}
+
+#[test]
+fn a_former_name_that_is_set_is_the_fix() {
+    let text = "version: 1\nvariables: {NEW: {renamed_from: [OLDEST, OLD], hint: ask}}\n";
+    let fix = |entries: &[(&str, &str)]| checked(text, entries).report.findings[0].fix.clone();
+    assert_eq!(fix(&[]), "set NEW: ask");
+    assert_eq!(
+        fix(&[("OLD", "value")]),
+        "rename OLD, which is set, to NEW: it was called so before"
+    );
+    assert_eq!(findings(text, &[("OLD", "x"), ("NEW", "y")]), [""; 0]);
+}
+
+#[test]
+fn a_secret_file_becomes_the_value_and_its_name_goes() {
+    let text = "version: 1\nvariables: {TOKEN: {secret: true, level: optional}}\n";
+    assert_eq!(
+        effective(
+            text,
+            &[("A", "1"), ("TOKEN_FILE", "/run/secrets/token"), ("B", "2")]
+        ),
+        ["A=1", "B=2", "TOKEN=from-a-file"]
+    );
+    assert_eq!(
+        effective(text, &[("TOKEN_FILE", "/run/secrets/template")]),
+        ["TOKEN=changeme"],
+        "what only warns reaches the service as it is"
+    );
+    let plain = "version: 1\nvariables: {TOKEN: {secret: true, level: optional, file: false}}\n";
+    assert_eq!(
+        effective(plain, &[("TOKEN_FILE", "/run/secrets/token")]),
+        ["TOKEN_FILE=/run/secrets/token"]
+    );
+}
+
+#[test]
+fn whatever_is_wrong_its_value_stands_in_no_finding() {
+    let text = "version: 1
+variables:
+  INTEGER: {type: integer, max: 3}
+  NUMBER: {type: number}
+  BOOLEAN: {type: boolean}
+  PORT: {type: port}
+  URL: {type: url, schemes: [https]}
+  ORIGIN: {type: origin, list: json}
+  EMAIL: {type: email}
+  JSON: {type: json}
+  PATH_TO: {type: path, max_length: 3}
+  DURATION: {type: duration}
+  TEXT: {min_length: 99, one_of: [a, b], pattern: \"^x\"}
+";
+    let canary = "~canary://u:c@n@ry/ canary\r";
+    for name in [
+        "INTEGER", "NUMBER", "BOOLEAN", "PORT", "URL", "ORIGIN", "EMAIL", "JSON", "PATH_TO",
+        "DURATION", "TEXT",
+    ] {
+        let found = checked(text, &[(name, canary)]).report.findings;
+        let wrong: Vec<_> = found
+            .iter()
+            .filter(|finding| finding.variable == name)
+            .collect();
+        assert!(wrong.len() >= 2, "{name}: white space, and a wrong value");
+        for finding in wrong {
+            let told = format!("{} {}", finding.problem, finding.fix);
+            assert!(!told.contains("canary") && !told.contains("c@n"), "{told}");
+        }
+    }
+}

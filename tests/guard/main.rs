@@ -13,5 +13,6 @@ mod secret_files;
 mod secrets;
 mod steps;
 mod stops;
+#[allow(dead_code, reason = "shared with the tests of the service")]
 mod support;
 mod usage;

@@ -1,0 +1,11 @@
+//! End to end: the guard, a real alembic, a real uvicorn and a real PostgreSQL.
+
+#[path = "../guard/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guard alone")]
+mod support;
+
+mod demo;
+mod environment;
+mod postgres;
+mod start;
+mod stop;
