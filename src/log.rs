@@ -8,10 +8,10 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,38 +20,51 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log. Once, before the first event.
-pub fn start<W>(format: Format, writer: W)
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(Level::INFO)
-        .event_format(Lines(format))
-        .with_writer(writer)
-        .finish();
+/// Starts the log. Once, before the first event. `write` takes a whole line each time.
+pub fn start(format: Format, write: fn(&[u8])) {
+    let subscriber = Spanless.with(Lines { format, write });
     tracing::subscriber::set_global_default(subscriber).expect("the log is started once");
 }
 
-struct Lines(Format);
+/// What the layer below stands on. There are no spans here: the registry that would keep them reserves 32 KB,
+/// page by page, at every start.
+struct Spanless;
 
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+impl Subscriber for Spanless {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::INFO
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Writes each event as a line.
+struct Lines {
+    format: Format,
+    write: fn(&[u8]),
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        match self.0 {
-            Format::Text { colour } => write_text(&mut out, event, &fields, colour),
-            Format::Json => write_json(&mut out, event, &fields),
-        }
+        let line = match self.format {
+            Format::Text { colour } => text(event, &fields, colour),
+            Format::Json => json(event, &fields),
+        };
+        (self.write)(line.as_bytes());
     }
 }
 
@@ -104,12 +117,7 @@ impl Visit for Fields {
     }
 }
 
-fn write_text(
-    out: &mut Writer<'_>,
-    event: &Event<'_>,
-    fields: &Fields,
-    colour: bool,
-) -> fmt::Result {
+fn text(event: &Event<'_>, fields: &Fields, colour: bool) -> String {
     let metadata = event.metadata();
     let is_bare = matches!(metadata.target(), "announce" | "report" | "step");
     let (before, after) = match (colour, *metadata.level()) {
@@ -118,7 +126,7 @@ fn write_text(
         _ => ("", ""),
     };
     let name = if is_bare { "" } else { "startup-guard: " };
-    writeln!(out, "{before}{name}{}{after}", fields.message)
+    format!("{before}{name}{}{after}\n", fields.message)
 }
 
 #[derive(Serialize)]
@@ -130,7 +138,7 @@ struct JsonLine<'a> {
     fields: &'a Fields,
 }
 
-fn write_json(out: &mut Writer<'_>, event: &Event<'_>, fields: &Fields) -> fmt::Result {
+fn json(event: &Event<'_>, fields: &Fields) -> String {
     let level = match *event.metadata().level() {
         Level::ERROR => "error",
         Level::WARN => "warn",
@@ -144,9 +152,5 @@ fn write_json(out: &mut Writer<'_>, event: &Event<'_>, fields: &Fields) -> fmt::
         timestamp,
         fields,
     };
-    writeln!(
-        out,
-        "{}",
-        serde_json::to_string(&line).map_err(|_| fmt::Error)?
-    )
+    serde_json::to_string(&line).expect("texts and numbers are always JSON") + "\n"
 }

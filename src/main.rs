@@ -1,6 +1,7 @@
 //! startup-guard: checks a container's environment, runs its steps, then becomes its server.
 
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod check;
 mod cli;
@@ -18,16 +19,21 @@ mod report;
 mod rule;
 mod startup;
 
-use std::process::ExitCode;
-
 use cli::Command;
 use environment::Environment;
 use error::Error;
 use exit::Exit;
-use os::output::{STDERR, STDOUT, Writer};
+use os::output::{STDERR, STDOUT};
 use os::signals::Signals;
 
-fn main() -> ExitCode {
+os::entry::entry!(run);
+
+/// The whole program; gives its exit code.
+#[cfg_attr(
+    test,
+    expect(dead_code, reason = "the test runner has a main of its own")
+)]
+fn run() -> u8 {
     silence_panics();
     let exit = match dispatch() {
         Ok(()) => Exit::Done,
@@ -38,7 +44,7 @@ fn main() -> ExitCode {
     };
     // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
     let _ = STDERR.drain();
-    ExitCode::from(exit.code())
+    exit.code()
 }
 
 fn dispatch() -> Result<(), Error> {
@@ -49,7 +55,7 @@ fn dispatch() -> Result<(), Error> {
     let log = *format
         .as_ref()
         .unwrap_or(&log::Format::Text { colour: false });
-    log::start(log, || Writer(&STDERR));
+    log::start(log, |line| STDERR.push(line));
     let signals = signals.map_err(|cause| Error::System {
         what: "claim signals",
         cause,

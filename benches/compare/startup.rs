@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::process::{Command, Pinned, Streams};
 use crate::report;
@@ -88,7 +88,7 @@ fn contenders() -> io::Result<Vec<Contender>> {
         ),
         contender(
             GUARD,
-            Ok(PathBuf::from(workshop::GUARD)),
+            Ok(workshop::installed(Path::new(workshop::GUARD))?),
             &[Path::new("run")],
         ),
         contender(

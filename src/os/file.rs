@@ -25,8 +25,12 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
         Mode::empty(),
     )?;
-    let size = usize::try_from(fstat(&file)?.st_size).unwrap_or(0);
-    let mut content = vec![0; size.min(limit).max(CHUNK) + 1];
+    // Exactly a plain file's content and the end behind it; what tells no size comes in chunks.
+    let size = match usize::try_from(fstat(&file)?.st_size) {
+        Ok(size @ 1..) => size.min(limit),
+        _ => CHUNK,
+    };
+    let mut content = vec![0; size + 1];
     let mut filled = 0;
     while filled <= limit {
         if filled == content.len() {

@@ -216,18 +216,3 @@ fn send_now(descriptor: i32, bytes: &[u8]) -> nix::Result<usize> {
     let count = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), flags) };
     Errno::result(count).map(isize::unsigned_abs)
 }
-
-/// An `io::Write` onto one of the streams, for loggers. Waits for a slow reader only when very much waits
-/// already.
-pub struct Writer(pub &'static Output);
-
-impl io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.push(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}

@@ -1,0 +1,51 @@
+//! The guard in real containers: both images of the Dockerfile, compose, stops, users, read-only roots. Where no
+//! engine answers, every test is reported as ignored, with the reason.
+
+mod compose;
+mod engine;
+mod example;
+mod images;
+mod scratch;
+mod stops;
+
+#[path = "../guard/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guard alone")]
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+
+type Test = (&'static str, fn());
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let missing = images::missing();
+    let no_compose = images::compose().is_none();
+    let without_compose = no_compose.then(|| "no docker compose is installed".to_owned());
+    let trials = [
+        trials(scratch::TESTS, missing.as_ref()),
+        trials(example::TESTS, missing.as_ref()),
+        trials(stops::TESTS, missing.as_ref()),
+        trials(
+            compose::TESTS,
+            missing.as_ref().or(without_compose.as_ref()),
+        ),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials.into_iter().flatten().collect());
+    images::remove();
+    conclusion.exit();
+}
+
+/// The tests, all ignored where something is missing.
+fn trials(tests: &[Test], missing: Option<&String>) -> Vec<Trial> {
+    let trial = |&(name, test): &Test| {
+        let trial = Trial::test(name, move || {
+            test();
+            Ok(())
+        });
+        match missing {
+            None => trial,
+            Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
+        }
+    };
+    tests.iter().map(trial).collect()
+}

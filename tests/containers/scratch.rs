@@ -1,0 +1,92 @@
+//! The binary on an empty file system.
+
+use crate::Test;
+use crate::engine::{Container, Network, both, docker, try_docker};
+use crate::images::{self, GUARD, SCRATCH};
+
+pub const TESTS: &[Test] = &[
+    (
+        "the_guard_image_is_the_binary_alone",
+        the_guard_image_is_the_binary_alone,
+    ),
+    (
+        "from_scratch_the_guard_checks_and_becomes_a_static_server",
+        from_scratch_the_guard_checks_and_becomes_a_static_server,
+    ),
+    (
+        "names_are_resolved_by_the_engines_dns",
+        names_are_resolved_by_the_engines_dns,
+    ),
+    (
+        "a_missing_command_from_scratch_ends_with_127",
+        a_missing_command_from_scratch_ends_with_127,
+    ),
+];
+
+fn the_guard_image_is_the_binary_alone() {
+    images::build();
+    let printed = docker(&["run", "--rm", GUARD, "--version"]);
+    assert_eq!(
+        printed,
+        concat!("startup-guard ", env!("CARGO_PKG_VERSION"))
+    );
+    let layers = docker(&["inspect", "--format", "{{len .RootFS.Layers}}", GUARD]);
+    assert_eq!(layers, "1");
+}
+
+fn from_scratch_the_guard_checks_and_becomes_a_static_server() {
+    images::build();
+    let container = Container::start(&[
+        "--read-only",
+        "--user",
+        "12345:12345",
+        "-e",
+        "PORT=8080",
+        SCRATCH,
+    ]);
+    container.until_logged("serving");
+    container.until_healthy();
+    let processes = docker(&["top", &container.0, "-o", "pid,comm"]);
+    let names = processes
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().last());
+    assert_eq!(names.collect::<Vec<_>>(), [Some("server")]);
+    assert_eq!(
+        docker(&["inspect", "--format", "{{.State.Running}}", &container.0]),
+        "true"
+    );
+}
+
+fn names_are_resolved_by_the_engines_dns() {
+    images::build();
+    let network = Network::new();
+    let server = Container::start(&["--network", &network.0, "--network-alias", "web", SCRATCH]);
+    server.until_logged("serving");
+    let ask = |url: &str| {
+        try_docker(&[
+            "run",
+            "--rm",
+            "--network",
+            &network.0,
+            GUARD,
+            "healthcheck",
+            url,
+        ])
+    };
+    let found = ask("http://web:8000/");
+    assert_eq!(found.status.code(), Some(0), "{}", both(&found));
+    let absent = ask("http://nobody:8000/");
+    assert_eq!(absent.status.code(), Some(1), "{}", both(&absent));
+}
+
+fn a_missing_command_from_scratch_ends_with_127() {
+    images::build();
+    let output = try_docker(&["run", "--rm", SCRATCH, "sh", "-c", "true"]);
+    assert_eq!(output.status.code(), Some(127), "{}", both(&output));
+    assert!(
+        both(&output).contains("the command `sh` was not found"),
+        "{}",
+        both(&output)
+    );
+}
