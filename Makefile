@@ -6,7 +6,7 @@ PORT ?= 8000
 VENV := target/venv
 GUARD := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/startup-guard
 
-.PHONY: demo demo-broken test soak bench lint guard venv clean
+.PHONY: demo demo-broken test test-containers soak bench lint guard venv clean
 
 # The example service on a real PostgreSQL, started by the guard; Ctrl-C stops all of it.
 demo: guard venv
@@ -18,6 +18,10 @@ demo-broken: guard
 
 test: venv
 	cargo test
+
+# Only what needs a Docker engine; part of `make test` where one answers.
+test-containers:
+	cargo test --test containers
 
 # The same with the full counts; takes its time.
 soak: venv
