@@ -4,7 +4,7 @@
 //! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole. Its
 //! suggestions are what we would miss; `strsim` makes them, and is here for the manifest anyway.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use lexopt::Arg::{Long, Short, Value};
@@ -20,18 +20,22 @@ const SUBCOMMANDS: [&str; 4] = ["run", "check", "healthcheck", "exit-codes"];
 /// Anything that is not in the usage, with the nearest thing that is.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
     let (ours, command) = split_at_command(arguments);
+    let means_run = ours.first().is_none_or(|first| is_option_of_run(first));
     let mut parser = lexopt::Parser::from_args(ours);
+    if means_run {
+        return run(&mut parser, command);
+    }
     let subcommand = match parser.next().map_err(usage)? {
-        None => return run(&mut parser, command),
         Some(Value(name)) => name.string().map_err(usage)?,
         Some(Short('h') | Long("help")) => return Ok(Command::Help(Topic::All)),
         Some(Short('V') | Long("version")) => return Ok(Command::Version),
         Some(other) => {
-            let name = option_name(&other);
             return Err(UsageError(format!(
-                "unknown option `{name}` before a subcommand; for the main job write `startup-guard run {name}`"
+                "unknown option `{}`; did you mean `--help` or `--version`?",
+                option_name(&other)
             )));
         }
+        None => return run(&mut parser, command),
     };
     if command.is_some() && subcommand != "run" {
         return Err(UsageError(format!(
@@ -52,6 +56,15 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
             ),
         })),
     }
+}
+
+/// Without a subcommand, options are those of the main job, unless they are (or nearly are) the program's own.
+fn is_option_of_run(first: &OsStr) -> bool {
+    const OWN: [&str; 4] = ["-h", "--help", "-V", "--version"];
+    let Some(first) = first.to_str() else {
+        return false;
+    };
+    first.starts_with('-') && !OWN.contains(&first) && nearest(first, &OWN[1..]).is_none()
 }
 
 /// Everything after the first `--` is the user's command; nothing after it means that there is none.
@@ -244,6 +257,17 @@ mod tests {
     #[test]
     fn no_argument_at_all_means_run() {
         assert_eq!(parsed(""), Ok(Command::Run(Run::default())));
+    }
+
+    #[test]
+    fn options_without_a_subcommand_are_those_of_run() {
+        for line in ["--skip seed", "--no-server --skip seed"] {
+            let with_run = format!("run {line}");
+            assert_eq!(parsed(line), parsed(&with_run), "{line}");
+        }
+        assert_eq!(parsed("--version"), Ok(Command::Version));
+        let told = "unknown option `--versoin`; did you mean `--help` or `--version`?";
+        assert_eq!(parsed("--versoin"), Err(told.to_owned()));
     }
 
     #[test]

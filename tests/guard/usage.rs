@@ -16,7 +16,11 @@ fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
             "run uvicorn",
             "a command follows `--`: startup-guard run -- uvicorn",
         ),
-        ("--skip x", "write `startup-guard run --skip`"),
+        (
+            "--skip x",
+            "--skip names the step `x`, which the manifest does not have",
+        ),
+        ("--verson", "did you mean `--help` or `--version`?"),
         (
             "check --format yaml",
             "unknown format `yaml`; there are text and json",
