@@ -28,8 +28,28 @@ pub struct Run {
     pub skip: Vec<String>,
     /// End with 0 after the steps.
     pub no_server: bool,
+    /// Stay as the server's init.
+    pub init: bool,
+    /// Who gets the signals then.
+    pub forward: Option<Forward>,
+    /// Signals that are passed on as others then.
+    pub rewrites: Vec<Rewrite>,
     /// Replaces the manifest's `server.command`.
     pub command: Option<Vec<OsString>>,
+}
+
+/// `--forward`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    Child,
+    Group,
+}
+
+/// `--rewrite FROM:TO`: two signals, as they were written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    pub from: String,
+    pub to: String,
 }
 
 /// `startup-guard check`.

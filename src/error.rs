@@ -5,8 +5,10 @@ use crate::exit::Exit;
 use crate::manifest;
 use crate::os::program::Refusal;
 use crate::os::signals::Signal;
+use crate::os::user::BecomeError;
 use crate::startup::serve::ServeError;
 use crate::startup::step::{StepError, StepProblem};
+use crate::startup::user::UserError;
 
 /// Any failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,17 @@ pub enum Error {
     },
     #[error("STARTUP_GUARD_LOG is none of auto, text and json")]
     UnknownLogFormat,
+    #[error("STARTUP_GUARD_INIT is none of true and false")]
+    UnknownInit,
+    #[error(
+        "--forward and --rewrite say how to be an init: add --init, or set server.init: true in the manifest"
+    )]
+    NoInit,
+    #[error("--rewrite {rewrite}: {problem}")]
+    Rewrite {
+        rewrite: String,
+        problem: &'static str,
+    },
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     #[error("{summary}")]
@@ -33,6 +46,8 @@ pub enum Error {
         /// All findings, as JSON.
         findings: String,
     },
+    #[error(transparent)]
+    User(#[from] UserError),
     #[error(transparent)]
     Step(#[from] StepError),
     #[error(transparent)]
@@ -58,6 +73,7 @@ pub enum Phase {
     Usage,
     Manifest,
     Check,
+    User,
     Step,
     Serve,
     Healthcheck,
@@ -70,6 +86,7 @@ impl Phase {
             Phase::Usage => "usage",
             Phase::Manifest => "manifest",
             Phase::Check => "check",
+            Phase::User => "user",
             Phase::Step => "step",
             Phase::Serve => "serve",
             Phase::Healthcheck => "healthcheck",
@@ -84,7 +101,10 @@ impl Error {
             Error::Usage(_)
             | Error::NoCommand
             | Error::UnknownStep { .. }
-            | Error::UnknownLogFormat => Exit::Usage,
+            | Error::UnknownLogFormat
+            | Error::UnknownInit
+            | Error::NoInit
+            | Error::Rewrite { .. } => Exit::Usage,
             Error::Manifest(error) => match error {
                 manifest::Error::NotFound { .. }
                 | manifest::Error::Unreadable { .. }
@@ -94,18 +114,26 @@ impl Error {
                 }
             },
             Error::Environment { .. } => Exit::InvalidEnvironment,
+            Error::User(error) => match error {
+                UserError::UnknownUser(_)
+                | UserError::UnknownGroup(_)
+                | UserError::Unreadable { .. } => Exit::NotPermitted,
+            },
             Error::Step(error) => match &error.problem {
                 StepProblem::Failed(_) => Exit::StepFailed,
                 StepProblem::TimedOut(_) => Exit::TimedOut,
                 StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
                 StepProblem::Refused(refusal) => exit_of_refusal(refusal),
                 StepProblem::Unset(_) => Exit::InvalidEnvironment,
-                StepProblem::System(_) => Exit::OsRefused,
+                StepProblem::User(error) => exit_of_user(error),
+                StepProblem::Left | StepProblem::System(_) => Exit::OsRefused,
             },
             Error::Serve(error) => match error {
                 ServeError::Refused(refusal) => exit_of_refusal(refusal),
                 ServeError::Unset(_) => Exit::InvalidEnvironment,
+                ServeError::User(error) => exit_of_user(error),
                 ServeError::Stopped(signal) => Exit::Stopped(signal.0),
+                ServeError::System(_) => Exit::OsRefused,
             },
             Error::Stopped { signal, .. } => Exit::Stopped(signal.0),
             Error::Unhealthy(_) => Exit::Unhealthy,
@@ -119,9 +147,13 @@ impl Error {
             Error::Usage(_)
             | Error::NoCommand
             | Error::UnknownStep { .. }
-            | Error::UnknownLogFormat => Some(Phase::Usage),
+            | Error::UnknownLogFormat
+            | Error::UnknownInit
+            | Error::NoInit
+            | Error::Rewrite { .. } => Some(Phase::Usage),
             Error::Manifest(_) => Some(Phase::Manifest),
             Error::Environment { .. } => Some(Phase::Check),
+            Error::User(_) => Some(Phase::User),
             Error::Step(_) => Some(Phase::Step),
             Error::Serve(_) => Some(Phase::Serve),
             Error::Unhealthy(_) => Some(Phase::Healthcheck),
@@ -154,6 +186,13 @@ impl Error {
             Error::Environment { findings, .. } => Some(findings),
             _ => None,
         }
+    }
+}
+
+fn exit_of_user(error: &BecomeError) -> Exit {
+    match error {
+        BecomeError::NotPermitted { .. } | BecomeError::NotMapped { .. } => Exit::NotPermitted,
+        BecomeError::System { .. } => Exit::OsRefused,
     }
 }
 

@@ -35,19 +35,20 @@ os::entry::entry!(run);
 )]
 fn run() -> u8 {
     silence_panics();
-    let exit = match dispatch() {
-        Ok(()) => Exit::Done,
+    let code = match dispatch() {
+        Ok(code) => code,
         Err(error) => {
             tell(&error);
-            error.exit()
+            error.exit().code()
         }
     };
     // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
     let _ = STDERR.drain();
-    exit.code()
+    code
 }
 
-fn dispatch() -> Result<(), Error> {
+/// Gives the exit code: 0, or that of a server of which we were the init.
+fn dispatch() -> Result<u8, Error> {
     // Before anything else: from here on a stop is noted, and never lost.
     let signals = Signals::claim();
     let environment = Environment::snapshot();
@@ -68,14 +69,17 @@ fn dispatch() -> Result<(), Error> {
             phase: None,
         })?;
     }
+    let done = |()| Exit::Done.code();
     match command {
-        Command::Help(topic) => print(cli::help(topic)),
-        Command::Version => print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::ExitCodes(format) => commands::exit_codes::run(format),
-        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment),
+        Command::Help(topic) => print(cli::help(topic)).map(done),
+        Command::Version => {
+            print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")).map(done)
+        }
+        Command::ExitCodes(format) => commands::exit_codes::run(format).map(done),
+        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment).map(done),
         Command::Check(arguments) => {
             format?;
-            commands::check::run(&arguments, environment)
+            commands::check::run(&arguments, environment).map(done)
         }
         Command::Run(arguments) => commands::run::run(&arguments, environment, format?, signals),
     }

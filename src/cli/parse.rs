@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 
-use super::{Check, Command, ManifestChoice, ReportFormat, Run, TableFormat, Topic, UsageError};
+use super::{
+    Check, Command, Forward, ManifestChoice, ReportFormat, Rewrite, Run, TableFormat, Topic,
+    UsageError,
+};
 
 const SUBCOMMANDS: [&str; 4] = ["run", "check", "healthcheck", "exit-codes"];
 
@@ -77,11 +80,14 @@ fn split_at_command(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<Vec<
 }
 
 fn run(parser: &mut lexopt::Parser, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
-    const OPTIONS: [&str; 5] = [
+    const OPTIONS: [&str; 8] = [
         "--manifest",
         "--no-manifest",
         "--skip",
         "--no-server",
+        "--init",
+        "--forward",
+        "--rewrite",
         "--help",
     ];
     let mut run = Run {
@@ -92,10 +98,11 @@ fn run(parser: &mut lexopt::Parser, command: Option<Vec<OsString>>) -> Result<Co
         match argument {
             Long("manifest") => choose(&mut run.manifest, ManifestChoice::File(file_of(parser)?))?,
             Long("no-manifest") => choose(&mut run.manifest, ManifestChoice::None)?,
-            Long("skip") => run
-                .skip
-                .push(parser.value().and_then(ValueExt::string).map_err(usage)?),
+            Long("skip") => run.skip.push(text_of(parser)?),
             Long("no-server") => run.no_server = true,
+            Long("init") => run.init = true,
+            Long("forward") => run.forward = Some(forward(parser)?),
+            Long("rewrite") => run.rewrites.push(rewrite(parser)?),
             Short('h') | Long("help") => return Ok(Command::Help(Topic::Run)),
             Value(word) => {
                 return Err(UsageError(format!(
@@ -111,7 +118,40 @@ fn run(parser: &mut lexopt::Parser, command: Option<Vec<OsString>>) -> Result<Co
             "`--no-server` and a command after `--` exclude each other".to_owned(),
         ));
     }
+    let is_init = run.init || run.forward.is_some() || !run.rewrites.is_empty();
+    if run.no_server && is_init {
+        return Err(UsageError(
+            "`--no-server` and `--init`, `--forward` or `--rewrite` exclude each other".to_owned(),
+        ));
+    }
     Ok(Command::Run(run))
+}
+
+fn forward(parser: &mut lexopt::Parser) -> Result<Forward, UsageError> {
+    match text_of(parser)?.as_str() {
+        "child" => Ok(Forward::Child),
+        "group" => Ok(Forward::Group),
+        other => Err(UsageError(format!(
+            "`--forward` is child or group, and not `{other}`"
+        ))),
+    }
+}
+
+fn rewrite(parser: &mut lexopt::Parser) -> Result<Rewrite, UsageError> {
+    let text = text_of(parser)?;
+    let (from, to) = text.split_once(':').ok_or_else(|| {
+        UsageError(format!(
+            "`--rewrite` takes FROM:TO, such as TERM:INT, and not `{text}`"
+        ))
+    })?;
+    Ok(Rewrite {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
+}
+
+fn text_of(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
+    parser.value().and_then(ValueExt::string).map_err(usage)
 }
 
 fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
@@ -196,7 +236,7 @@ fn file_of(parser: &mut lexopt::Parser) -> Result<PathBuf, UsageError> {
 }
 
 fn format_of<F: Copy>(parser: &mut lexopt::Parser, formats: &[(&str, F)]) -> Result<F, UsageError> {
-    let name = parser.value().and_then(ValueExt::string).map_err(usage)?;
+    let name = text_of(parser)?;
     formats
         .iter()
         .find(|(known, _)| *known == name)

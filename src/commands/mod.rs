@@ -3,6 +3,7 @@
 pub mod check;
 pub mod exit_codes;
 pub mod healthcheck;
+mod init;
 mod plan;
 pub mod run;
 mod settings;

@@ -5,8 +5,9 @@ use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::{Manifest, Step, Template, did_you_mean};
+use crate::startup::init::Init;
 
-use super::settings;
+use super::{init, settings};
 
 /// What is going to be done after the check.
 pub struct Plan<'a> {
@@ -21,6 +22,8 @@ pub struct Plan<'a> {
 pub struct ServerPlan<'a> {
     pub announce: Option<&'a Template>,
     pub command: Vec<Template>,
+    /// None: it takes our place.
+    pub init: Option<Init>,
 }
 
 impl<'a> Plan<'a> {
@@ -56,7 +59,7 @@ impl<'a> Plan<'a> {
         let server = if arguments.no_server {
             None
         } else {
-            Some(ServerPlan::new(arguments, manifest)?)
+            Some(ServerPlan::new(arguments, manifest, environment)?)
         };
         Ok(Self {
             announce: manifest.announce.as_ref(),
@@ -73,6 +76,7 @@ impl<'a> Plan<'a> {
             server: manifest.server.as_ref().map(|server| ServerPlan {
                 announce: server.announce.as_ref(),
                 command: server.command.clone(),
+                init: None,
             }),
         }
     }
@@ -96,7 +100,11 @@ impl<'a> Plan<'a> {
 }
 
 impl<'a> ServerPlan<'a> {
-    fn new(arguments: &cli::Run, manifest: &'a Manifest) -> Result<Self, Error> {
+    fn new(
+        arguments: &cli::Run,
+        manifest: &'a Manifest,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
         let server = manifest.server.as_ref();
         let command = match &arguments.command {
             // Without a manifest the guard is transparent.
@@ -117,6 +125,11 @@ impl<'a> ServerPlan<'a> {
         Ok(Self {
             announce: server.and_then(|server| server.announce.as_ref()),
             command,
+            init: init::asked_for(
+                arguments,
+                server.is_some_and(|server| server.init),
+                environment,
+            )?,
         })
     }
 }

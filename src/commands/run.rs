@@ -11,12 +11,16 @@ use crate::os::signals::{Signals, requested_stop};
 use crate::platform::{self, Place};
 use crate::render;
 use crate::report::{Finding, Report, Severity};
-use crate::startup::{Form, serve, step};
+use crate::startup::init::Init;
+use crate::startup::serve::Server;
+use crate::startup::user::{self, Account};
+use crate::startup::{Form, step};
 
 use super::plan::Plan;
 use super::settings;
 
-/// Checks, runs the steps, and becomes the server. Comes back when there is no server to become.
+/// Checks, runs the steps, and becomes the server. Comes back when there is no server to become, or with the
+/// exit code of the one that it was the init of.
 ///
 /// # Errors
 /// The first phase that failed. A stop explains whatever failed after it was asked for.
@@ -25,7 +29,7 @@ pub fn run(
     environment: Environment,
     log: log::Format,
     signals: Signals,
-) -> Result<(), Error> {
+) -> Result<u8, Error> {
     phases(arguments, environment, relay_form(log), signals).map_err(|error| {
         match requested_stop() {
             Some(signal) if error.step().is_none() => Error::Stopped {
@@ -42,21 +46,58 @@ fn phases(
     environment: Environment,
     form: Form,
     signals: Signals,
-) -> Result<(), Error> {
+) -> Result<u8, Error> {
+    match up_to_the_server(arguments, environment, form, &signals)? {
+        None => {
+            signals.release_stops().map_err(|signal| Error::Stopped {
+                signal,
+                phase: None,
+            })?;
+            Ok(0)
+        }
+        Some((server, None)) => Err(server.take_over(signals).into()),
+        Some((server, Some(init))) => Ok(server.attend(&init, &signals)?),
+    }
+}
+
+/// Everything before the hand-over. Nothing that only this needs is kept beyond it: an init lives long.
+fn up_to_the_server(
+    arguments: &cli::Run,
+    environment: Environment,
+    form: Form,
+    signals: &Signals,
+) -> Result<Option<(Server, Option<Init>)>, Error> {
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
     let plan = Plan::new(arguments, &manifest, &environment)?;
+    let account = manifest.user.as_deref().map_or(Ok(None), user::look_up);
+    let environment = environment_of(environment, account.as_ref().ok());
     let effective = checked(&manifest, environment, &plan)?;
-    step::run_all(&plan.steps, &effective, &signals, form)?;
-    match plan.server {
-        None => signals.release_stops().map_err(|signal| Error::Stopped {
-            signal,
-            phase: None,
-        }),
-        Some(server) => {
-            announce(server.announce, &effective);
-            Err(serve::hand_over(&server.command, &effective, signals).into())
-        }
-    }
+    let user = account?.map(|account| account.user);
+    let context = step::Context {
+        effective: &effective,
+        user: user.as_ref(),
+        form,
+    };
+    step::run_all(&plan.steps, context, signals)?;
+    let Some(server) = plan.server else {
+        return Ok(None);
+    };
+    announce(server.announce, &effective);
+    let init = server.init;
+    let server = Server::new(&server.command, &effective, user)?;
+    Ok(Some((server, init)))
+}
+
+/// Where the user changes, its home does.
+fn environment_of(environment: Environment, account: Option<&Option<Account>>) -> Environment {
+    let Some(Some(account)) = account else {
+        return environment;
+    };
+    let set = [
+        ("HOME", account.home.clone().into()),
+        ("USER", account.name.clone().into()),
+    ];
+    environment.with(&set, &[])
 }
 
 /// A step's lines are part of the log where the log is for machines.

@@ -30,6 +30,8 @@ pub struct Manifest {
     /// Logged first.
     pub announce: Option<Template>,
     pub fail_on: FailOn,
+    /// Who the steps and the server run as: a name or uid, and perhaps a group.
+    pub user: Option<String>,
     pub variables: Vec<Variable>,
     pub steps: Vec<Step>,
     pub server: Option<Server>,
@@ -151,6 +153,8 @@ pub struct Server {
     pub announce: Option<Template>,
     /// Empty when only COMMAND on the command line says what to run.
     pub command: Vec<Template>,
+    /// The guard stays as the server's init.
+    pub init: bool,
 }
 
 impl Variable {

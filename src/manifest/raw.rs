@@ -30,7 +30,7 @@ pub struct RawManifest {
     pub service: Option<Text>,
     pub announce: Option<Text>,
     pub fail_on: Option<FailOn>,
-    pub user: Option<NotSupportedYet>,
+    pub user: Option<Text>,
     pub variables: Option<RawVariables>,
     pub wait_for: Option<NotSupportedYet>,
     pub steps: Option<Vec<RawStep>>,
@@ -97,7 +97,7 @@ pub struct RawAnnounce {
 pub struct RawServer {
     pub announce: Option<Text>,
     pub command: Option<Command>,
-    pub init: Option<NotSupportedYet>,
+    pub init: Option<bool>,
 }
 
 /// The variables in the order of the text; serde's own maps would keep neither order nor duplicates.

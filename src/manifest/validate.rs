@@ -40,6 +40,9 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
     check_relations(&variables, &declared, &mut faults);
     let announce = announcement(raw.announce, &root.key("announce"), &declared, &mut faults);
     let steps = steps(raw.steps.unwrap_or_default(), &declared, &mut faults);
+    let user = raw
+        .user
+        .map(|user| process::user(user, root.key("user"), &mut faults));
     let server = raw
         .server
         .map(|server| process::server(server, &declared, &mut faults));
@@ -47,6 +50,7 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
         service: raw.service.map(|text| text.0),
         announce,
         fail_on: raw.fail_on.unwrap_or_default(),
+        user,
         variables,
         steps,
         server,

@@ -1,30 +1,36 @@
 //! Becoming another program.
 
-use nix::errno::Errno;
-use nix::unistd::execve;
-
 use super::program::{Program, Refusal};
-use super::signals::{Signal, Signals};
+use super::signals::{self, Signal, Signals};
+use super::user::{BecomeError, User};
 
 /// Why we are still here.
 #[derive(Debug)]
 pub enum ExecError {
     /// A stop came first.
     Stopped(Signal),
+    User(BecomeError),
     Refused(Refusal),
 }
 
 /// Becomes the program: the same process, with the signals as they were given to us.
-pub fn exec(program: &Program, signals: Signals) -> ExecError {
+pub fn exec(program: &Program, user: Option<&User>, signals: Signals) -> ExecError {
+    if let Some(user) = user {
+        user.own_standard_streams();
+        if let Err(errno) = user.become_it() {
+            return ExecError::User(user.refusal(errno));
+        }
+    }
+    // Before the signals are given back: as PID 1 a stop between that and the server's own handler is lost,
+    // and nothing that can be done earlier may make that moment longer.
+    let found = match program.find() {
+        Ok(found) => found,
+        Err(why) => return ExecError::Refused(program.refusal(why)),
+    };
     if let Err(stop) = signals.give_back() {
         return ExecError::Stopped(stop);
     }
-    let Err(errno) = execve(&program.file, &program.arguments, &program.environment);
-    ExecError::Refused(program.refusal(errno))
-}
-
-/// The same in a child, where only the error's number can be told.
-pub(super) fn exec_in_child(program: &Program) -> Errno {
-    let Err(errno) = execve(&program.file, &program.arguments, &program.environment);
-    errno
+    let why = program.execute(found);
+    signals::ignore_broken_pipes();
+    ExecError::Refused(program.refusal(why))
 }

@@ -4,7 +4,6 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
 use super::signals::Signal;
@@ -16,107 +15,174 @@ pub enum Ending {
     Signaled(Signal),
 }
 
+impl Ending {
+    /// The exit code, as a shell would show it.
+    pub fn code(self) -> u8 {
+        let code = match self {
+            Ending::Exited(code) => code,
+            Ending::Signaled(signal) => 128 + signal.0,
+        };
+        u8::try_from(code).unwrap_or(u8::MAX)
+    }
+}
+
+/// What the system tells of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Ended(Ending),
+    /// It was stopped, as by Ctrl-Z, and may go on.
+    Paused,
+}
+
 /// What is left after a look at all children.
-#[derive(Debug, Default)]
-pub struct Reaped {
-    pub endings: Vec<(i32, Ending)>,
-    /// No child is left at all.
-    pub is_childless: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Nobody,
+    Somebody,
 }
 
 /// Collects every child that has ended. Signals coalesce, so it looks until there is no more.
-pub fn reap() -> Reaped {
-    let mut reaped = Reaped::default();
+pub fn reap(mut tell: impl FnMut(i32, Ending)) -> Left {
+    collect(libc::WNOHANG, |pid, change| {
+        if let Change::Ended(ending) = change {
+            tell(pid, ending);
+        }
+    })
+}
+
+/// The same, and tells also which children were stopped.
+pub fn reap_and_notice(tell: impl FnMut(i32, Change)) -> Left {
+    collect(libc::WNOHANG | libc::WUNTRACED, tell)
+}
+
+/// `waitpid` itself and not nix's, which takes a real-time signal as the cause of an end for an error.
+fn collect(options: i32, mut tell: impl FnMut(i32, Change)) -> Left {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => {
-                reaped.endings.push((pid.as_raw(), Ending::Exited(code)));
-            }
-            Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                reaped
-                    .endings
-                    .push((pid.as_raw(), Ending::Signaled(Signal(signal as i32))));
-            }
-            Ok(WaitStatus::StillAlive) => return reaped,
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => {
-                reaped.is_childless = true;
-                return reaped;
-            }
+        let mut status = 0;
+        // SAFETY: `status` is a place for what is told.
+        match unsafe { libc::waitpid(-1, &raw mut status, options) } {
+            0 => return Left::Somebody,
+            -1 if Errno::last() == Errno::EINTR => {}
+            -1 => return Left::Nobody,
+            pid => tell(pid, change(status)),
         }
     }
 }
 
-/// Whether orphans among our descendants come to us: always for PID 1, else by becoming a subreaper.
-pub fn adopt_orphans() -> bool {
-    getpid() == Pid::from_raw(1) || prctl::set_child_subreaper(true).is_ok()
-}
-
-/// Gives the subreaper up: it would outlive the exec, and the server would collect zombies.
-pub fn release_orphans() {
-    let _ = prctl::set_child_subreaper(false);
-}
-
-/// Sends a signal to every descendant of ours that is not in `spared`. Gives how many there were.
-pub fn signal_descendants(signal: Signal, spared: &[i32]) -> usize {
-    let found = descendants(spared);
-    for &pid in &found {
-        // SAFETY: kill takes any numbers. A descendant's number is not given out anew before its parent, in
-        // the end we, has collected it.
-        unsafe { libc::kill(pid, signal.0) };
+fn change(status: i32) -> Change {
+    if libc::WIFSTOPPED(status) {
+        Change::Paused
+    } else if libc::WIFSIGNALED(status) {
+        Change::Ended(Ending::Signaled(Signal(libc::WTERMSIG(status))))
+    } else {
+        Change::Ended(Ending::Exited(libc::WEXITSTATUS(status)))
     }
-    found.len()
 }
 
-/// Whether a descendant of ours that is not in `spared` lives.
-pub fn has_descendants(spared: &[i32]) -> bool {
-    !descendants(spared).is_empty()
+/// While it lives, orphans among our descendants come to us. For PID 1 they always do; who is not becomes a
+/// subreaper, and gives that up at the end: it would outlive an exec, and the server would collect zombies.
+#[must_use = "orphans come to us only while it lives"]
+pub struct Adoption {
+    is_ours_to_end: bool,
 }
 
-/// Our children as they are now: those that somebody gave us before the first step.
-pub fn children() -> Vec<i32> {
-    let guard = getpid().as_raw();
-    parents()
-        .into_iter()
-        .filter(|&(_, parent)| parent == guard)
-        .map(|(pid, _)| pid)
-        .collect()
+impl Adoption {
+    pub fn begin() -> Self {
+        let is_given = getpid() == Pid::from_raw(1) || prctl::get_child_subreaper() == Ok(true);
+        Self {
+            is_ours_to_end: !is_given && prctl::set_child_subreaper(true).is_ok(),
+        }
+    }
 }
 
-fn descendants(spared: &[i32]) -> Vec<i32> {
-    let parents = parents();
-    let mut found = vec![getpid().as_raw()];
-    let mut at = 0;
-    while let Some(&parent) = found.get(at) {
-        let children = parents
+impl Drop for Adoption {
+    fn drop(&mut self) {
+        if self.is_ours_to_end {
+            let _ = prctl::set_child_subreaper(false);
+        }
+    }
+}
+
+/// A process below us.
+#[derive(Clone, Copy, Debug)]
+pub struct Descendant {
+    pub pid: i32,
+    /// Its process group.
+    pub group: i32,
+}
+
+/// Every descendant of ours, zombies too, but for `spared` and what is below those. None where /proc, which
+/// tells, is not mounted.
+pub fn descendants(spared: &[i32]) -> Option<Vec<Descendant>> {
+    let processes = processes()?;
+    let mut found = Vec::new();
+    let mut parents = vec![getpid().as_raw()];
+    while let Some(parent) = parents.pop() {
+        let children = processes
             .iter()
-            .filter(|&&(pid, of)| of == parent && !spared.contains(&pid));
-        found.extend(children.map(|&(pid, _)| pid));
-        at += 1;
+            .filter(|process| process.parent == parent && !spared.contains(&process.pid));
+        for &Process { pid, group, .. } in children {
+            found.push(Descendant { pid, group });
+            parents.push(pid);
+        }
     }
-    found.split_off(1)
+    Some(found)
 }
 
-/// Every process with its parent, from /proc; nothing where that is not mounted.
-fn parents() -> Vec<(i32, i32)> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
+/// Our children as they are now: whoever gave them to us, they are none of what we start next.
+pub fn children() -> Vec<i32> {
+    if reap(|_, _| {}) == Left::Nobody {
         return Vec::new();
-    };
-    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    numbers
-        .filter_map(|pid: i32| Some((pid, parent_of(pid)?)))
-        .collect()
+    }
+    let guard = getpid().as_raw();
+    let children = processes()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|process| process.parent == guard);
+    children.map(|process| process.pid).collect()
 }
 
-/// The fourth field of `/proc/PID/stat`. The second is a name in brackets that may hold anything; zombies
-/// are left out.
-fn parent_of(pid: i32) -> Option<i32> {
+/// Sends a signal to a descendant. That it is gone is no error.
+pub fn signal(pid: i32, signal: Signal) {
+    // SAFETY: kill takes any numbers. A descendant's number is not given out anew before its parent, in the
+    // end we, has collected it.
+    unsafe { libc::kill(pid, signal.0) };
+}
+
+/// Sends a signal to the group that a child leads or led. Nobody there is no error.
+pub fn signal_group(leader: i32, signal: Signal) {
+    // SAFETY: kill takes any numbers; the callers see to it that the group is still the child's.
+    unsafe { libc::kill(-leader, signal.0) };
+}
+
+struct Process {
+    pid: i32,
+    parent: i32,
+    group: i32,
+}
+
+fn processes() -> Option<Vec<Process>> {
+    // Where it was mounted for another namespace, its numbers are not ours.
+    let itself = std::fs::read_link("/proc/self").ok()?;
+    if itself.to_str()? != getpid().to_string() {
+        return None;
+    }
+    let entries = std::fs::read_dir("/proc").ok()?;
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Some(numbers.filter_map(process).collect())
+}
+
+/// From `/proc/PID/stat`: `PID (NAME) STATE PARENT GROUP …`, where the name may hold anything.
+fn process(pid: i32) -> Option<Process> {
     let status = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = status.iter().rposition(|&byte| byte == b')')?;
     let mut fields = str::from_utf8(&status[after_name + 1..])
         .ok()?
-        .split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (state != "Z").then_some(parent)
+        .split_ascii_whitespace()
+        .skip(1);
+    Some(Process {
+        pid,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+    })
 }

@@ -9,7 +9,7 @@ use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{Mode, fstat};
 
-use super::signals::{requested_stop, wake_descriptor};
+use super::signals::{requested_stop, stop_descriptor};
 
 /// One read, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -60,7 +60,7 @@ fn wait_for(file: impl AsFd) -> io::Result<()> {
         return Err(io::ErrorKind::Interrupted.into());
     }
     let mut polled = vec![PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-    polled.extend(wake_descriptor().map(|wake| PollFd::new(wake, PollFlags::POLLIN)));
+    polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
     match nix::poll::poll(&mut polled, PollTimeout::NONE) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(errno.into()),

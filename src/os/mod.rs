@@ -5,11 +5,18 @@ pub mod entry;
 pub mod exec;
 pub mod family;
 pub mod file;
+pub mod fork;
+mod mask;
+pub mod memory;
 pub mod output;
 pub mod program;
+pub mod queue;
+pub mod server;
+mod signal;
 pub mod signals;
 pub mod terminal;
 pub mod termination;
+pub mod user;
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;

@@ -10,7 +10,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::signals::{requested_stop, wake_descriptor};
+use super::signals::{requested_stop, stop_descriptor};
 
 /// How much may wait for a slow reader before whoever produces has to wait, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -117,10 +117,10 @@ impl Output {
         }
     }
 
-    /// Waits until there is room, or a signal comes.
+    /// Waits until there is room, or a stop comes.
     fn wait(&self) {
         let mut polled = vec![PollFd::new(self.descriptor(), PollFlags::POLLOUT)];
-        polled.extend(wake_descriptor().map(|wake| PollFd::new(wake, PollFlags::POLLIN)));
+        polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
         // An error shows at the next write.
         let _ = nix::poll::poll(&mut polled, PollTimeout::NONE);
     }

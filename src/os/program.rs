@@ -3,13 +3,15 @@
 //! PATH is searched here, not by `execvp`: glibc's runs a script without a `#!` line through a shell, and the
 //! steps and the server must be found and refused in the same way.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::libc;
+use nix::sys::stat::{SFlag, stat};
 use nix::unistd::{AccessFlags, access};
 
 /// Where commands are looked for when PATH is unset: what container images have.
@@ -73,48 +75,99 @@ impl Refusal {
 
 /// A command that is ready for `execve`, in this process or in a child.
 pub struct Program {
-    pub(super) file: CString,
-    pub(super) arguments: Vec<CString>,
-    pub(super) environment: Vec<CString>,
+    /// Where it may be: itself when its name has a slash, else in each folder of PATH.
+    candidates: Vec<CString>,
+    arguments: Strings,
+    environment: Strings,
     name: String,
 }
 
+/// The place among the candidates of the one to execute.
+#[derive(Clone, Copy)]
+pub(super) struct Found(usize);
+
+/// Why no candidate was executed, in numbers, as they come from a child.
+#[derive(Clone, Copy)]
+pub(super) struct NotExecuted {
+    pub errno: Errno,
+    /// The place of the candidate; none when there is not one.
+    pub candidate: Option<usize>,
+}
+
 impl Program {
-    /// Finds the command by its first word. PATH is that of the environment it will get.
-    ///
-    /// # Errors
-    /// When there is no such file, or none that may be executed.
-    pub fn find(
-        words: Vec<OsString>,
-        environment: &[(OsString, OsString)],
-    ) -> Result<Self, Refusal> {
+    /// The command of these words. PATH is that of the environment it will get.
+    pub fn new(words: Vec<OsString>, environment: &[(OsString, OsString)]) -> Self {
         let word = words.first().cloned().unwrap_or_default();
-        let name = word.to_string_lossy().into_owned();
         let path = environment
             .iter()
             .find(|(name, _)| name == "PATH")
             .map(|(_, path)| path.as_os_str());
-        let file = search(&word, path)?;
         let entries = environment.iter().map(|(name, value)| {
             let mut entry = name.clone();
             entry.push("=");
             entry.push(value);
             entry
         });
-        Ok(Self {
-            file: CString::new(file.into_os_string().into_vec())
-                .map_err(|_| Refusal::NoSuchFile(name.clone()))?,
-            arguments: super::c_strings(words),
-            environment: super::c_strings(entries),
-            name,
-        })
+        Self {
+            candidates: candidates(&word, path),
+            arguments: Strings::new(words),
+            environment: Strings::new(entries),
+            name: word.to_string_lossy().into_owned(),
+        }
     }
 
-    /// What an `execve` that was refused means for this command.
-    pub(super) fn refusal(&self, errno: Errno) -> Refusal {
+    /// The first candidate that this process, as the user that it now is, may execute. Like `execute` it
+    /// allocates nothing: both are called between fork and exec.
+    pub(super) fn find(&self) -> Result<Found, NotExecuted> {
+        let mut refused = None;
+        for (place, file) in self.candidates.iter().enumerate() {
+            let errno = match access(file.as_c_str(), AccessFlags::X_OK) {
+                Ok(()) if is_directory(file) => Errno::EISDIR,
+                Ok(()) => return Ok(Found(place)),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
+                Err(errno) => errno,
+            };
+            refused.get_or_insert(NotExecuted {
+                errno,
+                candidate: Some(place),
+            });
+        }
+        Err(refused.unwrap_or(NotExecuted {
+            errno: Errno::ENOENT,
+            candidate: None,
+        }))
+    }
+
+    /// Becomes the program; gives why not when it comes back.
+    pub(super) fn execute(&self, Found(place): Found) -> NotExecuted {
+        let (arguments, environment) = (&self.arguments, &self.environment);
+        // SAFETY: the file is a string that ends in NUL, both lists are of such strings and end in null, and
+        // all of them live as long as `self`.
+        unsafe {
+            libc::execve(
+                self.candidates[place].as_ptr(),
+                arguments.pointers.as_ptr(),
+                environment.pointers.as_ptr(),
+            )
+        };
+        NotExecuted {
+            errno: Errno::last(),
+            candidate: Some(place),
+        }
+    }
+
+    /// What it means for a person that the command was not executed.
+    pub(super) fn refusal(&self, why: NotExecuted) -> Refusal {
         let command = self.name.clone();
-        let file = Path::new(OsStr::from_bytes(self.file.as_bytes()));
-        match errno {
+        let Some(file) = why.candidate.and_then(|place| self.candidates.get(place)) else {
+            return if command.contains('/') {
+                Refusal::NoSuchFile(command)
+            } else {
+                Refusal::NotFoundInPath(command)
+            };
+        };
+        let file = Path::new(OsStr::from_bytes(file.as_bytes()));
+        match why.errno {
             Errno::ENOENT if !file.exists() => Refusal::NoSuchFile(command),
             Errno::ENOENT => match interpreter(file) {
                 Some(interpreter) => Refusal::NoInterpreter {
@@ -123,7 +176,7 @@ impl Program {
                 },
                 None => Refusal::NoLoader(command),
             },
-            Errno::EACCES if file.is_dir() => Refusal::Directory(command),
+            Errno::EISDIR => Refusal::Directory(command),
             Errno::EACCES | Errno::EPERM => Refusal::NotPermitted(command),
             Errno::ENOEXEC => Refusal::NotExecutable(command),
             Errno::E2BIG => Refusal::TooLong(command),
@@ -132,45 +185,48 @@ impl Program {
     }
 }
 
-/// The file of a command: itself when it has a slash in it, else the first in PATH that may be executed.
-fn search(word: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Refusal> {
-    let name = || word.to_string_lossy().into_owned();
+fn candidates(word: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     if word.as_bytes().contains(&b'/') {
-        let file = PathBuf::from(word);
-        return judge(&file, name()).map(|()| file);
+        return super::c_strings([word.to_owned()]);
     }
-    let mut refused = None;
-    for folder in path
+    let folders = path
         .unwrap_or(OsStr::new(DEFAULT_PATH))
         .as_bytes()
-        .split(|&byte| byte == b':')
-    {
+        .split(|&byte| byte == b':');
+    super::c_strings(folders.map(|folder| {
         // An empty entry is the working directory, as for the shell.
-        let folder = if folder.is_empty() {
-            OsStr::new(".")
-        } else {
-            OsStr::from_bytes(folder)
-        };
-        let file = Path::new(folder).join(word);
-        match judge(&file, name()) {
-            Ok(()) => return Ok(file),
-            Err(Refusal::NoSuchFile(_)) => {}
-            Err(refusal) => refused = refused.or(Some(refusal)),
-        }
-    }
-    Err(refused.unwrap_or_else(|| Refusal::NotFoundInPath(name())))
+        let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
+        Path::new(OsStr::from_bytes(folder))
+            .join(word)
+            .into_os_string()
+    }))
 }
 
-fn judge(file: &Path, name: String) -> Result<(), Refusal> {
-    match access(file, AccessFlags::X_OK) {
-        Ok(()) if file.is_dir() => Err(Refusal::Directory(name)),
-        Ok(()) => Ok(()),
-        Err(Errno::ENOENT | Errno::ENOTDIR) => Err(Refusal::NoSuchFile(name)),
-        Err(Errno::EACCES) => Err(Refusal::NotPermitted(name)),
-        Err(errno) => Err(Refusal::System {
-            command: name,
-            errno,
-        }),
+fn is_directory(file: &CStr) -> bool {
+    stat(file).is_ok_and(|status| {
+        SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
+    })
+}
+
+/// Strings as `execve` takes them, made before a fork, after which nothing may be allocated.
+struct Strings {
+    /// Into `_owned`, with null at the end.
+    pointers: Vec<*const c_char>,
+    _owned: Vec<CString>,
+}
+
+impl Strings {
+    fn new(texts: impl IntoIterator<Item = OsString>) -> Self {
+        let owned = super::c_strings(texts);
+        let pointers = owned
+            .iter()
+            .map(|text| text.as_ptr())
+            .chain([std::ptr::null()])
+            .collect();
+        Self {
+            pointers,
+            _owned: owned,
+        }
     }
 }
 

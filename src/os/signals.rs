@@ -13,8 +13,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal as NixSignal};
-use nix::sys::signal::{sigaction, sigprocmask};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
+
+use super::mask::Mask;
+pub use super::signal::Signal;
 
 /// Stops: the guard ends, and never in the server.
 const STOPS: [NixSignal; 4] = [
@@ -32,37 +34,17 @@ const FORWARDED: [NixSignal; 4] = [
     NixSignal::SIGCONT,
 ];
 
-/// A signal by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signal(pub i32);
-
-impl Signal {
-    pub const TERM: Signal = Signal(libc::SIGTERM);
-    pub const INT: Signal = Signal(libc::SIGINT);
-    pub const QUIT: Signal = Signal(libc::SIGQUIT);
-    pub const HUP: Signal = Signal(libc::SIGHUP);
-    pub const USR1: Signal = Signal(libc::SIGUSR1);
-    pub const USR2: Signal = Signal(libc::SIGUSR2);
-    pub const CONT: Signal = Signal(libc::SIGCONT);
-    pub const KILL: Signal = Signal(libc::SIGKILL);
-
-    /// Its usual name, such as `SIGTERM`.
-    pub fn name(self) -> String {
-        match NixSignal::try_from(self.0) {
-            Ok(signal) => signal.as_str().to_owned(),
-            Err(_) => format!("signal {}", self.0),
-        }
-    }
-}
-
 /// The first stop signal that came; 0: none.
 static FIRST_STOP: AtomicI32 = AtomicI32::new(0);
 /// How many stop signals came.
 static STOP_COUNT: AtomicU32 = AtomicU32::new(0);
-/// The other signals that came and were not taken yet: bit n is signal n.
+/// The other signals that came and were not taken yet.
 static NOTED: AtomicU64 = AtomicU64::new(0);
-/// The eventfd that wakes whoever waits.
+/// The eventfd that wakes the one place that waits for everything (`Signals::wait`).
 static WAKE: AtomicI32 = AtomicI32::new(-1);
+/// The eventfd that a stop makes readable for ever. Who waits for nothing but a stop besides its own file
+/// waits for this one: any other signal would leave `WAKE` readable, and such a wait would spin.
+static STOPPED: AtomicI32 = AtomicI32::new(-1);
 
 /// Notes a signal. Async-signal-safe: atomics and `write`.
 extern "C" fn note(number: libc::c_int) {
@@ -70,14 +52,20 @@ extern "C" fn note(number: libc::c_int) {
     if STOPS.iter().any(|&stop| stop as i32 == number) {
         let _ = FIRST_STOP.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
         STOP_COUNT.fetch_add(1, Ordering::AcqRel);
+        ring(STOPPED.load(Ordering::Acquire));
     } else {
-        NOTED.fetch_or(1 << number, Ordering::AcqRel);
+        NOTED.fetch_or(Mask::bit(number), Ordering::AcqRel);
     }
+    ring(WAKE.load(Ordering::Acquire));
+    Errno::set_raw(errno);
+}
+
+/// Makes an eventfd readable.
+fn ring(descriptor: i32) {
     let one = 1u64.to_ne_bytes();
     // SAFETY: `one` is 8 valid bytes, what an eventfd takes. Its failure leaves the note, which is enough:
     // the counter is then at its limit, and wakes anyway.
-    unsafe { libc::write(WAKE.load(Ordering::Acquire), one.as_ptr().cast(), one.len()) };
-    Errno::set_raw(errno);
+    unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
 }
 
 /// The stop that was asked for, from the claim on.
@@ -101,7 +89,7 @@ pub struct Signals {
 /// The mask and the ignored set that we were started with: what children and the server get.
 #[derive(Clone)]
 pub(crate) struct Inherited {
-    mask: SigSet,
+    mask: Mask,
     /// The claimed signals that were ignored.
     ignored: Vec<NixSignal>,
 }
@@ -146,12 +134,14 @@ impl Signals {
     /// When the system gives no descriptor, or refuses a handler.
     pub fn claim() -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let wake = ManuallyDrop::new(EventFd::from_flags(flags)?);
+        let eventfd = || EventFd::from_flags(flags).map(ManuallyDrop::new);
+        let (wake, stopped) = (eventfd()?, eventfd()?);
         WAKE.store(wake.as_raw_fd(), Ordering::Release);
+        STOPPED.store(stopped.as_raw_fd(), Ordering::Release);
         // Without SA_RESTART: a call that blocks gives the guard a chance to look at what was asked of it.
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
         let mut ignored = Vec::new();
-        let mut claimed = SigSet::empty();
+        let mut claimed = Mask::EMPTY;
         for signal in STOPS
             .into_iter()
             .chain(FORWARDED)
@@ -162,10 +152,9 @@ impl Signals {
             if matches!(before.handler(), SigHandler::SigIgn) {
                 ignored.push(signal);
             }
-            claimed.add(signal);
+            claimed = claimed.with(Signal(signal as i32));
         }
-        let mut mask = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&claimed), Some(&mut mask))?;
+        let mask = claimed.unblock();
         Ok(Self {
             wake,
             inherited: Inherited { mask, ignored },
@@ -176,11 +165,11 @@ impl Signals {
         &self.inherited
     }
 
-    /// Takes what was noted.
+    /// Takes what was noted. Who starts a child takes it before: what came until then was not meant for it.
     pub fn take(&self) -> Noted {
         let _ = self.wake.read();
         let noted = NOTED.swap(0, Ordering::AcqRel);
-        let has = |signal: NixSignal| noted & (1 << signal as i32) != 0;
+        let has = |signal: NixSignal| noted & Mask::bit(signal as i32) != 0;
         Noted {
             forward: FORWARDED
                 .into_iter()
@@ -258,7 +247,7 @@ impl Inherited {
             set_action(signal, SigHandler::SigIgn);
         }
         set_action(NixSignal::SIGPIPE, SigHandler::SigDfl);
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+        self.mask.set();
     }
 }
 
@@ -272,22 +261,6 @@ pub(crate) fn reset_claimed() {
     {
         set_action(signal, SigHandler::SigDfl);
     }
-}
-
-/// Blocks every signal; gives the mask that was.
-pub(crate) fn block_all() -> SigSet {
-    let mut before = SigSet::empty();
-    let _ = sigprocmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
-        Some(&mut before),
-    );
-    before
-}
-
-/// Sets the mask.
-pub(crate) fn set_mask(mask: &SigSet) {
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None);
 }
 
 fn set_action(signal: NixSignal, handler: SigHandler) {
@@ -308,9 +281,15 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
     })
 }
 
-/// The eventfd, for waiting elsewhere in this folder.
-pub(crate) fn wake_descriptor() -> Option<BorrowedFd<'static>> {
-    let fd = WAKE.load(Ordering::Acquire);
+/// Readable once a stop was asked for; for waiting elsewhere in this folder.
+pub(crate) fn stop_descriptor() -> Option<BorrowedFd<'static>> {
+    let fd = STOPPED.load(Ordering::Acquire);
     // SAFETY: the eventfd is never closed before the process ends or executes something else.
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Ignores SIGPIPE again, as Rust's runtime had it, where an exec was refused: a broken stream must not end
+/// the guard before it has said why.
+pub(super) fn ignore_broken_pipes() {
+    set_action(NixSignal::SIGPIPE, SigHandler::SigIgn);
 }

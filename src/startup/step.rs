@@ -8,9 +8,10 @@ use super::supervise::{Family, Limits, Outcome, Supervisor};
 use crate::check::Effective;
 use crate::manifest::{Step, StopSignal, Template, UnsetReference, shown};
 use crate::os::child::{Child, SpawnError};
-use crate::os::family::{self, Ending};
+use crate::os::family::{self, Adoption, Ending};
 use crate::os::program::{Program, Refusal};
 use crate::os::signals::{Signal, Signals, requested_stop};
+use crate::os::user::{BecomeError, User};
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +30,12 @@ pub enum StepProblem {
     TimedOut(Duration),
     #[error("stopped by {} before the server started", .0.name())]
     Stopped(Signal),
+    #[error("left processes running that the guard cannot end")]
+    Left,
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(transparent)]
+    User(#[from] BecomeError),
     #[error(transparent)]
     Unset(#[from] UnsetReference),
     #[error("the system refused to start it: {0}")]
@@ -48,37 +53,36 @@ impl From<SpawnError> for StepProblem {
     fn from(error: SpawnError) -> Self {
         match error {
             SpawnError::Refused(refusal) => StepProblem::Refused(refusal),
+            SpawnError::User(error) => StepProblem::User(error),
             SpawnError::System(error) => StepProblem::System(error),
         }
     }
 }
 
+/// What every step is given.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub effective: &'a Effective,
+    /// Who it runs as; none: who we are.
+    pub user: Option<&'a User>,
+    pub form: Form,
+}
+
 /// Runs the steps in order. The first that does not succeed ends it, unless it is allowed to fail.
 ///
 /// # Errors
-/// Which step did not succeed, and why.
-pub fn run_all(
-    steps: &[&Step],
-    effective: &Effective,
-    signals: &Signals,
-    form: Form,
-) -> Result<(), StepError> {
+/// Which step did not succeed, and why. A stop explains whatever failed after it was asked for.
+pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Result<(), StepError> {
     let Some(first) = steps.first() else {
         return Ok(());
     };
-    family::adopt_orphans();
-    // Processes that were given to us are not the steps'. Nearly always there are none.
-    let spared = if family::reap().is_childless {
-        Vec::new()
-    } else {
-        family::children()
-    };
+    let _orphans = Adoption::begin();
     let mut current = *first;
     let mut run_each = || {
         for step in steps {
             current = step;
             stop_if_asked()?;
-            match run(step, effective, signals, form, &spared) {
+            match run(step, context, signals) {
                 Err(problem @ (StepProblem::Failed(_) | StepProblem::TimedOut(_)))
                     if step.allow_failure =>
                 {
@@ -97,7 +101,7 @@ pub fn run_all(
     };
     run_each().map_err(|problem| StepError {
         step: current.name.clone(),
-        problem,
+        problem: requested_stop().map_or(problem, StepProblem::Stopped),
     })
 }
 
@@ -106,13 +110,8 @@ fn stop_if_asked() -> Result<(), StepProblem> {
 }
 
 /// Runs one step to its end, and ends whatever it left running.
-fn run(
-    step: &Step,
-    effective: &Effective,
-    signals: &Signals,
-    form: Form,
-    spared: &[i32],
-) -> Result<(), StepProblem> {
+fn run(step: &Step, context: Context<'_>, signals: &Signals) -> Result<(), StepProblem> {
+    let effective = context.effective;
     match &step.announce_start {
         None => tracing::info!(
             phase = "step",
@@ -128,9 +127,13 @@ fn run(
         .iter()
         .map(|word| effective.expand(word))
         .collect::<Result<_, _>>()?;
-    let program = Program::find(words, effective.environment().entries())?;
+    let program = Program::new(words, effective.environment().entries());
+    // Processes that were given to us are not the step's. Nearly always there are none.
+    let spared = family::children();
+    // What came until now was not meant for this step.
+    signals.take();
     let started = Instant::now();
-    let child = Child::spawn(&program, signals)?;
+    let child = Child::spawn(&program, context.user, signals)?;
     let limits = Limits {
         deadline: step
             .timeout
@@ -140,13 +143,13 @@ fn run(
     };
     let family = Family {
         leader: child.id(),
-        spared,
+        spared: &spared,
     };
     let mut relays = [
         (Stream::Stdout, child.stdout),
         (Stream::Stderr, child.stderr),
     ]
-    .map(|(stream, pipe)| Relay::new(&step.name, stream, form, pipe, effective.secrets()));
+    .map(|(stream, pipe)| Relay::new(&step.name, stream, context.form, pipe, effective.secrets()));
     let outcome = Supervisor::new(family, limits).supervise(signals, &mut relays)?;
     relays.iter_mut().for_each(Relay::read_last);
     match (outcome, step.timeout) {
@@ -154,6 +157,7 @@ fn run(
             announce(step, step.announce_done.as_ref(), effective)
         }
         (Outcome::Ended(ending), _) => Err(StepProblem::Failed(ending)),
+        (Outcome::Left, _) => Err(StepProblem::Left),
         (Outcome::TimedOut, timeout) => Err(StepProblem::TimedOut(timeout.unwrap_or_default())),
         (Outcome::Stopped(stop), _) => Err(StepProblem::Stopped(stop)),
     }

@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
-use crate::os::child::{has_group, signal_group};
-use crate::os::family::{self, Ending};
+use crate::os::family::{self, Descendant, Ending, Left};
 use crate::os::output::{Output, STDERR, STDOUT};
 use crate::os::signals::{Signal, Signals, Watch, requested_stop, stop_count};
 
@@ -16,11 +15,17 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the tree is looked at again while it is being killed: it may still grow.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Stops that follow on the first within this time are the same one: `timeout`, for example, signals its
+/// child and then the whole group, which the child is in.
+const SAME_STOP: Duration = Duration::from_millis(100);
+
 /// How a step came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// By itself.
     Ended(Ending),
+    /// By itself, but something of it runs on that we can or may not kill.
+    Left,
     /// By us, when its time was up.
     TimedOut,
     /// By us, when we were asked to stop.
@@ -67,9 +72,11 @@ pub struct Supervisor<'a> {
     /// How the step will be told to have ended, once that is settled.
     outcome: Option<Outcome>,
     leader_has_ended: bool,
-    /// No child is left at all, by the last look.
-    is_childless: bool,
+    /// Who is left of all our children, by the last look.
+    left: Left,
+    /// How many stops were acted on, and when the first was.
     stops_heeded: u32,
+    first_stop: Option<Instant>,
 }
 
 impl<'a> Supervisor<'a> {
@@ -80,8 +87,9 @@ impl<'a> Supervisor<'a> {
             stage: Stage::Running,
             outcome: None,
             leader_has_ended: false,
-            is_childless: false,
+            left: Left::Somebody,
             stops_heeded: 0,
+            first_stop: None,
         }
     }
 
@@ -95,10 +103,8 @@ impl<'a> Supervisor<'a> {
             if is_woken {
                 self.heed(signals);
             }
-            if self.is_over() {
-                return Ok(self
-                    .outcome
-                    .expect("the outcome is settled before the step is over"));
+            if let Some(outcome) = self.final_outcome() {
+                return Ok(outcome);
             }
             self.advance(Instant::now());
             is_woken = match wait(signals, relays, self.next_deadline()) {
@@ -116,63 +122,90 @@ impl<'a> Supervisor<'a> {
     fn heed(&mut self, signals: &Signals) {
         let noted = signals.take();
         for signal in noted.forward {
-            signal_group(self.family.leader, signal);
+            self.signal_group(signal);
         }
         if stop_count() > self.stops_heeded {
-            let is_repeated = self.stops_heeded > 0 || stop_count() > 1;
             self.stops_heeded = stop_count();
-            self.heed_stop(is_repeated);
+            self.heed_stop(Instant::now());
         }
         self.reap();
     }
 
-    fn heed_stop(&mut self, is_repeated: bool) {
-        if let (None, Some(stop)) = (self.outcome, requested_stop()) {
+    fn heed_stop(&mut self, now: Instant) {
+        if let Some(stop) = requested_stop() {
             self.outcome = Some(Outcome::Stopped(stop));
         }
+        let first = *self.first_stop.get_or_insert(now);
         match self.stage {
             Stage::Running => self.ask_to_stop(),
             // Whoever asks twice does not want to wait.
-            Stage::Stopping { .. } if is_repeated => self.kill(),
+            Stage::Stopping { .. } if now.duration_since(first) >= SAME_STOP => self.kill(),
             Stage::Stopping { .. } | Stage::Killing { .. } | Stage::GivenUp => {}
         }
     }
 
     fn reap(&mut self) {
-        let reaped = family::reap();
-        self.is_childless = reaped.is_childless;
-        let Some(&(_, ending)) = reaped
-            .endings
-            .iter()
-            .find(|(pid, _)| *pid == self.family.leader)
-        else {
-            return;
-        };
-        self.leader_has_ended = true;
-        let outcome = *self.outcome.get_or_insert(Outcome::Ended(ending));
-        if !self.is_alone() {
-            if outcome == Outcome::Ended(ending) {
-                tracing::warn!(
-                    phase = "step",
-                    "the step left processes running; they are stopped"
-                );
+        let leader = self.family.leader;
+        let mut ended = None;
+        self.left = family::reap(|pid, ending| {
+            if pid == leader {
+                ended = Some(ending);
             }
-            // Those outside its group have not been asked yet.
-            family::signal_descendants(self.limits.stop_signal, self.family.spared);
-            if let Stage::Running = self.stage {
-                self.ask_to_stop();
+        });
+        if let Some(ending) = ended {
+            self.leader_has_ended = true;
+            self.outcome.get_or_insert(Outcome::Ended(ending));
+            if !self.is_alone() {
+                self.stop_the_rest();
             }
         }
     }
 
-    /// The step and everything that it started have ended, or will not.
-    fn is_over(&self) -> bool {
-        self.leader_has_ended && (self.is_alone() || matches!(self.stage, Stage::GivenUp))
+    /// The step's own process has ended, and others that it started have not.
+    fn stop_the_rest(&mut self) {
+        if let Some(Outcome::Ended(_)) = self.outcome {
+            tracing::warn!(
+                phase = "step",
+                "the step left processes running; they are stopped"
+            );
+        }
+        // Those outside its group have not been asked yet.
+        for outsider in self.rest().unwrap_or_default() {
+            if outsider.group != self.family.leader {
+                family::signal(outsider.pid, self.limits.stop_signal);
+                family::signal(outsider.pid, Signal::CONT);
+            }
+        }
+        if let Stage::Running = self.stage {
+            self.ask_to_stop();
+        }
     }
 
-    fn is_alone(&self) -> bool {
-        self.is_childless
-            || !has_group(self.family.leader) && !family::has_descendants(self.family.spared)
+    /// How it came to its end, once the step and everything that it started have ended, or will not.
+    fn final_outcome(&mut self) -> Option<Outcome> {
+        if let Stage::GivenUp = self.stage {
+            let outcome = self.outcome.unwrap_or(Outcome::Left);
+            return Some(match outcome {
+                Outcome::Ended(_) => Outcome::Left,
+                outcome => outcome,
+            });
+        }
+        self.outcome
+            .filter(|_| self.leader_has_ended && self.is_alone())
+    }
+
+    /// Nothing of the step is left, not even a zombie, which would be the server's.
+    fn is_alone(&mut self) -> bool {
+        if self.left == Left::Somebody && !self.family.spared.is_empty() {
+            // Who is still there was given to us, perhaps.
+            return self.rest().is_none_or(|rest| rest.is_empty());
+        }
+        self.left == Left::Nobody
+    }
+
+    /// Everything of the step that is there.
+    fn rest(&self) -> Option<Vec<Descendant>> {
+        family::descendants(self.family.spared)
     }
 
     /// Goes on to the next stage when the time of this one is up.
@@ -184,13 +217,7 @@ impl<'a> Supervisor<'a> {
             }
             Stage::Stopping { until } if now >= until => self.kill(),
             Stage::Killing { until, .. } if now >= until => {
-                tracing::error!(
-                    phase = "step",
-                    "processes of the step survive SIGKILL; going on without them"
-                );
-                self.outcome
-                    .get_or_insert(Outcome::Ended(Ending::Signaled(Signal::KILL)));
-                self.leader_has_ended = true;
+                tracing::error!(phase = "step", "processes of the step survive SIGKILL");
                 self.stage = Stage::GivenUp;
             }
             Stage::Killing { again, until } if now >= again => {
@@ -214,9 +241,9 @@ impl<'a> Supervisor<'a> {
     }
 
     fn ask_to_stop(&mut self) {
-        signal_group(self.family.leader, self.limits.stop_signal);
+        self.signal_group(self.limits.stop_signal);
         // A process that was stopped (SIGSTOP) acts on a signal only when it goes on.
-        signal_group(self.family.leader, Signal::CONT);
+        self.signal_group(Signal::CONT);
         let now = Instant::now();
         // A grace beyond the clock's range is as good as a day.
         let until = now
@@ -235,8 +262,23 @@ impl<'a> Supervisor<'a> {
     }
 
     fn kill_everyone(&self) {
-        signal_group(self.family.leader, Signal::KILL);
-        family::signal_descendants(Signal::KILL, self.family.spared);
+        // The whole group in one call, which no fork escapes; then whoever left it.
+        self.signal_group(Signal::KILL);
+        for each in self.rest().unwrap_or_default() {
+            family::signal(each.pid, Signal::KILL);
+        }
+    }
+
+    /// Signals the step's group, unless it is gone: its number could be somebody else's by now.
+    fn signal_group(&self, signal: Signal) {
+        let leader = self.family.leader;
+        let is_there = !self.leader_has_ended
+            || self
+                .rest()
+                .is_none_or(|rest| rest.iter().any(|each| each.group == leader));
+        if is_there {
+            family::signal_group(leader, signal);
+        }
     }
 }
 

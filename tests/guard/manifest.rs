@@ -204,8 +204,6 @@ fn deep_nesting_is_refused() {
 fn keys_of_later_versions_are_refused_and_never_ignored() {
     for (key, line) in [
         ("wait_for", "wait_for: [{postgres: X}]"),
-        ("user", "user: app"),
-        ("server.init", "server: {command: [x], init: true}"),
         (
             "steps[0].lock",
             "steps: [{name: s, command: [x], lock: {postgres: X}}]",

@@ -74,6 +74,8 @@ fn a_second_stop_cuts_the_grace_short() {
     running.wait_for("ready");
     running.signal(Signal::SIGTERM);
     running.wait_for("asked");
+    // Nobody asks twice within a tenth of a second: that is one stop that came twice.
+    std::thread::sleep(Duration::from_millis(150));
     running.signal(Signal::SIGTERM);
     let ended = running.end().expect_code(143);
     assert!(
@@ -81,6 +83,21 @@ fn a_second_stop_cuts_the_grace_short() {
         "it took {:?}",
         ended.took
     );
+}
+
+#[test]
+fn a_stop_that_comes_twice_at_once_is_one() {
+    // As `timeout` does it: its child, and then the whole group with the child in it.
+    let script = "trap 'echo asked; sleep 0.2; echo rolled back; exit 1' TERM; echo ready; while :; do sleep 0.01; done";
+    let running = slow_step(script, "").start();
+    running.wait_for("ready");
+    running.signal(Signal::SIGTERM);
+    running.wait_for("asked");
+    running.signal(Signal::SIGTERM);
+    running
+        .end()
+        .expect_code(143)
+        .expect_stdout("ready\nasked\nrolled back\n");
 }
 
 #[test]

@@ -127,5 +127,24 @@ pub fn server(raw: RawServer, declared: &Declared<'_>, faults: &mut Vec<Fault>) 
             .command
             .map(|words| command(&words.0, &path.key("command"), faults))
             .unwrap_or_default(),
+        init: raw.init.unwrap_or(false),
     }
+}
+
+/// Judges the user that steps and server run as. Whether it is there, only the image knows.
+pub fn user(text: Text, path: Path, faults: &mut Vec<Fault>) -> String {
+    let Text(user) = text;
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
+    };
+    let is_sound = match user.split_once(':') {
+        Some((name, group)) => is_name(name) && is_name(group),
+        None => is_name(&user),
+    };
+    if !is_sound {
+        let message = "must be a user's name or uid, with :group or :gid behind it or not, such as app or 1000:1000";
+        faults.push(Fault::at(path, message));
+    }
+    user
 }

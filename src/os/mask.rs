@@ -1,0 +1,66 @@
+//! Which signals a process does not get for now.
+//!
+//! By the system call itself: the C library's `sigprocmask` never blocks 32 and 33, which it uses among its
+//! threads, and so could neither pass on a mask that has them nor wait for them.
+
+use nix::libc;
+
+use super::signal::Signal;
+
+/// A set of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mask(u64);
+
+/// The size of the kernel's signal sets, in bytes.
+const SIZE: usize = size_of::<u64>();
+
+impl Mask {
+    pub const EMPTY: Mask = Mask(0);
+    pub const ALL: Mask = Mask(u64::MAX);
+
+    /// The place of a signal in a set: they are numbered from 1 on.
+    pub const fn bit(number: i32) -> u64 {
+        1 << (number - 1)
+    }
+
+    pub const fn with(self, signal: Signal) -> Self {
+        Self(self.0 | Self::bit(signal.0))
+    }
+
+    /// Every signal of these numbers that a predicate admits.
+    pub fn of(is_in: impl Fn(Signal) -> bool) -> Self {
+        (1..=Signal::MAX)
+            .map(Signal)
+            .filter(|&signal| is_in(signal))
+            .fold(Self::EMPTY, Self::with)
+    }
+
+    pub fn as_ptr(&self) -> *const u64 {
+        &raw const self.0
+    }
+
+    /// Makes this the mask; gives the one that was.
+    pub fn set(self) -> Self {
+        change(libc::SIG_SETMASK, self)
+    }
+
+    /// Takes these signals out of the mask; gives the one that was.
+    pub fn unblock(self) -> Self {
+        change(libc::SIG_UNBLOCK, self)
+    }
+}
+
+fn change(how: i32, mask: Mask) -> Mask {
+    let mut before = Mask::EMPTY;
+    // SAFETY: both places are sets of the size that is told. It fails for no such arguments.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const mask.0,
+            &raw mut before.0,
+            SIZE,
+        )
+    };
+    before
+}

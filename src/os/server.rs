@@ -1,0 +1,54 @@
+//! A server that runs below us, where the guard stays as its init.
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, setpgid, setsid};
+
+use super::fork;
+use super::fork::SpawnError;
+use super::program::Program;
+use super::queue::Queue;
+use super::signals::Signals;
+use super::terminal::Terminal;
+use super::user::User;
+
+/// How far the server is set apart from us.
+pub enum Apart<'a> {
+    /// In a process group of its own, which gets the terminal's foreground if we have it.
+    Group(Option<&'a Terminal>),
+    /// In a session of its own, which gets the terminal if we have given it up.
+    Session(Option<&'a Terminal>),
+}
+
+/// Starts the server with our own streams and descriptors. Gives its number; it leads its process group.
+///
+/// # Errors
+/// When the system refuses, or the program cannot be executed.
+pub fn spawn(
+    program: &Program,
+    user: Option<&User>,
+    apart: &Apart<'_>,
+    signals: &Signals,
+    _: &Queue,
+) -> Result<i32, SpawnError> {
+    if let Some(user) = user {
+        user.own_standard_streams();
+    }
+    let prepare = || -> Result<(), Errno> {
+        match apart {
+            Apart::Group(terminal) => {
+                setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+                if let Some(terminal) = terminal {
+                    terminal.give_to_caller();
+                }
+            }
+            Apart::Session(terminal) => {
+                setsid()?;
+                if let Some(terminal) = terminal {
+                    terminal.attach();
+                }
+            }
+        }
+        Ok(())
+    };
+    fork::spawn(program, user, signals.inherited(), prepare).map(Pid::as_raw)
+}

@@ -1,0 +1,284 @@
+//! The other hand-over: the server runs below us, and we stay as its init.
+//!
+//! The server gets every signal that we get, orphans are collected, and when the server has ended, what is
+//! left of it is ended too. Until then nothing here wakes up by itself.
+
+use std::time::{Duration, Instant};
+
+use super::serve::{ServeError, Server, say_everything};
+use crate::os::family::{self, Adoption, Change, Ending, Left};
+use crate::os::memory;
+use crate::os::queue::{self, Queue, Received};
+use crate::os::server::{Apart, spawn};
+use crate::os::signals::{Signal, Signals};
+use crate::os::terminal::{self, Terminal};
+
+/// How long processes that the server leaves behind may take to end. Whoever stops us is waiting by now.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// How long killed processes may take to vanish before we end without them.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often they are looked for again meanwhile: there may still be more of them.
+const KILL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How to be the server's init.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Init {
+    pub forward: Forward,
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// Who gets the signals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forward {
+    /// The server alone, in a process group of its own (as `tini` does).
+    #[default]
+    Child,
+    /// All of its process group, in a session of its own (as `dumb-init` does).
+    Group,
+}
+
+/// A signal that is passed on as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    pub from: Signal,
+    /// None: not at all.
+    pub to: Option<Signal>,
+}
+
+impl Init {
+    /// What a signal is passed on as.
+    fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        // The last word on a signal counts.
+        let rewrite = self
+            .rewrites
+            .iter()
+            .rev()
+            .find(|rewrite| rewrite.from == signal);
+        match rewrite {
+            Some(rewrite) => rewrite.to,
+            // A process group without a parent in its session is not stopped by those of the terminal.
+            None if self.forward == Forward::Group && is_pause(signal) => Some(Signal::STOP),
+            None => Some(signal),
+        }
+    }
+}
+
+fn is_pause(signal: Signal) -> bool {
+    [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
+}
+
+impl Server {
+    /// Starts the server and stays until it has ended. Gives its exit code, as a shell would show it.
+    ///
+    /// # Errors
+    /// Why it did not start.
+    pub fn attend(self, init: &Init, signals: &Signals) -> Result<u8, ServeError> {
+        say_everything();
+        let queue = Queue::begin(signals).map_err(ServeError::Stopped)?;
+        let _orphans = Adoption::begin();
+        let spared = family::children();
+        let terminal = Terminal::controlling();
+        let leader = self.start(init.forward, terminal.as_ref(), signals, &queue)?;
+        memory::trim();
+        let mut attendant = Attendant {
+            init,
+            queue,
+            leader,
+            spared,
+            // A session of its own has its own foreground.
+            terminal: terminal.filter(|_| init.forward == Forward::Child),
+            is_paused: false,
+            has_complained: false,
+        };
+        let ending = attendant.attend();
+        attendant.end_the_rest();
+        if let Some(terminal) = &attendant.terminal {
+            terminal.take_back_from(leader);
+        }
+        Ok(ending.code())
+    }
+
+    /// Starts it; the program with its environment is not kept.
+    fn start(
+        self,
+        forward: Forward,
+        terminal: Option<&Terminal>,
+        signals: &Signals,
+        queue: &Queue,
+    ) -> Result<i32, ServeError> {
+        let apart = match forward {
+            Forward::Child => Apart::Group(terminal.filter(|terminal| terminal.is_in_foreground())),
+            Forward::Group => Apart::Session(terminal.filter(|terminal| terminal.give_up())),
+        };
+        Ok(spawn(
+            &self.program,
+            self.user.as_ref(),
+            &apart,
+            signals,
+            queue,
+        )?)
+    }
+}
+
+/// Who stays with the server.
+struct Attendant<'a> {
+    init: &'a Init,
+    queue: Queue,
+    /// The server, the leader of its process group.
+    leader: i32,
+    /// Children that were given to us.
+    spared: Vec<i32>,
+    /// The terminal that the server shares with us.
+    terminal: Option<Terminal>,
+    /// The server was stopped by its terminal, and we with it.
+    is_paused: bool,
+    has_complained: bool,
+}
+
+impl Attendant<'_> {
+    /// Until the server has ended.
+    fn attend(&mut self) -> Ending {
+        loop {
+            // Without a deadline there is always a signal.
+            let Some(received) = self.queue.next(None) else {
+                continue;
+            };
+            if received.signal != Signal::CHLD {
+                self.pass_on(&received);
+                continue;
+            }
+            let (ending, is_paused) = self.reap();
+            if let Some(ending) = ending {
+                return ending;
+            }
+            if is_paused {
+                self.pause_with_server();
+            }
+        }
+    }
+
+    /// Collects all who have ended. Gives how the server ended, and whether it was stopped.
+    fn reap(&self) -> (Option<Ending>, bool) {
+        let (mut ending, mut is_paused) = (None, false);
+        family::reap_and_notice(|pid, change| match change {
+            Change::Ended(how) if pid == self.leader => ending = Some(how),
+            Change::Paused if pid == self.leader => is_paused = true,
+            Change::Ended(_) | Change::Paused => {}
+        });
+        (ending, is_paused)
+    }
+
+    fn pass_on(&mut self, received: &Received) {
+        // The kernel's answer to our giving up the terminal.
+        if received.is_of_our_making() {
+            return;
+        }
+        if received.signal == Signal::CONT && self.resume() {
+            return;
+        }
+        if let Some(signal) = self.init.rewritten(received.signal) {
+            let passed = match self.init.forward {
+                Forward::Child => received.pass_to(self.leader, signal),
+                Forward::Group => queue::pass_to_group(self.leader, signal),
+            };
+            if passed.is_err() {
+                self.complain_once(signal);
+            }
+        }
+        if self.init.forward == Forward::Group && is_pause(received.signal) {
+            queue::pause();
+        }
+    }
+
+    /// Who cannot stop its server must say so: nobody else would know why.
+    fn complain_once(&mut self, signal: Signal) {
+        if !self.has_complained {
+            self.has_complained = true;
+            tracing::error!(
+                phase = "serve",
+                "{} cannot be passed on to the server: the guard may not signal it, for which it needs the \
+                 capability KILL or the same user",
+                signal.name()
+            );
+        }
+    }
+
+    /// A shell that runs us as a job must see the job stop. Where no shell is above us, nobody would let us
+    /// go on.
+    fn pause_with_server(&mut self) {
+        if self.terminal.is_some() && !terminal::leads_session() {
+            self.is_paused = true;
+            queue::pause();
+        }
+    }
+
+    /// A shell lets us go on, in the foreground or not. Gives whether the server had been stopped with us.
+    fn resume(&mut self) -> bool {
+        let foreground = self
+            .terminal
+            .as_ref()
+            .filter(|terminal| terminal.is_in_foreground());
+        if let Some(terminal) = foreground {
+            terminal.give_to(self.leader);
+        }
+        if self.is_paused {
+            // The whole of it was stopped.
+            family::signal_group(self.leader, Signal::CONT);
+        }
+        std::mem::take(&mut self.is_paused)
+    }
+
+    /// Ends whatever the server has left running: asked first, killed soon.
+    fn end_the_rest(&self) {
+        let ask = match self.init.forward {
+            Forward::Child => Some(Signal::TERM),
+            Forward::Group => self.init.rewritten(Signal::TERM),
+        };
+        if self.is_alone() || family::descendants(&self.spared).is_none() {
+            return;
+        }
+        if let Some(signal) = ask {
+            self.signal_rest(signal);
+            self.signal_rest(Signal::CONT);
+        }
+        if self.wait_for_rest(Instant::now() + LEFTOVER_GRACE) {
+            return;
+        }
+        let patience = Instant::now() + KILL_PATIENCE;
+        while Instant::now() < patience {
+            self.signal_rest(Signal::KILL);
+            if self.wait_for_rest(Instant::now() + KILL_INTERVAL) {
+                return;
+            }
+        }
+        tracing::error!(phase = "serve", "processes of the server survive SIGKILL");
+    }
+
+    /// Waits until nobody is left. A stop cuts it short: whoever asks twice does not want to wait.
+    fn wait_for_rest(&self, deadline: Instant) -> bool {
+        loop {
+            if self.is_alone() {
+                return true;
+            }
+            match self.queue.next(Some(deadline)) {
+                Some(received) if received.signal.is_stop() => return self.is_alone(),
+                Some(_) => {}
+                None => return self.is_alone(),
+            }
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        family::reap(|_, _| {}) == Left::Nobody
+            || !self.spared.is_empty()
+                && family::descendants(&self.spared).is_none_or(|rest| rest.is_empty())
+    }
+
+    fn signal_rest(&self, signal: Signal) {
+        for each in family::descendants(&self.spared).unwrap_or_default() {
+            family::signal(each.pid, signal);
+        }
+    }
+}
