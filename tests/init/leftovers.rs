@@ -1,0 +1,138 @@
+//! What is left of a server when it has ended, and of everything when the init is killed.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Guard, is_alive, until};
+use crate::{Needs, Test};
+
+pub const TESTS: &[Test] = &[
+    (
+        "what_the_server_leaves_running_is_asked_to_end_and_waited_for",
+        Needs::Nothing,
+        asked,
+    ),
+    (
+        "what_does_not_end_when_asked_is_killed",
+        Needs::Nothing,
+        killed,
+    ),
+    (
+        "a_stop_while_leftovers_are_waited_for_kills_them_at_once",
+        Needs::Nothing,
+        cut_short,
+    ),
+    (
+        "the_server_dies_with_an_init_that_is_killed",
+        Needs::Nothing,
+        init_killed,
+    ),
+    (
+        "a_process_that_was_given_to_the_init_is_not_the_servers",
+        Needs::Nothing,
+        given,
+    ),
+];
+
+fn shell(options: &str, script: &str) -> Guard {
+    Guard::new()
+        .line(&format!("run --no-manifest --init {options} -- sh -c"))
+        .args([script])
+}
+
+/// Starts two of these, one of which leaves the server's session, and ends with 3.
+fn with_leftovers(script: &str) -> String {
+    format!(
+        "leave() {{ {script}; }}; export FILE=inside; \
+         (sh -c '{script}' &); FILE=outside setsid sh -c '{script}' & \
+         while [ ! -s inside ] || [ ! -s outside ]; do sleep 0.01; done; exit 3"
+    )
+}
+
+fn asked() {
+    let script = "trap \"echo asked > $FILE.asked; exit\" TERM; echo $$ > $FILE; while :; do sleep 0.01; done";
+    for options in ["", "--forward group"] {
+        let running = shell(options, &with_leftovers(script)).start();
+        let pids = [
+            running.wait_for_pid("inside"),
+            running.wait_for_pid("outside"),
+        ];
+        let ended = running.end().expect_code(3);
+        for pid in pids {
+            assert!(!is_alive(pid), "{pid} is left");
+        }
+        for file in ["inside.asked", "outside.asked"] {
+            assert!(ended.folder.path().join(file).exists(), "{options}: {file}");
+        }
+    }
+}
+
+const STUBBORN: &str = "trap \"\" TERM HUP INT; echo $$ > $FILE; while :; do sleep 0.01; done";
+
+fn killed() {
+    let running = shell("", &with_leftovers(STUBBORN)).start();
+    let pids = [
+        running.wait_for_pid("inside"),
+        running.wait_for_pid("outside"),
+    ];
+    let ended = running.end().expect_code(3);
+    assert!(pids.into_iter().all(|pid| !is_alive(pid)), "{pids:?}");
+    assert!(
+        ended.took >= Duration::from_secs(2) && ended.took < Duration::from_secs(8),
+        "{:?}",
+        ended.took
+    );
+}
+
+fn cut_short() {
+    let script = format!(
+        "{}; echo never",
+        with_leftovers(STUBBORN).replace("exit 3", "echo $$ > ending; exit 3")
+    );
+    let running = shell("", &script).start();
+    let pids = [
+        running.wait_for_pid("inside"),
+        running.wait_for_pid("outside"),
+    ];
+    let server = running.wait_for_pid("ending");
+    until("the server has ended", || !is_alive(server));
+    running.signal(Signal::SIGTERM);
+    let stopped = std::time::Instant::now();
+    running.end().expect_code(3);
+    assert!(
+        stopped.elapsed() < Duration::from_millis(1900),
+        "{:?}",
+        stopped.elapsed()
+    );
+    assert!(pids.into_iter().all(|pid| !is_alive(pid)), "{pids:?}");
+}
+
+fn init_killed() {
+    for options in ["", "--forward group"] {
+        let running = shell(options, "echo $$ > pid; while :; do sleep 1; done").start();
+        let server = running.wait_for_pid("pid");
+        assert!(is_alive(server));
+        running.signal(Signal::SIGKILL);
+        running.end().expect_code(137);
+        until("the server is gone", || !is_alive(server));
+    }
+}
+
+fn given() {
+    let guard = Guard::new();
+    let binary = env!("CARGO_BIN_EXE_startup-guard");
+    let script = guard.folder.script(
+        "wrapper",
+        &format!("#!/bin/sh\nsleep 99 & echo $! > given\nexec {binary} run --no-manifest --init -- sh -c 'sleep 98 & exit 5'\n"),
+    );
+    let running = guard.line("run --no-manifest --").args([script]).start();
+    let given = running.wait_for_pid("given");
+    // Its streams are the guard's, which would keep our pipes open: end it once the guard has ended.
+    let pid = running.pid();
+    until("the guard has ended", || !is_alive(pid));
+    assert!(is_alive(given), "it was ended with the server");
+    // SAFETY: kill takes any numbers.
+    unsafe { nix::libc::kill(given, nix::libc::SIGKILL) };
+    running.end().expect_code(5);
+}

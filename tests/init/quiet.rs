@@ -1,0 +1,101 @@
+//! An init that has nothing to do: it does nothing, and holds next to nothing.
+
+use std::time::Duration;
+
+use crate::orphans::anonymous_memory;
+use crate::support::{Guard, field_of_status};
+use crate::{Needs, Test, roles};
+
+pub const TESTS: &[Test] = &[
+    ("an_idle_init_never_wakes_up", Needs::Nothing, never_wakes),
+    (
+        "an_idle_init_holds_less_than_half_a_megabyte_whatever_its_manifest_was",
+        Needs::Nothing,
+        holds_little,
+    ),
+    (
+        "the_server_has_the_inits_streams_and_descriptors_and_no_other",
+        Needs::Nothing,
+        descriptors,
+    ),
+];
+
+/// A manifest and an environment that take some memory to check.
+fn large() -> Guard {
+    let mut manifest = "version: 1\nsteps: [{name: s, command: ['true']}]\nvariables:\n".to_owned();
+    for number in 0..1500 {
+        manifest.push_str(&format!(
+            "  VARIABLE_{number}: {{pattern: '^[a-z]+-{number}$', secret: true, description: about number {number}}}\n"
+        ));
+    }
+    manifest.push_str(&format!(
+        "server: {{init: true, command: {}}}\n",
+        roles::yaml(&["serve"])
+    ));
+    let mut guard = Guard::with_manifest(&manifest);
+    for number in 0..1500 {
+        guard = guard.env(format!("VARIABLE_{number}"), format!("value-{number}"));
+    }
+    guard.env("PADDING", "x".repeat(100_000))
+}
+
+fn holds_little() {
+    for guard in [
+        Guard::new()
+            .line("run --no-manifest --init --")
+            .args(roles::command(&["serve"])),
+        large(),
+    ] {
+        let running = guard.start();
+        running.wait_for_file("served");
+        let held = anonymous_memory(running.pid());
+        println!("RssAnon {held} kB");
+        assert!(held < 512, "{held} kB");
+        running.signal(nix::sys::signal::Signal::SIGTERM);
+        running.end().expect_code(roles::STOPPED);
+    }
+}
+
+fn never_wakes() {
+    let running = large().start();
+    running.wait_for_file("served");
+    let switches = || {
+        ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"]
+            .map(|field| field_of_status(running.pid(), field).expect("the guard runs"))
+    };
+    let is_waiting =
+        || field_of_status(running.pid(), "State").is_some_and(|state| state.starts_with('S'));
+    crate::support::until("the guard waits", is_waiting);
+    let before = switches();
+    // Not for readiness: it is this time that must be quiet.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(switches(), before, "it woke up");
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.end().expect_code(roles::STOPPED);
+}
+
+fn descriptors() {
+    let show = "ls -l /proc/self/fd | sed 's/.* -> //' | sort";
+    let shown = |options: &str| {
+        let guard = Guard::new();
+        let input = guard.folder.file("input", "typed");
+        let stdin = std::fs::File::open(&input).expect("the file is there");
+        let ended = guard
+            .stdin(stdin)
+            .line(&format!("run --no-manifest {options} -- sh -c"))
+            .args([format!("cat; {show}")])
+            .run()
+            .expect_code(0);
+        // The numbers of pipes and of `ls` differ from run to run.
+        let text = ended
+            .stdout()
+            .replace(&input.display().to_string(), "INPUT");
+        text.chars()
+            .filter(|c| !c.is_ascii_digit())
+            .collect::<String>()
+    };
+    let directly = shown("");
+    assert!(directly.starts_with("typed"), "{directly}");
+    assert_eq!(shown("--init"), directly);
+    assert_eq!(shown("--init --forward group"), directly);
+}

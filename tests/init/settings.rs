@@ -1,0 +1,142 @@
+//! Whether the guard stays as an init, and how that is asked for.
+
+use crate::support::Guard;
+use crate::{Needs, Test};
+
+pub const TESTS: &[Test] = &[
+    (
+        "a_flag_comes_before_the_variable_and_that_before_the_manifest",
+        Needs::Nothing,
+        precedence,
+    ),
+    (
+        "wrong_words_about_an_init_are_wrong_usage",
+        Needs::Nothing,
+        wrong_usage,
+    ),
+    (
+        "steps_and_check_come_before_an_init_too",
+        Needs::Nothing,
+        phases,
+    ),
+];
+
+/// Whether the server is a child of what was started, or what was started itself.
+fn stays(guard: Guard) -> bool {
+    let running = guard
+        .args(["--", "sh", "-c", "echo $$ > pid; echo $PPID > parent"])
+        .start();
+    let (guard, server) = (running.pid(), running.wait_for_pid("pid"));
+    let parent = running.wait_for_pid("parent");
+    running.end().expect_code(0);
+    assert_eq!(guard == server, parent != guard);
+    guard == parent
+}
+
+fn precedence() {
+    let manifest =
+        |init: &str| Guard::with_manifest(&format!("version: 1\nserver: {{init: {init}}}\n"));
+    for (by_manifest, variable, flag, expected) in [
+        ("false", None, "", false),
+        ("true", None, "", true),
+        ("true", Some("false"), "", false),
+        ("true", Some("0"), "", false),
+        ("false", Some("true"), "", true),
+        ("false", Some("Yes"), "", true),
+        ("true", Some(""), "", true),
+        ("false", Some("false"), "--init", true),
+        ("false", None, "--init", true),
+    ] {
+        let mut guard = manifest(by_manifest).line(&format!("run {flag}"));
+        if let Some(value) = variable {
+            guard = guard.env("STARTUP_GUARD_INIT", value);
+        }
+        assert_eq!(stays(guard), expected, "{by_manifest} {variable:?} {flag}");
+    }
+    assert!(stays(Guard::new().line("run --no-manifest --init")));
+    let by_variable = Guard::new().env("STARTUP_GUARD_INIT", "1");
+    assert!(stays(by_variable.line("run --no-manifest")));
+}
+
+fn wrong_usage() {
+    for (line, told) in [
+        ("run --no-manifest --forward group -- true", "add --init"),
+        ("run --no-manifest --rewrite 1:2 -- true", "add --init"),
+        (
+            "run --no-manifest --init --forward all -- true",
+            "`--forward` is child or group, and not `all`",
+        ),
+        (
+            "run --no-manifest --init --rewrite 15 -- true",
+            "`--rewrite` takes FROM:TO",
+        ),
+        (
+            "run --no-manifest --init --rewrite TERMS:2 -- true",
+            "--rewrite TERMS:2: the first is neither",
+        ),
+        (
+            "run --no-manifest --init --rewrite 0:2 -- true",
+            "--rewrite 0:2: the first is neither",
+        ),
+        (
+            "run --no-manifest --init --rewrite 65:2 -- true",
+            "--rewrite 65:2: the first is neither",
+        ),
+        (
+            "run --no-manifest --init --rewrite KILL:2 -- true",
+            "no init can pass on",
+        ),
+        (
+            "run --no-manifest --init --rewrite CHLD:2 -- true",
+            "no init can pass on",
+        ),
+        (
+            "run --no-manifest --init --rewrite 2:TERMS -- true",
+            "--rewrite 2:TERMS: the second is neither",
+        ),
+        ("run --no-server --init", "exclude each other"),
+    ] {
+        Guard::with_manifest("version: 1\n")
+            .line(line)
+            .run()
+            .expect_code(64)
+            .expect_stderr(told);
+    }
+    Guard::new()
+        .env("STARTUP_GUARD_INIT", "perhaps")
+        .line("run --no-manifest -- true")
+        .run()
+        .expect_code(64)
+        .expect_stderr("STARTUP_GUARD_INIT is none of true and false");
+    Guard::with_manifest("version: 1\nserver: {init: perhaps}\n")
+        .run()
+        .expect_code(65)
+        .expect_stderr("server.init: expected true or false");
+}
+
+fn phases() {
+    let manifest = "version: 1
+variables: {A: {}}
+steps: [{name: one, command: [echo, migrated]}]
+server: {init: true, announce: serving, command: [echo, $A, '${A}']}
+";
+    let ended = Guard::with_manifest(manifest)
+        .env("A", "x")
+        .run()
+        .expect_code(0)
+        .expect_stdout("migrated\n$A x\n");
+    assert_eq!(
+        ended.stderr(),
+        "startup-guard: step one: echo migrated\nserving\n"
+    );
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(78)
+        .expect_stdout("");
+    let manifest = manifest.replace("[echo, migrated]", "['false']");
+    Guard::with_manifest(&manifest)
+        .env("A", "x")
+        .run()
+        .expect_code(70)
+        .expect_stdout("");
+}

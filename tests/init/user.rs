@@ -1,0 +1,336 @@
+//! Steps and server as another user.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use crate::support::{Ended, Guard, field_of_status, is_alive, until};
+use crate::{Needs, Test};
+
+pub const TESTS: &[Test] = &[
+    (
+        "steps_and_server_run_as_the_user_with_its_groups_home_and_name",
+        Needs::Namespaces,
+        as_user,
+    ),
+    (
+        "every_way_to_write_a_user_means_what_it_does_for_a_container",
+        Needs::Namespaces,
+        ways_to_write,
+    ),
+    (
+        "a_user_or_group_that_is_not_there_ends_with_77_before_anything_runs",
+        Needs::Namespaces,
+        unknown,
+    ),
+    (
+        "a_user_that_we_may_not_become_ends_with_77_before_anything_runs",
+        Needs::Root,
+        not_permitted,
+    ),
+    (
+        "who_is_the_user_already_needs_no_permission",
+        Needs::Root,
+        already,
+    ),
+    (
+        "a_step_of_another_user_dies_with_the_guard",
+        Needs::Root,
+        dies_with_the_guard,
+    ),
+    ("an_init_stays_who_it_was", Needs::Root, init_stays),
+    (
+        "what_the_user_may_not_execute_is_passed_over_in_path_and_else_refused",
+        Needs::Root,
+        execution,
+    ),
+    (
+        "secret_files_are_read_before_the_user_changes_and_streams_can_be_reopened_after",
+        Needs::Root,
+        secrets_and_streams,
+    ),
+];
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:4242:4243:An app:/home/app:/bin/sh\n";
+const GROUP: &str =
+    "root:x:0:\napp:x:4243:\nextra:x:4300:other,app\nweb:x:4301:\nmore:x:4302:app\n";
+
+const SHOW: &str = "grep -E '^(Uid|Gid|Groups):' /proc/self/status; echo home $HOME user $USER";
+
+/// With accounts of the test's own, in a mount namespace.
+fn with_accounts(guard: Guard) -> Guard {
+    let bind = |file: PathBuf| {
+        std::ffi::CString::new(file.into_os_string().into_encoded_bytes()).expect("no NUL is in it")
+    };
+    let passwd = bind(guard.folder.file("passwd", PASSWD));
+    let group = bind(guard.folder.file("group", GROUP));
+    guard.before_exec(move || {
+        let none = std::ptr::null();
+        // SAFETY: system calls with strings that end in NUL.
+        unsafe {
+            libc::unshare(libc::CLONE_NEWNS);
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            libc::mount(none, c"/".as_ptr(), none, private, none.cast());
+            for (file, place) in [(&passwd, c"/etc/passwd"), (&group, c"/etc/group")] {
+                libc::mount(
+                    file.as_ptr(),
+                    place.as_ptr(),
+                    none,
+                    libc::MS_BIND,
+                    none.cast(),
+                );
+            }
+        }
+    })
+}
+
+fn is(uid: u32, gid: u32, groups: &str, home: &str, user: &str) -> String {
+    format!(
+        "Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nGid:\t{gid}\t{gid}\t{gid}\t{gid}\nGroups:\t{groups} \nhome {home} user {user}\n"
+    )
+}
+
+fn manifest(user: &str) -> Guard {
+    Guard::with_manifest(&format!(
+        "version: 1\nuser: {user}\nsteps: [{{name: s, command: [sh, -c, \"{SHOW}\"]}}]\nserver: {{command: [sh, -c, \"{SHOW}; echo ${{HOME}}\"]}}\n"
+    ))
+    .env("HOME", "/root")
+    .env("USER", "root")
+}
+
+fn as_user() {
+    let each = is(4242, 4243, "4300 4302", "/home/app", "app");
+    for options in ["run", "run --init", "run --init --forward group"] {
+        with_accounts(manifest("app"))
+            .line(options)
+            .run()
+            .expect_code(0)
+            .expect_stdout(&format!("{each}{each}/home/app\n"));
+    }
+}
+
+fn ways_to_write() {
+    for (user, expected) in [
+        ("4242", is(4242, 4243, "4300 4302", "/home/app", "app")),
+        ("app:web", is(4242, 4301, "", "/home/app", "app")),
+        ("app:77", is(4242, 77, "", "/home/app", "app")),
+        ("4242:77", is(4242, 77, "", "/home/app", "app")),
+        ("777:web", is(777, 4301, "", "/", "777")),
+        ("777", is(777, 0, "", "/", "777")),
+        ("1000:1000", is(1000, 1000, "", "/", "1000")),
+    ] {
+        let ended = with_accounts(manifest(user))
+            .line("run --no-server")
+            .run()
+            .expect_code(0);
+        assert_eq!(ended.stdout(), expected, "{user}");
+    }
+}
+
+fn unknown() {
+    for (user, told) in [
+        (
+            "nobody-here",
+            "there is no user `nobody-here` in /etc/passwd",
+        ),
+        ("4294967295", "there is no user `4294967295` in /etc/passwd"),
+        ("app:nothing", "there is no group `nothing` in /etc/group"),
+    ] {
+        let ended = with_accounts(manifest(user))
+            .run()
+            .expect_code(77)
+            .expect_stdout("")
+            .expect_stderr(told);
+        assert!(
+            ended
+                .last_line()
+                .ends_with("(phase user, exit code 77, a retry does not help)"),
+            "{ended}"
+        );
+    }
+    // The check's findings come first: both are to be mended, and these are more.
+    let manifest =
+        "version: 1\nuser: nobody-here\nvariables: {A: {}}\nserver: {command: ['true']}\n";
+    with_accounts(Guard::with_manifest(manifest))
+        .run()
+        .expect_code(78);
+}
+
+/// The files of a test where every user can reach them.
+struct Public(PathBuf);
+
+impl Public {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("startup-guard-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder can be made");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn script(&self, name: &str, mode: u32, content: &str) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().expect("it is in a folder"))
+            .expect("a folder can be made");
+        fs::write(&path, content).expect("a file can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode can be set");
+    }
+}
+
+impl Drop for Public {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The guard itself, where every user can execute it.
+fn public_guard(folder: &Public, words: &[&str]) -> Guard {
+    let copy = folder.path().join("guard");
+    if !copy.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_startup-guard"), &copy).expect("the guard can be copied");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+    }
+    let copy = copy.to_str().expect("it is text").to_owned();
+    // The guard of the test becomes the one that counts.
+    Guard::new()
+        .line("run --no-manifest -- setpriv --reuid 65534 --regid 65534 --clear-groups")
+        .args([copy.as_str()])
+        .args(words)
+}
+
+fn expect_not_permitted(ended: Ended) {
+    ended.expect_code(77).expect_stdout("").expect_stderr(
+        "the guard runs as uid 65534 and may not become uid 4242, gid 4242: start it as root",
+    );
+}
+
+fn not_permitted() {
+    let folder = Public::new("refused");
+    for (name, keys) in [
+        (
+            "step.yaml",
+            "steps: [{name: s, command: [echo, ran], allow_failure: true}]\nserver: {command: [echo, ran]}",
+        ),
+        ("server.yaml", "server: {command: [echo, ran]}"),
+        ("init.yaml", "server: {command: [echo, ran], init: true}"),
+    ] {
+        let text = format!("version: 1\nuser: 4242:4242\n{keys}\n");
+        folder.script(name, 0o644, &text);
+        let file = folder.path().join(name);
+        let file = file.to_str().expect("it is text");
+        expect_not_permitted(public_guard(&folder, &["run", "--manifest", file]).run());
+    }
+}
+
+fn already() {
+    let folder = Public::new("already");
+    let text =
+        format!("version: 1\nuser: 65534:65534\nserver: {{command: [sh, -c, \"{SHOW}\"]}}\n");
+    folder.script("m.yaml", 0o644, &text);
+    let file = folder.path().join("m.yaml");
+    let words = ["run", "--manifest", file.to_str().expect("it is text")];
+    public_guard(&folder, &words)
+        .env("HOME", "/kept")
+        .env("USER", "kept")
+        .run()
+        .expect_code(0)
+        .expect_stdout(&is(65534, 65534, "", "/kept", "kept"));
+}
+
+fn dies_with_the_guard() {
+    let manifest = "version: 1\nuser: 4242:4242\nsteps: [{name: s, command: [sh, -c, 'echo st''''arted; while :; do sleep 1; done']}]\n";
+    let running = Guard::with_manifest(manifest)
+        .line("run --no-server")
+        .start();
+    running.wait_for("started");
+    let children = format!("/proc/{0}/task/{0}/children", running.pid());
+    let children = fs::read_to_string(children).expect("the guard runs");
+    let step: i32 = children.trim().parse().expect("it has one child");
+    assert_eq!(
+        field_of_status(step, "Uid").as_deref(),
+        Some("4242\t4242\t4242\t4242")
+    );
+    running.signal(Signal::SIGKILL);
+    until("the step is gone", || !is_alive(step));
+    running.end().expect_code(137);
+}
+
+fn init_stays() {
+    let manifest = "version: 1\nuser: 4242:4242\nserver: {init: true, command: [sh, -c, 'trap \"exit 8\" TERM; echo ready; while :; do sleep 0.01; done']}\n";
+    let running = Guard::with_manifest(manifest).start();
+    running.wait_for("ready");
+    let children = format!("/proc/{0}/task/{0}/children", running.pid());
+    let children = fs::read_to_string(children).expect("the guard runs");
+    let server: i32 = children.trim().parse().expect("it has one child");
+    assert_eq!(
+        field_of_status(running.pid(), "Uid").as_deref(),
+        Some("0\t0\t0\t0")
+    );
+    assert_eq!(
+        field_of_status(server, "Uid").as_deref(),
+        Some("4242\t4242\t4242\t4242")
+    );
+    // And it may signal its server.
+    running.signal(Signal::SIGTERM);
+    running.end().expect_code(8);
+}
+
+fn execution() {
+    let folder = Public::new("execution");
+    folder.script("a/tool", 0o700, "#!/bin/sh\necho a\n");
+    folder.script("b/tool", 0o755, "#!/bin/sh\necho b\n");
+    folder.script("only", 0o700, "#!/bin/sh\necho only\n");
+    let path = format!("{0}/a:{0}/b:{0}:/usr/bin:/bin", folder.path().display());
+    for (command, code, stdout, told) in [
+        ("tool", 0, "b\nb\n", ""),
+        ("only", 126, "", "the command `only` may not be executed"),
+        ("nothing", 127, "", "the command `nothing` was not found"),
+    ] {
+        for init in [false, true] {
+            let manifest = format!(
+                "version: 1\nuser: 4242:4242\nsteps: [{{name: s, command: [{command}]}}]\nserver: {{init: {init}, command: [{command}]}}\n"
+            );
+            Guard::with_manifest(&manifest)
+                .env("PATH", &path)
+                .run()
+                .expect_code(code)
+                .expect_stdout(stdout)
+                .expect_stderr(told);
+            let manifest = format!(
+                "version: 1\nuser: 4242:4242\nserver: {{init: {init}, command: [{command}]}}\n"
+            );
+            let stdout = &stdout[..stdout.len() / 2];
+            Guard::with_manifest(&manifest)
+                .env("PATH", &path)
+                .run()
+                .expect_code(code)
+                .expect_stdout(stdout)
+                .expect_stderr(told);
+        }
+    }
+}
+
+fn secrets_and_streams() {
+    let show = "echo server $TOKEN > /dev/stdout";
+    for init in [false, true] {
+        let manifest = format!(
+            "version: 1\nuser: 4242:4242\nvariables: {{TOKEN: {{secret: true}}}}\nsteps: [{{name: s, command: [sh, -c, 'echo step $TOKEN > /dev/stdout; echo err > /dev/stderr']}}]\nserver: {{init: {init}, command: [sh, -c, '{show}']}}\n"
+        );
+        let guard = Guard::with_manifest(&manifest);
+        let file = guard.folder.file("token", "fake-token\n");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a mode can be set");
+        guard
+            .env("TOKEN_FILE", file)
+            .run()
+            .expect_code(0)
+            .expect_stdout("step ***\nserver fake-token\n")
+            .expect_stderr("err\n");
+    }
+}
