@@ -59,21 +59,14 @@ fn a_command_that_cannot_be_executed_ends_with_126() {
         .expect_code(126)
         .expect_stderr("neither a program nor a script with a `#!` line")
         .expect_stdout("");
-    let guard = Guard::with_manifest("version: 1\n")
-        .args(["run", "--", "echo"])
-        .args(vec!["x".repeat(100_000); 40]);
-    // The kernel would refuse the guard itself, were the limit not lowered for the server alone.
-    let ended = guard
-        .env("PADDING", "x".repeat(1000))
-        .before_exec(lower_stack_limit)
-        .run();
-    assert!([0, 126].contains(&ended.code()), "{ended}");
-}
-
-/// Arguments and environment may take a quarter of the stack's limit.
-fn lower_stack_limit() {
-    use nix::sys::resource::{Resource, setrlimit};
-    let _ = setrlimit(Resource::RLIMIT_STACK, 32 << 20, 32 << 20);
+    // Two values that each fit make an argument that does not: the kernel takes 128 KiB in one piece.
+    let manifest = "version: 1\nserver: {command: [echo, '${A}${A}']}\n";
+    Guard::with_manifest(manifest)
+        .env("A", "x".repeat(100_000))
+        .run()
+        .expect_code(126)
+        .expect_stderr("its arguments and environment are too long for the system")
+        .expect_stdout("");
 }
 
 #[test]
@@ -106,6 +99,9 @@ fn steps_and_server_are_refused_in_the_same_way() {
         ("/tmp", 126),
         ("./script", 126),
         ("./wrong", 127),
+        ("./loose", 127),
+        ("./file", 126),
+        ("./file/x", 127),
     ] {
         let manifest = format!(
             "version: 1\nsteps: [{{name: s, command: ['{command}'], allow_failure: true}}]\n"
@@ -113,6 +109,8 @@ fn steps_and_server_are_refused_in_the_same_way() {
         let guard = Guard::with_manifest(&manifest).line("run -- echo served");
         guard.folder.script("script", "echo no first line\n");
         guard.folder.script("wrong", "#!/no/such\n");
+        guard.folder.script("loose", "#!/bin/sh\r\n");
+        guard.folder.file("file", "x");
         let ended = guard
             .run()
             .expect_code(code)

@@ -1,5 +1,6 @@
 //! The guard as its users see it: the real binary, real processes. One file per behaviour.
 
+mod bad_streams;
 mod check;
 mod environment;
 mod exec;

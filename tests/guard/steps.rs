@@ -79,6 +79,86 @@ fn a_step_that_ignores_its_stop_signal_is_killed_with_its_tree_after_the_grace()
 }
 
 #[test]
+fn a_grace_of_nothing_is_a_kill_right_after_the_stop_signal() {
+    let running = shell(
+        "trap '' TERM; echo ready; while :; do sleep 0.01; done",
+        "    timeout: 300ms\n    stop_grace: 0s\n",
+    )
+    .start();
+    let ended = running.end().expect_code(124).expect_stdout("ready\n");
+    assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
+}
+
+#[test]
+fn a_step_that_ignores_every_signal_ends_all_the_same() {
+    // In its own session as well as in its group.
+    let script = "for signal in 1 2 3 6 10 12 13 14 15 16 17 18 20 21 22; do trap '' $signal; done
+setsid sh -c 'echo $$ > escaped; while :; do sleep 1; done' &
+while :; do sleep 1; done";
+    let running = shell(script, "    timeout: 500ms\n    stop_grace: 100ms\n").start();
+    let escaped = running.wait_for_pid("escaped");
+    running.end().expect_code(124).expect_stdout("");
+    assert!(!is_alive(escaped), "{escaped} is left");
+}
+
+#[test]
+fn a_step_that_forks_without_end_is_ended_whole() {
+    // Each lives long, and some leave the group.
+    let script = "(while :; do setsid sleep 101.7531 & sleep 0.02; done) &
+while :; do sleep 101.7531 & done";
+    let ended = shell(script, "    timeout: 400ms\n    stop_grace: 0s\n")
+        .run()
+        .expect_code(124)
+        .expect_stdout("");
+    assert!(ended.took < Duration::from_secs(15), "{:?}", ended.took);
+    let left = std::fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .flatten()
+        .filter(|entry| {
+            let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            arguments
+                .split(|&byte| byte == 0)
+                .any(|argument| argument == b"101.7531")
+        });
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_step_that_ends_at_once_is_seen_to_end() {
+    // Many in a row: an end that came before the guard looked would hang one of them.
+    let mut manifest = "version: 1\nsteps:\n".to_owned();
+    for number in 0..200 {
+        manifest.push_str(&format!("  - {{name: s{number}, command: ['true']}}\n"));
+    }
+    Guard::with_manifest(&manifest)
+        .line("run --no-server")
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn ends_that_come_together_are_all_seen() {
+    // SIGCHLD comes once for many: all of the step's own children end in one moment, with the step.
+    let script =
+        "for i in 1 2 3 4 5 6 7 8 9 10; do (setsid sh -c 'while [ ! -e go ]; do :; done' &); done
+touch go; exit 0";
+    shell(script, "")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+}
+
+#[test]
+fn a_process_of_the_group_gets_the_stop_signal_once() {
+    // The leader ends by itself, and leaves one in its group.
+    let script = "sh -c 'trap \"echo asked >> asked\" TERM; echo $$ > left; while [ ! -e asked ]; do sleep 0.01; done; sleep 0.3' &
+while [ ! -s left ]; do sleep 0.01; done";
+    let ended = shell(script, "").run().expect_code(0);
+    let asked = std::fs::read_to_string(ended.folder.path().join("asked"));
+    assert_eq!(asked.expect("it was asked"), "asked\n");
+}
+
+#[test]
 fn what_left_the_group_is_ended_too() {
     let script = "setsid sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep 1; done' & while [ ! -s escaped ]; do :; done";
     let guard = shell(&format!("{script}; exit 0"), "    stop_grace: 100ms\n");

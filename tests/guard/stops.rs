@@ -1,6 +1,7 @@
 //! Being asked to stop.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -174,4 +175,79 @@ fn is_full(reader: &impl AsRawFd) -> bool {
     // SAFETY: FIONREAD writes one number.
     let asked = unsafe { nix::libc::ioctl(reader.as_raw_fd(), nix::libc::FIONREAD, &raw mut held) };
     asked == 0 && held > 30_000
+}
+
+#[test]
+fn a_signal_that_came_before_a_step_is_not_passed_on_to_it() {
+    let guard = Guard::new();
+    let path = guard.folder.path().join("required-vars.yaml");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let running = guard.line("run --no-server").start();
+    let mut manifest = File::options()
+        .write(true)
+        .open(&path)
+        .expect("the guard opens the pipe");
+    running.signal(Signal::SIGUSR1);
+    // It would end the step, which has no handler for it.
+    let text = "version: 1\nsteps: [{name: s, command: [sh, -c, 'sleep 0.1; echo done']}]\n";
+    manifest
+        .write_all(text.as_bytes())
+        .expect("the guard reads it");
+    drop(manifest);
+    running.end().expect_code(0).expect_stdout("done\n");
+}
+
+#[test]
+fn a_wait_for_the_manifest_does_not_spin_after_another_signal() {
+    let guard = Guard::new();
+    let path = guard.folder.path().join("required-vars.yaml");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let running = guard.line("run --no-server").start();
+    let writer = File::options()
+        .write(true)
+        .open(&path)
+        .expect("the guard opens the pipe");
+    running.signal(Signal::SIGWINCH);
+    let used = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid()));
+        let stat = stat.expect("the guard runs");
+        let fields: Vec<&str> = stat.split_whitespace().collect();
+        // User and system time, in hundredths of a second; the name has no space in it.
+        fields[13].parse::<u32>().expect("a number") + fields[14].parse::<u32>().expect("a number")
+    };
+    let before = used();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        used() - before < 10,
+        "it used {} hundredths of a second",
+        used() - before
+    );
+    drop(writer);
+    running.end().expect_code(65);
+}
+
+#[test]
+fn a_stop_wins_over_a_time_out_that_is_under_way() {
+    let script =
+        "trap 'echo asked; while :; do sleep 0.01; done' TERM; while :; do sleep 0.01; done";
+    let running = slow_step(script, "    timeout: 100ms\n    stop_grace: 1s").start();
+    running.wait_for("asked");
+    running.signal(Signal::SIGINT);
+    running
+        .end()
+        .expect_code(130)
+        .expect_stderr("step migrate: stopped by SIGINT before the server started");
+}
+
+#[test]
+fn a_stop_between_two_steps_starts_no_other() {
+    // The first step asks the guard to stop, and succeeds.
+    let manifest = "version: 1
+steps: [{name: one, command: [sh, -c, 'kill -HUP $PPID; trap \"\" TERM; exit 0']}, {name: two, command: [touch, two]}]
+server: {command: [touch, served]}
+";
+    let ended = Guard::with_manifest(manifest).run().expect_code(129);
+    for file in ["two", "served"] {
+        assert!(!ended.folder.path().join(file).exists(), "{file}");
+    }
 }

@@ -1,0 +1,143 @@
+//! Streams that are closed, full or broken: the guard neither hangs nor dies without a word, and the code says
+//! what happened.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use nix::libc;
+
+use crate::support::{Guard, broken_pipe, code_of};
+
+const MANIFEST: &str = "version: 1
+steps: [{name: s, command: [sh, -c, 'echo migrated; echo err >&2; touch done']}]
+server: {command: [sh, -c, 'touch served; exit 7']}
+";
+
+/// A guard of which nobody reads what it says.
+fn unread(manifest: &str) -> Guard {
+    Guard::with_manifest(manifest)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+}
+
+/// A disk without room.
+fn full() -> File {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it")
+}
+
+fn closed(numbers: &'static [i32]) -> impl Fn() + Send + Sync {
+    move || {
+        for &number in numbers {
+            // SAFETY: the process is about to execute the guard, and nobody here uses them.
+            unsafe { libc::close(number) };
+        }
+    }
+}
+
+/// A stream whose content can be looked at when the guard has ended.
+fn kept() -> (impl FnOnce() -> String, Stdio) {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let read = move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("it is text");
+        text
+    };
+    (read, OwnedFd::from(writer).into())
+}
+
+#[test]
+fn a_start_goes_on_to_its_server_whatever_its_streams_are() {
+    let starts: [fn(Guard) -> Guard; 8] = [
+        |guard| guard.before_exec(closed(&[0])),
+        |guard| guard.before_exec(closed(&[1])),
+        |guard| guard.before_exec(closed(&[2])),
+        |guard| guard.before_exec(closed(&[0, 1, 2])),
+        |guard| guard.stdout(full()),
+        |guard| guard.stderr(full()),
+        |guard| guard.stdout(broken_pipe()).stderr(broken_pipe()),
+        |guard| guard.stdout(full()).stderr(full()),
+    ];
+    for (number, start) in starts.into_iter().enumerate() {
+        for options in ["run", "run --init"] {
+            let (status, _, folder) =
+                start(unread(MANIFEST).line(options)).run_quietly_and(|_, _| {});
+            assert_eq!(code_of(status), 7, "start {number}, {options}");
+            for file in ["done", "served"] {
+                assert!(folder.path().join(file).exists(), "start {number}: {file}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_has_its_code_whatever_its_streams_are() {
+    let starts: [fn(Guard) -> Guard; 4] = [
+        |guard| guard.before_exec(closed(&[0, 1, 2])),
+        |guard| guard.stderr(full()),
+        |guard| guard.stderr(broken_pipe()),
+        |guard| guard.stdout(broken_pipe()),
+    ];
+    for start in starts {
+        for (manifest, code) in [
+            ("version: 2\n", 65),
+            (
+                "version: 1\nvariables: {A: {}}\nserver: {command: ['true']}\n",
+                78,
+            ),
+            (
+                "version: 1\nsteps: [{name: s, command: ['false']}]\nserver: {command: ['true']}\n",
+                70,
+            ),
+            ("version: 1\nserver: {command: [no-such-server]}\n", 127),
+            // After the hand-over was tried: SIGPIPE had its default action by then.
+            ("version: 1\nserver: {command: [./script]}\n", 126),
+        ] {
+            let guard = unread(manifest);
+            guard.folder.script("script", "no first line\n");
+            assert_eq!(code_of(start(guard).run_quietly()), code, "{manifest}");
+        }
+    }
+}
+
+#[test]
+fn what_was_to_be_printed_and_could_not_be_is_a_failure_that_says_so() {
+    for words in [&["--help"][..], &["exit-codes"], &["--version"], &["check"]] {
+        for stream in [full(), broken_pipe()] {
+            let (text, stderr) = kept();
+            let guard = Guard::with_manifest("version: 1\n");
+            let status = guard
+                .args(words)
+                .stdout(stream)
+                .stderr(stderr)
+                .run_quietly();
+            assert_eq!(code_of(status), 71, "{words:?}");
+            let text = text();
+            assert!(text.contains("the system refused to "), "{words:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_server_finds_nothing_where_a_stream_was_closed_and_never_a_file_of_ours() {
+    // Rust's runtime opens /dev/null in its place: the next file to be opened would be the server's stdin.
+    let (text, stdout) = kept();
+    let status = Guard::new()
+        .before_exec(closed(&[0]))
+        .stdout(stdout)
+        .args([
+            "run",
+            "--no-manifest",
+            "--",
+            "sh",
+            "-c",
+            "readlink /proc/$$/fd/0; cat",
+        ])
+        .run_quietly();
+    assert_eq!(code_of(status), 0);
+    assert_eq!(text(), "/dev/null\n");
+}
