@@ -43,7 +43,7 @@ fn run() -> u8 {
         }
     };
     // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
-    let _ = STDERR.drain();
+    let _ = (STDOUT.drain(), STDERR.drain());
     code
 }
 

@@ -1,7 +1,7 @@
 //! Becoming another program.
 
 use super::program::{Program, Refusal};
-use super::signals::{self, Signal, Signals};
+use super::signals::{Signal, Signals};
 use super::user::{BecomeError, User};
 
 /// Why we are still here.
@@ -30,7 +30,5 @@ pub fn exec(program: &Program, user: Option<&User>, signals: Signals) -> ExecErr
     if let Err(stop) = signals.give_back() {
         return ExecError::Stopped(stop);
     }
-    let why = program.execute(found);
-    signals::ignore_broken_pipes();
-    ExecError::Refused(program.refusal(why))
+    ExecError::Refused(program.refusal(program.execute(found)))
 }

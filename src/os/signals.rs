@@ -34,6 +34,25 @@ const FORWARDED: [NixSignal; 4] = [
     NixSignal::SIGCONT,
 ];
 
+/// All that is claimed. SIGPIPE only so that a broken stream does not end the guard: unlike the ignoring that
+/// Rust's runtime begins with, a handler is gone by itself when something is executed.
+const CLAIMED: [NixSignal; 10] = {
+    let [a, b, c, d] = STOPS;
+    let [e, f, g, h] = FORWARDED;
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        NixSignal::SIGCHLD,
+        NixSignal::SIGPIPE,
+    ]
+};
+
 /// The first stop signal that came; 0: none.
 static FIRST_STOP: AtomicI32 = AtomicI32::new(0);
 /// How many stop signals came.
@@ -142,14 +161,11 @@ impl Signals {
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
         let mut ignored = Vec::new();
         let mut claimed = Mask::EMPTY;
-        for signal in STOPS
-            .into_iter()
-            .chain(FORWARDED)
-            .chain([NixSignal::SIGCHLD])
-        {
+        for signal in CLAIMED {
             // SAFETY: `note` is async-signal-safe, and `WAKE` is set.
             let before = unsafe { sigaction(signal, &action) }?;
-            if matches!(before.handler(), SigHandler::SigIgn) {
+            // Whether SIGPIPE was ignored before the runtime's start cannot be known: children get its default.
+            if matches!(before.handler(), SigHandler::SigIgn) && signal != NixSignal::SIGPIPE {
                 ignored.push(signal);
             }
             claimed = claimed.with(Signal(signal as i32));
@@ -205,7 +221,8 @@ impl Signals {
         for (watch, &is_ready) in watches.iter_mut().zip(&ready[1..]) {
             watch.is_ready = is_ready;
         }
-        Ok(ready[0])
+        // One that came while the rest was ready is worth no second wait.
+        Ok(ready[0] || NOTED.load(Ordering::Acquire) != 0)
     }
 
     /// Gives the signals back, as the last thing before exec.
@@ -241,12 +258,11 @@ impl Inherited {
     }
 
     /// Puts back all that the claim changed, for a process that is about to execute something else. Handlers
-    /// are reset by the exec itself. SIGPIPE, which Rust's runtime ignores, gets its default action.
+    /// are reset by the exec itself.
     pub(crate) fn restore(&self) {
         for &signal in &self.ignored {
             set_action(signal, SigHandler::SigIgn);
         }
-        set_action(NixSignal::SIGPIPE, SigHandler::SigDfl);
         self.mask.set();
     }
 }
@@ -254,11 +270,7 @@ impl Inherited {
 /// Resets the claimed signals in a child that has not executed anything yet, where they must not be noted as
 /// the guard's own.
 pub(crate) fn reset_claimed() {
-    for signal in STOPS
-        .into_iter()
-        .chain(FORWARDED)
-        .chain([NixSignal::SIGCHLD])
-    {
+    for signal in CLAIMED {
         set_action(signal, SigHandler::SigDfl);
     }
 }
@@ -286,10 +298,4 @@ pub(crate) fn stop_descriptor() -> Option<BorrowedFd<'static>> {
     let fd = STOPPED.load(Ordering::Acquire);
     // SAFETY: the eventfd is never closed before the process ends or executes something else.
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
-}
-
-/// Ignores SIGPIPE again, as Rust's runtime had it, where an exec was refused: a broken stream must not end
-/// the guard before it has said why.
-pub(super) fn ignore_broken_pipes() {
-    set_action(NixSignal::SIGPIPE, SigHandler::SigIgn);
 }

@@ -147,3 +147,20 @@ fn a_reader_that_went_away_does_not_stop_the_step() {
     assert_eq!(status.code(), Some(0));
     assert!(folder.path().join("done").exists());
 }
+
+#[test]
+fn a_reader_that_comes_late_gets_everything() {
+    use std::io::Read;
+    // What fits the pipes and the guard's own memory: the step ends before anybody reads.
+    let (mut reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let guard = step("head -c 400000 /dev/zero | tr '\\0' x; touch written", "").stdout(writer);
+    let mut text = Vec::new();
+    let (status, _, _) = guard.run_quietly_and(|folder, _| {
+        let written = folder.path().join("written");
+        crate::support::until("the step has written", || written.exists());
+        reader.read_to_end(&mut text).expect("the pipe can be read");
+    });
+    assert_eq!(status.code(), Some(0));
+    // One line: parts of it are shown as lines.
+    assert_eq!(text.iter().filter(|&&byte| byte == b'x').count(), 400_000);
+}

@@ -8,6 +8,7 @@
     reason = "the rule is for the guard, not for its tests"
 )]
 
+mod calls;
 mod codes;
 mod leftovers;
 mod namespace;
@@ -33,6 +34,8 @@ enum Needs {
     Nothing,
     /// To become other users.
     Root,
+    /// To see system calls.
+    Strace,
     /// To make PID namespaces.
     Namespaces,
 }
@@ -47,6 +50,16 @@ impl Needs {
             Needs::Nothing => None,
             Needs::Root => (!nix::unistd::geteuid().is_root())
                 .then(|| "becoming another user needs root".to_owned()),
+            Needs::Strace => std::process::Command::new("strace")
+                .args(["-o", "/dev/null", "true"])
+                .output()
+                .map_or_else(
+                    |error| Some(error.to_string()),
+                    |output| {
+                        (!output.status.success()).then(|| "it traces nothing here".to_owned())
+                    },
+                )
+                .map(|reason| format!("there is no strace to be used: {reason}")),
             Needs::Namespaces => namespace::refusal()
                 .map(|reason| format!("this machine gives no PID namespace: {reason}")),
         }
@@ -58,6 +71,7 @@ fn main() -> ExitCode {
         return code;
     }
     let tests = [
+        calls::TESTS,
         codes::TESTS,
         leftovers::TESTS,
         orphans::TESTS,

@@ -48,11 +48,66 @@ pub const TESTS: &[Test] = &[
         execution,
     ),
     (
+        "what_a_step_left_running_and_cannot_be_ended_never_leads_to_the_server",
+        Needs::Root,
+        not_to_be_ended,
+    ),
+    (
         "secret_files_are_read_before_the_user_changes_and_streams_can_be_reopened_after",
         Needs::Root,
         secrets_and_streams,
     ),
 ];
+
+/// What a step of ours can never end: another user's process.
+fn not_to_be_ended() {
+    let folder = Public::new("unkillable");
+    let escaped = folder.path().join("escaped");
+    folder.script(
+        "root.yaml",
+        0o644,
+        &format!("version: 1\nuser: 0:0\nserver: {{command: [sh, -c, 'echo $$ > {}; exec sleep 100']}}\n", escaped.display()),
+    );
+    folder.script(
+        "m.yaml",
+        0o644,
+        "version: 1\nsteps: [{name: s, command: [sh, step.sh], stop_grace: 0s}]\nserver: {command: [echo, served]}\n",
+    );
+    let elevated = folder.path().join("elevated");
+    fs::copy(env!("CARGO_BIN_EXE_startup-guard"), &elevated).expect("the guard can be copied");
+    // Whoever executes it becomes root; only the user of this test may.
+    std::os::unix::fs::chown(&elevated, None, Some(65534)).expect("a group can be set");
+    fs::set_permissions(&elevated, fs::Permissions::from_mode(0o4750)).expect("a mode can be set");
+    folder.script(
+        "step.sh",
+        0o644,
+        &format!(
+            "setsid {} run --manifest root.yaml > /dev/null 2>&1 & while [ ! -s escaped ]; do sleep 0.01; done",
+            elevated.display()
+        ),
+    );
+    let script = format!(
+        "cd {} && exec ./guard run --manifest m.yaml",
+        folder.path().display()
+    );
+    let running = public_guard(
+        &folder,
+        &["run", "--no-manifest", "--", "sh", "-c", &script],
+    )
+    .start();
+    let pid = || fs::read_to_string(&escaped).unwrap_or_default();
+    until("it is root's", || pid().ends_with('\n'));
+    let escaped: i32 = pid().trim().parse().expect("it is a number");
+    let ended = running.end();
+    let is_left = is_alive(escaped);
+    // SAFETY: kill takes any numbers.
+    unsafe { libc::kill(escaped, libc::SIGKILL) };
+    assert!(is_left, "it could be ended after all");
+    ended
+        .expect_code(71)
+        .expect_stdout("")
+        .expect_stderr("step s: left processes running that the guard cannot end");
+}
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\napp:x:4242:4243:An app:/home/app:/bin/sh\n";
 const GROUP: &str =
