@@ -253,3 +253,16 @@ fn the_servers_stdin_and_working_directory_are_ours() {
         .run();
     ended.expect_stdout(&format!("typed{}\n", folder.display()));
 }
+
+#[test]
+fn the_commands_name_is_as_it_was_written() {
+    for options in ["", "--init"] {
+        Guard::new()
+            .line(&format!(
+                "run --no-manifest {options} -- cat /proc/self/cmdline"
+            ))
+            .run()
+            .expect_code(0)
+            .expect_stdout("cat\0/proc/self/cmdline\0");
+    }
+}

@@ -273,3 +273,14 @@ variables:
         .expect_stderr("variables.A.default: breaks the variable's own rule")
         .expect_never("canary");
 }
+
+#[test]
+fn a_user_that_nobody_can_be_called_is_a_fault() {
+    for user in ["''", "'a b'", "a:b:c", "':app'", "'app:'", "\"a\\tb\""] {
+        let manifest = format!("version: 1\nuser: {user}\nserver: {{command: [x]}}\n");
+        Guard::with_manifest(&manifest)
+            .run()
+            .expect_code(65)
+            .expect_stderr("line 2: user: must be a user's name or uid");
+    }
+}

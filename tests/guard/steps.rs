@@ -250,3 +250,35 @@ server: {command: [sh, -c, 'ps -o stat= --ppid $$ | grep -c Z; exit 0']}
     guard.folder.file("step.sh", script);
     guard.run().expect_code(0).expect_stdout("0\n");
 }
+
+#[test]
+fn the_server_does_not_collect_the_orphans_of_its_own() {
+    // The guard did, while its steps ran. An attribute left from then would survive the exec.
+    let manifest = "version: 1
+steps: [{name: s, command: ['true']}]
+server: {command: [sh, -c, '(sh -c \"while [ ! -e go ]; do sleep 0.01; done; ps -o ppid= -p \\$\\$ > parent\" &); touch go; while [ ! -s parent ]; do sleep 0.01; done; echo $$ > server']}
+";
+    let ended = Guard::with_manifest(manifest).run().expect_code(0);
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(ended.folder.path().join(name));
+        text.expect("the server wrote it").trim().to_owned()
+    };
+    assert_ne!(read("parent"), read("server"));
+}
+
+#[test]
+fn a_system_that_gives_no_descriptor_ends_with_71() {
+    use nix::sys::resource::{Resource, setrlimit};
+    // None for the guard itself; then enough for that, and none for a step's pipes.
+    for (limit, told) in [
+        (3, "the system refused to claim signals"),
+        (7, "step migrate: the system refused to start it"),
+    ] {
+        let ended = shell("exit 0", "    allow_failure: true")
+            .before_exec(move || {
+                let _ = setrlimit(Resource::RLIMIT_NOFILE, limit, limit);
+            })
+            .run();
+        ended.expect_code(71).expect_stdout("").expect_stderr(told);
+    }
+}

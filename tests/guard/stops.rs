@@ -70,9 +70,10 @@ fn a_step_that_succeeds_in_spite_of_the_stop_still_leads_to_no_server() {
 
 #[test]
 fn a_second_stop_cuts_the_grace_short() {
-    let script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.01; done";
+    let script = "trap 'echo asked' TERM; echo $$ > pid; echo ready; while :; do sleep 0.01; done";
     let running = slow_step(script, "    stop_grace: 60s").start();
     running.wait_for("ready");
+    let step = running.wait_for_pid("pid");
     running.signal(Signal::SIGTERM);
     running.wait_for("asked");
     // Nobody asks twice within a tenth of a second: that is one stop that came twice.
@@ -84,6 +85,7 @@ fn a_second_stop_cuts_the_grace_short() {
         "it took {:?}",
         ended.took
     );
+    assert!(!is_alive(step), "the guard ended before its step");
 }
 
 #[test]
@@ -250,4 +252,48 @@ server: {command: [touch, served]}
     for file in ["two", "served"] {
         assert!(!ended.folder.path().join(file).exists(), "{file}");
     }
+}
+
+#[test]
+fn a_stop_right_before_the_hand_over_ends_at_once() {
+    // Nobody reads what must be said before the server speaks.
+    let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
+    for options in ["run", "run --init"] {
+        fill(&mut writer);
+        let manifest = "version: 1\nserver: {announce: serving, command: [touch, served]}\n";
+        let guard = Guard::with_manifest(manifest).line(options);
+        let guard = guard.stderr(writer.try_clone().expect("the pipe can be cloned"));
+        let (status, took, folder) = guard.run_quietly_and(|_, pid| {
+            until("the guard waits for its reader", || {
+                is_waiting_for_output(pid)
+            });
+            kill(Pid::from_raw(pid), Signal::SIGTERM).expect("the guard is there");
+        });
+        assert_eq!(code_of(status), 143, "{options}");
+        assert!(took < Duration::from_secs(5), "{options}: {took:?}");
+        assert!(!folder.path().join("served").exists(), "{options}");
+    }
+    drop(reader);
+}
+
+/// Writes until nothing more goes in.
+fn fill(writer: &mut std::io::PipeWriter) {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    fcntl(&*writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag can be set");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    while writer.write(b"x").is_ok() {}
+    fcntl(&*writer, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag can be set");
+}
+
+/// Whether it is inside `poll`, with its signals claimed.
+fn is_waiting_for_output(pid: i32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    let caught = crate::support::field_of_status(pid, "SigCgt").unwrap_or_default();
+    let caught = u64::from_str_radix(&caught, 16).unwrap_or_default();
+    let is_claimed = caught & (1 << (Signal::SIGQUIT as u64 - 1)) != 0;
+    is_claimed && [Some(nix::libc::SYS_poll), Some(nix::libc::SYS_ppoll)].contains(&number)
 }

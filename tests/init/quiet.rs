@@ -36,7 +36,7 @@ fn large() -> Guard {
     for number in 0..1500 {
         guard = guard.env(format!("VARIABLE_{number}"), format!("value-{number}"));
     }
-    guard.env("PADDING", "x".repeat(100_000))
+    guard.env("PADDING", "x".repeat(30_000))
 }
 
 fn holds_little() {

@@ -48,6 +48,16 @@ pub const TESTS: &[Test] = &[
         execution,
     ),
     (
+        "a_process_that_the_user_may_not_have_ends_with_71",
+        Needs::Root,
+        no_process,
+    ),
+    (
+        "an_init_that_may_not_signal_its_server_says_so",
+        Needs::Root,
+        not_to_be_signalled,
+    ),
+    (
         "what_a_step_left_running_and_cannot_be_ended_never_leads_to_the_server",
         Needs::Root,
         not_to_be_ended,
@@ -58,6 +68,72 @@ pub const TESTS: &[Test] = &[
         secrets_and_streams,
     ),
 ];
+
+fn no_process() {
+    let folder = Public::new("processes");
+    folder.script(
+        "m.yaml",
+        0o644,
+        "version: 1\nsteps: [{name: s, command: [echo, ran]}]\nserver: {command: [echo, ran]}\n",
+    );
+    let file = folder.path().join("m.yaml");
+    let guard = folder.path().join("guard");
+    let (file, guard) = (
+        file.to_str().expect("it is text"),
+        guard.to_str().expect("it is text"),
+    );
+    let limited = [
+        "run",
+        "--no-manifest",
+        "--",
+        "prlimit",
+        "--nproc=0",
+        guard,
+        "run",
+        "--manifest",
+        file,
+    ];
+    for words in [
+        &limited[..],
+        &[
+            &limited[..7],
+            &["--no-manifest", "--init", "--", "echo", "ran"],
+        ]
+        .concat(),
+    ] {
+        public_guard(&folder, words)
+            .run()
+            .expect_code(71)
+            .expect_stdout("")
+            .expect_stderr("the system refused to start");
+    }
+}
+
+fn not_to_be_signalled() {
+    let manifest = "version: 1\nuser: 4242:4242\nserver: {init: true, command: [sh, -c, 'echo ready; while :; do sleep 0.01; done']}\n";
+    let guard = Guard::with_manifest(manifest);
+    let running = guard
+        .line("run --no-manifest -- setpriv --bounding-set=-kill --inh-caps=-kill")
+        .args([env!("CARGO_BIN_EXE_startup-guard"), "run"])
+        .start();
+    running.wait_for("ready");
+    let children = format!("/proc/{0}/task/{0}/children", running.pid());
+    let children = fs::read_to_string(children).expect("the guard runs");
+    let server: i32 = children.trim().parse().expect("it has one child");
+    for _ in 0..2 {
+        running.signal(Signal::SIGTERM);
+    }
+    running.wait_for("SIGTERM cannot be passed on to the server");
+    assert!(is_alive(server));
+    // SAFETY: kill takes any numbers.
+    unsafe { libc::kill(server, libc::SIGKILL) };
+    let ended = running.end().expect_code(137);
+    assert_eq!(
+        ended.stderr().matches("cannot be passed on").count(),
+        1,
+        "{ended}"
+    );
+}
 
 /// What a step of ours can never end: another user's process.
 fn not_to_be_ended() {
