@@ -12,7 +12,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
 use super::mask::Mask;
 use super::program::{NotExecuted, Program, Refusal};
-use super::signals::{self, Inherited};
+use super::signals::Inherited;
 use super::user::{BecomeError, User};
 
 /// Why there is no child.
@@ -94,8 +94,7 @@ fn become_program(
     if let Err(errno) = die_with(guard) {
         return Hindrance::Preparation(errno);
     }
-    signals::reset_claimed();
-    inherited.restore();
+    inherited.restore_in_child();
     Hindrance::Program(match program.find() {
         Ok(found) => program.execute(found),
         Err(why) => why,

@@ -231,7 +231,7 @@ impl Signals {
     /// The stop that came until now. The server must not start.
     pub fn give_back(self) -> Result<(), Signal> {
         self.release_stops()?;
-        self.inherited.restore();
+        self.inherited.restore_others();
         Ok(())
     }
 
@@ -257,21 +257,22 @@ impl Inherited {
         }
     }
 
-    /// Puts back all that the claim changed, for a process that is about to execute something else. Handlers
-    /// are reset by the exec itself.
-    pub(crate) fn restore(&self) {
-        for &signal in &self.ignored {
-            set_action(signal, SigHandler::SigIgn);
+    /// Puts back all that the claim changed, in a child that is about to execute something else, where no signal
+    /// may be noted as the guard's own. All are blocked until then.
+    pub(super) fn restore_in_child(&self) {
+        for signal in CLAIMED {
+            set_action(signal, self.action(signal));
         }
         self.mask.set();
     }
-}
 
-/// Resets the claimed signals in a child that has not executed anything yet, where they must not be noted as
-/// the guard's own.
-pub(crate) fn reset_claimed() {
-    for signal in CLAIMED {
-        set_action(signal, SigHandler::SigDfl);
+    /// Puts back the rest of it in this process, where the stops have been put back already. Handlers are reset
+    /// by the exec itself.
+    fn restore_others(&self) {
+        for &signal in self.ignored.iter().filter(|signal| !STOPS.contains(signal)) {
+            set_action(signal, SigHandler::SigIgn);
+        }
+        self.mask.set();
     }
 }
 

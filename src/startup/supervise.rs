@@ -24,7 +24,7 @@ const SAME_STOP: Duration = Duration::from_millis(100);
 pub enum Outcome {
     /// By itself.
     Ended(Ending),
-    /// By itself, but something of it runs on that we can or may not kill.
+    /// Something of it runs on that we cannot, or may not, kill.
     Left,
     /// By us, when its time was up.
     TimedOut,
@@ -184,10 +184,10 @@ impl<'a> Supervisor<'a> {
     /// How it came to its end, once the step and everything that it started have ended, or will not.
     fn final_outcome(&mut self) -> Option<Outcome> {
         if let Stage::GivenUp = self.stage {
-            let outcome = self.outcome.unwrap_or(Outcome::Left);
-            return Some(match outcome {
-                Outcome::Ended(_) => Outcome::Left,
-                outcome => outcome,
+            // A step that may fail, or run out of time, may still not run beside the server.
+            return Some(match self.outcome {
+                Some(stopped @ Outcome::Stopped(_)) => stopped,
+                _ => Outcome::Left,
             });
         }
         self.outcome

@@ -68,7 +68,7 @@ fn asked() {
     }
 }
 
-const STUBBORN: &str = "trap \"\" TERM HUP INT; echo $$ > $FILE; while :; do sleep 0.01; done";
+const STUBBORN: &str = "trap \"\" TERM; echo $$ > $FILE; while :; do sleep 0.01; done";
 
 fn killed() {
     let running = shell("", &with_leftovers(STUBBORN)).start();
@@ -86,17 +86,13 @@ fn killed() {
 }
 
 fn cut_short() {
-    let script = format!(
-        "{}; echo never",
-        with_leftovers(STUBBORN).replace("exit 3", "echo $$ > ending; exit 3")
-    );
-    let running = shell("", &script).start();
+    let script = "trap \"echo asked > $FILE.asked\" TERM; echo $$ > $FILE; while :; do sleep 0.01; done";
+    let running = shell("", &with_leftovers(script)).start();
     let pids = [
         running.wait_for_pid("inside"),
         running.wait_for_pid("outside"),
     ];
-    let server = running.wait_for_pid("ending");
-    until("the server has ended", || !is_alive(server));
+    running.wait_for_file("inside.asked");
     running.signal(Signal::SIGTERM);
     let stopped = std::time::Instant::now();
     running.end().expect_code(3);

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     if let Some(code) = roles::play() {
         return code;
     }
+    roles::reset_signals();
     let tests = [
         calls::TESTS,
         codes::TESTS,

@@ -48,9 +48,10 @@ fn holds_little() {
     ] {
         let running = guard.start();
         running.wait_for_file("served");
-        let held = anonymous_memory(running.pid());
-        println!("RssAnon {held} kB");
-        assert!(held < 512, "{held} kB");
+        // The server may be quicker than the guard, which then tidies up.
+        let held = || anonymous_memory(running.pid());
+        crate::support::until("the memory is given back", || held() < 512);
+        println!("RssAnon {} kB", held());
         running.signal(nix::sys::signal::Signal::SIGTERM);
         running.end().expect_code(roles::STOPPED);
     }

@@ -60,6 +60,24 @@ pub fn play() -> Option<ExitCode> {
     ))
 }
 
+/// Gives every signal its default: a shell that started the tests in the background has left some ignored,
+/// which whatever they start would inherit.
+pub fn reset_signals() {
+    for signal in (1..=64).filter(|&signal| signal != libc::SIGPIPE) {
+        set_default(signal);
+    }
+    SigSet::empty()
+        .thread_set_mask()
+        .expect("a mask can be set");
+}
+
+/// By the call itself: the library keeps 32 and 33, and who starts us may have left them ignored.
+fn set_default(signal: i32) {
+    let default = [0u64; 4];
+    // SAFETY: the default action runs no code. It is refused for SIGKILL and SIGSTOP, which have no other.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
+}
+
 fn number(text: &str) -> i32 {
     text.parse().expect("it is a number")
 }
@@ -73,9 +91,7 @@ fn die(signal: i32) -> i32 {
             rlim_max: 0,
         };
         libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
-        // By the call itself: the library keeps 32 and 33, and who starts us may have left them ignored.
-        let default = [0u64; 4];
-        libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8);
+        set_default(signal);
         libc::kill(libc::getpid(), signal);
     }
     wait()
