@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path as FilePath, PathBuf};
 
+use super::depth::too_deep;
 use super::fault::{Fault, Path};
 use super::raw::RawManifest;
 use super::salvage::salvage;
@@ -105,6 +106,11 @@ pub fn parse(text: &[u8]) -> Result<Manifest, Vec<Fault>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if is_blank(text) {
         return Err(whole("the file is empty; it needs at least `version: 1`"));
+    }
+    if let Some(line) = too_deep(text) {
+        let mut faults = whole("the file is nested too deep");
+        faults[0].line = Some(line);
+        return Err(faults);
     }
     if let Ok(raw) = serde_yaml::from_str::<RawManifest>(text) {
         let (manifest, faults) = validate(raw);

@@ -4,6 +4,7 @@
 //! Only when something is wrong is it read again as a tree with its lines (`tree`), from which whatever is
 //! readable is salvaged (`salvage`) and judged too, so that the report has all faults and their places.
 
+mod depth;
 mod fault;
 mod load;
 mod raw;
