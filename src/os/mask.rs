@@ -35,6 +35,10 @@ impl Mask {
             .fold(Self::EMPTY, Self::with)
     }
 
+    pub const fn has_any_of(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     pub fn as_ptr(&self) -> *const u64 {
         &raw const self.0
     }

@@ -109,6 +109,8 @@ pub struct Signals {
 #[derive(Clone)]
 pub(crate) struct Inherited {
     mask: Mask,
+    /// Some of the claimed signals were blocked.
+    is_mask_changed: bool,
     /// The claimed signals that were ignored.
     ignored: Vec<NixSignal>,
 }
@@ -173,7 +175,11 @@ impl Signals {
         let mask = claimed.unblock();
         Ok(Self {
             wake,
-            inherited: Inherited { mask, ignored },
+            inherited: Inherited {
+                is_mask_changed: mask.has_any_of(claimed),
+                mask,
+                ignored,
+            },
         })
     }
 
@@ -272,7 +278,9 @@ impl Inherited {
         for &signal in self.ignored.iter().filter(|signal| !STOPS.contains(signal)) {
             set_action(signal, SigHandler::SigIgn);
         }
-        self.mask.set();
+        if self.is_mask_changed {
+            self.mask.set();
+        }
     }
 }
 

@@ -208,26 +208,36 @@ impl Attendant<'_> {
     /// A shell that runs us as a job must see the job stop. Where no shell is above us, nobody would let us
     /// go on.
     fn pause_with_server(&mut self) {
-        if self.terminal.is_some() && !terminal::leads_session() {
-            self.is_paused = true;
+        if self.terminal.is_none() || terminal::leads_session() {
+            return;
+        }
+        self.is_paused = true;
+        // A shell may have us in the foreground again by now: our stop would drop its SIGCONT.
+        if self.give_foreground() {
+            self.resume();
+        } else {
             queue::pause();
         }
     }
 
     /// A shell lets us go on, in the foreground or not. Gives whether the server had been stopped with us.
     fn resume(&mut self) -> bool {
-        let foreground = self
-            .terminal
-            .as_ref()
-            .filter(|terminal| terminal.is_in_foreground());
-        if let Some(terminal) = foreground {
-            terminal.give_to(self.leader);
-        }
+        self.give_foreground();
         if self.is_paused {
             // The whole of it was stopped.
             family::signal_group(self.leader, Signal::CONT);
         }
         std::mem::take(&mut self.is_paused)
+    }
+
+    /// Gives the foreground to the server if we have it. Gives whether we had.
+    fn give_foreground(&self) -> bool {
+        let terminal = self.terminal.as_ref();
+        let ours = terminal.filter(|terminal| terminal.is_in_foreground());
+        if let Some(terminal) = ours {
+            terminal.give_to(self.leader);
+        }
+        ours.is_some()
     }
 
     /// Ends whatever the server has left running: asked first, killed soon.

@@ -86,7 +86,8 @@ fn killed() {
 }
 
 fn cut_short() {
-    let script = "trap \"echo asked > $FILE.asked\" TERM; echo $$ > $FILE; while :; do sleep 0.01; done";
+    let script =
+        "trap \"echo asked > $FILE.asked\" TERM; echo $$ > $FILE; while :; do sleep 0.01; done";
     let running = shell("", &with_leftovers(script)).start();
     let pids = [
         running.wait_for_pid("inside"),
