@@ -185,7 +185,12 @@ fn stop_at_random_moments(mode: &str, is_pid_1: bool, is_init: bool) {
         let signal = SIGNALS[usize::try_from(random.below(4)).expect("it is small")];
         let moment = Duration::from_micros(random.below(longest));
         let start = Start::new(&cookie, is_pid_1, is_init);
-        std::thread::sleep(moment);
+        if run % 10 == 9 {
+            // However loaded the machine is, some come when the server serves.
+            start.wait(Start::has_served);
+        } else {
+            std::thread::sleep(moment);
+        }
         let was_guarded = start.is_guarded(signal);
         start.process.signal(signal);
         let sent = Instant::now();
