@@ -14,8 +14,10 @@ use crate::manifest::{
 use crate::report::{Code, Finding, Report, Severity};
 use crate::rule::Breach;
 
-use resolve::{ReadFile, Resolved, Value, effective_environment, resolve};
+use resolve::{Overlay, Resolved, Value, resolve};
 use uses::check_uses;
+
+pub use resolve::ReadFile;
 
 pub use uses::Use;
 
@@ -24,8 +26,8 @@ pub struct Checked {
     pub report: Report,
     /// The manifest's announcement, with its references replaced as far as they are set.
     pub announcement: Option<OsString>,
-    /// There when the report has no errors.
-    pub effective: Option<Effective>,
+    /// Where the report has errors, the environment as it came: what a diagnosis looks at.
+    pub effective: Result<Effective, Environment>,
 }
 
 /// The environment for the steps and the server, sound by the manifest: the process's own with defaults and
@@ -77,22 +79,29 @@ pub fn check(
         check_variable(each, level, &mut findings);
         check_distinct(each, level, &by_name, &mut findings);
     }
-    let secrets = secrets::of(&resolved, &environment);
-    let environment = effective_environment(environment, &resolved);
-    check_uses(uses, manifest, &environment, &mut findings.list);
-    let report = Report {
-        findings: findings.list,
-        declared: manifest.variables.len(),
-    };
+    let overlay = Overlay::of(&resolved);
+    let lookup = |name: &str| overlay.get(name, &environment);
+    check_uses(uses, manifest, lookup, &mut findings.list);
     let announcement = manifest.announce.as_ref().map(|template| {
         template
-            .expand(|name| environment.get(name))
+            .expand(lookup)
             .unwrap_or_else(|_| template.source().to_owned())
     });
-    let effective = (report.errors() == 0).then_some(Effective {
-        environment,
-        secrets,
-    });
+    let report = Report {
+        findings: findings.list,
+        notes: Vec::new(),
+        declared: manifest.variables.len(),
+    };
+    let effective = if report.errors() == 0 {
+        let secrets = secrets::of(&resolved, &environment);
+        let environment = overlay.onto(environment);
+        Ok(Effective {
+            environment,
+            secrets,
+        })
+    } else {
+        Err(environment)
+    };
     Checked {
         report,
         announcement,
@@ -154,7 +163,9 @@ impl Findings {
             level: Some(level.name()),
             problem,
             fix,
+            hint: hint_of(variable),
             description: variable.description.clone(),
+            source: None,
         });
     }
 }
@@ -197,9 +208,7 @@ fn check_variable(each: &Resolved<'_>, level: Level, findings: &mut Findings) {
         Value::File(problem) => tell(
             Code::FileUnreadable,
             &format!("comes from the file that {name}_FILE names, which {problem}"),
-            format!(
-                "check {name}_FILE, and the file's permissions for the user that starts the container"
-            ),
+            problem.fix(&format!("{name}_FILE")),
         ),
         Value::Text(text) => {
             for violation in variable.rule.violations(text) {
@@ -227,6 +236,16 @@ fn code_of(breach: Breach) -> Code {
         Breach::Unescaped => Code::Unescaped,
         Breach::Quoted => Code::Quoted,
         Breach::WhiteSpace => Code::WhiteSpace,
+    }
+}
+
+/// What a person should know who sets the variable.
+fn hint_of(variable: &Variable) -> Option<String> {
+    match (&variable.hint, &variable.docs) {
+        (Some(hint), Some(docs)) => Some(format!("{hint} (see {docs})")),
+        (Some(hint), None) => Some(hint.clone()),
+        (None, Some(docs)) => Some(format!("see {docs}")),
+        (None, None) => None,
     }
 }
 

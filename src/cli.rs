@@ -57,6 +57,21 @@ pub struct Rewrite {
 pub struct Check {
     pub manifest: ManifestChoice,
     pub format: ReportFormat,
+    /// In order; `-` is standard input.
+    pub env_files: Vec<OsString>,
+    pub dialect: Dialect,
+    /// The files alone, without the process's environment.
+    pub only_file: bool,
+}
+
+/// Whose reading of an env file counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    #[default]
+    Compose,
+    Docker,
+    PythonDotenv,
+    Kv,
 }
 
 /// Which manifest, by the command line alone.
@@ -76,6 +91,8 @@ pub enum ReportFormat {
     #[default]
     Text,
     Json,
+    /// Annotations of a workflow.
+    Github,
 }
 
 /// How `exit-codes` prints its table.

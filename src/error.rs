@@ -1,6 +1,7 @@
 //! Why the guard ends without the server: every error with its phase and its exit code.
 
 use crate::cli::UsageError;
+use crate::dotenv;
 use crate::exit::Exit;
 use crate::manifest;
 use crate::os::program::Refusal;
@@ -40,14 +41,18 @@ pub enum Error {
     },
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
-    #[error("{summary}")]
+    #[error("{headline}")]
     Environment {
+        headline: String,
+        /// What explains the most, by its code.
+        cause: Option<&'static str>,
+        /// The whole report, as JSON.
         summary: String,
-        /// All findings, as JSON.
-        findings: String,
     },
     #[error(transparent)]
     User(#[from] UserError),
+    #[error(transparent)]
+    EnvFile(#[from] dotenv::Error),
     #[error(transparent)]
     Step(#[from] StepError),
     #[error(transparent)]
@@ -72,6 +77,7 @@ pub enum Error {
 pub enum Phase {
     Usage,
     Manifest,
+    EnvFile,
     Check,
     User,
     Step,
@@ -85,6 +91,7 @@ impl Phase {
         match self {
             Phase::Usage => "usage",
             Phase::Manifest => "manifest",
+            Phase::EnvFile => "env file",
             Phase::Check => "check",
             Phase::User => "user",
             Phase::Step => "step",
@@ -118,6 +125,16 @@ impl Error {
                 UserError::UnknownUser(_)
                 | UserError::UnknownGroup(_)
                 | UserError::Unreadable { .. } => Exit::NotPermitted,
+            },
+            Error::EnvFile(error) => match error.problem {
+                dotenv::Problem::NotFound
+                | dotenv::Problem::Directory
+                | dotenv::Problem::Unreadable(_) => Exit::NoInput,
+                dotenv::Problem::TooLarge
+                | dotenv::Problem::Empty
+                | dotenv::Problem::Utf16
+                | dotenv::Problem::NoText { .. }
+                | dotenv::Problem::Invalid(_) => Exit::InvalidInput,
             },
             Error::Step(error) => match &error.problem {
                 StepProblem::Failed(_) => Exit::StepFailed,
@@ -154,6 +171,7 @@ impl Error {
             Error::Manifest(_) => Some(Phase::Manifest),
             Error::Environment { .. } => Some(Phase::Check),
             Error::User(_) => Some(Phase::User),
+            Error::EnvFile(_) => Some(Phase::EnvFile),
             Error::Step(_) => Some(Phase::Step),
             Error::Serve(_) => Some(Phase::Serve),
             Error::Unhealthy(_) => Some(Phase::Healthcheck),
@@ -168,6 +186,13 @@ impl Error {
             Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
                 faults.iter().map(ToString::to_string).collect()
             }
+            Error::EnvFile(dotenv::Error {
+                problem: dotenv::Problem::Invalid(faults),
+                ..
+            }) => faults
+                .iter()
+                .map(|fault| format!("line {} {}", fault.line, fault.problem))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -180,10 +205,18 @@ impl Error {
         }
     }
 
-    /// The findings that it sums up, as JSON.
-    pub fn findings(&self) -> Option<&str> {
+    /// The report that it sums up, as JSON.
+    pub fn summary(&self) -> Option<&str> {
         match self {
-            Error::Environment { findings, .. } => Some(findings),
+            Error::Environment { summary, .. } => Some(summary),
+            _ => None,
+        }
+    }
+
+    /// The cause, by its code.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Error::Environment { cause, .. } => *cause,
             _ => None,
         }
     }

@@ -85,9 +85,11 @@ struct Fields {
     exit_code: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
     /// JSON already.
     #[serde(skip_serializing_if = "Option::is_none")]
-    findings: Option<Box<serde_json::value::RawValue>>,
+    summary: Option<Box<serde_json::value::RawValue>>,
 }
 
 impl Visit for Fields {
@@ -109,8 +111,9 @@ impl Visit for Fields {
             "finding" => self.finding = Some(value.to_owned()),
             "step" => self.step = Some(value.to_owned()),
             "retry" => self.retry = Some(value.to_owned()),
-            "findings" => {
-                self.findings = serde_json::value::RawValue::from_string(value.to_owned()).ok();
+            "cause" => self.cause = Some(value.to_owned()),
+            "summary" => {
+                self.summary = serde_json::value::RawValue::from_string(value.to_owned()).ok();
             }
             _ => {}
         }

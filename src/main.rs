@@ -6,6 +6,8 @@
 mod check;
 mod cli;
 mod commands;
+mod diagnosis;
+mod dotenv;
 mod environment;
 mod error;
 mod exit;
@@ -108,7 +110,8 @@ fn tell(error: &Error) {
         step = error.step(),
         exit_code = u64::from(exit.code()),
         retry,
-        findings = error.findings(),
+        cause = error.cause(),
+        summary = error.summary(),
         "{line}"
     );
 }
@@ -117,13 +120,17 @@ fn last_line(error: &Error, phase: Option<&str>, exit: Exit, retry: Option<&str>
     let phase = phase
         .map(|phase| format!("phase {phase}, "))
         .unwrap_or_default();
+    let cause = error
+        .cause()
+        .map(|cause| format!("cause {cause}, "))
+        .unwrap_or_default();
     let retry = match retry {
         None => "",
         Some("yes") => ", a retry helps",
         Some("perhaps") => ", a retry may help",
         Some(_) => ", a retry does not help",
     };
-    format!("{error} ({phase}exit code {}{retry})", exit.code())
+    format!("{error} ({phase}{cause}exit code {}{retry})", exit.code())
 }
 
 /// A panic is a bug of ours; its message could hold a value, so only its place is told.

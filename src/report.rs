@@ -1,6 +1,8 @@
 //! What the check found, as plain ordered data. A report holds names and problems, never values, so nothing
 //! that renders it can leak one.
 
+use std::fmt;
+
 /// The kinds of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -77,14 +79,78 @@ pub struct Finding {
     pub problem: String,
     /// How to mend it, as an order.
     pub fix: String,
+    /// What the manifest says about a right value, where a command already does what `fix` orders.
+    pub hint: Option<String>,
     /// What the variable is for, from the manifest.
     pub description: Option<String>,
+    /// Where its value was written, when that was an env file.
+    pub source: Option<Source>,
+}
+
+/// A line of a file that we were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// As the user named it; `-` is standard input.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl Source {
+    /// The file as people read it.
+    pub fn shown_file(&self) -> String {
+        match self.file.as_str() {
+            "-" => "standard input".to_owned(),
+            file => file.escape_debug().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.shown_file(), self.line)
+    }
+}
+
+/// The kinds of note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteCode {
+    /// A line of an env file that its readers understand differently.
+    Portability,
+    /// A line that has no effect, or another one than it seems.
+    Line,
+    /// Variables of an env file that the manifest does not declare.
+    Undeclared,
+}
+
+impl NoteCode {
+    /// The stable name, as it stands in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NoteCode::Portability => "portability",
+            NoteCode::Line => "line",
+            NoteCode::Undeclared => "undeclared",
+        }
+    }
+}
+
+/// Something worth knowing that is no fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub code: NoteCode,
+    pub source: Option<Source>,
+    /// Names of the variables that it is about.
+    pub variables: Vec<String>,
+    /// The rest of a sentence that begins with the source; a whole one where there is no source.
+    pub text: String,
 }
 
 /// All findings, in the manifest's order.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub findings: Vec<Finding>,
+    /// In the order of the files and their lines.
+    pub notes: Vec<Note>,
     /// How many variables the manifest declares.
     pub declared: usize,
 }

@@ -119,20 +119,51 @@ pub fn resolve<'a>(
     }
 }
 
-/// The environment for the steps and the server.
-pub fn effective_environment(environment: Environment, resolved: &[Resolved<'_>]) -> Environment {
-    let mut set: Vec<(&str, OsString)> = Vec::new();
-    let mut removed = Vec::new();
-    for each in resolved {
-        let value = match (&each.source, &each.variable.default) {
-            (Source::Own, _) | (Source::Default, None) => continue,
-            (Source::File(content), _) => content.clone(),
-            (Source::Default, Some(default)) => default.into(),
-        };
-        set.push((&each.variable.name, value));
-        removed.extend(each.variable.file_name());
+/// What the steps and the server get on top of the environment as it came: the contents of files, and
+/// defaults.
+pub struct Overlay<'a> {
+    /// Sorted by name.
+    set: Vec<(&'a str, OsString)>,
+    /// Names of files whose content is the value now, sorted.
+    removed: Vec<String>,
+}
+
+impl<'a> Overlay<'a> {
+    pub fn of(resolved: &[Resolved<'a>]) -> Self {
+        let mut set: Vec<(&str, OsString)> = Vec::new();
+        let mut removed = Vec::new();
+        for each in resolved {
+            let value = match (&each.source, &each.variable.default) {
+                (Source::Own, _) | (Source::Default, None) => continue,
+                (Source::File(content), _) => content.clone(),
+                (Source::Default, Some(default)) => default.into(),
+            };
+            set.push((&each.variable.name, value));
+            removed.extend(each.variable.file_name());
+        }
+        set.sort_by_key(|(name, _)| *name);
+        removed.sort();
+        Self { set, removed }
     }
-    set.sort_by_key(|(name, _)| *name);
-    removed.sort();
-    environment.with(&set, &removed)
+
+    /// The value of a name as the server will have it.
+    pub fn get<'b>(&'b self, name: &str, environment: &'b Environment) -> Option<&'b OsStr> {
+        match self.set.binary_search_by(|(other, _)| (*other).cmp(name)) {
+            Ok(position) => Some(&self.set[position].1),
+            Err(_)
+                if self
+                    .removed
+                    .binary_search_by(|other| other.as_str().cmp(name))
+                    .is_ok() =>
+            {
+                None
+            }
+            Err(_) => environment.get(name),
+        }
+    }
+
+    /// The environment for the steps and the server.
+    pub fn onto(self, environment: Environment) -> Environment {
+        environment.with(&self.set, &self.removed)
+    }
 }

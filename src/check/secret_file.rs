@@ -23,6 +23,25 @@ pub enum FileProblem {
     Other(ErrorKind),
 }
 
+impl FileProblem {
+    /// What to do about it, as an order; `variable` names the file.
+    pub fn fix(&self, variable: &str) -> String {
+        match self {
+            FileProblem::NotFound => format!("mount the secret there, or correct {variable}"),
+            FileProblem::Directory => format!(
+                "name the file itself in {variable} (Docker makes a directory of a mounted file that the host does not have)"
+            ),
+            FileProblem::NotPermitted => {
+                "let the user that starts the container read it: its mode, or the uid of the secret"
+                    .to_owned()
+            }
+            FileProblem::TooLarge | FileProblem::HasNul | FileProblem::Other(_) => {
+                format!("name a text file with the value alone in {variable}")
+            }
+        }
+    }
+}
+
 impl fmt::Display for FileProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -48,6 +48,7 @@ fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
 fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let effective = checked(text, entries)
         .effective
+        .ok()
         .expect("this environment is sound");
     let entries = effective.environment().entries().iter();
     entries

@@ -1,6 +1,7 @@
 //! References in commands and announcements.
 
-use crate::environment::Environment;
+use std::ffi::OsStr;
+
 use crate::manifest::{Manifest, Template};
 use crate::report::{Code, Finding, Severity};
 
@@ -14,10 +15,10 @@ pub struct Use<'a> {
 }
 
 /// A finding for each reference to an unset variable, and for each secret that would become an argument.
-pub fn check_uses(
+pub fn check_uses<'a>(
     uses: &[Use<'_>],
     manifest: &Manifest,
-    environment: &Environment,
+    lookup: impl Fn(&str) -> Option<&'a OsStr>,
     findings: &mut Vec<Finding>,
 ) {
     for each in uses {
@@ -26,7 +27,7 @@ pub fn check_uses(
                 .variables
                 .iter()
                 .find(|variable| variable.name == name);
-            if environment.get(name).is_none() && !has_default {
+            if lookup(name).is_none() && !has_default {
                 findings.push(Finding {
                     code: Code::UnsetReference,
                     severity: Severity::Error,
@@ -34,7 +35,9 @@ pub fn check_uses(
                     level: variable.map(|variable| variable.level.name()),
                     problem: format!("is not set, and {} refers to it", each.place),
                     fix: format!("set {name}, or give it a default there: ${{{name}:-value}}"),
+                    hint: None,
                     description: None,
+                    source: None,
                 });
             } else if each.is_argument && variable.is_some_and(|variable| variable.secret) {
                 findings.push(Finding {
@@ -47,7 +50,9 @@ pub fn check_uses(
                         each.place
                     ),
                     fix: "let the program read it from its environment".to_owned(),
+                    hint: None,
                     description: None,
+                    source: None,
                 });
             }
         }

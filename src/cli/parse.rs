@@ -11,8 +11,8 @@ use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 
 use super::{
-    Check, Command, Forward, ManifestChoice, ReportFormat, Rewrite, Run, TableFormat, Topic,
-    UsageError,
+    Check, Command, Dialect, Forward, ManifestChoice, ReportFormat, Rewrite, Run, TableFormat,
+    Topic, UsageError,
 };
 
 const SUBCOMMANDS: [&str; 4] = ["run", "check", "healthcheck", "exit-codes"];
@@ -155,8 +155,16 @@ fn text_of(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
 }
 
 fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
-    const OPTIONS: [&str; 3] = ["--manifest", "--format", "--help"];
+    const OPTIONS: [&str; 6] = [
+        "--manifest",
+        "--env-file",
+        "--dialect",
+        "--only-file",
+        "--format",
+        "--help",
+    ];
     let mut check = Check::default();
+    let mut dialect = None;
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Long("manifest") => {
@@ -165,14 +173,56 @@ fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
             Long("format") => {
                 check.format = format_of(
                     parser,
-                    &[("text", ReportFormat::Text), ("json", ReportFormat::Json)],
+                    &[
+                        ("text", ReportFormat::Text),
+                        ("json", ReportFormat::Json),
+                        ("github", ReportFormat::Github),
+                    ],
                 )?;
             }
+            Long("env-file") => check.env_files.push(env_file_of(parser, &check.env_files)?),
+            Long("dialect") => dialect = Some(dialect_of(parser)?),
+            Long("only-file") => check.only_file = true,
             Short('h') | Long("help") => return Ok(Command::Help(Topic::Check)),
             other => return Err(unknown_option(&other, "check", &OPTIONS)),
         }
     }
+    if check.env_files.is_empty() && (check.only_file || dialect.is_some()) {
+        let flag = if check.only_file {
+            "--only-file"
+        } else {
+            "--dialect"
+        };
+        return Err(UsageError(format!("`{flag}` needs an `--env-file`")));
+    }
+    check.dialect = dialect.unwrap_or_default();
     Ok(Command::Check(check))
+}
+
+fn env_file_of(parser: &mut lexopt::Parser, before: &[OsString]) -> Result<OsString, UsageError> {
+    let file = parser.value().map_err(usage)?;
+    if file.is_empty() {
+        return Err(UsageError(
+            "`--env-file` needs a file's name, or - for standard input, and got an empty one"
+                .to_owned(),
+        ));
+    }
+    if file == "-" && before.contains(&file) {
+        return Err(UsageError(
+            "standard input can be read once: `--env-file -`".to_owned(),
+        ));
+    }
+    Ok(file)
+}
+
+fn dialect_of(parser: &mut lexopt::Parser) -> Result<Dialect, UsageError> {
+    const DIALECTS: [(&str, Dialect); 4] = [
+        ("compose", Dialect::Compose),
+        ("docker", Dialect::Docker),
+        ("python-dotenv", Dialect::PythonDotenv),
+        ("kv", Dialect::Kv),
+    ];
+    choice_of(parser, "dialect", &DIALECTS)
 }
 
 fn healthcheck(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
@@ -236,6 +286,14 @@ fn file_of(parser: &mut lexopt::Parser) -> Result<PathBuf, UsageError> {
 }
 
 fn format_of<F: Copy>(parser: &mut lexopt::Parser, formats: &[(&str, F)]) -> Result<F, UsageError> {
+    choice_of(parser, "format", formats)
+}
+
+fn choice_of<F: Copy>(
+    parser: &mut lexopt::Parser,
+    what: &str,
+    formats: &[(&str, F)],
+) -> Result<F, UsageError> {
     let name = text_of(parser)?;
     formats
         .iter()
@@ -243,10 +301,13 @@ fn format_of<F: Copy>(parser: &mut lexopt::Parser, formats: &[(&str, F)]) -> Res
         .map(|(_, format)| *format)
         .ok_or_else(|| {
             let known: Vec<&str> = formats.iter().map(|(known, _)| *known).collect();
-            UsageError(format!(
-                "unknown format `{name}`; there are {}",
-                known.join(" and ")
-            ))
+            let known = match known.as_slice() {
+                [first @ .., last] if !first.is_empty() => {
+                    format!("{} and {last}", first.join(", "))
+                }
+                all => all.join(""),
+            };
+            UsageError(format!("unknown {what} `{name}`; there are {known}"))
         })
 }
 
@@ -350,7 +411,7 @@ mod tests {
             ),
             (
                 "check --format xml",
-                "unknown format `xml`; there are text and json",
+                "unknown format `xml`; there are text, json and github",
             ),
             (
                 "run --no-server -- ls",

@@ -8,9 +8,7 @@ use crate::log;
 use crate::manifest::{Manifest, Template};
 use crate::os::file;
 use crate::os::signals::{Signals, requested_stop};
-use crate::platform::{self, Place};
-use crate::render;
-use crate::report::{Finding, Report, Severity};
+use crate::platform;
 use crate::startup::init::Init;
 use crate::startup::serve::Server;
 use crate::startup::user::{self, Account};
@@ -18,6 +16,7 @@ use crate::startup::{Form, step};
 
 use super::plan::Plan;
 use super::settings;
+use super::verdict;
 
 /// Checks, runs the steps, and becomes the server. Comes back when there is no server to become, or with the
 /// exit code of the one that it was the init of.
@@ -30,24 +29,22 @@ pub fn run(
     log: log::Format,
     signals: Signals,
 ) -> Result<u8, Error> {
-    phases(arguments, environment, relay_form(log), signals).map_err(|error| {
-        match requested_stop() {
-            Some(signal) if error.step().is_none() => Error::Stopped {
-                signal,
-                phase: error.phase(),
-            },
-            _ => error,
-        }
+    phases(arguments, environment, log, signals).map_err(|error| match requested_stop() {
+        Some(signal) if error.step().is_none() => Error::Stopped {
+            signal,
+            phase: error.phase(),
+        },
+        _ => error,
     })
 }
 
 fn phases(
     arguments: &cli::Run,
     environment: Environment,
-    form: Form,
+    log: log::Format,
     signals: Signals,
 ) -> Result<u8, Error> {
-    match up_to_the_server(arguments, environment, form, &signals)? {
+    match up_to_the_server(arguments, environment, log, &signals)? {
         None => {
             signals.release_stops().map_err(|signal| Error::Stopped {
                 signal,
@@ -64,19 +61,19 @@ fn phases(
 fn up_to_the_server(
     arguments: &cli::Run,
     environment: Environment,
-    form: Form,
+    log: log::Format,
     signals: &Signals,
 ) -> Result<Option<(Server, Option<Init>)>, Error> {
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
     let plan = Plan::new(arguments, &manifest, &environment)?;
     let account = manifest.user.as_deref().map_or(Ok(None), user::look_up);
     let environment = environment_of(environment, account.as_ref().ok());
-    let effective = checked(&manifest, environment, &plan)?;
+    let effective = checked(&manifest, environment, &plan, log)?;
     let user = account?.map(|account| account.user);
     let context = step::Context {
         effective: &effective,
         user: user.as_ref(),
-        form,
+        form: relay_form(log),
     };
     step::run_all(&plan.steps, context, signals)?;
     let Some(server) = plan.server else {
@@ -113,6 +110,7 @@ fn checked(
     manifest: &Manifest,
     environment: Environment,
     plan: &Plan<'_>,
+    log: log::Format,
 ) -> Result<Effective, Error> {
     let place = platform::detect(&environment);
     let Checked {
@@ -123,28 +121,18 @@ fn checked(
     if let Some(text) = announcement {
         tracing::info!(target: "announce", "{}", text.display());
     }
-    report.findings.iter().for_each(log_finding);
-    effective.ok_or_else(|| environment_error(&report, manifest, place.as_ref()))
-}
-
-fn log_finding(finding: &Finding) {
-    let (variable, code) = (finding.variable.as_str(), finding.code.name());
-    let text = render::text::finding(finding);
-    match finding.severity {
-        Severity::Error => {
-            tracing::error!(target: "report", phase = "check", variable, finding = code, "{text}");
+    match effective {
+        Ok(effective) => {
+            verdict::warn(&report, manifest, log);
+            Ok(effective)
         }
-        Severity::Warning => {
-            tracing::warn!(target: "report", phase = "check", variable, finding = code, "{text}");
-        }
-    }
-}
-
-/// The error that a report with errors comes to.
-pub fn environment_error(report: &Report, manifest: &Manifest, place: Option<&Place>) -> Error {
-    Error::Environment {
-        summary: render::text::headline(report, manifest.service.as_deref(), place),
-        findings: render::json::findings(report),
+        Err(environment) => Err(verdict::explain(
+            &report,
+            manifest,
+            &environment,
+            place.as_ref(),
+            log,
+        )),
     }
 }
 

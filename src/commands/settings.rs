@@ -1,7 +1,7 @@
 //! What the command line leaves open: a flag comes before a variable, a variable before the manifest, and an
 //! empty variable is none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::ManifestChoice;
 use crate::environment::Environment;
@@ -11,6 +11,7 @@ use crate::manifest::{self, Manifest};
 use crate::os::file;
 use crate::os::terminal;
 use crate::platform::{self, Platform};
+use crate::render::github::ManifestLines;
 
 const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
@@ -21,15 +22,31 @@ pub fn load_manifest(
     choice: &ManifestChoice,
     environment: &Environment,
 ) -> Result<Manifest, Error> {
-    let file = match choice {
-        ManifestChoice::None => return Ok(Manifest::default()),
-        ManifestChoice::File(file) => file.clone(),
+    match manifest_file(choice, environment) {
+        None => Ok(Manifest::default()),
+        Some(file) => Ok(manifest::load(&file, file::read)?),
+    }
+}
+
+/// The manifest's file; none for `--no-manifest`.
+pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Option<PathBuf> {
+    match choice {
+        ManifestChoice::None => None,
+        ManifestChoice::File(file) => Some(file.clone()),
         ManifestChoice::Default => {
             let named = environment.get(MANIFEST).filter(|name| !name.is_empty());
-            named.map_or_else(|| PathBuf::from(manifest::DEFAULT_FILE), PathBuf::from)
+            Some(named.map_or_else(|| PathBuf::from(manifest::DEFAULT_FILE), PathBuf::from))
         }
-    };
-    Ok(manifest::load(&file, file::read)?)
+    }
+}
+
+/// Where the manifest declares its variables.
+pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
+    let file = file.unwrap_or(Path::new(manifest::DEFAULT_FILE));
+    ManifestLines {
+        file: file.display().to_string(),
+        by_variable: manifest::lines_of_variables(file, file::read),
+    }
 }
 
 /// The names of steps to leave out, and where they were given.

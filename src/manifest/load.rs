@@ -1,5 +1,6 @@
 //! From a file to a manifest, or to everything that is wrong with it.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path as FilePath, PathBuf};
 
@@ -75,6 +76,18 @@ pub fn load(
         path: path.to_owned(),
         faults,
     })
+}
+
+/// The line of each variable in a manifest's file; empty when it can no longer be read.
+pub fn lines_of_variables(
+    path: &FilePath,
+    read_file: fn(&FilePath, usize) -> io::Result<Vec<u8>>,
+) -> HashMap<String, usize> {
+    let content = read_file(path, MAX_SIZE).unwrap_or_default();
+    let text = str::from_utf8(&content).unwrap_or_default();
+    let tree = Node::read(text.strip_prefix('\u{feff}').unwrap_or(text));
+    tree.map(|tree| tree.lines_below("variables"))
+        .unwrap_or_default()
 }
 
 fn unreadable(path: &FilePath, cause: io::Error) -> Error {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::rule::Rule;
 
 pub use fault::did_you_mean;
-pub use load::{Error, load};
+pub use load::{Error, lines_of_variables, load};
 pub use template::{Template, UnsetReference, shown};
 
 /// The file's name where nobody says otherwise.

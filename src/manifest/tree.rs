@@ -5,6 +5,7 @@
 //! walk goes on behind the key, which it has consumed. That a parser's error is followed by more of the
 //! same document is unusual; the tests here hold it to that.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -68,6 +69,26 @@ impl Node {
             };
         }
         line
+    }
+}
+
+impl Node {
+    /// The line of each key below a key of the whole text.
+    pub fn lines_below(&self, key: &str) -> HashMap<String, usize> {
+        let entries_of = |node: &Node| match node {
+            Node::Mapping(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.clone(), entry.line))
+                .collect(),
+            _ => HashMap::new(),
+        };
+        let Node::Mapping(entries) = self else {
+            return HashMap::new();
+        };
+        let below = entries.iter().find(|entry| entry.key == key);
+        below
+            .map(|entry| entries_of(&entry.value))
+            .unwrap_or_default()
     }
 }
 

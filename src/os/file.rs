@@ -1,6 +1,6 @@
 //! Files that we are told to read: whatever they are, a stop is heard while they are read.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -46,6 +46,19 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         }
     }
     content.truncate(filled.min(limit + 1));
+    Ok(content)
+}
+
+/// Reads standard input, and of a large one no more than one byte over `limit`.
+///
+/// # Errors
+/// As the system says.
+pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    io::stdin()
+        .lock()
+        .take(limit as u64 + 1)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 

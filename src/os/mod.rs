@@ -1,6 +1,7 @@
 //! The operating system: signals, processes, descriptors. The only home of `nix`, and of `unsafe`.
 
 pub mod child;
+pub mod container;
 pub mod entry;
 pub mod exec;
 pub mod family;

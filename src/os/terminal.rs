@@ -6,6 +6,11 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::libc;
 use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
+/// Whether a report on standard output is read on a terminal.
+pub fn is_terminal_on_stdout() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Whether what we say is read on a terminal.
 pub fn is_terminal_on_stderr() -> bool {
     std::io::stderr().is_terminal()

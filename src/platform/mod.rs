@@ -1,6 +1,10 @@
 //! Where are we: which platform runs this container, by the variables that it injects. These are the only
 //! values of the environment that are shown.
 
+mod names;
+
+pub use names::is_injected;
+
 use crate::environment::Environment;
 
 /// A platform that starts containers.
@@ -15,14 +19,31 @@ pub enum Platform {
     Ecs,
 }
 
+impl Platform {
+    /// The stable name, as it stands in reports.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Platform::Railway => "railway",
+            Platform::Kubernetes => "kubernetes",
+            Platform::Fly => "fly",
+            Platform::Render => "render",
+            Platform::Heroku => "heroku",
+            Platform::CloudRun => "cloud_run",
+            Platform::Ecs => "ecs",
+        }
+    }
+}
+
 /// How a platform is recognised, and which of its variables tell where on it we are.
 struct Signature {
     platform: Platform,
     name: &'static str,
     /// One of these is set.
     marks: &'static [&'static str],
-    /// What a variable is called in a sentence, and the variable.
+    /// What tells where we are, in a sentence in this order.
     places: &'static [(&'static str, &'static str)],
+    /// What tells it to machines only.
+    more: &'static [(&'static str, &'static str)],
 }
 
 const SIGNATURES: [Signature; 7] = [
@@ -40,6 +61,10 @@ const SIGNATURES: [Signature; 7] = [
             ("service", "RAILWAY_SERVICE_NAME"),
             ("environment", "RAILWAY_ENVIRONMENT_NAME"),
         ],
+        more: &[
+            ("replica", "RAILWAY_REPLICA_ID"),
+            ("region", "RAILWAY_REPLICA_REGION"),
+        ],
     },
     Signature {
         platform: Platform::Fly,
@@ -50,30 +75,35 @@ const SIGNATURES: [Signature; 7] = [
             ("region", "FLY_REGION"),
             ("process group", "FLY_PROCESS_GROUP"),
         ],
+        more: &[("replica", "FLY_MACHINE_ID")],
     },
     Signature {
         platform: Platform::Render,
         name: "Render",
         marks: &["RENDER"],
         places: &[("service", "RENDER_SERVICE_NAME")],
+        more: &[("replica", "RENDER_INSTANCE_ID")],
     },
     Signature {
         platform: Platform::Heroku,
         name: "Heroku",
         marks: &["DYNO"],
-        places: &[("dyno", "DYNO")],
+        places: &[("app", "HEROKU_APP_NAME"), ("dyno", "DYNO")],
+        more: &[],
     },
     Signature {
         platform: Platform::CloudRun,
         name: "Cloud Run",
         marks: &["K_SERVICE"],
         places: &[("service", "K_SERVICE"), ("revision", "K_REVISION")],
+        more: &[],
     },
     Signature {
         platform: Platform::Ecs,
         name: "ECS",
         marks: &["ECS_CONTAINER_METADATA_URI_V4"],
         places: &[],
+        more: &[],
     },
     // Last: other platforms run on it.
     Signature {
@@ -81,6 +111,7 @@ const SIGNATURES: [Signature; 7] = [
         name: "Kubernetes",
         marks: &["KUBERNETES_SERVICE_HOST"],
         places: &[("pod", "HOSTNAME")],
+        more: &[],
     },
 ];
 
@@ -90,6 +121,17 @@ pub struct Place {
     pub platform: Platform,
     /// As people read it: `on Railway: project "x", service "y"`.
     pub description: String,
+    /// What the platform calls its parts, and their names here: `service`, `environment`, `replica`…
+    pub details: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    /// The name of a part, such as `service`.
+    pub fn detail(&self, what: &str) -> Option<&str> {
+        let (_, name) = self.details.iter().find(|(part, _)| *part == what)?;
+        // It goes into commands: no line break may end one there.
+        (!name.contains(char::is_control)).then_some(name)
+    }
 }
 
 /// The platform that runs us; none for a plain container or a person's machine.
@@ -101,16 +143,24 @@ pub fn detect(environment: &Environment) -> Option<Place> {
             .any(|mark| environment.text(mark).is_some())
     };
     let signature = SIGNATURES.iter().find(is_here)?;
-    let told = signature.places.iter().filter_map(|(what, name)| {
-        let value = environment.text(name)?;
-        Some(format!("{what} \"{}\"", value.escape_debug()))
-    });
-    let told: Vec<String> = told.collect();
+    let named = |parts: &[(&'static str, &str)]| {
+        let named = parts
+            .iter()
+            .filter_map(|(what, name)| Some((*what, environment.text(name)?.to_owned())));
+        named.collect::<Vec<_>>()
+    };
+    let mut details = named(signature.places);
+    let told: Vec<String> = details
+        .iter()
+        .map(|(what, name)| format!("{what} \"{}\"", name.escape_debug()))
+        .collect();
     let colon = if told.is_empty() { "" } else { ": " };
     let description = format!("on {}{colon}{}", signature.name, told.join(", "));
+    details.extend(named(signature.more));
     Some(Place {
         platform: signature.platform,
         description,
+        details,
     })
 }
 

@@ -56,6 +56,12 @@ pub fn password(url: &str) -> Option<&str> {
     (!password.is_empty()).then_some(password)
 }
 
+/// Whether a URL leads to the machine, or container, that it is used on.
+pub fn is_local(url: &str) -> bool {
+    split(url)
+        .is_some_and(|parts| !parts.hosts.is_empty() && parts.hosts.split(',').all(is_loopback))
+}
+
 /// A URL with a host and, where `schemes` are given, one of those.
 pub fn url(value: &str, schemes: &[String]) -> Checked {
     let Some(parts) = split(value) else {

@@ -6,7 +6,7 @@ mod form;
 mod placeholder;
 mod scalar;
 
-pub use address::password;
+pub use address::{is_local, password};
 pub use form::strip_wrapping;
 pub use placeholder::is_placeholder;
 

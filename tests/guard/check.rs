@@ -53,12 +53,17 @@ fn the_json_report_has_the_same_findings() {
         .env("SECRET", "put-the-real-one-in")
         .env("OPTIONAL", "<number>");
     let ended = guard.line("check --format json").run().expect_code(78);
-    let report: serde_json::Value =
-        serde_json::from_str(&ended.stdout()).expect("the report is JSON");
-    let findings: Vec<String> = report["findings"]
-        .as_array()
-        .expect("findings is a list")
+    let mut lines: Vec<serde_json::Value> = ended
+        .stdout()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is an object"))
+        .collect();
+    let report = lines.pop().expect("the last line is the summary");
+    let of_summary = report["findings"].as_array().expect("findings is a list");
+    assert_eq!(of_summary.len(), lines.len());
+    let findings: Vec<String> = lines
         .iter()
+        .inspect(|line| assert_eq!(line["kind"], "finding"))
         .map(|finding| {
             format!(
                 "{} {} {}",

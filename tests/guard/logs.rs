@@ -85,7 +85,12 @@ fn the_last_json_line_of_a_failure_is_its_summary() {
         (&last["exit_code"], &last["retry"], &last["level"]),
         (&78.into(), &"no".into(), &"error".into())
     );
-    assert_eq!(last["findings"].as_array().map(Vec::len), Some(2));
+    let summary = &last["summary"];
+    assert_eq!(summary["findings"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        (&summary["kind"], &summary["version"]),
+        (&"summary".into(), &1.into())
+    );
     let ended = guard()
         .env("A", "x")
         .env("STARTUP_GUARD_LOG", "json")

@@ -9,6 +9,7 @@ mod healthcheck;
 mod logs;
 mod manifest;
 mod relay;
+mod report;
 mod run;
 mod secret_files;
 mod secrets;

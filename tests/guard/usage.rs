@@ -23,7 +23,7 @@ fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
         ("--verson", "did you mean `--help` or `--version`?"),
         (
             "check --format yaml",
-            "unknown format `yaml`; there are text and json",
+            "unknown format `yaml`; there are text, json and github",
         ),
         ("healthcheck", "`healthcheck` needs a URL"),
         ("run --skip", "missing argument for option '--skip'"),

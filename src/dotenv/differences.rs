@@ -1,0 +1,160 @@
+//! Lines that the readers do not understand alike: a file that works with one and breaks with the next.
+
+use std::collections::BTreeMap;
+
+use super::{Dialect, Lookup, Reading, Remark, RemarkKind, Statement, shown_name};
+
+/// A remark for each such line.
+pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
+    let by_line = |dialect: Dialect| {
+        let mut by_line: BTreeMap<usize, Statement> = BTreeMap::new();
+        for statement in dialect.statements(text, lookup) {
+            by_line.entry(statement.line).or_insert(statement);
+        }
+        by_line
+    };
+    let mut compose = by_line(Dialect::Compose);
+    let mut docker = by_line(Dialect::Docker);
+    let mut python = by_line(Dialect::PythonDotenv);
+    // Not docker's lines: those of a value over several lines would be told one by one.
+    let mut lines: Vec<usize> = compose.keys().chain(python.keys()).copied().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let raw: Vec<&str> = text.split('\n').collect();
+    let mut remarks = Vec::new();
+    for line in lines {
+        let readings = Readings {
+            raw: raw.get(line - 1).copied().unwrap_or_default(),
+            compose: One(compose.remove(&line)),
+            docker: One(docker.remove(&line)),
+            python: One(python.remove(&line)),
+        };
+        if !readings.agree() {
+            remarks.push(Remark {
+                line,
+                kind: RemarkKind::Portability,
+                name: readings.name(),
+                text: readings.differences().join("; "),
+            });
+        }
+    }
+    remarks
+}
+
+/// One line, as three readers understand it.
+struct Readings<'a> {
+    raw: &'a str,
+    compose: One,
+    docker: One,
+    python: One,
+}
+
+/// What one reader makes of a line; none where it begins nothing there.
+#[derive(PartialEq)]
+struct One(Option<Statement>);
+
+impl One {
+    fn is_like(&self, other: &One) -> bool {
+        self == other || self.is_fault() && other.is_fault()
+    }
+
+    fn reading(&self) -> Option<&Reading> {
+        self.0.as_ref().map(|statement| &statement.reading)
+    }
+
+    fn value(&self) -> Option<&str> {
+        match self.reading() {
+            Some(Reading::Value(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn is_fault(&self) -> bool {
+        matches!(self.reading(), Some(Reading::Fault(_)))
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.reading() == Some(&Reading::Inherited)
+    }
+}
+
+impl Readings<'_> {
+    fn agree(&self) -> bool {
+        // For a name alone docker and compose ask their caller; python-dotenv sets nothing.
+        self.compose.is_like(&self.docker)
+            && self.compose.is_like(&self.python)
+            && !self.compose.is_inherited()
+    }
+
+    fn name(&self) -> Option<String> {
+        let all = [&self.compose, &self.python, &self.docker];
+        let mut statements = all.into_iter().filter_map(|one| one.0.as_ref());
+        statements.find_map(|statement| shown_name(&statement.name))
+    }
+
+    fn differences(&self) -> Vec<&'static str> {
+        let mut told = Vec::new();
+        told.extend(self.of_docker());
+        told.extend(self.of_dollar());
+        if self.raw.contains('\\') && !self.compose.is_like(&self.python) {
+            told.push("escapes with a backslash are not the same in compose and python-dotenv");
+        }
+        if self.compose.is_inherited() && self.docker.is_inherited() {
+            told.push(
+                "docker and compose take the value from their caller, python-dotenv sets nothing",
+            );
+        }
+        if told.is_empty() {
+            told.push(if self.compose.is_fault() {
+                "compose refuses it"
+            } else if self.python.is_fault() {
+                "python-dotenv drops it"
+            } else {
+                "docker, compose and python-dotenv do not read it alike"
+            });
+        }
+        told
+    }
+
+    fn of_docker(&self) -> Option<&'static str> {
+        if self.docker.is_fault() {
+            return Some("docker refuses it");
+        }
+        let value = self.docker.value()?;
+        if self.docker.is_like(&self.compose) || self.docker.is_like(&self.python) {
+            return None;
+        }
+        let trimmed = value.trim();
+        let quote = trimmed.chars().next();
+        if let Some(quote) = quote.filter(|first| matches!(first, '"' | '\'')) {
+            let inside = &trimmed[1..];
+            return Some(if inside.ends_with(quote) {
+                "docker keeps the quotes"
+            } else if inside.contains(quote) {
+                "docker keeps the quotes and what follows them"
+            } else {
+                "docker reads its first line only, with the quote"
+            });
+        }
+        if value.contains(" #") || trimmed.starts_with('#') {
+            return Some("docker keeps the comment");
+        }
+        (trimmed != value).then_some("docker keeps the white space around the value")
+    }
+
+    fn of_dollar(&self) -> Option<&'static str> {
+        if !self.raw.contains('$') {
+            return None;
+        }
+        if self.compose.is_fault() {
+            return Some("compose refuses its `$`");
+        }
+        if !self.compose.is_like(&self.python) {
+            return Some(
+                "compose replaces `$` and a name, python-dotenv only `${…}`, docker neither",
+            );
+        }
+        let is_docker_alone = self.raw.contains("${") && !self.compose.is_like(&self.docker);
+        is_docker_alone.then_some("docker does not replace `${…}`")
+    }
+}

@@ -1,0 +1,315 @@
+//! The dialects, against what the real readers were recorded to do (`tests/dotenv/record.py`), and against
+//! what compose's own tests expect.
+
+use serde_json::Value;
+
+use super::{Dialect, EnvFile, Error, Problem, Reading, RemarkKind, load, parse};
+
+fn record() -> Value {
+    serde_json::from_str(include_str!("../../tests/dotenv/readers.json"))
+        .expect("the record is JSON")
+}
+
+fn caller(name: &str) -> Option<String> {
+    match name {
+        "SET" => Some("caller".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// Like the command line, which strips it before a dialect sees the text.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Calls the check with the text of each recorded case, and what was recorded.
+fn each_case(mut check: impl FnMut(&str, &Value)) {
+    let record = record();
+    let cases = record["cases"].as_array().expect("there are cases");
+    assert!(cases.len() > 100, "{} cases", cases.len());
+    for case in cases {
+        check(case["text"].as_str().expect("a case has a text"), case);
+    }
+}
+
+#[test]
+fn python_dotenv_reads_as_the_library_does() {
+    each_case(|source, case| {
+        let ours: Vec<_> = super::python::statements(without_mark(source), &caller)
+            .into_iter()
+            .map(|statement| match statement.reading {
+                Reading::Value(value) => (statement.line as u64, Some(statement.name), Some(value)),
+                Reading::Inherited => (statement.line as u64, Some(statement.name), None),
+                Reading::Fault(_) => (statement.line as u64, None, None),
+            })
+            .collect();
+        let theirs: Vec<_> = case["python"]
+            .as_array()
+            .expect("bindings are a list")
+            .iter()
+            .map(|binding| {
+                let line = binding[0].as_u64().expect("a binding has a line");
+                (line, text(&binding[1]), text(&binding[2]))
+            })
+            .collect();
+        assert_eq!(ours, theirs, "{source:?}");
+    });
+}
+
+#[test]
+fn docker_reads_as_its_command_line_does() {
+    each_case(|source, case| {
+        let ours = super::docker::statements(without_mark(source));
+        let Some(theirs) = case["docker"].as_array() else {
+            let is_refused = ours
+                .iter()
+                .any(|statement| matches!(statement.reading, Reading::Fault(_)));
+            assert!(is_refused, "{source:?} is refused");
+            return;
+        };
+        let ours: Vec<_> = ours
+            .into_iter()
+            .filter_map(|statement| match statement.reading {
+                Reading::Value(value) => Some((statement.name, value)),
+                Reading::Inherited => caller(&statement.name).map(|value| (statement.name, value)),
+                Reading::Fault(problem) => panic!("{source:?}: {problem}"),
+            })
+            .collect();
+        let theirs: Vec<_> = theirs
+            .iter()
+            .map(|entry| {
+                let part = |index: usize| text(&entry[index]).unwrap_or_default();
+                (part(0), part(1))
+            })
+            .collect();
+        assert_eq!(ours, theirs, "{source:?}");
+    });
+}
+
+fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<super::LineFault>> {
+    parse(source, dialect, &caller)
+}
+
+fn value(source: &str, dialect: Dialect) -> Option<String> {
+    let file = read(source, dialect).ok()?;
+    let entry = file.entries.into_iter().find(|entry| entry.name == "A")?;
+    Some(entry.value)
+}
+
+#[test]
+fn compose_reads_as_its_parsers_source_says() {
+    for (source, expected) in [
+        ("A=\"v\"", Some("v")),
+        ("A=\"v\" # c", Some("v")),
+        ("A=v # c", Some("v")),
+        ("A=v#c", Some("v#c")),
+        ("A= # c", Some("# c")),
+        ("A=v   ", Some("v")),
+        ("A = v", Some("v")),
+        ("export A=v", Some("v")),
+        ("A", None),
+        ("A: v", None),
+        ("=v", None),
+        ("A=p$ss", Some("p")),
+        ("A=\"p$ss\"", Some("p")),
+        ("A='p$ss'", Some("p$ss")),
+        ("A=p$$ss", Some("p$ss")),
+        ("A=\"p\\$ss\"", Some("p$ss")),
+        ("A=a$1", None),
+        ("A=a$", None),
+        ("A=${N", None),
+        ("B=1\nA=$B", Some("1")),
+        ("A=${NONE:-d}", Some("d")),
+        ("A=${EMPTY:-d}", Some("d")),
+        ("A=${EMPTY-d}", Some("")),
+        ("A=${SET:+x}", Some("x")),
+        ("A=${NONE:+x}", Some("")),
+        ("A=${NONE:?told}", None),
+        ("A=${NONE:-${SET}}", Some("caller")),
+        ("A=${NONE:-a}b}", Some("ab}")),
+        ("SET=file\nA=${SET}", Some("caller")),
+        ("A=\"l1\\nl2\"", Some("l1\nl2")),
+        ("A='l1\\nl2'", Some("l1\\nl2")),
+        ("A=\"l1\nl2\"", Some("l1\nl2")),
+        ("A=\"a\\\"b\"", Some("a\"b")),
+        ("A='a\\'b'", Some("a'b")),
+        ("A=\"\\0123\\01\"", Some("S\\1")),
+        ("A=\"bar\\\\\\n\\ b\"", Some("bar\\\n\\ b")),
+        ("A={\"k\": \"v\"}", Some("{\"k\": \"v\"}")),
+        ("A=\"a", None),
+        ("A=${{Postgres.X}}", None),
+        ("A='${{Postgres.X}}'", Some("${{Postgres.X}}")),
+        ("A=1\r\n", Some("1")),
+        ("A-B=1\nA=2", Some("2")),
+        ("A+B=1\nA=2", None),
+    ] {
+        assert_eq!(
+            value(source, Dialect::Compose).as_deref(),
+            expected,
+            "{source:?}"
+        );
+    }
+}
+
+#[test]
+fn kv_takes_values_as_they_are_and_goes_on_over_lines() {
+    for (source, expected) in [
+        ("A= \"v\" # $c \n", " \"v\" # $c "),
+        (
+            "A=-----BEGIN KEY-----\nabc==\nx=y\n-----END KEY-----\nB=1\n",
+            "-----BEGIN KEY-----\nabc==\nx=y\n-----END KEY-----",
+        ),
+        ("A=one\ntwo words\n\nB=1", "one\ntwo words"),
+        ("A=", ""),
+        ("\nA=x=y\n\n", "x=y"),
+    ] {
+        assert_eq!(
+            value(source, Dialect::Kv).as_deref(),
+            Some(expected),
+            "{source:?}"
+        );
+    }
+    assert!(read("no assignment", Dialect::Kv).is_err());
+}
+
+#[test]
+fn every_line_that_cannot_be_read_is_told_at_once_and_nothing_of_it() {
+    let source = "A=1\nB: canary\n=canary\nC=\"canary\nD=1\n";
+    for dialect in [Dialect::Compose, Dialect::Docker, Dialect::PythonDotenv] {
+        let faults = read(source, dialect).expect_err("this cannot be read");
+        let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+        let expected: &[usize] = if dialect == Dialect::Docker {
+            &[2, 3]
+        } else {
+            &[2, 3, 4]
+        };
+        assert_eq!(lines, expected, "{dialect:?}");
+        assert!(faults.iter().all(|fault| !fault.problem.contains("canary")));
+    }
+}
+
+#[test]
+fn lines_that_are_read_differently_are_told_with_their_reason() {
+    for (source, told) in [
+        ("A=\"v\"", "docker keeps the quotes"),
+        (
+            "A=\"v\" # c",
+            "docker keeps the quotes and what follows them",
+        ),
+        ("A=v # c", "docker keeps the comment"),
+        ("A=v  ", "docker keeps the white space around the value"),
+        ("export A=v", "docker refuses it"),
+        (
+            "A=\"l1\nl2\"",
+            "docker reads its first line only, with the quote",
+        ),
+        (
+            "A=p$ss",
+            "compose replaces `$` and a name, python-dotenv only `${…}`, docker neither",
+        ),
+        ("A=${SET}", "docker does not replace `${…}`"),
+        ("A='a\\nb\\t'", "docker keeps the quotes"),
+        (
+            "A=\"a\\cb\\0123\"",
+            "escapes with a backslash are not the same",
+        ),
+        ("A", "python-dotenv sets nothing"),
+    ] {
+        let file = read(source, Dialect::Compose).expect("compose reads it");
+        let remarks: Vec<_> = file
+            .remarks
+            .iter()
+            .filter(|remark| remark.kind == RemarkKind::Portability)
+            .collect();
+        assert_eq!(remarks.len(), 1, "{source:?}: {remarks:?}");
+        assert!(remarks[0].text.contains(told), "{source:?}: {remarks:?}");
+        assert_eq!(remarks[0].line, 1);
+    }
+    let plain = "# a comment\nA=v\n\nB=postgresql://u:p@h/d\nC={\"k\":[1]}\nD=a b\n";
+    for dialect in [Dialect::Compose, Dialect::Docker, Dialect::PythonDotenv] {
+        assert_eq!(
+            read(plain, dialect).expect("all read it").remarks,
+            [],
+            "{dialect:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_stands_twice_is_told_and_the_last_counts() {
+    let file = read("A=1\nB=2\nA=3", Dialect::Docker).expect("docker reads it");
+    assert_eq!(file.entries[0].value, "3");
+    assert_eq!(file.entries[0].line, 3);
+    assert!(
+        file.remarks[0]
+            .text
+            .starts_with("sets a name again, after line 1")
+    );
+}
+
+#[test]
+fn what_is_no_text_is_told_as_what_it_is() {
+    let problem = |content: &[u8]| -> Problem {
+        let content = content.to_vec();
+        let result: Result<EnvFile, Error> = load("f", Dialect::Compose, &caller, |_| Ok(content));
+        result.expect_err("this is no env file").problem
+    };
+    let utf16: Vec<u8> = "A=1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(matches!(problem(&utf16), Problem::Utf16));
+    assert!(matches!(
+        problem(&[b"\xff\xfe", utf16.as_slice()].concat()),
+        Problem::Utf16
+    ));
+    assert!(matches!(
+        problem(b"A=1\nB=\0"),
+        Problem::NoText { line: 2, .. }
+    ));
+    assert!(matches!(
+        problem(b"A=1\n\xe9"),
+        Problem::NoText { line: 2, .. }
+    ));
+    assert!(matches!(problem(b""), Problem::Empty));
+    assert!(matches!(problem(b"# only\n\n"), Problem::Empty));
+    assert!(matches!(
+        problem(&vec![b'A'; 1024 * 1024 + 1]),
+        Problem::TooLarge
+    ));
+    assert!(matches!(problem(b"A=\"\\0000\"\n"), Problem::Invalid(_)));
+}
+
+#[test]
+fn many_references_and_quotes_are_read_in_no_time() {
+    // Each of these was, or could be, read in quadratic time.
+    for piece in [
+        "${",
+        "${:-",
+        "${a:x",
+        "${A:-",
+        "$",
+        "\"",
+        "'",
+        "\\",
+        "A=\"\n",
+        "A=${A:-\n",
+        "=\n",
+        "A\n",
+        "${a:x}",
+    ] {
+        let source = format!("A={}", piece.repeat(100_000 / piece.len()));
+        for dialect in [
+            Dialect::Compose,
+            Dialect::Docker,
+            Dialect::PythonDotenv,
+            Dialect::Kv,
+        ] {
+            let started = std::time::Instant::now();
+            let _ = read(&source, dialect);
+            assert!(started.elapsed().as_secs() < 5, "{piece:?} in {dialect:?}");
+        }
+    }
+}
