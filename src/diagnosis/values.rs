@@ -18,6 +18,7 @@ pub fn causes(facts: &Facts<'_>) -> Vec<Cause> {
     [
         unresolved_reference(facts),
         empty_reference(facts),
+        empty_parts(facts),
         workflow_expression(facts),
         other_reference(facts),
         example_copied(facts),
@@ -137,6 +138,30 @@ fn empty_reference(facts: &Facts<'_>) -> Option<Cause> {
         "{} {} set, but empty: on Railway that is what a reference to a service or a variable that does not exist becomes. Check the names in it (upper and lower case count).",
         names(&variables),
         are(variables.len())
+    );
+    likely(CauseCode::UnresolvedReference, &variables, text)
+}
+
+/// A URL that was put together from references to nothing: `postgresql://:@:/`.
+fn empty_parts(facts: &Facts<'_>) -> Option<Cause> {
+    let is_url = |name: &&str| {
+        let variable = facts.declared.get(name);
+        variable.is_some_and(|variable| variable.rule.value_type == Type::Url)
+    };
+    let has_empty_parts = |name: &&str| {
+        let value = facts.environment.text(name);
+        value.is_some_and(|value| value.contains("://:@"))
+    };
+    let declared = facts.manifest.variables.iter();
+    let names_of_all = declared.map(|variable| variable.name.as_str());
+    let variables: Vec<&str> = names_of_all
+        .filter(is_url)
+        .filter(has_empty_parts)
+        .collect();
+    let text = format!(
+        "{} {} neither a user nor a password between :// and @: it was probably put together from references to variables that are not set there. Refer to the whole URL instead, or check each name.",
+        names(&variables),
+        verb(variables.len(), "has", "have")
     );
     likely(CauseCode::UnresolvedReference, &variables, text)
 }
