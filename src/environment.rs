@@ -21,6 +21,18 @@ pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
+/// Whether the tests are to run with their full counts.
+#[cfg(test)]
+pub fn is_soak() -> bool {
+    std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
+}
+
+/// Where tests may put files.
+#[cfg(test)]
+pub fn temporary_folder() -> std::path::PathBuf {
+    std::env::temp_dir()
+}
+
 impl Environment {
     /// The environment that this process was started with.
     pub fn snapshot() -> Self {

@@ -46,8 +46,8 @@ pub enum Error {
         headline: String,
         /// What explains the most, by its code.
         cause: Option<&'static str>,
-        /// The whole report, as JSON.
-        summary: String,
+        /// The whole report, as JSON; left out where the log has no place for it.
+        summary: Option<String>,
     },
     #[error(transparent)]
     User(#[from] UserError),
@@ -208,7 +208,7 @@ impl Error {
     /// The report that it sums up, as JSON.
     pub fn summary(&self) -> Option<&str> {
         match self {
-            Error::Environment { summary, .. } => Some(summary),
+            Error::Environment { summary, .. } => summary.as_deref(),
             _ => None,
         }
     }

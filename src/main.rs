@@ -80,8 +80,7 @@ fn dispatch() -> Result<u8, Error> {
         Command::ExitCodes(format) => commands::exit_codes::run(format).map(done),
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment).map(done),
         Command::Check(arguments) => {
-            format?;
-            commands::check::run(&arguments, environment).map(done)
+            commands::check::run(&arguments, environment, format?).map(done)
         }
         Command::Run(arguments) => commands::run::run(&arguments, environment, format?, signals),
     }

@@ -5,12 +5,14 @@ use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, diagnose};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::log;
+use crate::manifest::Manifest;
 use crate::os::output::STDOUT;
 use crate::os::{container, file, terminal};
 use crate::platform;
 use crate::render::{self, View};
 
-use super::env_files;
+use super::env_files::{self, EnvFiles};
 use super::plan::Plan;
 use super::settings;
 use super::verdict;
@@ -19,24 +21,60 @@ use super::verdict;
 ///
 /// # Errors
 /// When a file cannot be read, the environment is invalid, or the report cannot be written.
-pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
+pub fn run(
+    arguments: &cli::Check,
+    environment: Environment,
+    log: log::Format,
+) -> Result<(), Error> {
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
-    let is_coloured = terminal::is_terminal_on_stdout() && environment.text("NO_COLOR").is_none();
     let files = env_files::read(arguments, &environment)?;
-    let environment = files.over(environment, arguments.only_file);
+    let is_coloured = terminal::is_terminal_on_stdout() && environment.text("NO_COLOR").is_none();
+    let told = tell(
+        &manifest,
+        environment,
+        files,
+        arguments.only_file,
+        log,
+        |view| match arguments.format {
+            ReportFormat::Text => render::text::report(view, is_coloured),
+            ReportFormat::Json => render::json::report(view),
+            ReportFormat::Github => {
+                let lines = settings::manifest_lines(manifest_file.as_deref());
+                render::github::report(view, &lines)
+            }
+        },
+    );
+    print(&told.text)?;
+    told.error.map_or(Ok(()), Err)
+}
+
+/// What there is to say.
+struct Told {
+    text: String,
+    /// There when the environment is invalid.
+    error: Option<Error>,
+}
+
+/// Checks the environment with the files over it, explains the report, and renders it.
+fn tell(
+    manifest: &Manifest,
+    environment: Environment,
+    files: EnvFiles,
+    only_file: bool,
+    log: log::Format,
+    render: impl FnOnce(&View<'_>) -> String,
+) -> Told {
+    let environment = files.over(environment, only_file);
     let place = platform::detect(&environment);
-    let only_file = files
-        .first()
-        .map(str::to_owned)
-        .filter(|_| arguments.only_file);
-    let plan = Plan::whole(&manifest);
+    let only_file = files.first().map(str::to_owned).filter(|_| only_file);
+    let plan = Plan::whole(manifest);
     let Checked {
         mut report,
         effective,
         ..
-    } = check::check(&manifest, environment, &plan.uses(), file::read);
-    files.annotate(&mut report, &manifest);
+    } = check::check(manifest, environment, &plan.uses(), file::read);
+    files.annotate(&mut report, manifest);
     let checked = match &effective {
         Ok(effective) => effective.environment(),
         Err(environment) => environment,
@@ -46,25 +84,17 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
         is_in_container: container::is_inside(),
         only_file: only_file.as_deref(),
     };
-    let diagnosis = diagnose(&manifest, &report, checked, circumstances);
+    let diagnosis = diagnose(manifest, &report, checked, circumstances);
     let view = View {
         service: manifest.service.as_deref(),
         place: place.as_ref(),
         report: &report,
         diagnosis: &diagnosis,
     };
-    print(&match arguments.format {
-        ReportFormat::Text => render::text::report(&view, is_coloured),
-        ReportFormat::Json => render::json::report(&view),
-        ReportFormat::Github => {
-            let lines = settings::manifest_lines(manifest_file.as_deref());
-            render::github::report(&view, &lines)
-        }
-    })?;
-    if report.errors() > 0 {
-        return Err(verdict::error(&view));
+    Told {
+        text: render(&view),
+        error: (report.errors() > 0).then(|| verdict::error(&view, log)),
     }
-    Ok(())
 }
 
 fn print(text: &str) -> Result<(), Error> {
@@ -74,3 +104,6 @@ fn print(text: &str) -> Result<(), Error> {
         cause,
     })
 }
+
+#[cfg(test)]
+mod tests;

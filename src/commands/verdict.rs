@@ -32,7 +32,7 @@ pub fn explain(
         diagnosis: &diagnosis,
     };
     log_pieces(&view, format);
-    error(&view)
+    error(&view, format)
 }
 
 /// Tells what does not keep the service from starting.
@@ -74,10 +74,10 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
 }
 
 /// The error that a report with errors comes to.
-pub fn error(view: &View<'_>) -> Error {
+pub fn error(view: &View<'_>, format: log::Format) -> Error {
     Error::Environment {
         headline: headline(view.report, view.service, view.place),
         cause: view.diagnosis.causes.first().map(|cause| cause.code.name()),
-        summary: json::summary(view),
+        summary: (format == log::Format::Json).then(|| json::summary(view)),
     }
 }

@@ -124,6 +124,8 @@ struct Facts<'a> {
     declared: HashMap<&'a str, &'a Variable>,
     /// Names of the variables that are missing, and keep the server from starting.
     missing: HashSet<&'a str>,
+    /// Whether any variable is set that only a person would set.
+    is_any_set: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -143,6 +145,13 @@ impl<'a> Facts<'a> {
             .filter(|finding| finding.code == Code::Missing && finding.severity == Severity::Error)
             .map(|finding| finding.variable.as_str())
             .collect();
+        let by_hand = manifest
+            .variables
+            .iter()
+            .filter(|variable| !is_injected(&variable.name));
+        let is_any_set = by_hand
+            .into_iter()
+            .any(|variable| is_set(variable, environment));
         Self {
             manifest,
             report,
@@ -150,6 +159,7 @@ impl<'a> Facts<'a> {
             circumstances,
             declared,
             missing,
+            is_any_set,
         }
     }
 
@@ -165,24 +175,15 @@ impl<'a> Facts<'a> {
         variables.filter(|variable| self.missing.contains(variable.name.as_str()))
     }
 
-    /// Whether somebody gave the variable a value, or a file that holds one.
-    fn is_set(&self, variable: &Variable) -> bool {
-        self.environment.text(&variable.name).is_some() || self.file_of(variable).is_some()
-    }
-
     /// The variable that names a file with this one's value, where it is set.
     fn file_of(&self, variable: &Variable) -> Option<String> {
         let name = variable.file_name()?;
         self.environment.text(&name).is_some().then_some(name)
     }
-
-    /// Whether any variable that only a person would set is set.
-    fn is_any_set(&self) -> bool {
-        let variables = self.manifest.variables.iter();
-        let by_hand = variables.filter(|variable| !is_injected(&variable.name));
-        by_hand.into_iter().any(|variable| self.is_set(variable))
-    }
 }
 
-#[cfg(test)]
-mod tests;
+/// Whether somebody gave the variable a value, or a file that holds one.
+fn is_set(variable: &Variable, environment: &Environment) -> bool {
+    let is_set = |name: &str| environment.text(name).is_some();
+    is_set(&variable.name) || variable.file_name().is_some_and(|name| is_set(&name))
+}

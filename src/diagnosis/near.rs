@@ -1,7 +1,7 @@
 //! A missing variable that is set under another name: a former one, or one that is nearly the same.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::words;
 use super::{Cause, CauseCode, Facts};
@@ -109,6 +109,9 @@ pub fn names<'a>(facts: &Facts<'a>) -> Near<'a> {
             None => searched.push(variable.name.as_str()),
         }
     }
+    if searched.is_empty() {
+        return near;
+    }
     let candidates = Candidates::of(facts);
     let found = searched
         .into_iter()
@@ -122,39 +125,56 @@ pub fn names<'a>(facts: &Facts<'a>) -> Near<'a> {
 /// the name, however many there are.
 struct Candidates<'a> {
     names: Vec<&'a str>,
-    by_rest: HashMap<u64, Vec<u32>>,
+    /// Of each rest, the last of its links.
+    by_rest: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    links: Vec<Link>,
+}
+
+/// A candidate with a certain rest.
+struct Link {
+    candidate: u32,
+    /// Another one with the same rest.
+    next: Option<u32>,
 }
 
 impl<'a> Candidates<'a> {
     fn of(facts: &Facts<'a>) -> Self {
-        let mut names = Vec::new();
-        let mut by_rest: HashMap<u64, Vec<u32>> = HashMap::new();
+        let mut candidates = Self {
+            names: Vec::new(),
+            by_rest: HashMap::default(),
+            links: Vec::new(),
+        };
         for (name, value) in facts.environment.entries() {
-            let Some(name) = name.to_str().filter(|name| is_candidate(name, facts)) else {
-                continue;
-            };
-            if value.is_empty() {
-                continue;
-            }
-            let Ok(index) = u32::try_from(names.len()) else {
-                break;
-            };
-            names.push(name);
-            for rest in rests(&plain(name)) {
-                by_rest.entry(rest).or_default().push(index);
+            let name = name.to_str().filter(|name| is_candidate(name, facts));
+            if let Some(name) = name.filter(|_| !value.is_empty()) {
+                candidates.add(name);
             }
         }
-        Self { names, by_rest }
+        candidates
+    }
+
+    fn add(&mut self, name: &'a str) {
+        let count = |list: usize| u32::try_from(list).expect("names are far fewer, and short");
+        let candidate = count(self.names.len());
+        self.names.push(name);
+        for rest in rests(&plain(name)) {
+            let link = count(self.links.len());
+            let next = self.by_rest.insert(rest, link);
+            self.links.push(Link { candidate, next });
+        }
     }
 
     /// The nearest of the names, of several equally near ones the first.
     fn nearest(&self, name: &str) -> Option<&'a str> {
-        let mut indexes: Vec<u32> = rests(&plain(name))
-            .into_iter()
-            .filter_map(|rest| self.by_rest.get(&rest))
-            .flatten()
-            .copied()
-            .collect();
+        let mut indexes = Vec::new();
+        for rest in rests(&plain(name)) {
+            let mut link = self.by_rest.get(&rest).copied();
+            while let Some(at) = link {
+                let Link { candidate, next } = &self.links[at as usize];
+                indexes.push(*candidate);
+                link = *next;
+            }
+        }
         indexes.sort_unstable();
         indexes.dedup();
         let candidates = indexes.into_iter().map(|index| self.names[index as usize]);
@@ -163,6 +183,29 @@ impl<'a> Candidates<'a> {
         Some(nearest)
     }
 }
+
+/// What is hashed already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(BASE);
+        }
+    }
+}
+
+/// Odd and large, so that its powers spread over all bits (the golden ratio's).
+const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn is_candidate(name: &str, facts: &Facts<'_>) -> bool {
     name.len() <= MAX_LENGTH && !facts.declared.contains_key(name) && !is_injected(name)
@@ -175,16 +218,30 @@ fn plain(name: &str) -> String {
     kept.map(|kept| kept.to_ascii_uppercase()).collect()
 }
 
+/// Hashes of a text and of all that is left of it without one of its characters, each from the ones before.
 fn rests(plain: &str) -> Vec<u64> {
-    let hash = |text: &str, tail: &str| {
-        let mut hasher = DefaultHasher::new();
-        text.bytes()
-            .chain(tail.bytes())
-            .for_each(|byte| byte.hash(&mut hasher));
-        hasher.finish()
-    };
-    let without = (0..plain.len()).map(|at| hash(&plain[..at], &plain[at + 1..]));
-    without.chain([hash(plain, "")]).collect()
+    // The hash of a text is a polynomial: what stands before a character, times a power, plus what follows.
+    let step = |hash: u64, byte: u8| hash.wrapping_mul(BASE).wrapping_add(u64::from(byte) + 1);
+    let mut tails = vec![(0_u64, 1_u64)];
+    for &byte in plain.as_bytes().iter().rev() {
+        let (tail, power) = tails.last().copied().unwrap_or_default();
+        let head = (u64::from(byte) + 1).wrapping_mul(power);
+        tails.push((head.wrapping_add(tail), power.wrapping_mul(BASE)));
+    }
+    tails.reverse();
+    let mut rests = Vec::with_capacity(plain.len() + 1);
+    let mut head = 0_u64;
+    for (at, &byte) in plain.as_bytes().iter().enumerate() {
+        let (tail, power) = tails[at + 1];
+        rests.push(head.wrapping_mul(power).wrapping_add(tail));
+        head = step(head, byte);
+    }
+    rests.push(head);
+    // The table looks at the upper bits, too.
+    for hash in &mut rests {
+        *hash ^= *hash >> 32;
+    }
+    rests
 }
 
 /// 0 when only case and separators differ, 1 for one edit; none when they are not near.
@@ -229,7 +286,27 @@ fn is_slip(name: &str, candidate: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::distance;
+    use super::{distance, rests};
+
+    #[test]
+    fn the_rests_of_texts_one_edit_apart_meet_and_others_do_not() {
+        let meet = |one: &str, other: &str| {
+            let others = rests(other);
+            rests(one).iter().any(|rest| others.contains(rest))
+        };
+        for other in [
+            "DATABASURL",
+            "DATABASEURLS",
+            "DATABASEURI",
+            "DATABSAEURL",
+            "XDATABASEURL",
+        ] {
+            assert!(meet("DATABASEURL", other), "{other}");
+        }
+        for other in ["DATABASE", "SECRETKEY", "ATABASEURLXY", "DATABASXYRL"] {
+            assert!(!meet("DATABASEURL", other), "{other}");
+        }
+    }
 
     #[test]
     fn case_and_separators_do_not_count() {

@@ -15,7 +15,7 @@ const MIN_MISSING: usize = 2;
 /// No declared variable is set at all.
 pub fn set_elsewhere(facts: &Facts<'_>, near: &Near<'_>) -> Option<Cause> {
     let is_database = database(facts).is_some_and(|database| database.is_its_own_service);
-    if facts.missing.len() < MIN_MISSING || facts.is_any_set() || !near.is_empty() || is_database {
+    if facts.missing.len() < MIN_MISSING || facts.is_any_set || !near.is_empty() || is_database {
         return None;
     }
     let declared = facts.manifest.variables.len();
@@ -149,7 +149,7 @@ fn database<'a>(facts: &Facts<'a>) -> Option<Database<'a>> {
         };
         let of_server: Vec<&str> = kind.of_server.iter().filter(is_set).copied().collect();
         let of_client = kind.of_client.iter().filter(is_set).copied();
-        let is_its_own_service = !of_server.is_empty() && !facts.is_any_set();
+        let is_its_own_service = !of_server.is_empty() && !facts.is_any_set;
         let set: Vec<&str> = of_server.into_iter().chain(of_client).collect();
         let urls: Vec<&Variable> = facts
             .missing()
@@ -211,7 +211,7 @@ pub fn sealed_or_staged(facts: &Facts<'_>, causes: &[Cause]) -> Option<Cause> {
     let unexplained = unexplained(facts, causes);
     // What is set proves that this is the right service; what is missing must be what can be sealed.
     let is_ground = !unexplained.is_empty()
-        && facts.is_any_set()
+        && facts.is_any_set
         && unexplained.iter().all(|variable| variable.secret)
         && unexplained
             .iter()

@@ -1,33 +1,32 @@
 //! Lines that the readers do not understand alike: a file that works with one and breaks with the next.
 
-use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 use super::{Dialect, Lookup, Reading, Remark, RemarkKind, Statement, shown_name};
 
 /// A remark for each such line.
 pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
-    let by_line = |dialect: Dialect| {
-        let mut by_line: BTreeMap<usize, Statement> = BTreeMap::new();
-        for statement in dialect.statements(text, lookup) {
-            by_line.entry(statement.line).or_insert(statement);
-        }
-        by_line
-    };
-    let mut compose = by_line(Dialect::Compose);
-    let mut docker = by_line(Dialect::Docker);
-    let mut python = by_line(Dialect::PythonDotenv);
-    // Not docker's lines: those of a value over several lines would be told one by one.
-    let mut lines: Vec<usize> = compose.keys().chain(python.keys()).copied().collect();
-    lines.sort_unstable();
-    lines.dedup();
-    let raw: Vec<&str> = text.split('\n').collect();
+    let read = |dialect: Dialect| dialect.statements(text, lookup).into_iter().peekable();
+    let mut compose = read(Dialect::Compose);
+    let mut docker = read(Dialect::Docker);
+    let mut python = read(Dialect::PythonDotenv);
+    let mut raw = text.split('\n').enumerate();
     let mut remarks = Vec::new();
-    for line in lines {
+    // Not docker's lines: those of a value over several lines would be told one by one.
+    while let Some(line) = [compose.peek(), python.peek()]
+        .into_iter()
+        .flatten()
+        .map(|next| next.line)
+        .min()
+    {
         let readings = Readings {
-            raw: raw.get(line - 1).copied().unwrap_or_default(),
-            compose: One(compose.remove(&line)),
-            docker: One(docker.remove(&line)),
-            python: One(python.remove(&line)),
+            raw: raw
+                .find(|(index, _)| index + 1 == line)
+                .map_or("", |(_, raw)| raw),
+            compose: One(first_of(line, &mut compose)),
+            docker: One(first_of(line, &mut docker)),
+            python: One(first_of(line, &mut python)),
         };
         if !readings.agree() {
             remarks.push(Remark {
@@ -39,6 +38,17 @@ pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
         }
     }
     remarks
+}
+
+/// The first statement of a line; what stands before it, and behind it on the line, is passed over.
+fn first_of(line: usize, statements: &mut Peekable<IntoIter<Statement>>) -> Option<Statement> {
+    let mut first = None;
+    while let Some(statement) = statements.next_if(|next| next.line <= line) {
+        if statement.line == line && first.is_none() {
+            first = Some(statement);
+        }
+    }
+    first
 }
 
 /// One line, as three readers understand it.

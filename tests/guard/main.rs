@@ -1,7 +1,9 @@
 //! The guard as its users see it: the real binary, real processes. One file per behaviour.
 
 mod bad_streams;
+mod canaries;
 mod check;
+mod env_files;
 mod environment;
 mod exec;
 mod exit_codes;

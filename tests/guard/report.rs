@@ -1,6 +1,6 @@
 //! The report as a whole: where, what, why, and how to mend it, in a log that may show twenty lines.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use crate::support::Guard;
 
@@ -27,5 +27,180 @@ fn the_outage_is_told_in_twenty_lines_and_the_readme_shows_them() {
     assert!(
         README.contains(&format!("```\n{report}```\n")),
         "the README shows another report than\n{report}"
+    );
+}
+
+#[test]
+fn a_run_tells_the_same_and_its_last_line_has_the_cause() {
+    let check = outage().line("check").run().expect_code(78);
+    let run = outage().run().expect_code(78).expect_stdout("");
+    // The headline is its last line, where a log ends.
+    let report = check.stdout();
+    let body: Vec<&str> = report.lines().skip(2).collect();
+    assert!(run.stderr().contains(&body.join("\n")), "{run}");
+    let last = run.last_line();
+    assert!(
+        last.ends_with("(phase check, cause set_elsewhere, exit code 78, a retry does not help)"),
+        "{last}"
+    );
+    assert!(
+        last.contains("8 errors, on Railway: project \"intowork\", service \"backend\""),
+        "{last}"
+    );
+}
+
+#[test]
+fn the_last_json_line_is_the_summary_with_all_of_it() {
+    let ended = outage()
+        .env("STARTUP_GUARD_LOG", "json")
+        .run()
+        .expect_code(78);
+    let lines = ended.json_lines();
+    let count = |field: &str| lines.iter().filter(|line| !line[field].is_null()).count();
+    assert_eq!((count("finding"), count("summary")), (8, 1), "{ended}");
+    let last = lines.last().expect("there is a last line");
+    assert_eq!(last["cause"], "set_elsewhere");
+    let summary = &last["summary"];
+    let place = serde_json::json!({
+        "platform": "railway",
+        "description": "on Railway: project \"intowork\", service \"backend\", environment \"production\"",
+        "project": "intowork", "service": "backend", "environment": "production"
+    });
+    assert_eq!(summary["place"], place);
+    assert_eq!(summary["causes"][0]["certainty"], "likely");
+    assert_eq!(
+        summary["fixes"][0]["commands"].as_array().map(Vec::len),
+        Some(4)
+    );
+    // `check` says the same object.
+    let check = outage().line("check --format json").run();
+    let stdout = check.stdout();
+    let of_check: serde_json::Value =
+        serde_json::from_str(stdout.lines().last().unwrap_or_default()).expect("it is JSON");
+    assert_eq!(&of_check, summary);
+}
+
+#[test]
+fn a_narrow_terminal_gets_the_same_lines_in_colour() {
+    use nix::pty::{Winsize, openpty};
+    use std::io::Read;
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 40,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let pty = openpty(Some(&size), None).expect("there are terminals");
+    let (status, ..) = outage()
+        .line("check")
+        .stdout(pty.slave)
+        .run_quietly_and(|_, _| {});
+    assert_eq!(status.code(), Some(78));
+    let mut bytes = Vec::new();
+    // At its end a terminal without a writer gives an error.
+    let _ = std::fs::File::from(pty.master).read_to_end(&mut bytes);
+    let shown = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    assert!(
+        shown.contains("\u{1b}[31m❌ NEXTAUTH_SECRET is not set"),
+        "{shown}"
+    );
+    let mut plain = shown;
+    for colour in ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[33m", "\u{1b}[0m"] {
+        plain = plain.replace(colour, "");
+    }
+    assert_eq!(plain, outage().line("check").run().stdout());
+}
+
+#[test]
+fn a_closed_standard_error_changes_neither_report_nor_code() {
+    let close = || {
+        let _ = nix::unistd::close(2);
+    };
+    let guard = outage().line("check");
+    let file = std::fs::File::create(guard.folder.path().join("out")).expect("a file can be made");
+    let (status, _, folder) = guard
+        .stdout(file)
+        .before_exec(close)
+        .run_quietly_and(|_, _| {});
+    assert_eq!(status.code(), Some(78));
+    let report = std::fs::read_to_string(folder.path().join("out")).expect("the file is there");
+    assert_eq!(report, outage().line("check").run().stdout());
+}
+
+#[test]
+fn names_that_a_platform_gives_cannot_break_out_of_a_command_or_a_line() {
+    let ended = outage()
+        .env("RAILWAY_SERVICE_NAME", "a';touch x;'\n::error::b")
+        .env("RAILWAY_PROJECT_NAME", "p\u{1b}[31m\"")
+        .line("check")
+        .run()
+        .expect_code(78)
+        .expect_never("\u{1b}");
+    assert!(!ended.stdout().contains("\n::error"), "{ended}");
+    let ended = outage()
+        .env("RAILWAY_SERVICE_NAME", "a';touch x;'")
+        .line("check")
+        .run();
+    assert!(
+        ended.stdout().contains("--service 'a'\\'';touch x;'\\'''"),
+        "{ended}"
+    );
+}
+
+/// The fastest of several runs: what the machine does besides makes some slower, and none faster.
+fn fastest(runs: u32, guard: impl Fn() -> Guard) -> Duration {
+    let times = (0..runs).map(|_| guard().run().took);
+    times.min().expect("there are runs")
+}
+
+#[test]
+fn a_broken_environment_takes_little_longer_to_tell_than_a_sound_one() {
+    let sound = || {
+        Guard::with_manifest(MANIFEST)
+            .env("NEXTAUTH_SECRET", "fake-nextauth-secret-of-32-characters")
+            .env("DATABASE_URL", "postgresql://app:fake@localhost/app")
+            .env("JWT_SECRET", "fake-jwt-secret-of-at-least-32-characters")
+            .env("JWT_ALGORITHM", "HS256")
+            .env("RESEND_API_KEY", "re_fake")
+            .env("FROM_EMAIL", "INTOWORK <noreply@example.com>")
+            .env("FRONTEND_URL", "https://intowork.example.com")
+            .env("ALLOWED_ORIGINS", "https://intowork.example.com")
+            .line("check")
+    };
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let ratio =
+            fastest(20, || outage().line("check")).as_secs_f64() / fastest(20, sound).as_secs_f64();
+        ratios.push(ratio);
+        if ratio <= 1.5 {
+            return;
+        }
+    }
+    panic!("{ratios:?} times as long");
+}
+
+/// A manifest of many variables that are all missing, and an environment of as many near names.
+fn many(count: usize) -> Guard {
+    let mut manifest = "version: 1\nvariables:\n".to_owned();
+    let mut file = String::new();
+    for number in 0..count {
+        manifest.push_str(&format!(
+            "  VARIABLE_{number:05}_NAME: {{secret: true, type: url}}\n"
+        ));
+        file.push_str(&format!("VARIABLE_{number:05}_NAMES=x\n"));
+    }
+    let guard = Guard::with_manifest(&manifest);
+    guard.folder.file("a.env", file);
+    guard.line("check --only-file --env-file a.env")
+}
+
+#[test]
+fn ten_thousand_faults_take_ten_times_as_long_as_a_thousand() {
+    let thousand = fastest(5, || many(1_000)).as_secs_f64();
+    let ten_thousand = fastest(3, || many(10_000)).as_secs_f64();
+    // A quadratic search would make it a hundred times.
+    assert!(
+        ten_thousand < thousand * 25.0,
+        "{thousand} s, then {ten_thousand} s"
     );
 }

@@ -1,0 +1,244 @@
+//! Values with canaries in each of their parts.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::tables::{NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
+use super::{cases, environment_of, manifest_of, runner};
+use crate::cli;
+use crate::commands::check::{Told, env_files, tell};
+use crate::environment;
+use crate::error::Error;
+use crate::log;
+use crate::render::github::ManifestLines;
+use crate::render::{View, github, json, text};
+
+/// No part of it is a part of any word that we write: it has no vowels.
+fn canary() -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        proptest::sample::select(b"bcdfghjkmnpqrstvwxz23456789".to_vec()),
+        12,
+    )
+    .prop_map(|bytes| bytes.into_iter().map(char::from).collect())
+}
+
+/// So many characters of a canary in a row must not be shown.
+const PART: usize = 6;
+
+/// One case: what is declared, what is set, and where.
+#[derive(Debug)]
+struct Case {
+    canary: String,
+    variables: Vec<(usize, usize, bool, bool)>,
+    /// Of the declared, and of the others: none, or which of `VALUES`.
+    values: Vec<Option<usize>>,
+    others: Vec<Option<usize>>,
+    platform: usize,
+    /// Whether the values come in an env file, and of which dialect.
+    file: Option<usize>,
+    has_references: bool,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let variable = (0..TYPES.len(), 0..RULES.len(), any::<bool>(), any::<bool>());
+    let value = || proptest::option::weighted(0.7, 0..VALUES.len());
+    (
+        canary(),
+        proptest::collection::vec(variable, NAMES.len()),
+        proptest::collection::vec(value(), NAMES.len()),
+        proptest::collection::vec(
+            proptest::option::weighted(0.3, 0..VALUES.len()),
+            OTHERS.len(),
+        ),
+        0..PLATFORMS.len(),
+        proptest::option::weighted(0.3, 0..4_usize),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(canary, variables, values, others, platform, file, has_references)| Case {
+                canary,
+                variables,
+                values,
+                others,
+                platform,
+                file,
+                has_references,
+            },
+        )
+}
+
+impl Case {
+    fn manifest(&self) -> String {
+        let mut text = "version: 1\nvariables:\n".to_owned();
+        for (name, (value_type, rule, is_secret, has_more)) in NAMES.iter().zip(&self.variables) {
+            let schemes = match TYPES[*value_type] {
+                "url" => ", schemes: [postgresql, redis, https]",
+                _ => "",
+            };
+            let secret = if *is_secret { ", secret: true" } else { "" };
+            let more = if *has_more {
+                ", generate: {bytes: 32}, renamed_from: [OLD_NAME], description: What it is for"
+            } else {
+                ""
+            };
+            text.push_str(&format!(
+                "  {name}: {{type: {}{schemes}{}{secret}{more}}}\n",
+                TYPES[*value_type], RULES[*rule]
+            ));
+        }
+        if self.has_references {
+            text.push_str("steps: [{name: s, command: [echo, '${JWT_SECRET}', '${NONE}']}]\n");
+        }
+        text
+    }
+
+    /// Each entry as `NAME=value`.
+    fn entries(&self) -> Vec<(String, String)> {
+        let declared = NAMES.iter().zip(&self.values);
+        let others = OTHERS.iter().zip(&self.others);
+        let set = declared.chain(others).filter_map(|(name, value)| {
+            Some((
+                (*name).to_owned(),
+                VALUES[(*value)?].replace("@C@", &self.canary),
+            ))
+        });
+        set.collect()
+    }
+
+    fn platform(&self) -> Vec<(String, String)> {
+        let variables = PLATFORMS[self.platform].iter();
+        variables
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+}
+
+const DIALECTS: [cli::Dialect; 4] = [
+    cli::Dialect::Compose,
+    cli::Dialect::Docker,
+    cli::Dialect::PythonDotenv,
+    cli::Dialect::Kv,
+];
+
+/// Everything that we write about a case, in every form.
+fn everything(case: &Case, folder: &Path) -> String {
+    let manifest = manifest_of(&case.manifest()).expect("these manifests are sound");
+    let arguments = |file: Option<&Path>| cli::Check {
+        env_files: file
+            .map(|file| file.as_os_str().to_owned())
+            .into_iter()
+            .collect(),
+        dialect: DIALECTS[case.file.unwrap_or_default()],
+        only_file: case.file == Some(3),
+        ..cli::Check::default()
+    };
+    let (entries, file) = if case.file.is_none() {
+        ([case.platform(), case.entries()].concat(), None)
+    } else {
+        let file = folder.join("case.env");
+        let lines = case.entries().into_iter();
+        let lines: Vec<String> = lines
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        fs::write(&file, lines.concat()).expect("the file of a case can be written");
+        (case.platform(), Some(file))
+    };
+    let mut written = String::new();
+    let environment = || environment_of(entries.clone());
+    let read = || env_files::read(&arguments(file.as_deref()), &environment());
+    for render in forms() {
+        match read() {
+            Ok(files) => {
+                let told = tell(
+                    &manifest,
+                    environment(),
+                    files,
+                    case.file == Some(3),
+                    log::Format::Json,
+                    render,
+                );
+                push(&mut written, told);
+            }
+            Err(error) => push_error(&mut written, &error.into()),
+        }
+    }
+    written
+}
+
+type Form = fn(&View<'_>) -> String;
+
+fn forms() -> [Form; 4] {
+    [
+        |view| text::report(view, false),
+        |view| text::report(view, true),
+        json::report,
+        |view| {
+            let lines = ManifestLines {
+                file: "required-vars.yaml".to_owned(),
+                by_variable: HashMap::new(),
+            };
+            github::report(view, &lines)
+        },
+    ]
+}
+
+fn push(written: &mut String, told: Told) {
+    written.push_str(&told.text);
+    if let Some(error) = told.error {
+        push_error(written, &error);
+    }
+}
+
+fn push_error(written: &mut String, error: &Error) {
+    written.push_str(&format!("{error}\n{}\n", error.details().join("\n")));
+    written.push_str(error.summary().unwrap_or_default());
+}
+
+fn shown_part<'a>(written: &str, canary: &'a str) -> Option<&'a str> {
+    let parts = (0..=canary.len() - PART).map(|at| &canary[at..at + PART]);
+    parts.into_iter().find(|part| written.contains(part))
+}
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = environment::temporary_folder()
+            .join(format!("startup-guard-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("the folder can be made");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn no_six_characters_of_a_value_are_written_whatever_is_wrong_with_it() {
+    let folder = Folder::new("canaries");
+    let result = runner(cases(2_000, 10_000)).run(&case(), |case| {
+        let written = everything(&case, &folder.0);
+        prop_assert!(!written.is_empty());
+        let shown = shown_part(&written, &case.canary);
+        prop_assert!(shown.is_none(), "{shown:?} is shown in\n{written}");
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn the_same_is_written_every_time() {
+    let folder = Folder::new("equal");
+    let result = runner(cases(200, 3_000)).run(&case(), |case| {
+        prop_assert_eq!(everything(&case, &folder.0), everything(&case, &folder.0));
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}

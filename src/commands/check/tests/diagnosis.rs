@@ -1,0 +1,125 @@
+//! What scenarios on the real binary cannot show: they may run in a container, or outside one. And that every
+//! cause is documented.
+
+use std::path::Path;
+
+use super::{environment_of, manifest_of};
+use crate::check::check;
+use crate::diagnosis::{Cause, CauseCode, Circumstances, Diagnosis, diagnose};
+use crate::platform;
+
+const README: &str = include_str!("../../../../README.md");
+
+fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -> Diagnosis {
+    let text = format!("version: 1\nvariables:\n{variables}");
+    let manifest = manifest_of(&text).expect("the manifests of these tests are sound");
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let environment = environment_of(entries.iter().map(owned).collect());
+    let place = platform::detect(&environment);
+    let no_file = |_: &Path, _| Err(std::io::ErrorKind::NotFound.into());
+    let report = check(&manifest, environment.clone(), &[], no_file).report;
+    let circumstances = Circumstances {
+        place: place.as_ref(),
+        is_in_container,
+        only_file: None,
+    };
+    diagnose(&manifest, &report, &environment, circumstances)
+}
+
+fn codes(diagnosis: &Diagnosis) -> Vec<&'static str> {
+    diagnosis
+        .causes
+        .iter()
+        .map(|cause| cause.code.name())
+        .collect()
+}
+
+#[test]
+fn localhost_is_a_cause_in_a_container_and_none_on_a_persons_machine() {
+    let variables =
+        "  DATABASE_URL: {type: url}\n  CACHE_URL: {type: url}\n  HOME_URL: {type: url}\n";
+    let entries = [
+        ("DATABASE_URL", "postgresql://app:fake@localhost:5432/app"),
+        ("CACHE_URL", "redis://cache:6379"),
+        ("HOME_URL", "http://localhost:3000"),
+    ];
+    let in_container = diagnosis(variables, &entries, true);
+    assert_eq!(codes(&in_container), ["local_address"]);
+    assert_eq!(in_container.causes[0].variables, ["DATABASE_URL"]);
+    assert_eq!(codes(&diagnosis(variables, &entries, false)), [""; 0]);
+    let on_kubernetes = [entries[0], ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
+    let told = diagnosis("  DATABASE_URL: {type: url}\n", &on_kubernetes, true);
+    assert_eq!(codes(&told), [""; 0]);
+}
+
+#[test]
+fn long_lists_of_names_are_cut_in_sentences_and_whole_as_data() {
+    let line = |number| format!("  NAME_{number}: {{secret: true}}\n");
+    let lines: Vec<String> = (0..9).map(line).collect();
+    let variables = lines.concat();
+    let names: Vec<String> = (0..9).map(|number| format!("NAME_{number}")).collect();
+    let entries: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), "changeme"))
+        .collect();
+    let told = diagnosis(&variables, &entries, false);
+    let [
+        Cause {
+            variables, text, ..
+        },
+    ] = told.causes.as_slice()
+    else {
+        panic!("one cause, and not {:?}", told.causes);
+    };
+    assert_eq!(variables.len(), 9);
+    assert!(
+        text.starts_with("NAME_0, NAME_1, NAME_2, NAME_3, NAME_4 and 4 more still hold"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_command_cannot_know_is_no_fix() {
+    // A wrong value is mended where it was written; a weak secret with a generator can be made anew.
+    let told = diagnosis(
+        "  PORT_OF_SMTP: {type: port}\n  WEAK: {secret: true, min_length: 9, generate: {bytes: 32}}\n",
+        &[("PORT_OF_SMTP", "tls"), ("WEAK", "fake")],
+        false,
+    );
+    assert_eq!(told.fixes[0].variables, ["WEAK"]);
+}
+
+#[test]
+fn every_cause_is_documented() {
+    const ALL: [CauseCode; 15] = [
+        CauseCode::SetElsewhere,
+        CauseCode::DatabaseService,
+        CauseCode::Misspelled,
+        CauseCode::Renamed,
+        CauseCode::UnresolvedReference,
+        CauseCode::SealedOrStaged,
+        CauseCode::SetAtBuild,
+        CauseCode::ExampleCopied,
+        CauseCode::SecretFile,
+        CauseCode::QuotedForAnotherReader,
+        CauseCode::SchemeOfSqlalchemy,
+        CauseCode::UnescapedCredentials,
+        CauseCode::ListForm,
+        CauseCode::CopiedSecret,
+        CauseCode::LocalAddress,
+    ];
+    for code in ALL {
+        assert!(
+            README.contains(&format!("| `{}` |", code.name())),
+            "{code:?}"
+        );
+    }
+    let rows = README
+        .lines()
+        .skip_while(|line| !line.starts_with("| cause |"))
+        .skip(2);
+    assert_eq!(
+        rows.take_while(|line| line.starts_with('|')).count(),
+        ALL.len()
+    );
+}

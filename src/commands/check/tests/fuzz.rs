@@ -1,0 +1,192 @@
+//! Texts that mean something to a reader here and there, and nothing as a whole.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::{cases, environment_of, manifest_of, runner};
+use crate::commands::check::{EnvFiles, tell};
+use crate::dotenv::{self, Dialect};
+use crate::error::Error;
+use crate::log;
+use crate::render::text;
+
+/// Longer than this is a hang, whatever the machine does besides.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Texts of pieces that mean something to a reader, and of anything else.
+fn text_of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => proptest::sample::select(pieces).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+        1 => "[a-zA-Z0-9_]{1,8}",
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+const OF_ENV_FILES: &[&str] = &[
+    "A",
+    "B=",
+    "=",
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "\t",
+    "\"",
+    "'",
+    "\\",
+    "\\n",
+    "\\\"",
+    "\\0123",
+    "#",
+    " #",
+    "$",
+    "$$",
+    "${",
+    "}",
+    "${A}",
+    "${A:-",
+    "${A-",
+    "${A:?",
+    "${A:+",
+    "${{",
+    "}}",
+    "$A",
+    "export ",
+    "export",
+    ":",
+    ": ",
+    "-----BEGIN X-----",
+    "-----END X-----",
+    "\u{feff}",
+    "\u{85}",
+    "\u{a0}",
+    "é",
+    "\0",
+    "{\"k\": \"v\"}",
+    "[",
+    "]",
+    ".",
+    "-",
+];
+
+const OF_MANIFESTS: &[&str] = &[
+    "version: 1\n",
+    "version: 2\n",
+    "service: x\n",
+    "announce: ${A} text\n",
+    "fail_on: critical\n",
+    "variables:\n",
+    "  A:\n",
+    "  A: {type: url}\n",
+    "  B: {secret: true, default: x}\n",
+    "    type: ",
+    "port\n",
+    "    level: ",
+    "optional\n",
+    "    one_of: [a, b]\n",
+    "    required_when: {A: [x]}\n",
+    "    pattern: '",
+    "(",
+    "[",
+    "\\",
+    "'\n",
+    "steps:\n",
+    "  - name: s\n",
+    "    command: [a, '${B}']\n",
+    "    timeout: 10m\n",
+    "server:\n",
+    "  command: ",
+    "[x]\n",
+    "{",
+    "}",
+    "]",
+    ",",
+    ":",
+    ": ",
+    "- ",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!binary ",
+    "!x ",
+    "|\n",
+    ">\n",
+    "\"",
+    "'",
+    "#",
+    "%",
+    "@",
+    "`",
+    "---\n",
+    "...\n",
+    "\t",
+    "\n",
+    "  ",
+    "null",
+    "~",
+    "1e999",
+    "0x1F",
+    "yes\n",
+    "\u{feff}",
+    "\0",
+    "é",
+];
+
+#[test]
+fn any_env_file_is_read_or_refused_in_no_time() {
+    let read = |name: &str| Some(format!("<{name}>"));
+    let result = runner(cases(15_000, 750_000)).run(&text_of(OF_ENV_FILES), |source| {
+        let started = Instant::now();
+        for dialect in [
+            Dialect::Compose,
+            Dialect::Docker,
+            Dialect::PythonDotenv,
+            Dialect::Kv,
+        ] {
+            let content = source.clone().into_bytes();
+            // What it says of it, too.
+            if let Err(error) = dotenv::load("f", dialect, &read, |_| Ok(content)) {
+                prop_assert!(!Error::from(error).to_string().is_empty());
+            }
+        }
+        prop_assert!(
+            started.elapsed() < PATIENCE,
+            "it took {:?}",
+            started.elapsed()
+        );
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn any_manifest_is_read_or_refused_in_no_time() {
+    let result = runner(cases(5_000, 250_000)).run(&text_of(OF_MANIFESTS), |source| {
+        let started = Instant::now();
+        match manifest_of(&source) {
+            // Whatever it declares can be asked for.
+            Ok(manifest) => {
+                let environment = environment_of(vec![("A".to_owned(), "x".to_owned())]);
+                let told = tell(
+                    &manifest,
+                    environment,
+                    EnvFiles::default(),
+                    false,
+                    log::Format::Text { colour: false },
+                    |view| text::report(view, false),
+                );
+                prop_assert!(!told.text.is_empty());
+            }
+            Err(error) => prop_assert!(!Error::from(error).to_string().is_empty()),
+        }
+        prop_assert!(
+            started.elapsed() < PATIENCE,
+            "it took {:?}",
+            started.elapsed()
+        );
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,45 @@
+//! Whatever is set, and whatever is wrong with it: nothing of a value is in anything that we write. And
+//! whatever a manifest or an env file holds, it is read or refused in no time.
+
+mod canaries;
+mod diagnosis;
+mod fuzz;
+mod tables;
+
+use std::path::Path;
+
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::environment::{self, Environment};
+use crate::manifest::{self, Manifest};
+
+/// The counts, or what a test run can afford.
+fn cases(in_tests: u32, in_soak: u32) -> u32 {
+    if environment::is_soak() {
+        in_soak
+    } else {
+        in_tests
+    }
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+fn environment_of(entries: Vec<(String, String)>) -> Environment {
+    let entries = entries
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    Environment::from_entries(entries.collect())
+}
+
+fn manifest_of(text: &str) -> Result<Manifest, manifest::Error> {
+    // The "file" is the text itself: nothing is read from a disk here.
+    manifest::load(Path::new(text), |path, _| {
+        Ok(path.as_os_str().as_encoded_bytes().to_vec())
+    })
+}

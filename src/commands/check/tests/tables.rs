@@ -1,0 +1,100 @@
+//! What the cases of the properties are put together from.
+
+/// Values with a canary, `@C@`, in each part that a value can have.
+pub const VALUES: [&str; 40] = [
+    "@C@",
+    "\"@C@\"",
+    "'@C@",
+    " @C@\t",
+    "@C@\r",
+    "@C@\nB=@C@\n@C@",
+    "@C@://@C@:@C@@@C@:@C@/@C@?@C@#@C@",
+    "postgresql://@C@:@C@@@C@:5432/@C@?sslmode=@C@#@C@",
+    "postgres://u:@C@@localhost/db",
+    "postgresql://u:@C@/@C@@h/db",
+    "postgresql://u:@C@#@C@@h/db",
+    "postgresql://u:@C@%zz@h/db",
+    "postgresql://:@:/@C@",
+    "postgresql://:@@C@/",
+    "redis://:@C@@127.0.0.1:6379/0",
+    "https://@C@/",
+    "https://@C@:99999",
+    "https://a.example.com/@C@",
+    "[\"@C@\", \"@C@\"]",
+    "[@C@",
+    "{\"@C@\": @C@}",
+    "@C@,,@C@",
+    "@C@@",
+    "N <@C@@@C@.example>",
+    "${{Postgres.@C@}}",
+    "${{@C@:@C@.DATABASE_URL}}",
+    "postgresql://u:@C@@h/${{Postgres.DATABASE_URL}}",
+    "${{ secrets.@C@ }}",
+    "${@C@}",
+    "{{ @C@ }}",
+    "<@C@>",
+    "changeme-@C@",
+    "your-@C@-here",
+    "-----BEGIN KEY-----\\n@C@\\n-----END KEY-----",
+    "-----BEGIN KEY-----\n@C@==\n-----END KEY-----",
+    "1@C@",
+    "-1e@C@",
+    "~/@C@",
+    "p$@C@ss",
+    "${A:-@C@}",
+];
+
+pub const TYPES: [&str; 11] = [
+    "string", "integer", "number", "boolean", "port", "url", "origin", "email", "json", "path",
+    "duration",
+];
+
+pub const RULES: [&str; 8] = [
+    "",
+    ", min_length: 90",
+    ", max_length: 2",
+    ", one_of: [a, b]",
+    ", pattern: ^x",
+    ", list: csv",
+    ", list: json",
+    ", level: optional",
+];
+
+pub const NAMES: [&str; 8] = [
+    "DATABASE_URL",
+    "NEXTAUTH_SECRET",
+    "JWT_SECRET",
+    "ALLOWED_ORIGINS",
+    "API_BASE_URL",
+    "RESEND_API_KEY",
+    "REDIS_URL",
+    "MODE_OF_WORK",
+];
+
+/// Names that nobody declares, and that a diagnosis looks at.
+pub const OTHERS: [&str; 12] = [
+    "DATABSE_URL",
+    "NEXT_AUTH_SECRET",
+    "jwt_secret",
+    "OLD_NAME",
+    "PGHOST",
+    "PGPASSWORD",
+    "POSTGRES_PASSWORD",
+    "REDISHOST",
+    "NEXT_PUBLIC_API_BASE_URL",
+    "SOMETHING_ELSE",
+    "with space",
+    "DATABASE_URL_FILE",
+];
+
+pub const PLATFORMS: [&[(&str, &str)]; 6] = [
+    &[],
+    &[
+        ("RAILWAY_SERVICE_NAME", "backend"),
+        ("RAILWAY_ENVIRONMENT_NAME", "pr-1"),
+    ],
+    &[("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("HOSTNAME", "pod")],
+    &[("FLY_APP_NAME", "app")],
+    &[("DYNO", "web.1")],
+    &[("RENDER", "true")],
+];

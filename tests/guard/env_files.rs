@@ -1,0 +1,345 @@
+//! `check --env-file`: the environment that a service would get from files.
+
+use std::fs::File;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Ended, Guard};
+
+const MANIFEST: &str = "version: 1
+service: demo
+variables:
+  DATABASE_URL: {type: url, schemes: [postgresql], secret: true}
+  MODE: {one_of: [dev, prod]}
+  TOKEN: {secret: true, level: optional}
+";
+
+const SOUND: &str = "DATABASE_URL=postgresql://app:fake-pass@db/app\nMODE=dev\n";
+
+fn guard(files: &[(&str, &str)]) -> Guard {
+    let guard = Guard::with_manifest(MANIFEST);
+    for (name, content) in files {
+        guard.folder.file(name, content);
+    }
+    guard
+}
+
+fn summary(ended: &Ended) -> Value {
+    let stdout = ended.stdout();
+    serde_json::from_str(stdout.lines().last().unwrap_or_default()).expect("the summary is JSON")
+}
+
+#[test]
+fn a_files_value_wins_over_the_processs_and_only_file_leaves_that_out() {
+    let guard = || {
+        guard(&[("a.env", SOUND)])
+            .env("MODE", "wrong")
+            .env("TOKEN", "<token>")
+    };
+    guard().line("check").run().expect_code(78);
+    let ended = guard().line("check --env-file a.env").run().expect_code(0);
+    assert!(ended.stdout().contains("1 warning"), "{ended}");
+    let ended = guard()
+        .line("check --only-file --env-file a.env")
+        .run()
+        .expect_code(0);
+    ended.expect_stdout("the environment of demo is sound: 3 variables checked\n");
+}
+
+#[test]
+fn of_several_files_the_last_one_counts_and_a_finding_names_its_line() {
+    let files = [("a.env", SOUND), ("b.env", "# local\n\nMODE=test\n")];
+    let ended = guard(&files)
+        .line("check --only-file --env-file a.env --env-file b.env")
+        .run()
+        .expect_code(78);
+    let line = "❌ MODE is not one of dev, prod [not_one_of, required] (b.env:3)";
+    assert!(ended.stdout().contains(line), "{ended}");
+    guard(&files)
+        .line("check --only-file --env-file b.env --env-file a.env")
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn a_file_comes_on_standard_input() {
+    let guard = guard(&[(
+        "listing",
+        "MODE=prod \nDATABASE_URL=postgresql://app:fake@db/app\n",
+    )]);
+    let listing = File::open(guard.folder.path().join("listing")).expect("the file is there");
+    let ended = guard
+        .stdin(listing)
+        .line("check --only-file --dialect kv --env-file -")
+        .run()
+        .expect_code(78);
+    let line = "❌ MODE ends with white space [white_space, required] (standard input:1)";
+    assert!(ended.stdout().contains(line), "{ended}");
+}
+
+#[test]
+fn the_dialect_decides_what_a_line_means() {
+    let files = [(
+        "a.env",
+        "DATABASE_URL=\"postgresql://app:fake@db/app\"\nMODE=dev # for now\n",
+    )];
+    for (dialect, code) in [
+        ("compose", 0),
+        ("python-dotenv", 0),
+        ("docker", 78),
+        ("kv", 78),
+    ] {
+        let ended = guard(&files)
+            .line(&format!(
+                "check --only-file --dialect {dialect} --env-file a.env"
+            ))
+            .run()
+            .expect_code(code);
+        let is_told = ended
+            .stdout()
+            .contains(" · a.env:1 (DATABASE_URL): docker keeps the quotes\n")
+            && ended
+                .stdout()
+                .contains(" · a.env:2 (MODE): docker keeps the comment\n");
+        assert_eq!(is_told, dialect != "kv", "{ended}");
+    }
+}
+
+#[test]
+fn references_in_a_file_see_the_process_the_files_before_and_the_file_itself() {
+    let files = [
+        ("a.env", "USER_OF_DB=app\nHOST=db\n"),
+        (
+            "b.env",
+            "DATABASE_URL=postgresql://${USER_OF_DB}:${PASS}@${HOST}/${NAME:-app}\nMODE=dev\n",
+        ),
+    ];
+    let line = "check --env-file a.env --env-file b.env";
+    guard(&files)
+        .env("PASS", "fake-pass")
+        .line(line)
+        .run()
+        .expect_code(0);
+    // Without the process's own, the password is nothing, which is a URL all the same.
+    let ended = guard(&files)
+        .env("HOST", "two words")
+        .line(line)
+        .run()
+        .expect_code(78);
+    ended.expect_stderr("1 error");
+}
+
+#[test]
+fn what_the_manifest_does_not_declare_is_noted_and_never_an_error() {
+    let content =
+        format!("{SOUND}EXTRA=1\nDEBUG=1\nPORT=8000\nTOKEN_FILE=\nlower_case=fake-value\n");
+    let ended = guard(&[("a.env", &content)])
+        .line("check --only-file --env-file a.env")
+        .run()
+        .expect_code(0);
+    let note =
+        " · 3 variables are not in the manifest; they are not checked: EXTRA, DEBUG and 1 more\n";
+    assert!(ended.stdout().contains(note), "{ended}");
+}
+
+#[test]
+fn a_secrets_file_of_the_container_need_not_be_on_this_machine() {
+    let content = format!("{SOUND}TOKEN_FILE=/run/secrets/token-of-nobody\n");
+    let ended = guard(&[("a.env", &content)])
+        .line("check --only-file --env-file a.env")
+        .run()
+        .expect_code(0)
+        .expect_never("token-of-nobody");
+    assert!(
+        ended
+            .stdout()
+            .contains("⚠️ TOKEN comes from the file that TOKEN_FILE names"),
+        "{ended}"
+    );
+    assert!(
+        ended.stdout().contains("check it where the service runs"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn what_is_no_env_file_is_refused_by_its_kind() {
+    let utf16: Vec<u8> = SOUND.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases: [(&[u8], i32, &str); 7] = [
+        (b"", 65, "it has no variable in it"),
+        (b"# nothing\n\n", 65, "it has no variable in it"),
+        (&utf16, 65, "it is UTF-16; save it as UTF-8"),
+        (
+            b"MODE=dev\nX=\0canary\n",
+            65,
+            "it is no text: line 2 has a NUL byte in it",
+        ),
+        (
+            b"\x7fELF\x02\xff\xfe canary",
+            65,
+            "it is no text: line 1 is not UTF-8",
+        ),
+        (
+            b"MODE: canary\nA=1\n=canary\n",
+            65,
+            "it has 2 lines that cannot be read",
+        ),
+        (b"MODE=a$1canary\n", 65, "it has 1 line that cannot be read"),
+    ];
+    for (content, code, told) in cases {
+        let guard = Guard::with_manifest(MANIFEST);
+        guard.folder.file("a.env", content);
+        let ended = guard.line("check --env-file a.env").run().expect_code(code);
+        ended
+            .expect_stderr(told)
+            .expect_stdout("")
+            .expect_never("canary");
+    }
+    for (file, told) in [
+        (".", "it is a directory"),
+        ("nowhere", "there is no such file"),
+    ] {
+        let line = format!("check --env-file {file}");
+        guard(&[])
+            .line(&line)
+            .run()
+            .expect_code(66)
+            .expect_stderr(told);
+    }
+}
+
+#[test]
+fn every_line_that_cannot_be_read_is_told_with_its_number() {
+    let ended = guard(&[("a.env", "MODE: dev\nA=1\nexport A B=2\n")])
+        .line("check --env-file a.env")
+        .run()
+        .expect_code(65);
+    ended
+        .expect_stderr("startup-guard: line 1 has a `:` where `=` belongs; write NAME=value\n")
+        .expect_stderr("startup-guard: line 3 has white space in its name\n")
+        .expect_stderr("(phase env file, exit code 65, a retry does not help)");
+}
+
+#[test]
+fn a_file_of_a_gigabyte_is_refused_without_being_read() {
+    let guard = guard(&[("big.env", SOUND)]);
+    let file = File::options()
+        .write(true)
+        .open(guard.folder.path().join("big.env"))
+        .expect("the file is there");
+    file.set_len(1 << 30)
+        .expect("a sparse file can be as large");
+    let ended = guard.line("check --env-file big.env").run().expect_code(65);
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+    ended.expect_stderr("it is larger than 1 MiB");
+}
+
+#[test]
+fn a_value_of_a_megabyte_is_checked_and_never_shown() {
+    let content = format!(
+        "MODE={}\nDATABASE_URL=postgresql://db/app\n",
+        "canary".repeat(170_000)
+    );
+    let ended = guard(&[("a.env", &content)])
+        .line("check --env-file a.env")
+        .run()
+        .expect_code(78)
+        .expect_never("canary");
+    assert!(ended.stdout().len() < 2_000, "{}", ended.stdout().len());
+}
+
+#[test]
+fn thousands_of_unknown_variables_are_one_note() {
+    let extra: Vec<String> = (0..5_000)
+        .map(|number| format!("UNKNOWN_{number}=x\n"))
+        .collect();
+    let extra = extra.concat();
+    let content = format!("{extra}{SOUND}");
+    let line = "check --only-file --env-file a.env";
+    let ended = guard(&[("a.env", &content)])
+        .line(line)
+        .run()
+        .expect_code(0);
+    assert!(
+        ended
+            .stdout()
+            .contains("5000 variables are not in the manifest"),
+        "{ended}"
+    );
+    assert!(
+        ended.stdout().contains("UNKNOWN_19 and 4980 more"),
+        "{ended}"
+    );
+    assert!(ended.stdout().lines().count() < 12, "{ended}");
+    let ended = guard(&[("a.env", &content)])
+        .line(&format!("{line} --format json"))
+        .run();
+    let names = summary(&ended)["notes"][0]["variables"]
+        .as_array()
+        .map(Vec::len);
+    assert_eq!(names, Some(5_000));
+}
+
+#[test]
+fn thousands_of_unknown_variables_in_the_environment_change_nothing() {
+    let mut guard = guard(&[]).env("MODE", "dev");
+    for number in 0..5_000 {
+        guard = guard.env(format!("UNKNOWN_{number}"), "x");
+    }
+    let ended = guard
+        .env("NAME=WITH=EQUALS", "x")
+        .line("check")
+        .run()
+        .expect_code(78);
+    assert!(!ended.stdout().contains("UNKNOWN"), "{ended}");
+    ended.expect_stderr("1 error");
+}
+
+#[test]
+fn annotations_point_at_the_env_files_line_or_at_the_manifests() {
+    let ended = guard(&[("a.env", "MODE=\"100%\"\nMODE=\"test\"\n")])
+        .line("check --only-file --dialect docker --env-file a.env --format github")
+        .run()
+        .expect_code(78);
+    insta::assert_snapshot!(ended.stdout());
+}
+
+#[test]
+fn the_notes_of_the_json_report_have_file_and_line() {
+    let ended = guard(&[("a.env", SOUND), ("b.env", "TOKEN='t'\n")])
+        .line("check --env-file a.env --env-file b.env --format json")
+        .run()
+        .expect_code(0);
+    let note: Value = serde_json::from_str(ended.stdout().lines().next().unwrap_or_default())
+        .expect("the note is JSON");
+    let expected = serde_json::json!({
+        "kind": "note", "note": "portability", "variables": ["TOKEN"],
+        "text": "docker keeps the quotes", "file": "b.env", "line": 1
+    });
+    assert_eq!(note, expected);
+    assert_eq!(summary(&ended)["verdict"], "sound");
+}
+
+#[test]
+fn wrong_usage_of_the_flags_ends_with_64() {
+    for (line, told) in [
+        ("check --only-file", "`--only-file` needs an `--env-file`"),
+        ("check --dialect kv", "`--dialect` needs an `--env-file`"),
+        (
+            "check --env-file a --dialect bash",
+            "there are compose, docker, python-dotenv and kv",
+        ),
+        (
+            "check --env-file - --env-file -",
+            "standard input can be read once",
+        ),
+        ("check --envfile a", "did you mean `--env-file`?"),
+    ] {
+        guard(&[])
+            .line(line)
+            .run()
+            .expect_code(64)
+            .expect_stderr(told);
+    }
+}
