@@ -59,15 +59,15 @@ pub struct Check {
     pub format: ReportFormat,
     /// In order; `-` is standard input.
     pub env_files: Vec<OsString>,
-    pub dialect: Dialect,
+    /// None: by what is in the file.
+    pub dialect: Option<Dialect>,
     /// The files alone, without the process's environment.
     pub only_file: bool,
 }
 
 /// Whose reading of an env file counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    #[default]
     Compose,
     Docker,
     PythonDotenv,

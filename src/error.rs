@@ -91,7 +91,7 @@ impl Phase {
         match self {
             Phase::Usage => "usage",
             Phase::Manifest => "manifest",
-            Phase::EnvFile => "env file",
+            Phase::EnvFile => "env_file",
             Phase::Check => "check",
             Phase::User => "user",
             Phase::Step => "step",

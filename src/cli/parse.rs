@@ -164,7 +164,6 @@ fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
         "--help",
     ];
     let mut check = Check::default();
-    let mut dialect = None;
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Long("manifest") => {
@@ -181,13 +180,13 @@ fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
                 )?;
             }
             Long("env-file") => check.env_files.push(env_file_of(parser, &check.env_files)?),
-            Long("dialect") => dialect = Some(dialect_of(parser)?),
+            Long("dialect") => check.dialect = Some(dialect_of(parser)?),
             Long("only-file") => check.only_file = true,
             Short('h') | Long("help") => return Ok(Command::Help(Topic::Check)),
             other => return Err(unknown_option(&other, "check", &OPTIONS)),
         }
     }
-    if check.env_files.is_empty() && (check.only_file || dialect.is_some()) {
+    if check.env_files.is_empty() && (check.only_file || check.dialect.is_some()) {
         let flag = if check.only_file {
             "--only-file"
         } else {
@@ -195,7 +194,6 @@ fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
         };
         return Err(UsageError(format!("`{flag}` needs an `--env-file`")));
     }
-    check.dialect = dialect.unwrap_or_default();
     Ok(Command::Check(check))
 }
 

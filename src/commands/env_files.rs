@@ -34,7 +34,7 @@ pub struct EnvFiles {
 /// # Errors
 /// The first file that cannot be read or understood.
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
-    let dialect = dialect(arguments.dialect);
+    let dialect = arguments.dialect.map(dialect);
     let mut all = EnvFiles::default();
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();

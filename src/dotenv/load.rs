@@ -52,13 +52,13 @@ fn count(faults: usize) -> String {
     }
 }
 
-/// Reads an env file. `read` gives its content, and of a large one no more than one byte over the limit.
+/// Reads an env file, without a dialect in the one that its text tells. `read` gives its content, and of a large one no more than one byte over the limit.
 ///
 /// # Errors
 /// When it cannot be read, or not all of it can be understood.
 pub fn load(
     name: &str,
-    dialect: Dialect,
+    dialect: Option<Dialect>,
     lookup: Lookup<'_>,
     read: impl FnOnce(usize) -> io::Result<Vec<u8>>,
 ) -> Result<EnvFile, Error> {
@@ -71,6 +71,7 @@ pub fn load(
         return Err(fail(Problem::TooLarge));
     }
     let text = text_of(&content).map_err(fail)?;
+    let dialect = dialect.unwrap_or_else(|| Dialect::of(text));
     let file = parse(text, dialect, lookup).map_err(|faults| fail(Problem::Invalid(faults)))?;
     if file.entries.is_empty() && file.remarks.is_empty() {
         return Err(fail(Problem::Empty));

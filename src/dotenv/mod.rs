@@ -109,7 +109,24 @@ const WHITE_SPACE_IN_NAME: &str = "has white space in its name";
 const UNTERMINATED: &str = "opens a quote that is never closed";
 const NUL: &str = "sets a value with a NUL character in it, which no variable can have";
 
+/// Railway injects these, so no hand wrote a file that has one.
+const OF_LISTINGS: [&str; 3] = [
+    "RAILWAY_PROJECT_ID=",
+    "RAILWAY_SERVICE_ID=",
+    "RAILWAY_SERVICE_NAME=",
+];
+
 impl Dialect {
+    /// A listing that Railway's command line printed is read as such; else it is compose's file.
+    fn of(text: &str) -> Self {
+        let is_listed = |line: &str| OF_LISTINGS.iter().any(|name| line.starts_with(name));
+        if text.lines().any(is_listed) {
+            Self::Kv
+        } else {
+            Self::default()
+        }
+    }
+
     fn statements(self, text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
         match self {
             Dialect::Compose => compose::statements(text, lookup),

@@ -256,7 +256,7 @@ fn a_name_that_stands_twice_is_told_and_the_last_counts() {
 fn what_is_no_text_is_told_as_what_it_is() {
     let problem = |content: &[u8]| -> Problem {
         let content = content.to_vec();
-        let result: Result<EnvFile, Error> = load("f", Dialect::Compose, &caller, |_| Ok(content));
+        let result: Result<EnvFile, Error> = load("f", None, &caller, |_| Ok(content));
         result.expect_err("this is no env file").problem
     };
     let utf16: Vec<u8> = "A=1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -79,6 +79,29 @@ fn a_file_comes_on_standard_input() {
 }
 
 #[test]
+fn a_listing_of_railways_is_read_as_one_without_being_told() {
+    let listing = "DATABASE_URL=postgresql://app:fa$1ke#pass@db/app\nMODE=dev\nRAILWAY_SERVICE_NAME=backend\n";
+    let ended = guard(&[("listing", listing)])
+        .line("check --only-file --env-file listing")
+        .run()
+        .expect_code(78)
+        .expect_never("fa$1ke");
+    // Compose would refuse the file for its `$1`, and so it does when it is named.
+    assert!(
+        ended.stdout().contains("[unescaped, required] (listing:1)"),
+        "{ended}"
+    );
+    assert!(
+        ended.stdout().contains("on Railway: service \"backend\""),
+        "{ended}"
+    );
+    guard(&[("listing", listing)])
+        .line("check --only-file --dialect compose --env-file listing")
+        .run()
+        .expect_code(65);
+}
+
+#[test]
 fn the_dialect_decides_what_a_line_means() {
     let files = [(
         "a.env",
@@ -218,7 +241,7 @@ fn every_line_that_cannot_be_read_is_told_with_its_number() {
     ended
         .expect_stderr("startup-guard: line 1 has a `:` where `=` belongs; write NAME=value\n")
         .expect_stderr("startup-guard: line 3 has white space in its name\n")
-        .expect_stderr("(phase env file, exit code 65, a retry does not help)");
+        .expect_stderr("(phase env_file, exit code 65, a retry does not help)");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod env_files;
 mod environment;
 mod exec;
 mod exit_codes;
+mod fixes;
 mod healthcheck;
 mod logs;
 mod manifest;

@@ -21,19 +21,18 @@ pub fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         commands.push(shell::command(&words));
     }
     for each in wanted.iter().filter(|each| each.open_value().is_none()) {
-        let (before, after) = match &each.content {
-            Content::Generated(generator) => (format!("{generator} | "), ""),
-            _ => (String::new(), "   # paste it, Enter, Ctrl-D"),
+        let before = match &each.content {
+            Content::Generated(generator) => format!("{generator} | "),
+            _ => String::new(),
         };
         let set = words(&format!(
             "{before}railway variable set {} --stdin",
             each.name
         ));
-        let words = [set, flags.clone()].concat();
-        commands.push(format!("{}{after}", shell::command(&words)));
+        commands.push(shell::command(&[set, flags.clone()].concat()));
     }
     Fix {
-        title: title(place),
+        title: title(wanted, place),
         variables: names(wanted),
         commands,
     }
@@ -53,10 +52,19 @@ fn flags(place: &Place) -> Vec<String> {
     flags
 }
 
-fn title(place: &Place) -> String {
+fn title(wanted: &[Wanted], place: &Place) -> String {
     let project = place.detail("project").map_or_else(
         || "the project".to_owned(),
         |name| format!("project \"{}\"", name.escape_debug()),
     );
-    format!("in a folder linked to {project} (railway link)")
+    // No comment behind the command: not every shell takes one that is pasted.
+    let asks = wanted
+        .iter()
+        .any(|each| matches!(each.content, Content::Asked));
+    let how = if asks {
+        "; --stdin alone waits for a value and Ctrl-D"
+    } else {
+        ""
+    };
+    format!("in a folder linked to {project} (railway link){how}")
 }

@@ -35,9 +35,9 @@ pub fn command(words: &[String]) -> String {
     text
 }
 
-/// A substitution that asks for a secret on the terminal, and shows nothing of it.
+/// A substitution that asks for a secret on the terminal, and shows nothing of it; in bash as in zsh.
 pub fn asked(name: &str) -> String {
-    format!("$(read -rsp '{name}: ' v; printf %s \"$v\")")
+    format!("$(printf '{name}: ' >&2; read -rs v; printf %s \"$v\")")
 }
 
 /// A text for the inside of a here-document, or of double quotes, that is taken as it is.

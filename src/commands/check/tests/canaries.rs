@@ -131,7 +131,7 @@ fn everything(case: &Case, folder: &Path) -> String {
             .map(|file| file.as_os_str().to_owned())
             .into_iter()
             .collect(),
-        dialect: DIALECTS[case.file.unwrap_or_default()],
+        dialect: Some(DIALECTS[case.file.unwrap_or_default()]),
         only_file: case.file == Some(3),
         ..cli::Check::default()
     };

@@ -147,7 +147,7 @@ fn any_env_file_is_read_or_refused_in_no_time() {
         ] {
             let content = source.clone().into_bytes();
             // What it says of it, too.
-            if let Err(error) = dotenv::load("f", dialect, &read, |_| Ok(content)) {
+            if let Err(error) = dotenv::load("f", Some(dialect), &read, |_| Ok(content)) {
                 prop_assert!(!Error::from(error).to_string().is_empty());
             }
         }
