@@ -3,6 +3,7 @@
 use crate::Test;
 use crate::engine::{Container, Network, both, docker, try_docker};
 use crate::images::{self, GUARD, SCRATCH};
+use crate::support::Folder;
 
 pub const TESTS: &[Test] = &[
     (
@@ -20,6 +21,10 @@ pub const TESTS: &[Test] = &[
     (
         "a_missing_command_from_scratch_ends_with_127",
         a_missing_command_from_scratch_ends_with_127,
+    ),
+    (
+        "the_reason_of_a_failure_is_left_where_kubernetes_looks",
+        the_reason_of_a_failure_is_left_where_kubernetes_looks,
     ),
 ];
 
@@ -89,4 +94,35 @@ fn a_missing_command_from_scratch_ends_with_127() {
         "{}",
         both(&output)
     );
+}
+
+fn the_reason_of_a_failure_is_left_where_kubernetes_looks() {
+    images::build();
+    let folder = Folder::new();
+    let manifest =
+        "version: 1\nservice: api\nvariables: {A_KEY: {secret: true}, B_URL: {type: url}}\n";
+    let manifest = folder.file("required-vars.yaml", manifest);
+    let log = folder.file("termination-log", "");
+    let mount = |file: &std::path::Path, target: &str| format!("{}:{target}", file.display());
+    let output = try_docker(&[
+        "run",
+        "--rm",
+        "-v",
+        &mount(&manifest, "/required-vars.yaml"),
+        "-v",
+        &mount(&log, "/dev/termination-log"),
+        "-e",
+        "KUBERNETES_SERVICE_HOST=10.0.0.1",
+        "-e",
+        "HOSTNAME=api-7d9c5b6f48-x2x9z",
+        GUARD,
+        "check",
+        "--manifest",
+        "/required-vars.yaml",
+    ]);
+    assert_eq!(output.status.code(), Some(78), "{}", both(&output));
+    let left = std::fs::read_to_string(&log).expect("the file is there");
+    let expected = "the environment of api is invalid: 2 errors, on Kubernetes: pod \"api-7d9c5b6f48-x2x9z\" \
+                    (phase check, cause set_elsewhere, exit code 78, a retry does not help)";
+    assert_eq!(left, expected);
 }
