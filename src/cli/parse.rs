@@ -4,16 +4,15 @@
 //! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole. Its
 //! suggestions are what we would miss; `strsim` makes them, and is here for the manifest anyway.
 
+mod check;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::ValueExt;
 
-use super::{
-    Check, Command, Dialect, Forward, ManifestChoice, ReportFormat, Rewrite, Run, TableFormat,
-    Topic, UsageError,
-};
+use super::{Command, Forward, ManifestChoice, Rewrite, Run, TableFormat, Topic, UsageError};
 
 const SUBCOMMANDS: [&str; 4] = ["run", "check", "healthcheck", "exit-codes"];
 
@@ -47,7 +46,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
     }
     match subcommand.as_str() {
         "run" => run(&mut parser, command),
-        "check" => check(&mut parser),
+        "check" => check::check(&mut parser),
         "healthcheck" => healthcheck(&mut parser),
         "exit-codes" => exit_codes(&mut parser),
         "help" => Ok(Command::Help(Topic::All)),
@@ -152,75 +151,6 @@ fn rewrite(parser: &mut lexopt::Parser) -> Result<Rewrite, UsageError> {
 
 fn text_of(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
     parser.value().and_then(ValueExt::string).map_err(usage)
-}
-
-fn check(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
-    const OPTIONS: [&str; 6] = [
-        "--manifest",
-        "--env-file",
-        "--dialect",
-        "--only-file",
-        "--format",
-        "--help",
-    ];
-    let mut check = Check::default();
-    while let Some(argument) = parser.next().map_err(usage)? {
-        match argument {
-            Long("manifest") => {
-                choose(&mut check.manifest, ManifestChoice::File(file_of(parser)?))?;
-            }
-            Long("format") => {
-                check.format = format_of(
-                    parser,
-                    &[
-                        ("text", ReportFormat::Text),
-                        ("json", ReportFormat::Json),
-                        ("github", ReportFormat::Github),
-                    ],
-                )?;
-            }
-            Long("env-file") => check.env_files.push(env_file_of(parser, &check.env_files)?),
-            Long("dialect") => check.dialect = Some(dialect_of(parser)?),
-            Long("only-file") => check.only_file = true,
-            Short('h') | Long("help") => return Ok(Command::Help(Topic::Check)),
-            other => return Err(unknown_option(&other, "check", &OPTIONS)),
-        }
-    }
-    if check.env_files.is_empty() && (check.only_file || check.dialect.is_some()) {
-        let flag = if check.only_file {
-            "--only-file"
-        } else {
-            "--dialect"
-        };
-        return Err(UsageError(format!("`{flag}` needs an `--env-file`")));
-    }
-    Ok(Command::Check(check))
-}
-
-fn env_file_of(parser: &mut lexopt::Parser, before: &[OsString]) -> Result<OsString, UsageError> {
-    let file = parser.value().map_err(usage)?;
-    if file.is_empty() {
-        return Err(UsageError(
-            "`--env-file` needs a file's name, or - for standard input, and got an empty one"
-                .to_owned(),
-        ));
-    }
-    if file == "-" && before.contains(&file) {
-        return Err(UsageError(
-            "standard input can be read once: `--env-file -`".to_owned(),
-        ));
-    }
-    Ok(file)
-}
-
-fn dialect_of(parser: &mut lexopt::Parser) -> Result<Dialect, UsageError> {
-    const DIALECTS: [(&str, Dialect); 4] = [
-        ("compose", Dialect::Compose),
-        ("docker", Dialect::Docker),
-        ("python-dotenv", Dialect::PythonDotenv),
-        ("kv", Dialect::Kv),
-    ];
-    choice_of(parser, "dialect", &DIALECTS)
 }
 
 fn healthcheck(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
