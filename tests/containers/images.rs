@@ -147,4 +147,12 @@ pub fn remove() {
     for image in all.chain(made.iter().map(String::as_str)) {
         try_docker(&["image", "rm", "-f", image]);
     }
+    // What was built on stand-ins and has no name; it has their label.
+    try_docker(&[
+        "image",
+        "prune",
+        "-f",
+        "--filter",
+        "label=startup-guard.stand-in",
+    ]);
 }

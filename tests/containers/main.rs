@@ -5,6 +5,7 @@ mod compose;
 mod engine;
 mod example;
 mod images;
+mod init;
 mod scratch;
 mod stops;
 
@@ -25,6 +26,7 @@ fn main() {
         trials(scratch::TESTS, missing.as_ref()),
         trials(example::TESTS, missing.as_ref()),
         trials(stops::TESTS, missing.as_ref()),
+        trials(init::TESTS, missing.as_ref()),
         trials(
             compose::TESTS,
             missing.as_ref().or(without_compose.as_ref()),

@@ -3,7 +3,8 @@
 #
 #   stand-ins.sh DIRECTORY RUST_IMAGE PYTHON_IMAGE POSTGRES_IMAGE
 #
-# An image that is there already is left alone. The names of those that were made go to stdout, one a line.
+# An image that is there already is left alone, unless it is a stand-in of ours for another state of the project.
+# The names of those that were made go to stdout, one a line.
 # Downloads and unpacked files stay in DIRECTORY for the next time. What a Dockerfile fetches from the package
 # registries at build time (crates, wheels) is fetched here and put into the stand-ins, so that builds need no
 # network.
@@ -15,12 +16,15 @@ mkdir -p "$1"
 directory=$(cd "$1" && pwd)
 rust_image=$2 python_image=$3 postgres_image=$4
 debian_image=startup-guard-stand-in-debian
+label=startup-guard.stand-in
+state=$(cat "$here/stand-ins.sh" "$here/postgres-entrypoint.sh" "$project/Cargo.lock" \
+    "$project/examples/intowork-backend/requirements.txt" | sha256sum | cut -d' ' -f1)
 exec 3>&1 >&2 # stdout is for the names alone
 
 main() {
     local missing=()
     for image in "$rust_image" "$python_image" "$postgres_image"; do
-        docker image inspect "$image" >/dev/null 2>&1 || missing+=("$image")
+        is_there "$image" || missing+=("$image")
     done
     [ ${#missing[@]} -eq 0 ] && return
     unpack_debian
@@ -35,6 +39,12 @@ main() {
         echo "$image" >&3
     done
     docker image rm --no-prune "$debian_image"
+}
+
+is_there() {
+    local found
+    found=$(docker image inspect --format "{{with .Config.Labels}}{{index . \"$label\"}}{{end}}" "$1" 2>/dev/null) &&
+        [[ $found == '' || $found == "$state" ]]
 }
 
 # One root file system for all, with what each of the images has in common with the public one.
@@ -87,7 +97,7 @@ replace-with = "vendored"
 [source.vendored]
 directory = "/usr/local/cargo/vendor"
 END
-    docker build -q -t "$rust_image" -f - "$context" <<END
+    docker build -q --label "$label=$state" -t "$rust_image" -f - "$context" <<END
 FROM $debian_image
 COPY rust /usr/local/rust
 COPY cargo /usr/local/cargo
@@ -104,7 +114,7 @@ make_python() {
         --python-version 3.11 --implementation cp --only-binary :all: \
         --platform "manylinux_2_28_$(uname -m)" --platform "manylinux_2_17_$(uname -m)" --platform "manylinux2014_$(uname -m)" \
         -r "$project/examples/intowork-backend/requirements.txt"
-    docker build -q -t "$python_image" -f - "$context" <<END
+    docker build -q --label "$label=$state" -t "$python_image" -f - "$context" <<END
 FROM $debian_image
 COPY wheels /wheels
 ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
@@ -113,7 +123,7 @@ END
 
 # PostgreSQL with as much of the public image's entrypoint as these tests use.
 make_postgres() {
-    docker build -q -t "$postgres_image" -f - "$here" <<END
+    docker build -q --label "$label=$state" -t "$postgres_image" -f - "$here" <<END
 FROM $debian_image
 COPY postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PGDATA=/var/lib/postgresql/data
