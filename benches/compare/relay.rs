@@ -203,6 +203,8 @@ fn search(mut output: File, secrets: &[&str]) -> io::Result<Seen> {
     loop {
         let kept = buffer.len();
         if output.by_ref().take(READ as u64).read_to_end(&mut buffer)? == 0 {
+            // The guard ends a last line that has no end.
+            seen.lines += u64::from(buffer.last().is_some_and(|&last| last != b'\n'));
             return Ok(seen);
         }
         let new = &buffer[kept..];
