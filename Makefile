@@ -18,6 +18,7 @@ demo-broken: guard
 
 test: venv
 	cargo test
+	cargo test --no-default-features --test guard --test tidy
 
 # Only what needs a Docker engine; part of `make test` where one answers.
 test-containers:

@@ -1,5 +1,6 @@
 //! The check: a manifest and an environment in, every finding and the effective environment out.
 
+mod needs;
 mod resolve;
 mod secret_file;
 mod secrets;
@@ -9,16 +10,18 @@ use std::ffi::OsString;
 
 use crate::environment::Environment;
 use crate::manifest::{
-    FailOn, Generate, GenerateFormat, Level, Manifest, Template, UnsetReference, Variable,
+    FailOn, Generate, GenerateFormat, Level, Manifest, Place, Template, UnsetReference, Variable,
 };
 use crate::report::{Code, Finding, Report, Severity};
-use crate::rule::Breach;
+use crate::rule::endpoint::{Endpoint, Protocol};
+use crate::rule::{Breach, Violation};
 
+use needs::check_needs;
 use resolve::{Overlay, Resolved, Value, resolve};
 use uses::check_uses;
 
+pub use needs::Need;
 pub use resolve::ReadFile;
-
 pub use uses::Use;
 
 /// What the check comes to.
@@ -55,13 +58,27 @@ impl Effective {
     pub fn expand(&self, template: &Template) -> Result<OsString, UnsetReference> {
         template.expand(|name| self.environment.get(name))
     }
+
+    /// Something to wait for or to lock; none where its variable is not set.
+    ///
+    /// # Errors
+    /// An address that the check was not told of, and that cannot be used.
+    pub fn endpoint(
+        &self,
+        protocol: Protocol,
+        place: &Place,
+    ) -> Result<Option<Endpoint>, Violation> {
+        needs::endpoint(protocol, place, |name| self.environment.get(name))
+    }
 }
 
-/// Checks the environment, and what is going to be expanded from it. Secret files are read by `read_file`.
+/// Checks the environment, and what is going to be expanded or connected to from it. Secret files
+/// are read by `read_file`.
 pub fn check(
     manifest: &Manifest,
     environment: Environment,
     uses: &[Use<'_>],
+    needs: &[Need<'_>],
     read_file: ReadFile,
 ) -> Checked {
     let resolved: Vec<Resolved<'_>> = manifest
@@ -82,6 +99,7 @@ pub fn check(
     let overlay = Overlay::of(&resolved);
     let lookup = |name: &str| overlay.get(name, &environment);
     check_uses(uses, manifest, lookup, &mut findings.list);
+    check_needs(needs, manifest, lookup, &mut findings.list);
     let announcement = manifest.announce.as_ref().map(|template| {
         template
             .expand(lookup)

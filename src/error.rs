@@ -7,9 +7,12 @@ use crate::manifest;
 use crate::os::program::Refusal;
 use crate::os::signals::Signal;
 use crate::os::user::BecomeError;
+#[cfg(feature = "postgres")]
+use crate::startup::lock::LockError;
 use crate::startup::serve::ServeError;
 use crate::startup::step::{StepError, StepProblem};
 use crate::startup::user::UserError;
+use crate::startup::wait::WaitError;
 
 /// Any failure of a command.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,8 @@ pub enum Error {
     #[error(transparent)]
     EnvFile(#[from] dotenv::Error),
     #[error(transparent)]
+    Wait(#[from] WaitError),
+    #[error(transparent)]
     Step(#[from] StepError),
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -80,6 +85,8 @@ pub enum Phase {
     EnvFile,
     Check,
     User,
+    Wait,
+    Lock,
     Step,
     Serve,
     Healthcheck,
@@ -94,6 +101,8 @@ impl Phase {
             Phase::EnvFile => "env_file",
             Phase::Check => "check",
             Phase::User => "user",
+            Phase::Wait => "wait",
+            Phase::Lock => "lock",
             Phase::Step => "step",
             Phase::Serve => "serve",
             Phase::Healthcheck => "healthcheck",
@@ -136,9 +145,25 @@ impl Error {
                 | dotenv::Problem::NoText { .. }
                 | dotenv::Problem::Invalid(_) => Exit::InvalidInput,
             },
+            Error::Wait(error) => match error {
+                WaitError::NotReady(_) => Exit::NotReady,
+                WaitError::Refused(_) => Exit::NotPermitted,
+                WaitError::Stopped(signal) => Exit::Stopped(signal.0),
+                WaitError::Unusable { .. } => Exit::InvalidEnvironment,
+                WaitError::System(_) => Exit::OsRefused,
+            },
             Error::Step(error) => match &error.problem {
-                StepProblem::Failed(_) => Exit::StepFailed,
-                StepProblem::TimedOut(_) => Exit::TimedOut,
+                StepProblem::Failed(_) | StepProblem::QuestionFailed(_) => Exit::StepFailed,
+                StepProblem::TimedOut(_) | StepProblem::QuestionTimedOut(_) => Exit::TimedOut,
+                StepProblem::LockLost => Exit::LockNotHeld,
+                #[cfg(feature = "postgres")]
+                StepProblem::Lock(error) => match error {
+                    LockError::NotFree { .. } | LockError::Lost(_) => Exit::LockNotHeld,
+                    LockError::Refused { .. } => Exit::NotPermitted,
+                    LockError::Unfit { .. } | LockError::Unusable(_) => Exit::InvalidEnvironment,
+                    LockError::Stopped(signal) => Exit::Stopped(signal.0),
+                    LockError::System(_) => Exit::OsRefused,
+                },
                 StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
                 StepProblem::Refused(refusal) => exit_of_refusal(refusal),
                 StepProblem::Unset(_) => Exit::InvalidEnvironment,
@@ -172,7 +197,13 @@ impl Error {
             Error::Environment { .. } => Some(Phase::Check),
             Error::User(_) => Some(Phase::User),
             Error::EnvFile(_) => Some(Phase::EnvFile),
-            Error::Step(_) => Some(Phase::Step),
+            Error::Wait(_) => Some(Phase::Wait),
+            Error::Step(error) => Some(match &error.problem {
+                StepProblem::LockLost => Phase::Lock,
+                #[cfg(feature = "postgres")]
+                StepProblem::Lock(_) => Phase::Lock,
+                _ => Phase::Step,
+            }),
             Error::Serve(_) => Some(Phase::Serve),
             Error::Unhealthy(_) => Some(Phase::Healthcheck),
             Error::Stopped { phase, .. } => *phase,

@@ -2,6 +2,10 @@
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), no_main)]
+#![cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "what only the database's client uses")
+)]
 
 mod check;
 mod cli;
@@ -13,6 +17,7 @@ mod error;
 mod exit;
 mod log;
 mod manifest;
+mod net;
 #[expect(unsafe_code, reason = "the one place that talks to the kernel")]
 mod os;
 mod platform;

@@ -48,38 +48,6 @@ fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
         .and_then(|text| rule::password(text.trim()))
     {
         add(password.as_bytes());
-        add(&percent_decoded(password));
-    }
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escape = after
-            .get(..2)
-            .filter(|_| byte == b'%')
-            .and_then(|digits| str::from_utf8(digits).ok());
-        if let Some(escaped) = escape.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            decoded.push(escaped);
-            rest = &after[2..];
-        } else {
-            decoded.push(byte);
-            rest = after;
-        }
-    }
-    decoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_decoded;
-
-    #[test]
-    fn escapes_are_decoded_and_everything_else_stays() {
-        assert_eq!(percent_decoded("p%40s%2Fs"), b"p@s/s");
-        assert_eq!(percent_decoded("100%"), b"100%");
-        assert_eq!(percent_decoded("%zz%4"), b"%zz%4");
-        assert_eq!(percent_decoded("%c3%a9"), "é".as_bytes());
+        add(&rule::percent_decoded(password));
     }
 }

@@ -22,6 +22,7 @@ fn checked(text: &str, entries: &[(&str, &str)]) -> Checked {
         &manifest(text),
         Environment::from_entries(entries),
         &[],
+        &[],
         secret_file,
     )
 }

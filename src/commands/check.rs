@@ -73,7 +73,13 @@ fn tell(
         mut report,
         effective,
         ..
-    } = check::check(manifest, environment, &plan.uses(), file::read);
+    } = check::check(
+        manifest,
+        environment,
+        &plan.uses(),
+        &plan.needs(),
+        file::read,
+    );
     files.annotate(&mut report, manifest);
     let checked = match &effective {
         Ok(effective) => effective.environment(),

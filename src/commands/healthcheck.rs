@@ -1,10 +1,12 @@
 //! `startup-guard healthcheck URL`: for images that have neither a shell nor curl.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
+use crate::net::http;
+use crate::rule::endpoint::Page;
 
 /// How long the service may take to answer. Docker's own limit is 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,26 +26,13 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     if !url.starts_with("http://") {
         return Err(unhealthy("the URL does not begin with http://".to_owned()));
     }
-    match agent()
-        .get(url)
-        .call()
-        .map_err(|error| unhealthy(error.to_string()))?
-        .status()
-        .as_u16()
-    {
-        200..=299 => Ok(()),
-        code => Err(unhealthy(format!("it answered with {code}"))),
-    }
-}
-
-fn agent() -> ureq::Agent {
-    let settings = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
+    let page = Page::parse(&url).map_err(|violation| {
+        unhealthy(format!("the URL {}; {}", violation.problem, violation.fix))
+    })?;
+    match http::status(&page, Instant::now() + TIMEOUT) {
         // A redirect is an answer, but no 2xx.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        // The service is asked, and not what HTTP_PROXY names.
-        .proxy(None);
-    settings.build().into()
+        Ok(200..=299) => Ok(()),
+        Ok(code) => Err(unhealthy(format!("it answered with {code}"))),
+        Err(failure) => Err(unhealthy(failure.reason)),
+    }
 }

@@ -1,10 +1,11 @@
 //! What the manifest and the command line together ask for.
 
-use crate::check::Use;
+use crate::check::{Need, Use};
 use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::manifest::{Manifest, Step, Template, did_you_mean};
+use crate::manifest::{Manifest, Step, Template, Wait, did_you_mean};
+use crate::rule::endpoint::Protocol;
 use crate::startup::init::Init;
 
 use super::{init, settings};
@@ -13,6 +14,7 @@ use super::{init, settings};
 pub struct Plan<'a> {
     /// The whole service's, logged first.
     announce: Option<&'a Template>,
+    pub waits: &'a [Wait],
     pub steps: Vec<&'a Step>,
     /// None with `--no-server`.
     pub server: Option<ServerPlan<'a>>,
@@ -63,6 +65,7 @@ impl<'a> Plan<'a> {
         };
         Ok(Self {
             announce: manifest.announce.as_ref(),
+            waits: &manifest.waits,
             steps,
             server,
         })
@@ -72,6 +75,7 @@ impl<'a> Plan<'a> {
     pub fn whole(manifest: &'a Manifest) -> Self {
         Self {
             announce: manifest.announce.as_ref(),
+            waits: &manifest.waits,
             steps: manifest.steps.iter().collect(),
             server: manifest.server.as_ref().map(|server| ServerPlan {
                 announce: server.announce.as_ref(),
@@ -90,12 +94,33 @@ impl<'a> Plan<'a> {
             uses.extend(announced(&place, step.announce_start.as_ref()));
             uses.extend(announced(&place, step.announce_done.as_ref()));
             uses.extend(arguments(&place, &step.command));
+            let question = step.up_to_date.as_deref().unwrap_or_default();
+            uses.extend(arguments(&format!("{place}, up_to_date"), question));
         }
         if let Some(server) = &self.server {
             uses.extend(announced("the server", server.announce));
             uses.extend(arguments("the server", &server.command));
         }
         uses
+    }
+
+    /// Everything that will be waited for or locked, in the manifest's order.
+    pub fn needs(&self) -> Vec<Need<'_>> {
+        let waits = self.waits.iter().map(|wait| Need {
+            what: format!("the wait for {}", wait.protocol.name()),
+            protocol: wait.protocol,
+            place: &wait.place,
+            may_be_absent: true,
+        });
+        let locks = self.steps.iter().filter_map(|step| {
+            Some(Need {
+                what: format!("the lock of the step {}", step.name),
+                protocol: Protocol::Postgres,
+                place: &step.lock.as_ref()?.place,
+                may_be_absent: false,
+            })
+        });
+        waits.chain(locks).collect()
     }
 }
 

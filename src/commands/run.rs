@@ -12,7 +12,7 @@ use crate::platform;
 use crate::startup::init::Init;
 use crate::startup::serve::Server;
 use crate::startup::user::{self, Account};
-use crate::startup::{Form, step};
+use crate::startup::{Form, step, wait};
 
 use super::plan::Plan;
 use super::settings;
@@ -70,7 +70,9 @@ fn up_to_the_server(
     let environment = environment_of(environment, account.as_ref().ok());
     let effective = checked(&manifest, environment, &plan, log)?;
     let user = account?.map(|account| account.user);
+    wait::for_all(plan.waits, &effective, signals)?;
     let context = step::Context {
+        service: manifest.service.as_deref(),
         effective: &effective,
         user: user.as_ref(),
         form: relay_form(log),
@@ -117,7 +119,13 @@ fn checked(
         report,
         announcement,
         effective,
-    } = check::check(manifest, environment, &plan.uses(), file::read);
+    } = check::check(
+        manifest,
+        environment,
+        &plan.uses(),
+        &plan.needs(),
+        file::read,
+    );
     if let Some(text) = announcement {
         tracing::info!(target: "announce", "{}", text.display());
     }

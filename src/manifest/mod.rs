@@ -4,6 +4,7 @@
 //! Only when something is wrong is it read again as a tree with its lines (`tree`), from which whatever is
 //! readable is salvaged (`salvage`) and judged too, so that the report has all faults and their places.
 
+mod dependency;
 mod depth;
 mod fault;
 mod load;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use crate::rule::Rule;
 
+pub use dependency::{Lock, Place, Wait};
 pub use fault::did_you_mean;
 pub use load::{Error, lines_of_variables, load};
 pub use template::{Template, UnsetReference, shown};
@@ -34,6 +36,8 @@ pub struct Manifest {
     /// Who the steps and the server run as: a name or uid, and perhaps a group.
     pub user: Option<String>,
     pub variables: Vec<Variable>,
+    /// What must be ready before the first step.
+    pub waits: Vec<Wait>,
     pub steps: Vec<Step>,
     pub server: Option<Server>,
 }
@@ -125,6 +129,10 @@ pub struct Step {
     pub stop_grace: Duration,
     /// A failure or a time-out of this step is a warning.
     pub allow_failure: bool,
+    /// Ends with 0 when there is nothing to do.
+    pub up_to_date: Option<Vec<Template>>,
+    /// Held while the command runs.
+    pub lock: Option<Lock>,
 }
 
 /// Signals that a step can be asked to stop with.

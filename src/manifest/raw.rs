@@ -5,23 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{FailOn, GenerateFormat, Level, StopSignal};
 use crate::rule::{List, Type};
-
-/// Keys of the design that this version does not know yet: refused, never ignored.
-#[derive(Debug, Default)]
-pub struct NotSupportedYet;
-
-impl<'de> Deserialize<'de> for NotSupportedYet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        Err(de::Error::custom(
-            "is not supported yet by this version of startup-guard; remove it",
-        ))
-    }
-}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +19,7 @@ pub struct RawManifest {
     pub fail_on: Option<FailOn>,
     pub user: Option<Text>,
     pub variables: Option<RawVariables>,
-    pub wait_for: Option<NotSupportedYet>,
+    pub wait_for: Option<Vec<RawWait>>,
     pub steps: Option<Vec<RawStep>>,
     pub server: Option<RawServer>,
 }
@@ -81,8 +68,24 @@ pub struct RawStep {
     pub stop_signal: Option<StopSignal>,
     pub stop_grace: Option<Span>,
     pub allow_failure: Option<bool>,
-    pub up_to_date: Option<NotSupportedYet>,
-    pub lock: Option<NotSupportedYet>,
+    pub up_to_date: Option<Command>,
+    pub lock: Option<RawLock>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawWait {
+    pub postgres: Option<Text>,
+    pub tcp: Option<Text>,
+    pub http: Option<Text>,
+    pub timeout: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLock {
+    pub postgres: Option<Text>,
+    pub timeout: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]

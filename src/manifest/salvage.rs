@@ -6,8 +6,14 @@ use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
 use super::fault::{Fault, Path, did_you_mean};
-use super::raw::{RawManifest, RawServer, RawStep, RawVariable, RawVariables};
+use super::raw::{RawManifest, RawServer, RawVariable, RawVariables};
 use super::tree::{Entry, Node};
+
+/// What an item of `steps` is expected to be.
+const STEP: &str = "expected a mapping with name and command";
+
+/// What an item of `wait_for` is expected to be.
+const WAIT: &str = "expected a mapping such as {postgres: DATABASE_URL, timeout: 60s}";
 
 /// Whatever of the tree can be read, and a fault for everything else.
 pub fn salvage(tree: &Node) -> (RawManifest, Vec<Fault>) {
@@ -22,7 +28,12 @@ pub fn salvage(tree: &Node) -> (RawManifest, Vec<Fault>) {
     };
     let (nested, plain): (Vec<&Entry>, Vec<&Entry>) = unique(entries, &root, &mut faults)
         .into_iter()
-        .partition(|entry| matches!(entry.key.as_str(), "variables" | "steps" | "server"));
+        .partition(|entry| {
+            matches!(
+                entry.key.as_str(),
+                "variables" | "wait_for" | "steps" | "server"
+            )
+        });
     let mut manifest: RawManifest = read_keys(&plain, &root, &mut faults);
     for entry in nested {
         let path = root.key(&entry.key);
@@ -32,7 +43,10 @@ pub fn salvage(tree: &Node) -> (RawManifest, Vec<Fault>) {
                 manifest.variables = Some(variables(entries, &path, &mut faults));
             }
             ("steps", Node::Sequence(items)) => {
-                manifest.steps = Some(steps(items, &path, &mut faults));
+                manifest.steps = Some(items_of(items, &path, STEP, &mut faults));
+            }
+            ("wait_for", Node::Sequence(items)) => {
+                manifest.wait_for = Some(items_of(items, &path, WAIT, &mut faults));
             }
             ("server", Node::Mapping(entries)) => {
                 manifest.server = Some(mapping::<RawServer>(entries, &path, &mut faults));
@@ -40,6 +54,10 @@ pub fn salvage(tree: &Node) -> (RawManifest, Vec<Fault>) {
             ("steps", _) => faults.push(Fault::at(
                 path,
                 "expected a list of steps, each with a name",
+            )),
+            ("wait_for", _) => faults.push(Fault::at(
+                path,
+                "expected a list such as [{postgres: DATABASE_URL}]",
             )),
             _ => faults.push(Fault::at(path, "expected a mapping")),
         }
@@ -67,16 +85,22 @@ fn variables(entries: &[Entry], path: &Path, faults: &mut Vec<Fault>) -> RawVari
     RawVariables(variables)
 }
 
-fn steps(items: &[Node], path: &Path, faults: &mut Vec<Fault>) -> Vec<RawStep> {
-    let mut steps = Vec::new();
+/// A list of mappings; `expected` is the fault of an item that is none.
+fn items_of<T: DeserializeOwned>(
+    items: &[Node],
+    path: &Path,
+    expected: &str,
+    faults: &mut Vec<Fault>,
+) -> Vec<T> {
+    let mut read = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let path = path.index(index);
         match item {
-            Node::Mapping(entries) => steps.push(mapping(entries, &path, faults)),
-            _ => faults.push(Fault::at(path, "expected a mapping with name and command")),
+            Node::Mapping(entries) => read.push(mapping(entries, &path, faults)),
+            _ => faults.push(Fault::at(path, expected)),
         }
     }
-    steps
+    read
 }
 
 fn mapping<T: DeserializeOwned>(entries: &[Entry], path: &Path, faults: &mut Vec<Fault>) -> T {

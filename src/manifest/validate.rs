@@ -1,5 +1,6 @@
 //! What a manifest's keys mean together: from what is written to a `Manifest`, with every fault on the way.
 
+mod dependency;
 mod process;
 mod variable;
 
@@ -39,6 +40,7 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
     let declared = Declared::new(&variables, &mut faults);
     check_relations(&variables, &declared, &mut faults);
     let announce = announcement(raw.announce, &root.key("announce"), &declared, &mut faults);
+    let waits = dependency::waits(raw.wait_for.unwrap_or_default(), &declared, &mut faults);
     let steps = steps(raw.steps.unwrap_or_default(), &declared, &mut faults);
     let user = raw
         .user
@@ -52,6 +54,7 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
         fail_on: raw.fail_on.unwrap_or_default(),
         user,
         variables,
+        waits,
         steps,
         server,
     };

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
@@ -26,13 +26,15 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts a program with /dev/null as its input and pipes as its output.
+    /// Starts a program with /dev/null as its input and pipes as its output. Of our descriptors it gets
+    /// `inherited`, if that is given, and no other.
     ///
     /// # Errors
     /// When the system refuses, or the program cannot be executed.
     pub fn spawn(
         program: &Program,
         user: Option<&User>,
+        inherited: Option<BorrowedFd<'_>>,
         signals: &Signals,
     ) -> Result<Self, SpawnError> {
         let null = open(
@@ -52,7 +54,11 @@ impl Child {
             let [stdin, stdout, stderr] = streams.map(clear_of_standard);
             dup2_stdin(stdin?)?;
             dup2_stdout(stdout?)?;
-            dup2_stderr(stderr?)
+            dup2_stderr(stderr?)?;
+            if let Some(inherited) = inherited {
+                fcntl(inherited, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            }
+            Ok(())
         };
         let pid = fork::spawn(program, user, signals.inherited(), prepare)?;
         Ok(Self {

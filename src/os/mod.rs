@@ -7,6 +7,7 @@ pub mod exec;
 pub mod family;
 pub mod file;
 pub mod fork;
+pub mod helper;
 mod mask;
 pub mod memory;
 pub mod output;
@@ -15,6 +16,8 @@ pub mod queue;
 pub mod server;
 mod signal;
 pub mod signals;
+#[cfg(feature = "postgres")]
+pub mod socket;
 pub mod terminal;
 pub mod termination;
 pub mod user;

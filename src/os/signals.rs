@@ -302,6 +302,17 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
     })
 }
 
+/// Wakes whoever waits in `Signals::wait`, as a signal would. For helper threads that have news.
+pub(crate) fn wake() {
+    let fd = WAKE.load(Ordering::Acquire);
+    if fd >= 0 {
+        // SAFETY: the eventfd is never closed before the process ends or executes something else.
+        let wake = unsafe { BorrowedFd::borrow_raw(fd) };
+        // It fails when the counter is at its limit, and then wakes anyway.
+        let _ = nix::unistd::write(wake, &1u64.to_ne_bytes());
+    }
+}
+
 /// Readable once a stop was asked for; for waiting elsewhere in this folder.
 pub(crate) fn stop_descriptor() -> Option<BorrowedFd<'static>> {
     let fd = STOPPED.load(Ordering::Acquire);

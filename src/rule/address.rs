@@ -1,13 +1,11 @@
 //! Addresses: URLs, origins, mailboxes.
-//!
-//! Not the `url` crate: a browser's parser repairs what we are here to find (it drops line breaks, turns
-//! `\` into `/`, escapes a password's raw characters), and knows one host where database URLs have several.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
 
+use super::url::{Parts, split};
 use super::{Breach, Violation};
 
 type Checked = Result<(), Violation>;
@@ -16,44 +14,15 @@ fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> Checked {
     Err(Violation::new(Breach::WrongType, problem, fix))
 }
 
-/// A URL cut at its delimiters; nothing is decoded.
-struct Parts<'a> {
-    scheme: &'a str,
-    /// What stands before the authority's last `@`.
-    user_info: Option<&'a str>,
-    /// One host with its port, or several with commas.
-    hosts: &'a str,
-    /// Path, query and fragment, with their delimiters.
-    rest: &'a str,
-}
-
-/// Cuts `scheme://[user@]hosts[rest]`; nothing when it has no such form.
-fn split(url: &str) -> Option<Parts<'_>> {
-    let (scheme, after) = url.split_once("://")?;
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|other| other.is_ascii_alphanumeric() || matches!(other, '+' | '-' | '.'));
-    if !is_scheme {
-        return None;
-    }
-    let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-    let (user_info, hosts) = match authority.rsplit_once('@') {
-        Some((user_info, hosts)) => (Some(user_info), hosts),
-        None => (None, authority),
-    };
-    Some(Parts {
-        scheme,
-        user_info,
-        hosts,
-        rest,
-    })
-}
-
-/// The password of a URL, as it is written.
+/// The password of a URL, as it is written: in its user part, or in its query, as libpq admits.
 pub fn password(url: &str) -> Option<&str> {
-    let (_, password) = split(url)?.user_info?.split_once(':')?;
-    (!password.is_empty()).then_some(password)
+    let parts = split(url)?;
+    let in_user = parts.user_info.and_then(|info| info.split_once(':'));
+    let mut pairs = parts.rest.split(['?', '&', '#']);
+    let in_query = pairs.find_map(|pair| pair.strip_prefix("password="));
+    let is_given = |password: &&str| !password.is_empty();
+    let in_user = in_user.map(|(_, password)| password).filter(is_given);
+    in_user.or(in_query.filter(is_given))
 }
 
 /// Whether a URL leads to the machine, or container, that it is used on.
@@ -254,7 +223,7 @@ fn is_loopback(hosts: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breach, email, origin, url};
+    use super::{Breach, email, origin, password, url};
 
     fn told(checked: super::Checked) -> Option<Breach> {
         checked.err().map(|violation| violation.breach)
@@ -290,6 +259,23 @@ mod tests {
             "1x://h",
         ] {
             assert_eq!(told(url(value, &[])), Some(Breach::WrongType), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_password_stands_in_the_user_part_or_in_the_query() {
+        for (value, found) in [
+            ("postgresql://app:s3cret@db/app", Some("s3cret")),
+            (
+                "postgresql://db/app?user=app&password=s3cret",
+                Some("s3cret"),
+            ),
+            ("postgresql://app@db/app?password=s3cret#x", Some("s3cret")),
+            ("postgresql://app@db/password=x", None),
+            ("postgresql://app:@db/app?password=", None),
+            ("no url", None),
+        ] {
+            assert_eq!(password(value), found, "{value}");
         }
     }
 

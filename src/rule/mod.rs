@@ -2,13 +2,18 @@
 //! without the value: only names, limits and what is allowed appear in the texts.
 
 mod address;
+#[cfg(feature = "postgres")]
+pub mod database;
+pub mod endpoint;
 mod form;
 mod placeholder;
 mod scalar;
+mod url;
 
 pub use address::{is_local, password};
 pub use form::strip_wrapping;
 pub use placeholder::is_placeholder;
+pub use url::percent_decoded;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]

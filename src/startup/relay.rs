@@ -23,6 +23,8 @@ pub enum Form {
     Text,
     /// As log events.
     Events,
+    /// For whoever looks for faults: as log events of the lowest level.
+    Debug,
 }
 
 /// Which of a step's streams.
@@ -84,7 +86,7 @@ impl<'a> Relay<'a> {
     pub fn output(&self) -> &'static Output {
         match self.form {
             Form::Text => self.stream.output(),
-            Form::Events => &STDERR,
+            Form::Events | Form::Debug => &STDERR,
         }
     }
 
@@ -145,7 +147,7 @@ impl<'a> Relay<'a> {
         }
         match self.form {
             Form::Text => self.stream.output().push(&self.line[..end]),
-            Form::Events => self.line[..end]
+            Form::Events | Form::Debug => self.line[..end]
                 .split_inclusive(|&byte| byte == b'\n')
                 .for_each(|line| self.log(line)),
         }
@@ -156,6 +158,10 @@ impl<'a> Relay<'a> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
         let step = self.step;
+        if self.form == Form::Debug {
+            tracing::debug!(target: "step", phase = "step", step, "{line}");
+            return;
+        }
         match level_of(line) {
             LineLevel::Error => tracing::error!(target: "step", phase = "step", step, "{line}"),
             LineLevel::Warning => tracing::warn!(target: "step", phase = "step", step, "{line}"),

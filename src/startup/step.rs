@@ -3,8 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "postgres")]
+use super::lock::LockError;
 use super::relay::{Form, Relay, Stream};
-use super::supervise::{Family, Limits, Outcome, Supervisor};
+use super::supervise::{Family, Keeper, Limits, Outcome, Supervisor};
 use crate::check::Effective;
 use crate::manifest::{Step, StopSignal, Template, UnsetReference, shown};
 use crate::os::child::{Child, SpawnError};
@@ -38,8 +40,30 @@ pub enum StepProblem {
     User(#[from] BecomeError),
     #[error(transparent)]
     Unset(#[from] UnsetReference),
+    #[error("up_to_date failed with {}", ending(*.0))]
+    QuestionFailed(Ending),
+    #[error("up_to_date ran out of time ({}) and was stopped", humantime::format_duration(*.0))]
+    QuestionTimedOut(Duration),
+    #[error("the lock was lost while it ran, so it was killed")]
+    LockLost,
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[error("the system refused to start it: {0}")]
     System(#[from] io::Error),
+}
+
+impl StepProblem {
+    /// Whether it is the step's own failure, which it can be allowed. A stop never is, nor a lock.
+    fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            StepProblem::Failed(_)
+                | StepProblem::TimedOut(_)
+                | StepProblem::QuestionFailed(_)
+                | StepProblem::QuestionTimedOut(_)
+        )
+    }
 }
 
 fn ending(ending: Ending) -> String {
@@ -62,6 +86,7 @@ impl From<SpawnError> for StepProblem {
 /// What every step is given.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
+    pub service: Option<&'a str>,
     pub effective: &'a Effective,
     /// Who it runs as; none: who we are.
     pub user: Option<&'a User>,
@@ -82,10 +107,13 @@ pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Resu
         for step in steps {
             current = step;
             stop_if_asked()?;
-            match run(step, context, signals) {
-                Err(problem @ (StepProblem::Failed(_) | StepProblem::TimedOut(_)))
-                    if step.allow_failure =>
-                {
+            let run = Run {
+                step,
+                context,
+                signals,
+            };
+            match run.run() {
+                Err(problem) if step.allow_failure && problem.is_failure() => {
                     stop_if_asked()?;
                     tracing::warn!(
                         phase = "step",
@@ -109,70 +137,112 @@ fn stop_if_asked() -> Result<(), StepProblem> {
     requested_stop().map_or(Ok(()), |stop| Err(StepProblem::Stopped(stop)))
 }
 
-/// Runs one step to its end, and ends whatever it left running.
-fn run(step: &Step, context: Context<'_>, signals: &Signals) -> Result<(), StepProblem> {
-    let effective = context.effective;
-    match &step.announce_start {
-        None => tracing::info!(
-            phase = "step",
-            step = step.name,
-            "step {}: {}",
-            step.name,
-            shown(&step.command)
-        ),
-        announcement => announce(step, announcement.as_ref(), effective)?,
-    }
-    let words = step
-        .command
-        .iter()
-        .map(|word| effective.expand(word))
-        .collect::<Result<_, _>>()?;
-    let program = Program::new(words, effective.environment().entries());
-    // Processes that were given to us are not the step's. Nearly always there are none.
-    let spared = family::children();
-    // What came until now was not meant for this step.
-    signals.take();
-    let started = Instant::now();
-    let child = Child::spawn(&program, context.user, signals)?;
-    let limits = Limits {
-        deadline: step
-            .timeout
-            .and_then(|timeout| started.checked_add(timeout)),
-        stop_signal: signal_of(step.stop_signal),
-        stop_grace: step.stop_grace,
-    };
-    let family = Family {
-        leader: child.id(),
-        spared: &spared,
-    };
-    let mut relays = [
-        (Stream::Stdout, child.stdout),
-        (Stream::Stderr, child.stderr),
-    ]
-    .map(|(stream, pipe)| Relay::new(&step.name, stream, context.form, pipe, effective.secrets()));
-    let outcome = Supervisor::new(family, limits).supervise(signals, &mut relays)?;
-    relays.iter_mut().for_each(Relay::read_last);
-    match (outcome, step.timeout) {
-        (Outcome::Ended(Ending::Exited(0)), _) => {
-            announce(step, step.announce_done.as_ref(), effective)
-        }
-        (Outcome::Ended(ending), _) => Err(StepProblem::Failed(ending)),
-        (Outcome::Left, _) => Err(StepProblem::Left),
-        (Outcome::TimedOut, timeout) => Err(StepProblem::TimedOut(timeout.unwrap_or_default())),
-        (Outcome::Stopped(stop), _) => Err(StepProblem::Stopped(stop)),
-    }
+/// One run of a step.
+pub struct Run<'a> {
+    pub step: &'a Step,
+    pub context: Context<'a>,
+    pub signals: &'a Signals,
 }
 
-fn announce(
-    step: &Step,
-    text: Option<&Template>,
-    effective: &Effective,
-) -> Result<(), StepProblem> {
-    if let Some(text) = text {
-        let text = effective.expand(text)?;
-        tracing::info!(target: "announce", phase = "step", step = step.name, "{}", text.display());
+impl Run<'_> {
+    fn run(&self) -> Result<(), StepProblem> {
+        if self.is_up_to_date()? {
+            return self.skip();
+        }
+        #[cfg(feature = "postgres")]
+        if let Some(lock) = &self.step.lock {
+            return self.run_locked(lock);
+        }
+        self.execute(None)
     }
-    Ok(())
+
+    /// There is nothing to do: what the step is for is done.
+    pub fn skip(&self) -> Result<(), StepProblem> {
+        let step = self.step;
+        tracing::info!(
+            phase = "step",
+            step = step.name,
+            "step {}: up to date, nothing to do",
+            step.name
+        );
+        self.announce(step.announce_done.as_ref())
+    }
+
+    /// Runs the step's command.
+    pub fn execute(&self, keeper: Option<&dyn Keeper>) -> Result<(), StepProblem> {
+        let step = self.step;
+        match &step.announce_start {
+            None => tracing::info!(
+                phase = "step",
+                step = step.name,
+                "step {}: {}",
+                step.name,
+                shown(&step.command)
+            ),
+            announcement => self.announce(announcement.as_ref())?,
+        }
+        let form = self.context.form;
+        match self.launch(&step.command, step.timeout, form, keeper)? {
+            Outcome::Ended(Ending::Exited(0)) => self.announce(step.announce_done.as_ref()),
+            Outcome::Ended(ending) => Err(StepProblem::Failed(ending)),
+            Outcome::Left => Err(StepProblem::Left),
+            Outcome::TimedOut => Err(StepProblem::TimedOut(step.timeout.unwrap_or_default())),
+            Outcome::Stopped(stop) => Err(StepProblem::Stopped(stop)),
+            Outcome::Lost => Err(StepProblem::LockLost),
+        }
+    }
+
+    /// Runs a command of the step to its end, and ends whatever it left running.
+    pub fn launch(
+        &self,
+        command: &[Template],
+        timeout: Option<Duration>,
+        form: Form,
+        keeper: Option<&dyn Keeper>,
+    ) -> Result<Outcome, StepProblem> {
+        let Context {
+            effective, user, ..
+        } = self.context;
+        let words = command
+            .iter()
+            .map(|word| effective.expand(word))
+            .collect::<Result<_, _>>()?;
+        let program = Program::new(words, effective.environment().entries());
+        // Processes that were given to us are not the step's. Nearly always there are none.
+        let spared = family::children();
+        // What came until now was not meant for this step.
+        self.signals.take();
+        let started = Instant::now();
+        let child = Child::spawn(&program, user, keeper.map(Keeper::descriptor), self.signals)?;
+        let limits = Limits {
+            deadline: timeout.and_then(|timeout| started.checked_add(timeout)),
+            stop_signal: signal_of(self.step.stop_signal),
+            stop_grace: self.step.stop_grace,
+        };
+        let family = Family {
+            leader: child.id(),
+            spared: &spared,
+        };
+        let name = &self.step.name;
+        let mut relays = [
+            (Stream::Stdout, child.stdout),
+            (Stream::Stderr, child.stderr),
+        ]
+        .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, effective.secrets()));
+        let supervisor = Supervisor::new(family, limits, keeper);
+        let outcome = supervisor.supervise(self.signals, &mut relays)?;
+        relays.iter_mut().for_each(Relay::read_last);
+        Ok(outcome)
+    }
+
+    fn announce(&self, text: Option<&Template>) -> Result<(), StepProblem> {
+        if let Some(text) = text {
+            let text = self.context.effective.expand(text)?;
+            let step = &self.step.name;
+            tracing::info!(target: "announce", phase = "step", step, "{}", text.display());
+        }
+        Ok(())
+    }
 }
 
 fn signal_of(signal: StopSignal) -> Signal {

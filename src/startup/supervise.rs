@@ -1,7 +1,7 @@
 //! A running step: its output passed on, signals forwarded, its time kept, its whole tree ended.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
@@ -30,6 +30,17 @@ pub enum Outcome {
     TimedOut,
     /// By us, when we were asked to stop.
     Stopped(Signal),
+    /// By us, when its keeper had lost what it keeps.
+    Lost,
+}
+
+/// Keeps something that the step must not run without: its lock.
+pub trait Keeper {
+    /// How it was lost, if it was. A loss wakes whoever waits.
+    fn loss(&self) -> Option<String>;
+
+    /// What every process of the step inherits, so that what is kept lives as long as they do.
+    fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
 /// The processes that a step consists of.
@@ -68,6 +79,7 @@ enum Stage {
 pub struct Supervisor<'a> {
     family: Family<'a>,
     limits: Limits,
+    keeper: Option<&'a dyn Keeper>,
     stage: Stage,
     /// How the step will be told to have ended, once that is settled.
     outcome: Option<Outcome>,
@@ -80,10 +92,11 @@ pub struct Supervisor<'a> {
 }
 
 impl<'a> Supervisor<'a> {
-    pub fn new(family: Family<'a>, limits: Limits) -> Self {
+    pub fn new(family: Family<'a>, limits: Limits, keeper: Option<&'a dyn Keeper>) -> Self {
         Self {
             family,
             limits,
+            keeper,
             stage: Stage::Running,
             outcome: None,
             leader_has_ended: false,
@@ -128,7 +141,21 @@ impl<'a> Supervisor<'a> {
             self.stops_heeded = stop_count();
             self.heed_stop(Instant::now());
         }
+        if let Some(reason) = self.keeper.and_then(Keeper::loss) {
+            self.heed_loss(&reason);
+        }
         self.reap();
+    }
+
+    /// Somebody else may hold it by now, so nothing of the step may go on, not even to end in peace.
+    fn heed_loss(&mut self, reason: &str) {
+        self.keeper = None;
+        tracing::error!(
+            phase = "lock",
+            "the lock is lost ({reason}); the step is killed"
+        );
+        self.outcome.get_or_insert(Outcome::Lost);
+        self.kill();
     }
 
     fn heed_stop(&mut self, now: Instant) {
@@ -283,7 +310,7 @@ impl<'a> Supervisor<'a> {
 }
 
 /// Waits for signals, for the step's output and for room in ours, and passes on what came.
-fn wait(
+pub fn wait(
     signals: &Signals,
     relays: &mut [Relay<'_>],
     deadline: Option<Instant>,

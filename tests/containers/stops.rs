@@ -30,7 +30,7 @@ fn a_stop_during_the_migration_ends_it_and_never_starts_the_server() {
         let database = Database::start();
         hold_the_migration(&database);
         let example = start(&database, init, &[]);
-        example.until_logged("Will assume transactional DDL.");
+        example.until_logged("Running upgrade  -> 0001");
         let (code, took) = example.stop();
         assert_eq!(code, 143, "{}", example.logs());
         assert!(took < SOON, "it took {took:?}");
@@ -63,16 +63,16 @@ fn a_stop_while_serving_is_the_servers_own_graceful_stop() {
     }
 }
 
-/// Locks alembic's table, so that a migration waits.
+/// Makes the first migration's table and does not commit it, so that the migration waits for whether it will be
+/// there.
 fn hold_the_migration(database: &Database) {
     let Container(name) = &database.container;
-    let hold = "BEGIN; LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
-    database.sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)");
+    let hold = "BEGIN; CREATE TABLE offers (); SELECT pg_sleep(600)";
     crate::engine::docker(&[
         "exec", "-d", name, "psql", "-U", "app", "-d", "app", "-c", hold,
     ]);
-    database.container.until("the table is locked", |_| {
-        let locks = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and relation = 'alembic_version'::regclass";
-        database.sql(locks) == "1"
+    database.container.until("the table is made", |_| {
+        let sleepers = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        database.sql(sleepers) == "1"
     });
 }

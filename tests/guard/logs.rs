@@ -131,7 +131,11 @@ fn auto_is_json_on_railway_and_text_elsewhere() {
 #[test]
 fn the_runbooks_greps_find_the_milestones() {
     let manifest = include_str!("../../required-vars.yaml")
-        .replace("[alembic, upgrade, head]", "[echo, upgraded]");
+        .replace("[alembic, upgrade, head]", "[echo, upgraded]")
+        // No database is there, nor even its client in every build.
+        .replace("    lock: {postgres: DATABASE_URL}", "   ")
+        .replace("    up_to_date: [alembic, current, --check-heads]", "")
+        .replace("  - postgres: DATABASE_URL", "  []");
     let ended = Guard::with_manifest(&manifest)
         .env("NEXTAUTH_SECRET", "fake-nextauth-secret-of-32-characters")
         .env("DATABASE_URL", "postgresql://app:fake@localhost/app")

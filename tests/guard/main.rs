@@ -21,3 +21,4 @@ mod stops;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 mod support;
 mod usage;
+mod waits;

@@ -85,7 +85,7 @@ steps:
     command: alembic upgrade head
     timeout: 10
   - command: [ls]
-    lock: {postgres: X}
+    lock: {}
     stop_signal: SIGTREM
   - {name: s, command: [], timeout: 0s}
 servr: {}
@@ -201,30 +201,6 @@ fn deep_nesting_is_refused_in_no_time() {
             .expect_code(65);
         assert!(ended.took.as_secs() < 5, "it took {:?}", ended.took);
         ended.expect_stderr(told);
-    }
-}
-
-#[test]
-fn keys_of_later_versions_are_refused_and_never_ignored() {
-    for (key, line) in [
-        ("wait_for", "wait_for: [{postgres: X}]"),
-        (
-            "steps[0].lock",
-            "steps: [{name: s, command: [x], lock: {postgres: X}}]",
-        ),
-        (
-            "steps[0].up_to_date",
-            "steps: [{name: s, command: [x], up_to_date: [y]}]",
-        ),
-    ] {
-        let manifest = format!("version: 1\n{line}\n");
-        let ended = Guard::with_manifest(&manifest)
-            .line("run -- echo served")
-            .run()
-            .expect_code(65);
-        ended
-            .expect_stderr(&format!("{key}: is not supported yet"))
-            .expect_stdout("");
     }
 }
 

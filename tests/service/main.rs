@@ -6,6 +6,7 @@ mod support;
 
 mod demo;
 mod environment;
+#[allow(dead_code, reason = "each target needs a part of it")]
 mod postgres;
 mod start;
 mod stop;

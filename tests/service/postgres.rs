@@ -1,8 +1,8 @@
 //! A PostgreSQL of a test's own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// A server that runs as long as this lives.
 pub struct Postgres {
@@ -11,28 +11,64 @@ pub struct Postgres {
     process: Child,
     /// Its end is the server's.
     stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Postgres {
     /// Starts a server with an empty database.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with settings such as `max_connections=20`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_by(Command::new(venv("python")), settings)
+    }
+
+    /// The same, by a command that runs python in some other way.
+    pub fn start_by(mut python: Command, settings: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres.py");
-        let mut process = Command::new(venv("python"))
+        let mut process = python
             .arg(script)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server's script starts");
         let mut url = String::new();
-        BufReader::new(process.stdout.take().expect("stdout is piped"))
+        let mut stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        stdout
             .read_line(&mut url)
             .expect("the script's output can be read");
         assert!(!url.is_empty(), "PostgreSQL did not start");
         Self {
             url: url.trim().to_owned(),
             stdin: process.stdin.take(),
+            stdout,
             process,
         }
+    }
+
+    /// Stops the server: whoever is connected is thrown out.
+    pub fn stop(&mut self) {
+        self.tell("stop\n");
+    }
+
+    /// Starts it again, with the same data.
+    pub fn start_again(&mut self) {
+        self.tell("start\n");
+    }
+
+    fn tell(&mut self, word: &str) {
+        let stdin = self.stdin.as_mut().expect("the script listens");
+        stdin
+            .write_all(word.as_bytes())
+            .expect("the script listens");
+        let mut answer = String::new();
+        self.stdout
+            .read_line(&mut answer)
+            .expect("the script answers");
+        assert_eq!(answer, word);
     }
 
     /// The password in the URL.

@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use crate::environment::{CANARIES, add_offer, free_port, get, guard, until_healthy};
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, venv};
 use crate::support::Ended;
 
 /// What the runbook looks for, in this order.
@@ -88,14 +88,36 @@ fn on_railway_a_start_command_is_executed_without_a_shell_and_logs_are_json_line
 }
 
 #[test]
+fn a_database_that_is_not_there_is_told_before_any_migration() {
+    let postgres = Postgres::start();
+    let server = postgres.url.trim_end_matches("/app");
+    let ended = guard(&postgres, free_port())
+        .env("DATABASE_URL", format!("{server}/no_such_database"))
+        .run()
+        .expect_code(77)
+        .expect_stderr(
+            "there is no such database (3D000) (phase wait, exit code 77, a retry does not help)",
+        );
+    assert!(!ended.stderr().contains(MILESTONES[1]), "{ended}");
+    assert_no_secret(ended, &postgres);
+}
+
+#[test]
 fn a_failed_migration_never_leads_to_the_server() {
     let postgres = Postgres::start();
     let port = free_port();
+    // Somebody has made its table already.
+    let made = "import os, psycopg; psycopg.connect(os.environ['URL'], autocommit=True).execute('CREATE TABLE offers ()')";
+    let status = std::process::Command::new(venv("python"))
+        .args(["-c", made])
+        .env("URL", &postgres.url)
+        .status()
+        .expect("python starts");
+    assert!(status.success());
     let ended = guard(&postgres, port)
-        .env("DATABASE_URL", postgres.url.replace("/app", "/no_such_database"))
         .run()
         .expect_code(70)
-        .expect_stderr("no_such_database")
+        .expect_stderr("already exists")
         .expect_stderr("startup-guard: step migrate: failed with exit code 1 (phase step, exit code 70, a retry may help)");
     assert!(!ended.stderr().contains(MILESTONES[5]), "{ended}");
     assert!(!ended.stderr().contains(MILESTONES[6]), "{ended}");

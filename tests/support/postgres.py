@@ -4,7 +4,8 @@
 
 Starts a server on 127.0.0.1 with a database `app` and a role `app`, and prints its URL as one line once it
 answers. It runs until standard input ends, or TERM or INT comes; then it stops the server and removes its data,
-so nothing is left behind whoever started this.
+so nothing is left behind whoever started this. A line `stop` or `start` on standard input does that to the
+server, and is answered with the same line once it is done.
 """
 
 import argparse
@@ -12,13 +13,13 @@ import ctypes
 import importlib.util
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 # Found, not imported: importing it has effects of its own.
@@ -44,10 +45,15 @@ def main() -> None:
         try:
             create_database(home, binaries, port, password, server)
             print(f"postgresql://app:{password}@127.0.0.1:{port}/app", flush=True)
-            wait_for_the_end(server)
+            while (word := next_word(server)) is not None:
+                if word == "stop":
+                    stop(server)
+                elif server.poll() is not None:
+                    server = start(home, binaries, user, port, arguments.set)
+                    wait_until_it_answers(home, binaries, port, server)
+                print(word, flush=True)
         finally:
-            server.send_signal(signal.SIGINT)  # a fast shutdown: clients are not waited for
-            server.wait()
+            stop(server)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -118,15 +124,20 @@ def start(home: Path, binaries: Path, user: int | None, port: int, settings: lis
 
 def create_database(home: Path, binaries: Path, port: int, password: str, server: subprocess.Popen) -> None:
     """Makes the database as soon as the server answers."""
-    address = ["-h", "127.0.0.1", "-p", str(port), "-U", "app"]
+    wait_until_it_answers(home, binaries, port, server)
     environment = {**os.environ, "PGPASSWORD": password}
+    address = ["-h", "127.0.0.1", "-p", str(port), "-U", "app"]
+    subprocess.run([binaries / "createdb", *address, "app"], env=environment, check=True)
+
+
+def wait_until_it_answers(home: Path, binaries: Path, port: int, server: subprocess.Popen) -> None:
+    address = ["-h", "127.0.0.1", "-p", str(port)]
     while subprocess.run([binaries / "pg_isready", "-q", *address]).returncode != 0:
         try:
             server.wait(timeout=0.05)
         except subprocess.TimeoutExpired:
             continue
         sys.exit(f"the server did not start:\n{(home / 'log').read_text(errors='replace')}")
-    subprocess.run([binaries / "createdb", *address, "app"], env=environment, check=True)
 
 
 def free_port() -> int:
@@ -135,15 +146,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for_the_end(server: subprocess.Popen) -> None:
-    def watch_input() -> None:
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch_input, daemon=True).start()
+def stop(server: subprocess.Popen) -> None:
+    server.send_signal(signal.SIGINT)  # a fast shutdown: clients are not waited for
     server.wait()
-    sys.exit("the server ended by itself")
+
+
+def next_word(server: subprocess.Popen) -> str | None:
+    """The next line of standard input; none at its end, or that of a server that nobody stopped."""
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        if server.poll() not in (None, 0):
+            sys.exit("the server ended by itself")
+    line = sys.stdin.readline()
+    return line.strip() if line else None
 
 
 if __name__ == "__main__":

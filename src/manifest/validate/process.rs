@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Declared;
+use super::{Declared, dependency};
 use crate::manifest::fault::{Fault, Path};
 use crate::manifest::raw::{RawServer, RawStep, Span, Text};
 use crate::manifest::template::Template;
@@ -115,6 +115,12 @@ fn step(raw: RawStep, path: &Path, declared: &Declared<'_>, faults: &mut Vec<Fau
             .stop_grace
             .map_or(DEFAULT_STOP_GRACE, |Span(grace)| grace),
         allow_failure: raw.allow_failure.unwrap_or(false),
+        up_to_date: raw
+            .up_to_date
+            .map(|words| command(&words.0, &path.key("up_to_date"), faults)),
+        lock: raw
+            .lock
+            .and_then(|lock| dependency::lock(lock, &path.key("lock"), declared, faults)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -73,16 +73,20 @@ impl Running {
         kill(Pid::from_raw(self.pid()), signal).expect("the guard is there to be signalled");
     }
 
+    /// What was written until now, on both streams.
+    pub fn shown(&self) -> String {
+        format!("{}{}", self.stdout.text(), self.stderr.text())
+    }
+
     /// Waits until a text was written on stdout or stderr.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
-        let shown = || format!("{}{}", self.stdout.text(), self.stderr.text());
         let deadline = Instant::now() + PATIENCE;
-        while !shown().contains(text) {
+        while !self.shown().contains(text) {
             assert!(
                 Instant::now() < deadline,
                 "waited in vain for {text:?} in\n{}",
-                shown()
+                self.shown()
             );
             pause();
         }
@@ -108,8 +112,14 @@ impl Running {
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn end(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn end(self) -> Ended {
+        self.end_within(PATIENCE)
+    }
+
+    /// The same, for what may take its time.
+    #[track_caller]
+    pub fn end_within(mut self, patience: Duration) -> Ended {
+        let deadline = Instant::now() + patience;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the guard can be waited for") {
                 break status;

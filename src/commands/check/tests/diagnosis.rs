@@ -17,7 +17,7 @@ fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -
     let environment = environment_of(entries.iter().map(owned).collect());
     let place = platform::detect(&environment);
     let no_file = |_: &Path, _| Err(std::io::ErrorKind::NotFound.into());
-    let report = check(&manifest, environment.clone(), &[], no_file).report;
+    let report = check(&manifest, environment.clone(), &[], &[], no_file).report;
     let circumstances = Circumstances {
         place: place.as_ref(),
         is_in_container,

@@ -1,0 +1,62 @@
+//! Talking to other machines: what blocks, with a deadline of its own. Called on helper threads, and by
+//! `healthcheck`. Nothing here says what a user wrote: of an address only its host and port.
+
+mod dial;
+pub mod http;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "postgres")]
+mod tls;
+
+use std::io;
+
+pub use dial::dial;
+
+/// Why the other side is not ready.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// As the rest of a sentence that begins with the other side's name and a colon.
+    pub reason: String,
+}
+
+/// Whether waiting can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    NotYet,
+    /// It answers, and will not have us: a password, a role, a database that is not there.
+    Refused,
+}
+
+impl Failure {
+    pub fn not_yet(reason: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::NotYet,
+            reason: reason.into(),
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn refused(reason: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Refused,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// A system's error in words.
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        // A read that ran out of its time is reported as one that would block.
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            "it closed the connection without an answer".to_owned()
+        }
+        io::ErrorKind::ConnectionReset => "it reset the connection".to_owned(),
+        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
+        kind => kind.to_string(),
+    }
+}

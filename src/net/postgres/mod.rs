@@ -1,0 +1,277 @@
+//! A PostgreSQL, logged in to for real. The protocol is tokio-postgres's; hosts, sockets, TLS and what a
+//! failure means are decided here.
+
+mod failure;
+mod wire;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::ClientConfig;
+use tokio::task::JoinHandle;
+use tokio::time::timeout_at;
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+use super::{Failure, FailureKind, dial, in_words, tls};
+use crate::os::socket::{KeepAliveTimes, keep_alive};
+use crate::rule::database::{Binding, Database, Host, Role, TlsMode};
+
+use failure::{Trouble, failure, trouble};
+use wire::{Encryption, Wire};
+
+/// Logs in to one database, as often as needed.
+pub struct Client {
+    database: Database,
+    /// What the server shows of us.
+    application: String,
+    keep_alive: Option<KeepAliveTimes>,
+    /// What the URL says of TLS, once its files have been read.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// A log-in that lasts until it is closed.
+pub struct Session {
+    client: tokio_postgres::Client,
+    driver: JoinHandle<Failure>,
+    socket: OwnedFd,
+}
+
+impl Client {
+    pub fn new(database: Database, application: String) -> Self {
+        Self {
+            database,
+            application,
+            keep_alive: None,
+            tls: None,
+        }
+    }
+
+    /// The same, with connections whose death the kernel looks out for.
+    pub fn kept_alive(self, times: KeepAliveTimes) -> Self {
+        Self {
+            keep_alive: Some(times),
+            ..self
+        }
+    }
+
+    /// Logs in to the first host that is there, and is what it has to be. Blocks its thread while a name is
+    /// resolved.
+    ///
+    /// # Errors
+    /// Why there is none until then.
+    pub async fn connect(&mut self, until: Instant) -> Result<Session, Failure> {
+        let mut failure = None;
+        for host in self.database.hosts.clone() {
+            match self.connect_to(&host, until).await {
+                Ok(session) => return Ok(session),
+                // As libpq does: whoever refuses us at one host is not asked at the next.
+                Err(refusal) if refusal.kind == FailureKind::Refused => return Err(refusal),
+                Err(other) => failure = failure.or(Some(other)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Failure::not_yet("it has no host")))
+    }
+
+    async fn connect_to(&mut self, host: &Host, until: Instant) -> Result<Session, Failure> {
+        let until = match self.database.connect_timeout {
+            Some(limit) => until.min(Instant::now() + limit),
+            None => until,
+        };
+        let session = match self.log_in(host, self.database.tls.mode, until).await {
+            Ok(session) => session,
+            Err(Trouble::WithTls(trouble)) if self.database.tls.mode == TlsMode::Prefer => {
+                let plain = self.log_in(host, TlsMode::Disable, until).await;
+                // What went wrong first tells more, unless the server took the second for a log-in.
+                plain.map_err(|other| match other.into_failure() {
+                    refusal if refusal.kind == FailureKind::Refused => refusal,
+                    _ => trouble,
+                })?
+            }
+            Err(trouble) => return Err(trouble.into_failure()),
+        };
+        self.check_role(session, until).await
+    }
+
+    async fn log_in(
+        &mut self,
+        host: &Host,
+        mode: TlsMode,
+        until: Instant,
+    ) -> Result<Session, Trouble> {
+        let (wire, socket) = self.open(host, until)?;
+        let mut config = self.settings();
+        let tls = match (host, mode) {
+            // As libpq does: nothing is encrypted on its way through this machine's kernel.
+            (Host::Socket { .. }, _) | (_, TlsMode::Disable) => None,
+            (Host::Network { name, .. }, _) => {
+                let name = tls::server_name(name)?;
+                Some(Encryption::new(self.tls_config()?, name))
+            }
+        };
+        config.ssl_mode(match (&tls, mode) {
+            (None, _) => SslMode::Disable,
+            (_, TlsMode::Prefer) => SslMode::Prefer,
+            _ => SslMode::Require,
+        });
+        let is_encrypted = tls.is_some();
+        let started = async {
+            if let Some(tls) = tls {
+                let (client, connection) = config.connect_raw(wire, tls).await?;
+                Ok((client, tokio::spawn(async { end_of(connection.await) })))
+            } else {
+                let (client, connection) = config.connect_raw(wire, NoTls).await?;
+                Ok((client, tokio::spawn(async { end_of(connection.await) })))
+            }
+        };
+        match timeout_at(until.into(), started).await {
+            Ok(Ok((client, driver))) => Ok(Session {
+                client,
+                driver,
+                socket,
+            }),
+            Ok(Err(error)) => Err(trouble(&error, is_encrypted)),
+            Err(_) => {
+                Err(Failure::not_yet("it accepts the connection, and does not answer").into())
+            }
+        }
+    }
+
+    /// Opens a socket; the second is the same, for whoever must have it.
+    fn open(&self, host: &Host, until: Instant) -> Result<(Wire, OwnedFd), Failure> {
+        let told = |error: io::Error| Failure::not_yet(in_words(&error));
+        match host {
+            Host::Network { name, port } => {
+                let stream = dial(name, *port, until)?;
+                stream.set_nodelay(true).map_err(told)?;
+                stream.set_nonblocking(true).map_err(told)?;
+                if let Some(times) = self.keep_alive {
+                    keep_alive(&stream, times).map_err(told)?;
+                }
+                let same = stream.as_fd().try_clone_to_owned().map_err(told)?;
+                let stream = tokio::net::TcpStream::from_std(stream).map_err(told)?;
+                Ok((Wire::new(stream), same))
+            }
+            Host::Socket { folder, port } => {
+                let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
+                let stream = UnixStream::connect(path).map_err(told)?;
+                stream.set_nonblocking(true).map_err(told)?;
+                let same = stream.as_fd().try_clone_to_owned().map_err(told)?;
+                let stream = tokio::net::UnixStream::from_std(stream).map_err(told)?;
+                Ok((Wire::new(stream), same))
+            }
+        }
+    }
+
+    fn settings(&self) -> tokio_postgres::Config {
+        let database = &self.database;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .application_name(&self.application)
+            .channel_binding(match database.tls.binding {
+                Binding::Disable => ChannelBinding::Disable,
+                Binding::Prefer => ChannelBinding::Prefer,
+                Binding::Require => ChannelBinding::Require,
+            });
+        if let Some(user) = &database.user {
+            config.user(user);
+        }
+        if let Some(password) = &database.password {
+            config.password(password);
+        }
+        if let Some(name) = &database.name {
+            config.dbname(name);
+        }
+        if let Some(options) = &database.options {
+            config.options(options);
+        }
+        if database.tls.is_direct {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        config
+    }
+
+    /// Read once: hundreds of root certificates are not parsed at each attempt.
+    fn tls_config(&mut self) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(config) = &self.tls {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(tls::config(&self.database.tls)?);
+        self.tls = Some(Arc::clone(&config));
+        Ok(config)
+    }
+
+    async fn check_role(&self, session: Session, until: Instant) -> Result<Session, Failure> {
+        if self.database.role == Role::Any {
+            return Ok(session);
+        }
+        let row = session.ask("SELECT pg_is_in_recovery()", until).await?;
+        let is_standby = row.first().is_some_and(|answer| answer == "t");
+        match (self.database.role, is_standby) {
+            (Role::Primary, true) => {
+                session.close().await;
+                Err(Failure::not_yet("it is a standby, which takes no writes"))
+            }
+            (Role::Standby, false) => {
+                session.close().await;
+                Err(Failure::not_yet("it is no standby"))
+            }
+            _ => Ok(session),
+        }
+    }
+}
+
+/// How a connection came to its end.
+fn end_of(result: Result<(), tokio_postgres::Error>) -> Failure {
+    match result {
+        Ok(()) => Failure::not_yet("the connection is closed"),
+        Err(error) => failure(&error),
+    }
+}
+
+impl Session {
+    /// Asks one thing; gives the first row, nulls as empty texts.
+    ///
+    /// # Errors
+    /// When the server refuses, the connection is lost, or there is no answer until then.
+    pub async fn ask(&self, question: &str, until: Instant) -> Result<Vec<String>, Failure> {
+        let answers = timeout_at(until.into(), self.client.simple_query(question))
+            .await
+            .map_err(|_| Failure::not_yet("it does not answer"))?
+            .map_err(|error| failure(&error))?;
+        let row = answers.into_iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.ok_or_else(|| Failure::not_yet("it answered with nothing"))?;
+        let columns = 0..row.len();
+        Ok(columns
+            .map(|column| row.get(column).unwrap_or_default().to_owned())
+            .collect())
+    }
+
+    /// Waits until the connection is lost, and says how.
+    pub async fn lost(&mut self) -> Failure {
+        (&mut self.driver)
+            .await
+            .unwrap_or_else(|_| Failure::not_yet("the connection is closed"))
+    }
+
+    /// The connection's socket: whoever has it keeps the connection open.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
+    /// Says goodbye, so that the server need not find out by itself.
+    pub async fn close(self) {
+        drop(self.client);
+        let _ = self.driver.await;
+    }
+}

@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use super::{Binding, Breach, Database, Host, Role, TlsMode};
+
+fn parse(url: &str) -> Database {
+    parse_with(url, &[])
+}
+
+fn parse_with(url: &str, variables: &[(&str, &'static str)]) -> Database {
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| *value)
+    };
+    match Database::parse(url, lookup) {
+        Ok(database) => database,
+        Err(violation) => panic!("{url}: {violation:?}"),
+    }
+}
+
+fn refused(url: &str) -> Breach {
+    match Database::parse(url, |_| None) {
+        Ok(_) => panic!("{url} is read"),
+        Err(violation) => violation.breach,
+    }
+}
+
+fn network(name: &str, port: u16) -> Host {
+    let name = name.to_owned();
+    Host::Network { name, port }
+}
+
+fn socket(folder: &str, port: u16) -> Host {
+    let folder = folder.to_owned();
+    Host::Socket { folder, port }
+}
+
+#[test]
+fn every_dialects_scheme_is_postgresql() {
+    for scheme in [
+        "postgres",
+        "postgresql",
+        "postgresql+psycopg2",
+        "postgresql+asyncpg",
+        "postgres+psycopg",
+        "POSTGRESQL",
+    ] {
+        let database = parse(&format!("{scheme}://app:s3cret@db/app"));
+        assert_eq!(database.hosts, [network("db", 5432)], "{scheme}");
+        assert_eq!(database.user.as_deref(), Some("app"));
+        assert_eq!(database.password.as_deref(), Some(&b"s3cret"[..]));
+        assert_eq!(database.name.as_deref(), Some("app"));
+        assert_eq!(database.tls.mode, TlsMode::Prefer);
+    }
+}
+
+#[test]
+fn what_is_percent_encoded_is_decoded() {
+    let database = parse("postgresql://us%40er:p%2Fw%3A%25@h/my%20db?options=-c%20a%3D1");
+    assert_eq!(database.user.as_deref(), Some("us@er"));
+    assert_eq!(database.password.as_deref(), Some(&b"p/w:%"[..]));
+    assert_eq!(database.name.as_deref(), Some("my db"));
+    assert_eq!(database.options.as_deref(), Some("-c a=1"));
+}
+
+#[test]
+fn hosts_are_one_or_several_names_addresses_or_sockets() {
+    for (url, hosts) in [
+        ("postgres://h:1/d", vec![network("h", 1)]),
+        (
+            "postgres://[::1]:1,h2/d",
+            vec![network("::1", 1), network("h2", 5432)],
+        ),
+        (
+            "postgres://h1,h2/d?port=1,2",
+            vec![network("h1", 1), network("h2", 2)],
+        ),
+        (
+            "postgres:///d?host=h1:1&host=h2:2",
+            vec![network("h1", 1), network("h2", 2)],
+        ),
+        (
+            "postgres:///d?host=h1,h2&port=7",
+            vec![network("h1", 7), network("h2", 7)],
+        ),
+        ("postgres:///d?host=::1", vec![network("::1", 5432)]),
+        (
+            "postgres://u@/d?host=/run/pg&port=1",
+            vec![socket("/run/pg", 1)],
+        ),
+        ("postgres://u@%2Frun%2Fpg:2/d", vec![socket("/run/pg", 2)]),
+        (
+            "postgres:///d",
+            vec![
+                socket("/var/run/postgresql", 5432),
+                socket("/tmp", 5432),
+                network("localhost", 5432),
+            ],
+        ),
+    ] {
+        assert_eq!(parse(url).hosts, hosts, "{url}");
+    }
+    assert_eq!(parse("postgres://[::1]:1,h2/d").shown(), "[::1]:1,h2:5432");
+}
+
+#[test]
+fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
+    for (query, mode) in [
+        ("", TlsMode::Prefer),
+        ("sslmode=disable", TlsMode::Disable),
+        ("sslmode=allow", TlsMode::Prefer),
+        ("sslmode=require", TlsMode::Require),
+        ("ssl=require", TlsMode::Require),
+        ("ssl=true", TlsMode::Require),
+        ("sslmode=require&sslrootcert=/ca.pem", TlsMode::VerifyCa),
+        ("sslmode=verify-ca", TlsMode::VerifyCa),
+        ("sslmode=verify-full", TlsMode::VerifyFull),
+        ("sslrootcert=system", TlsMode::VerifyFull),
+    ] {
+        assert_eq!(
+            parse(&format!("postgres://h/d?{query}")).tls.mode,
+            mode,
+            "{query}"
+        );
+    }
+    let tls =
+        parse("postgres://h/d?sslrootcert=/ca.pem&channel_binding=require&sslcert=c&sslkey=k").tls;
+    assert_eq!(tls.roots.as_deref(), Some("/ca.pem"));
+    assert_eq!(tls.binding, Binding::Require);
+    assert_eq!(tls.certificate, Some(("c".to_owned(), "k".to_owned())));
+    assert_eq!(parse("postgres://h/d?sslrootcert=system").tls.roots, None);
+}
+
+#[test]
+fn what_the_url_leaves_open_comes_from_libpqs_variables() {
+    let variables = [
+        ("PGHOST", "h"),
+        ("PGPORT", "7"),
+        ("PGUSER", "u"),
+        ("PGPASSWORD", "p"),
+        ("PGDATABASE", "d"),
+        ("PGSSLMODE", "require"),
+    ];
+    let database = parse_with("postgresql://", &variables);
+    assert_eq!(database.hosts, [network("h", 7)]);
+    assert_eq!(database.user.as_deref(), Some("u"));
+    assert_eq!(database.password.as_deref(), Some(&b"p"[..]));
+    assert_eq!(database.name.as_deref(), Some("d"));
+    assert_eq!(database.tls.mode, TlsMode::Require);
+    let database = parse_with("postgresql://a:b@c:1/e?sslmode=disable", &variables);
+    assert_eq!(database.hosts, [network("c", 1)]);
+    assert_eq!(database.user.as_deref(), Some("a"));
+    assert_eq!(database.password.as_deref(), Some(&b"b"[..]));
+    assert_eq!(database.tls.mode, TlsMode::Disable);
+}
+
+#[test]
+fn timeouts_and_roles_are_libpqs() {
+    let timeout =
+        |text: &str| parse(&format!("postgres://h/d?connect_timeout={text}")).connect_timeout;
+    assert_eq!(timeout("0"), None);
+    assert_eq!(timeout("1"), Some(Duration::from_secs(2)));
+    assert_eq!(timeout("30"), Some(Duration::from_secs(30)));
+    let role = |text: &str| parse(&format!("postgres://h/d?target_session_attrs={text}")).role;
+    assert_eq!(role("read-write"), Role::Primary);
+    assert_eq!(role("prefer-standby"), Role::Any);
+    assert_eq!(role("standby"), Role::Standby);
+}
+
+#[test]
+fn what_is_no_such_url_is_refused() {
+    for (url, breach) in [
+        ("", Breach::WrongType),
+        ("db:5432", Breach::WrongType),
+        ("mysql://h/d", Breach::WrongScheme),
+        ("postgresqlx://h/d", Breach::WrongScheme),
+        ("postgres://h:0/d", Breach::WrongType),
+        ("postgres://h:port/d", Breach::WrongType),
+        ("postgres://h/d?port=x", Breach::WrongType),
+        ("postgres://h/d?sslmode=maybe", Breach::WrongType),
+        (
+            "postgres://h/d?sslmode=require&sslrootcert=system",
+            Breach::WrongType,
+        ),
+        ("postgres://h/d?connect_timeout=soon", Breach::WrongType),
+        (
+            "postgres://h/d?target_session_attrs=best",
+            Breach::WrongType,
+        ),
+    ] {
+        assert_eq!(refused(url), breach, "{url}");
+    }
+}

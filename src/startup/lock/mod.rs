@@ -1,0 +1,159 @@
+//! The lock around a step: of all replicas that start together one runs it at a time, and with `up_to_date`
+//! one runs it at all.
+
+mod keeper;
+mod key;
+mod request;
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use super::pause::pause;
+use super::step::{Run, StepProblem};
+use super::supervise::Keeper;
+use crate::manifest;
+use crate::os::signals::{Signal, Signals};
+
+use keeper::{News, Request, Unfit};
+use request::Lock;
+
+/// How long the database may take to take the lock back.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why a step was not run under its lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("the lock on {at} was not free within {}: {reason}", humantime::format_duration(*.timeout))]
+    NotFree {
+        at: String,
+        timeout: Duration,
+        reason: String,
+    },
+    #[error("the lock was lost: {0}")]
+    Lost(String),
+    #[error("the lock on {at} cannot be asked for: {reason}")]
+    Refused { at: String, reason: String },
+    #[error("the lock on {at} would not hold: {reason}")]
+    Unfit { at: String, reason: Unfit },
+    #[error("the lock's database {0}")]
+    Unusable(String),
+    #[error("stopped by {} before the server started", .0.name())]
+    Stopped(Signal),
+    #[error("the system refused to wait for the lock: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Run<'_> {
+    /// Runs the step while nobody else does. The question whether there is anything to do was asked already,
+    /// without the lock.
+    pub fn run_locked(&self, lock: &manifest::Lock) -> Result<(), StepProblem> {
+        let mut lock = Lock::open(self, lock)?;
+        let signals = self.signals;
+        let socket = loop {
+            if self.step.up_to_date.is_none() {
+                break lock.take_patiently(signals)?;
+            }
+            if let Some(socket) = lock.take(signals)? {
+                break socket;
+            }
+            // Whoever holds it does what we came for. All who wait ask again at the same time, without the
+            // lock, so that the wait does not grow with their number.
+            lock.wait_until_free(signals)?;
+            if self.is_up_to_date()? {
+                return self.skip();
+            }
+        };
+        let held = Held {
+            lock,
+            socket,
+            loss: RefCell::new(None),
+        };
+        let result = self.run_held(&held);
+        let released = held.release(signals);
+        match result? {
+            Done::Already => self.skip(),
+            Done::Now => Ok(released?),
+        }
+    }
+
+    fn run_held(&self, held: &Held) -> Result<Done, StepProblem> {
+        // Our last "no" may be older than somebody else's success.
+        if self.is_up_to_date()? {
+            return Ok(Done::Already);
+        }
+        held.expect()?;
+        self.execute(Some(held))?;
+        Ok(Done::Now)
+    }
+}
+
+/// By whom a step was done.
+enum Done {
+    Already,
+    Now,
+}
+
+/// A lock that is ours.
+struct Held {
+    lock: Lock,
+    socket: OwnedFd,
+    loss: RefCell<Option<String>>,
+}
+
+impl Held {
+    /// # Errors
+    /// When it is not ours any more.
+    fn expect(&self) -> Result<(), LockError> {
+        self.loss()
+            .map_or(Ok(()), |reason| Err(LockError::Lost(reason)))
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// When it was not ours any more.
+    fn release(self, signals: &Signals) -> Result<(), LockError> {
+        self.expect()?;
+        let lost = |reason: &str| Err(LockError::Lost(reason.to_owned()));
+        let deadline = Instant::now() + RELEASE_LIMIT;
+        self.lock.ask(Request::Release);
+        loop {
+            match self.lock.news() {
+                Ok(News::Released(true)) => return Ok(()),
+                Ok(News::Released(false)) => return lost("it was not ours at the end"),
+                Ok(News::Lost(reason)) => return lost(&reason),
+                Ok(_) => {}
+                Err(TryRecvError::Disconnected) => return lost("its helper has ended"),
+                Err(TryRecvError::Empty) if Instant::now() >= deadline => {
+                    return lost("it could not be given back");
+                }
+                Err(TryRecvError::Empty) => {
+                    if let Some(stop) = pause(signals, Some(deadline))? {
+                        return Err(LockError::Stopped(stop));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Keeper for Held {
+    fn loss(&self) -> Option<String> {
+        let mut loss = self.loss.borrow_mut();
+        if loss.is_none() {
+            *loss = match self.lock.news() {
+                Ok(News::Lost(reason)) => Some(reason),
+                Err(TryRecvError::Disconnected) => Some("its helper has ended".to_owned()),
+                Ok(_) | Err(TryRecvError::Empty) => None,
+            };
+        }
+        loss.clone()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

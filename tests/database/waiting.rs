@@ -1,0 +1,263 @@
+//! Waiting for a PostgreSQL: a real log-in, and what its refusals mean.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::postgres::Postgres;
+use crate::server::{Database, Sql, of_database, shared};
+use crate::support::{Ended, Guard};
+
+/// A guard that waits for the database of this URL.
+fn waiting(url: &str, timeout: &str) -> Guard {
+    let manifest = format!(
+        "version: 1
+variables:
+  DATABASE_URL: {{secret: true}}
+wait_for:
+  - {{postgres: DATABASE_URL, timeout: {timeout}}}
+server: {{command: [echo, served]}}
+"
+    );
+    Guard::with_manifest(&manifest).env("DATABASE_URL", url)
+}
+
+fn served(url: &str) -> Ended {
+    waiting(url, "20s")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n")
+}
+
+#[test]
+fn a_database_that_lets_us_in_is_ready() {
+    let database = Database::new();
+    let address = database.address();
+    served(&database.url)
+        .expect_stderr(&format!(": postgres DATABASE_URL ({address})\n"))
+        .expect_never(database.password());
+}
+
+#[test]
+fn every_dialect_of_a_url_is_understood() {
+    let database = Database::new();
+    for scheme in [
+        "postgres",
+        "postgresql+asyncpg",
+        "postgresql+psycopg",
+        "postgresql+psycopg2",
+    ] {
+        served(&database.url_with("postgresql", scheme));
+    }
+    let address = database.address();
+    let (host, port) = address.split_once(':').expect("it has a port");
+    let user = format!("app:{}", database.password());
+    let name = &database.name;
+    for url in [
+        // Several hosts, of which the first are not there.
+        format!("postgresql://{user}@127.0.0.1:1,no.such.host.invalid,{address}/{name}"),
+        format!("postgresql://{user}@/{name}?host=127.0.0.1:1&host={address}"),
+        format!(
+            "postgresql://{user}@{host}/{name}?port={port}&ssl=prefer&prepared_statement_cache_size=0"
+        ),
+        format!(
+            "postgresql://{address}/{name}?user=app&password={}",
+            database.password()
+        ),
+        format!(
+            "postgresql://{user}@{address}/{name}?target_session_attrs=read-write&connect_timeout=3"
+        ),
+    ] {
+        served(&url);
+    }
+    waiting(&format!("postgresql://app@{address}/{name}"), "20s")
+        .env("PGPASSWORD", database.password())
+        .run()
+        .expect_code(0);
+}
+
+#[test]
+fn a_unix_socket_is_a_host_like_any_other() {
+    let database = Database::new();
+    let folder = database.sql().run("SHOW unix_socket_directories").remove(0);
+    let (_, port) = database.address().split_once(':').expect("it has a port");
+    let (user, name) = (format!("app:{}", database.password()), &database.name);
+    served(&format!(
+        "postgresql://{user}@/{name}?host={folder}&port={port}&sslmode=require"
+    ));
+    let encoded = folder.replace('/', "%2F");
+    served(&format!("postgresql://{user}@{encoded}:{port}/{name}"));
+    waiting(
+        &format!("postgresql://{user}@/{name}?host=/no/such/folder"),
+        "300ms",
+    )
+    .run()
+    .expect_code(69)
+    .expect_stderr("there is no such socket");
+}
+
+#[test]
+fn refusals_end_with_77_after_a_short_grace() {
+    let database = Database::new();
+    let sql = database.sql();
+    let name = &database.name;
+    sql.run(&format!(
+        "CREATE ROLE sleeper_{name} NOLOGIN PASSWORD 'x'; CREATE ROLE outsider_{name} LOGIN PASSWORD 'x';
+         REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"
+    ));
+    let user = format!("app:{}", database.password());
+    let other = |role: &str| database.url_with(&user, &format!("{role}_{name}:x"));
+    let refusals = [
+        (
+            database.url_with(&user, "app:canary"),
+            "it refuses the password (28P01)",
+        ),
+        (
+            database.url_with(&user, "canary:x"),
+            "it refuses the password (28P01)",
+        ),
+        (
+            database.url_with(&user, "app"),
+            "it asks for a password, and there is none in the URL",
+        ),
+        (
+            of_database(&database.url, "canary"),
+            "there is no such database (3D000)",
+        ),
+        (
+            other("sleeper"),
+            "it refuses the role, or connections from here (28000)",
+        ),
+        (
+            other("outsider"),
+            "the role may not connect to the database (42501)",
+        ),
+    ];
+    let running = refusals.map(|(url, told)| (waiting(&url, "1m").start(), told));
+    for (guard, told) in running {
+        let ended = guard.end().expect_code(77).expect_stdout("");
+        assert!(
+            ended.took > Duration::from_secs(4),
+            "{told}: {:?}",
+            ended.took
+        );
+        assert!(
+            ended.took < Duration::from_secs(18),
+            "{told}: {:?}",
+            ended.took
+        );
+        ended
+            .expect_stderr(&format!("our credentials are refused: postgres DATABASE_URL ({}): {told} (phase wait, exit code 77, a retry does not help)", database.address()))
+            .expect_never("canary")
+            .expect_never("sleeper")
+            .expect_never("outsider");
+    }
+    // Less time than the grace is less time.
+    let ended = waiting(&database.url_with(&user, "app:canary"), "1s")
+        .run()
+        .expect_code(77);
+    assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
+}
+
+#[test]
+fn a_database_that_is_made_within_the_grace_is_ready() {
+    let name = format!("late_{}", std::process::id());
+    let running = waiting(&of_database(shared(), &name), "20s").start();
+    running.wait_for("there is no such database");
+    Sql::on(shared()).run(&format!("CREATE DATABASE {name}"));
+    running.end().expect_code(0).expect_stdout("served\n");
+}
+
+#[test]
+fn a_server_that_is_not_up_yet_is_waited_for() {
+    let mut postgres = Postgres::start();
+    postgres.stop();
+    let running = waiting(&postgres.url, "1m").start();
+    running.wait_for("connection refused");
+    postgres.start_again();
+    running.end().expect_code(0).expect_stdout("served\n");
+}
+
+#[test]
+fn a_server_with_too_many_clients_is_not_ready_yet() {
+    let postgres = Postgres::start_with(&[
+        "max_connections=4",
+        "superuser_reserved_connections=0",
+        "reserved_connections=0",
+    ]);
+    let mut clients: Vec<Sql> = (0..4).map(|_| Sql::on(&postgres.url)).collect();
+    let running = waiting(&postgres.url, "1m").start();
+    running.wait_for("it has too many clients already (53300)");
+    clients.pop();
+    running.end().expect_code(0).expect_stdout("served\n");
+}
+
+#[test]
+fn what_is_waited_for_is_said_at_most_once_a_second() {
+    let database = Database::new();
+    let manifest = "version: 1
+variables:
+  DATABASE_URL: {secret: true}
+wait_for:
+  - {postgres: DATABASE_URL, timeout: 4s}
+  - {tcp: '127.0.0.1:1', timeout: 4s}
+  - {http: 'http://no.such.host.invalid/', timeout: 4s}
+server: {command: [echo, served]}
+";
+    let started = Instant::now();
+    let ended = Guard::with_manifest(manifest)
+        .env("DATABASE_URL", &database.url)
+        .run()
+        .expect_code(69)
+        .expect_never(database.password());
+    let lines = ended.stderr().lines().count();
+    assert!(
+        lines <= 2 + usize::try_from(started.elapsed().as_secs()).expect("it fits"),
+        "{ended}"
+    );
+    ended
+        .expect_stderr("waiting (")
+        .expect_stderr("tcp 127.0.0.1:1: connection refused")
+        .expect_stderr("http no.such.host.invalid:80: its name cannot be resolved (");
+}
+
+#[test]
+fn a_stop_ends_the_wait_at_once() {
+    let running = waiting("postgresql://app:x@127.0.0.1:1/app", "1m").start();
+    running.wait_for("connection refused");
+    running.signal(Signal::SIGTERM);
+    let ended = running.end_within(Duration::from_secs(3)).expect_code(143);
+    ended.expect_stderr("stopped by SIGTERM before the server started (phase wait, exit code 143)");
+}
+
+#[test]
+fn a_role_of_the_server_can_be_asked_for() {
+    let database = Database::new();
+    waiting(
+        &format!("{}?target_session_attrs=standby", database.url),
+        "3s",
+    )
+    .run()
+    .expect_code(69)
+    .expect_stderr("it is no standby");
+}
+
+#[test]
+fn a_locked_step_needs_no_wait_and_a_wait_no_lock() {
+    let database = Database::new();
+    let manifest = "version: 1
+variables: {DATABASE_URL: {secret: true}}
+wait_for: [{postgres: DATABASE_URL}]
+steps: [{name: migrate, command: [echo, ran], lock: {postgres: DATABASE_URL}}]
+server: {command: [echo, served]}
+";
+    Guard::with_manifest(manifest)
+        .env("DATABASE_URL", &database.url)
+        .env("STARTUP_GUARD_LOG", "json")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n")
+        .expect_stderr(r#""phase":"wait""#)
+        .expect_stderr(r#""phase":"lock","step":"migrate""#)
+        .expect_never(database.password());
+}

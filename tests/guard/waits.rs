@@ -1,0 +1,352 @@
+//! Waiting for what needs no database: ports, pages, and everything that is not what it should be.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Ended, Guard};
+
+/// A guard that waits for this.
+fn waiting(entry: &str) -> Guard {
+    Guard::with_manifest(&format!(
+        "version: 1
+variables:
+  ADDRESS: {{level: optional, secret: true}}
+wait_for: [{entry}]
+server: {{command: [echo, served]}}
+"
+    ))
+}
+
+/// A server that answers everybody with this, or never.
+fn server(answer: Option<&'static str>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it listens somewhere");
+    std::thread::spawn(move || {
+        let mut mute = Vec::new();
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 1024];
+            match answer {
+                Some(answer) => {
+                    let _ = client.read(&mut request);
+                    let _ = client.write_all(answer.as_bytes());
+                }
+                None => mute.push(client),
+            }
+        }
+    });
+    address
+}
+
+/// A port where nobody listens.
+fn closed() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it listens somewhere")
+}
+
+#[track_caller]
+fn served(guard: Guard) -> Ended {
+    guard.run().expect_code(0).expect_stdout("served\n")
+}
+
+#[track_caller]
+fn not_ready(guard: Guard, told: &str) {
+    let ended = guard.run().expect_code(69).expect_stdout("");
+    assert!(ended.took < Duration::from_secs(15), "{:?}", ended.took);
+    ended
+        .expect_stderr(told)
+        .expect_stderr("(phase wait, exit code 69, a retry helps)")
+        .expect_never("canary");
+}
+
+#[test]
+fn an_open_port_is_ready() {
+    let address = server(None);
+    served(waiting(&format!("{{tcp: '{address}'}}"))).expect_stderr(&format!(": tcp {address}\n"));
+    let url = format!("redis://:canary@{address}/0");
+    served(waiting("{tcp: ADDRESS}").env("ADDRESS", &url))
+        .expect_stderr(&format!(": tcp ADDRESS ({address})\n"))
+        .expect_never("canary");
+    let url = format!("amqp://u:canary@{},{address}", closed());
+    served(waiting("{tcp: ADDRESS}").env("ADDRESS", url)).expect_never("canary");
+    served(waiting("{tcp: ADDRESS}").env("ADDRESS", address.to_string()));
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    // `localhost` is ::1 as well on most systems, where this one does not listen.
+    let port = server(None).port();
+    served(waiting(&format!("{{tcp: 'localhost:{port}'}}")));
+}
+
+#[test]
+fn a_closed_port_is_waited_for_until_its_time_is_over() {
+    let address = closed();
+    let entry = format!("{{tcp: '{address}', timeout: 500ms}}");
+    not_ready(
+        waiting(&entry),
+        &format!("not ready in time: tcp {address}: connection refused"),
+    );
+    let running = waiting(&format!("{{tcp: '{address}'}}")).start();
+    running.wait_for("connection refused");
+    let _listener = TcpListener::bind(address).expect("the port is still free");
+    running.end().expect_code(0).expect_stdout("served\n");
+}
+
+#[test]
+fn a_page_is_ready_when_it_answers_with_a_2xx() {
+    let healthy = server(Some("HTTP/1.1 204 No Content\r\n\r\n"));
+    served(waiting(&format!("{{http: 'http://{healthy}/health'}}")));
+    let url = format!("http://user:canary@{healthy}/canary?canary");
+    served(waiting("{http: ADDRESS}").env("ADDRESS", url))
+        .expect_stderr(&format!(": http ADDRESS ({healthy})\n"))
+        .expect_never("canary");
+    for (answer, told) in [
+        (
+            "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "it answers with 503",
+        ),
+        (
+            "HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n",
+            "it answers with 301",
+        ),
+        (
+            "220 mail.example ESMTP\r\n",
+            "it answers with something that is not HTTP",
+        ),
+        ("", "it closed the connection without an answer"),
+    ] {
+        let address = server(Some(answer));
+        let entry = format!("{{http: 'http://{address}/', timeout: 500ms}}");
+        not_ready(waiting(&entry), &format!("http {address}: {told}"));
+    }
+}
+
+#[test]
+fn a_page_that_is_accepted_and_never_answered_is_not_ready() {
+    let entry = format!("{{http: 'http://{}/', timeout: 1s}}", server(None));
+    not_ready(waiting(&entry), "no answer yet");
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_waited_for() {
+    let entry = "{tcp: 'no.such.host.invalid:80', timeout: 1s}";
+    not_ready(
+        waiting(entry),
+        "tcp no.such.host.invalid:80: its name cannot be resolved (",
+    );
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn what_is_no_postgresql_is_told() {
+    for (answer, told) in [
+        (
+            Some("HTTP/1.1 400 Bad Request\r\n\r\n"),
+            "it speaks another protocol than PostgreSQL's",
+        ),
+        (
+            Some("-ERR unknown command\r\n"),
+            "it speaks another protocol than PostgreSQL's",
+        ),
+        (
+            Some("SSH-2.0-OpenSSH_9.2\r\n"),
+            "it does not speak TLS as it should",
+        ),
+        (
+            Some("Nonsense"),
+            "it answers with something that is not PostgreSQL's",
+        ),
+        (Some(""), "it closed the connection without an answer"),
+    ] {
+        let address = server(answer);
+        let guard = waiting("{postgres: ADDRESS, timeout: 2s}");
+        let url = format!("postgresql://app:canary@{address}/app");
+        let told = format!("postgres ADDRESS ({address}): {told}");
+        not_ready(guard.env("ADDRESS", url), &told);
+    }
+    let address = server(Some("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    not_ready(
+        waiting("{postgres: ADDRESS, timeout: 2s}").env(
+            "ADDRESS",
+            format!("postgresql://app:canary@{address}/app?sslmode=disable"),
+        ),
+        "it speaks another protocol than PostgreSQL's",
+    );
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_server_that_accepts_and_never_speaks_is_not_ready() {
+    let address = server(None);
+    for (query, timeout, told) in [
+        ("", "1s", "no answer yet"),
+        (
+            "?connect_timeout=2",
+            "5s",
+            "it accepts the connection, and does not answer",
+        ),
+    ] {
+        let guard = waiting(&format!("{{postgres: ADDRESS, timeout: {timeout}}}"));
+        let url = format!("postgresql://app:canary@{address}/app{query}");
+        not_ready(guard.env("ADDRESS", url), told);
+    }
+}
+
+#[test]
+fn what_is_not_set_is_not_waited_for() {
+    served(waiting("{tcp: ADDRESS}"))
+        .expect_stderr("tcp ADDRESS is not waited for: it is not set\n");
+    served(waiting("{tcp: ADDRESS}").env("ADDRESS", ""));
+}
+
+#[test]
+fn an_address_that_is_none_is_a_finding_even_of_an_optional_variable() {
+    for (entry, value, told) in [
+        ("{tcp: ADDRESS}", "canary", "names no port"),
+        ("{tcp: ADDRESS}", "canary://host/", "names no port"),
+        (
+            "{tcp: ADDRESS}",
+            "redis:///canary",
+            "names no host and port",
+        ),
+        ("{http: ADDRESS}", "canary", "is not an http URL"),
+        (
+            "{http: ADDRESS}",
+            "ftp://canary/",
+            "does not begin with http:// or https://",
+        ),
+    ] {
+        waiting(entry)
+            .env("ADDRESS", value)
+            .run()
+            .expect_code(78)
+            .expect_stdout("")
+            .expect_stderr(&format!("ADDRESS {told} (the wait for "))
+            .expect_never("canary");
+    }
+}
+
+#[test]
+fn all_are_waited_for_side_by_side_and_told_in_one_line() {
+    let (first, second) = (closed(), closed());
+    let entries = format!("{{tcp: '{first}', timeout: 1s}}, {{tcp: '{second}', timeout: 1s}}");
+    let ended = waiting(&entries).run().expect_code(69);
+    assert!(
+        ended.took < Duration::from_millis(1900),
+        "one after the other: {:?}",
+        ended.took
+    );
+    ended.expect_stderr(&format!(
+        "not ready in time: tcp {first}: connection refused; tcp {second}: connection refused (phase wait"
+    ));
+}
+
+#[test]
+fn a_stop_ends_a_wait_at_once_whatever_it_is_busy_with() {
+    for entry in [
+        format!("{{tcp: '{}'}}", closed()),
+        format!("{{http: 'http://{}/'}}", server(None)),
+    ] {
+        let running = waiting(&format!("{entry}, {{tcp: '{}'}}", closed())).start();
+        running.wait_for("connection refused");
+        running.signal(Signal::SIGTERM);
+        running
+            .end_within(Duration::from_secs(3))
+            .expect_code(143)
+            .expect_stdout("")
+            .expect_stderr("stopped by SIGTERM before the server started (phase wait");
+    }
+}
+
+#[test]
+fn without_a_manifest_nothing_is_waited_for() {
+    let entry = format!("{{tcp: '{}'}}", closed());
+    waiting(&entry)
+        .line("run --no-manifest -- echo served")
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+    waiting(&entry).line("check").run().expect_code(0);
+}
+
+#[test]
+fn a_faulty_wait_or_lock_is_told_with_its_path() {
+    let manifest = "version: 1
+variables: {URL: {}}
+wait_for:
+  - {tcp: 'host:1', timeout: 0s}
+  - {tcp: 'host:1', http: 'http://host/'}
+  - {timeout: 1s}
+  - {tcp: UNKNOWN}
+  - {tcp: 'no port'}
+  - {http: 'http://u:canary-secret@host/'}
+  - {tpc: 'host:1'}
+  - text
+steps:
+  - {name: a, command: [x], lock: {timeout: 0s}}
+  - {name: b, command: [x], lock: URL}
+  - {name: c, command: [x], up_to_date: text}
+  - {name: d, command: [x], up_to_date: []}
+";
+    let ended = Guard::with_manifest(manifest)
+        .line("check")
+        .run()
+        .expect_code(65);
+    insta::assert_snapshot!(ended.stderr());
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_literal_database_has_no_password() {
+    for (url, told) in [
+        (
+            "postgresql://app:canary@db/app",
+            "has a password in it; name a variable that holds it, with `secret: true`",
+        ),
+        (
+            "mysql://db/app",
+            "is not the name of a variable, and does not begin with postgresql://",
+        ),
+    ] {
+        let manifest = format!(
+            "version: 1
+wait_for: [{{postgres: '{url}'}}]
+steps: [{{name: s, command: [x], lock: {{postgres: '{url}'}}}}]
+"
+        );
+        Guard::with_manifest(&manifest)
+            .line("check")
+            .run()
+            .expect_code(65)
+            .expect_stderr(&format!("line 2: wait_for[0].postgres: {told}"))
+            .expect_stderr(&format!("line 3: steps[0].lock.postgres: {told}"))
+            .expect_never("canary");
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn a_build_without_the_database_says_so_and_never_ignores_it() {
+    let manifest = "version: 1
+variables: {DATABASE_URL: {level: optional}}
+wait_for: [{postgres: DATABASE_URL}]
+steps: [{name: s, command: [x], lock: {postgres: DATABASE_URL}}]
+";
+    let told = "this startup-guard was built without the feature `postgres`; use a build with it";
+    Guard::with_manifest(manifest)
+        .line("run -- echo served")
+        .run()
+        .expect_code(65)
+        .expect_stdout("")
+        .expect_stderr(&format!("line 3: wait_for[0].postgres: {told}"))
+        .expect_stderr(&format!("line 4: steps[0].lock.postgres: {told}"));
+    let manifest = "version: 1\nwait_for: [{http: 'https://host/'}]\n";
+    Guard::with_manifest(manifest)
+        .line("run -- echo served")
+        .run()
+        .expect_code(65)
+        .expect_stderr("begins with https://, which this startup-guard was built without");
+}
