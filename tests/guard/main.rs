@@ -12,6 +12,8 @@ mod healthcheck;
 mod logs;
 mod manifest;
 mod relay;
+// The example's manifest, which its reports are about, has a lock.
+#[cfg(feature = "postgres")]
 mod report;
 mod run;
 mod secret_files;
