@@ -27,6 +27,10 @@ fn a_lock_that_is_not_free_in_time_ends_with_75_and_the_query_that_shows_its_hol
     let holder = database.sql();
     holder.run("SET application_name = 'somebody else'");
     holder.run(&format!("SELECT pg_advisory_lock({KEY})"));
+    // Every database of a server has locks of its own, under the same numbers.
+    let elsewhere = Database::new();
+    let stranger = elsewhere.sql();
+    stranger.run(&format!("SELECT pg_advisory_lock({KEY})"));
     let fleet = locked(&database, ", timeout: 1500ms");
     let ended = fleet.run(1).remove(0).expect_code(75).expect_stdout("");
     let query = ended.stderr();

@@ -15,12 +15,14 @@ pub fn key(service: &str, step: &str) -> i64 {
         .fold(0, |key, &byte| key << 8 | i64::from(byte))
 }
 
-/// The query that shows who holds the lock. PostgreSQL shows a key in two halves.
+/// The query that shows who holds the lock. PostgreSQL shows a key in two halves, and the locks of all its
+/// databases.
 pub fn holder_query(key: i64) -> String {
     let halves = key.cast_unsigned();
     format!(
         "SELECT a.pid, a.client_addr, a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a \
-         USING (pid) WHERE l.locktype = 'advisory' AND l.classid = {} AND l.objid = {} AND l.objsubid = 1 AND l.granted",
+         USING (pid) WHERE l.locktype = 'advisory' AND l.classid = {} AND l.objid = {} AND l.objsubid = 1 AND l.granted \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         halves >> 32,
         halves & 0xffff_ffff
     )
