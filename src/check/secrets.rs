@@ -1,5 +1,6 @@
 //! The texts that must not come through in a step's output.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::resolve::Resolved;
@@ -13,15 +14,18 @@ const MIN_LINE: usize = 6;
 /// was found wrong is a secret all the same.
 pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
-    for each in resolved.iter().filter(|each| each.variable.secret) {
-        if let Some(own) = environment.get(&each.variable.name) {
-            add(own.as_bytes(), &mut secrets);
-        }
-        if let Some(content) = each.file_content() {
-            add(content.as_bytes(), &mut secrets);
-        }
-        if let Some(text) = each.value.text() {
-            add(text.as_bytes(), &mut secrets);
+    for each in resolved {
+        let own = environment.get(&each.variable.name).map(OsStr::as_bytes);
+        let content = each.file_content().map(OsStr::as_bytes);
+        let text = each.value.text().map(str::as_bytes);
+        // A URL's password is one whatever the manifest says of the rest.
+        let add = if each.variable.secret {
+            add
+        } else {
+            add_password
+        };
+        for value in [own, content, text].into_iter().flatten() {
+            add(value, &mut secrets);
         }
     }
     secrets.sort();
@@ -43,11 +47,13 @@ fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
             .filter(|line| line.len() >= MIN_LINE)
             .for_each(&mut add);
     }
-    if let Some(password) = str::from_utf8(value)
-        .ok()
-        .and_then(|text| rule::password(text.trim()))
-    {
-        add(password.as_bytes());
-        add(&rule::percent_decoded(password));
+    add_password(value, secrets);
+}
+
+fn add_password(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
+    let text = str::from_utf8(value).ok().map(str::trim);
+    if let Some(password) = text.and_then(rule::password) {
+        secrets.push(password.as_bytes().to_vec());
+        secrets.push(rule::percent_decoded(password));
     }
 }

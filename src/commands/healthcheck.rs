@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
-use crate::net::http;
+use crate::net::{Failure, http};
 use crate::rule::endpoint::Page;
 
 /// How long the service may take to answer. Docker's own limit is 30 seconds.
@@ -29,10 +29,28 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     let page = Page::parse(&url).map_err(|violation| {
         unhealthy(format!("the URL {}; {}", violation.problem, violation.fix))
     })?;
-    match http::status(&page, Instant::now() + TIMEOUT) {
+    match ask(page)? {
         // A redirect is an answer, but no 2xx.
-        Ok(200..=299) => Ok(()),
-        Ok(code) => Err(unhealthy(format!("it answered with {code}"))),
-        Err(failure) => Err(unhealthy(failure.reason)),
+        Some(Ok(200..=299)) => Ok(()),
+        Some(Ok(code)) => Err(unhealthy(format!("it answered with {code}"))),
+        Some(Err(failure)) => Err(unhealthy(failure.reason)),
+        None => Err(unhealthy("no answer".to_owned())),
     }
+}
+
+/// The answer, if it comes in time. A name server that says nothing keeps the thread that asks it, which ends
+/// with the process.
+fn ask(page: Page) -> Result<Option<Result<u16, Failure>>, Error> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let work = move || {
+        // Nobody listens any more once the time is up.
+        let _ = sender.send(http::status(&page, Instant::now() + TIMEOUT));
+    };
+    std::thread::Builder::new()
+        .spawn(work)
+        .map_err(|cause| Error::System {
+            what: "start a thread",
+            cause,
+        })?;
+    Ok(receiver.recv_timeout(TIMEOUT).ok())
 }

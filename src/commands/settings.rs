@@ -1,6 +1,7 @@
 //! What the command line leaves open: a flag comes before a variable, a variable before the manifest, and an
 //! empty variable is none.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::ManifestChoice;
@@ -43,9 +44,15 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
 /// Where the manifest declares its variables.
 pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
     let file = file.unwrap_or(Path::new(manifest::DEFAULT_FILE));
+    // What is no plain file was read to its end already.
+    let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());
     ManifestLines {
         file: file.display().to_string(),
-        by_variable: manifest::lines_of_variables(file, file::read),
+        by_variable: if is_plain {
+            manifest::lines_of_variables(file, file::read)
+        } else {
+            HashMap::new()
+        },
     }
 }
 

@@ -186,6 +186,10 @@ impl Program {
 }
 
 fn candidates(word: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
+    if word.is_empty() {
+        // Beside a folder of PATH it would name the folder.
+        return Vec::new();
+    }
     if word.as_bytes().contains(&b'/') {
         return super::c_strings([word.to_owned()]);
     }

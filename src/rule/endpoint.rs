@@ -99,6 +99,7 @@ impl Endpoint {
         text: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
     ) -> Result<Self, Violation> {
+        refuse_cut_credentials(text.trim())?;
         match protocol {
             #[cfg(feature = "postgres")]
             Protocol::Postgres => Database::parse(text, variable)
@@ -161,8 +162,33 @@ fn addresses(text: &str) -> Result<Vec<Address>, Violation> {
 }
 
 fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && !host.contains(|other: char| other.is_whitespace() || "/?#@".contains(other))
+    let is_other =
+        |other: char| other.is_whitespace() || other.is_control() || "/?#@".contains(other);
+    !host.is_empty() && !host.contains(is_other)
+}
+
+/// A raw `/`, `?` or `#` in a user or password ends the host too early: what would then be taken for the host,
+/// and shown, is a part of them. Of web addresses only those that cannot be meant so.
+fn refuse_cut_credentials(text: &str) -> Result<(), Violation> {
+    let Some(parts) = split(text) else {
+        return Ok(());
+    };
+    let is_web = ["http", "https"]
+        .iter()
+        .any(|web| parts.scheme.eq_ignore_ascii_case(web));
+    // Behind a `?` an `@` can be a parameter's, if the user part is complete.
+    let suspicious = match parts.user_info {
+        Some(_) => parts.rest.split('?').next().unwrap_or_default(),
+        None => parts.rest,
+    };
+    if is_web || !suspicious.contains('@') {
+        return Ok(());
+    }
+    Err(Violation::new(
+        Breach::Unescaped,
+        "has an unescaped character in its user or password",
+        "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F",
+    ))
 }
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -231,7 +257,35 @@ fn path_and_query(parts: &Parts<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Page, addresses};
+    use super::{Address, Breach, Endpoint, Page, Protocol, addresses};
+
+    #[test]
+    fn what_is_cut_out_of_a_password_is_no_host() {
+        for text in [
+            "redis://CANuser:4711/xyz@127.0.0.1/0",
+            "redis://CANuser:4711#xyz@127.0.0.1",
+            "redis://CANuser:4711?xyz@127.0.0.1",
+            "redis://u@CAN:47/11@127.0.0.1/0",
+        ] {
+            let refused = Endpoint::parse(Protocol::Tcp, text, |_| None);
+            let breach = refused.err().map(|violation| violation.breach);
+            assert_eq!(breach, Some(Breach::Unescaped), "{text}");
+        }
+        for text in [
+            "http://host:80/@name",
+            "redis://u:p@cache/0?name=a@b",
+            "cache:6379",
+        ] {
+            let protocol = if text.starts_with("http") {
+                Protocol::Http
+            } else {
+                Protocol::Tcp
+            };
+            assert!(Endpoint::parse(protocol, text, |_| None).is_ok(), "{text}");
+        }
+        let escape = Endpoint::parse(Protocol::Tcp, "\u{1b}[31mhost:1", |_| None);
+        assert!(escape.is_err(), "a control character is in no host");
+    }
 
     #[test]
     fn an_address_is_a_host_with_its_port_or_a_url() {

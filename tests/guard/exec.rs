@@ -243,6 +243,19 @@ fn descriptors_that_were_handed_in_stay_open() {
 }
 
 #[test]
+fn a_command_that_expands_to_nothing_is_not_found() {
+    Guard::new()
+        .line("run --no-manifest --")
+        .args([""])
+        .run()
+        .expect_code(64);
+    Guard::with_manifest("version: 1\nserver: {command: ['${V:-}']}\n")
+        .run()
+        .expect_code(127)
+        .expect_stderr("the command `` was not found");
+}
+
+#[test]
 fn the_servers_stdin_and_working_directory_are_ours() {
     let guard = Guard::new();
     let input = File::open(guard.folder.file("input", "typed")).expect("the file is there");

@@ -70,6 +70,15 @@ fn a_urls_password_is_masked_raw_and_decoded() {
 }
 
 #[test]
+fn a_urls_password_is_masked_also_where_the_manifest_does_not_call_it_secret() {
+    step("echo $URL", "URL: {type: url}")
+        .env("URL", "postgresql://app:fake-canary@db:5432/app")
+        .run()
+        .expect_code(0)
+        .expect_stdout("postgresql://app:***@db:5432/app\n");
+}
+
+#[test]
 fn a_secret_over_several_lines_is_masked_whole_and_by_line() {
     let key = "-----BEGIN FAKE-----\nCANARYAAAABBBB\nab\nCANARYCCCCDDDD\n-----END FAKE-----";
     let script = "printf '%s\\n' \"$KEY\"; echo only CANARYCCCCDDDD here; echo ab";

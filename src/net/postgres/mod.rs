@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
@@ -23,6 +23,9 @@ use crate::rule::database::{Binding, Database, Host, Role, TlsMode};
 
 use failure::{Trouble, failure, trouble};
 use wire::{Encryption, Wire};
+
+/// How long a goodbye may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Logs in to one database, as often as needed.
 pub struct Client {
@@ -270,8 +273,14 @@ impl Session {
     }
 
     /// Says goodbye, so that the server need not find out by itself.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         drop(self.client);
-        let _ = self.driver.await;
+        // One that owes us an answer does not end by itself.
+        if tokio::time::timeout(CLOSE_LIMIT, &mut self.driver)
+            .await
+            .is_err()
+        {
+            self.driver.abort();
+        }
     }
 }
