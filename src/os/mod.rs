@@ -18,6 +18,8 @@ mod signal;
 pub mod signals;
 #[cfg(feature = "postgres")]
 pub mod socket;
+#[cfg(all(quick_start, not(test)))]
+mod start;
 pub mod terminal;
 pub mod termination;
 pub mod user;

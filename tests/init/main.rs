@@ -13,6 +13,7 @@ mod codes;
 mod leftovers;
 mod namespace;
 mod orphans;
+mod processor;
 mod quiet;
 mod roles;
 mod settings;
@@ -38,6 +39,8 @@ enum Needs {
     Strace,
     /// To make PID namespaces.
     Namespaces,
+    /// A guard with a start of its own, and to trace it.
+    QuickStart,
 }
 
 /// A test: its name, what it needs, and what it does.
@@ -60,6 +63,11 @@ impl Needs {
                     },
                 )
                 .map(|reason| format!("there is no strace to be used: {reason}")),
+            Needs::QuickStart if cfg!(quick_start) => Needs::Strace.absence(),
+            Needs::QuickStart => Some(
+                "the guard starts as its C library has it: that is not the version that build.rs knows"
+                    .to_owned(),
+            ),
             Needs::Namespaces => namespace::refusal()
                 .map(|reason| format!("this machine gives no PID namespace: {reason}")),
         }
@@ -76,6 +84,7 @@ fn main() -> ExitCode {
         codes::TESTS,
         leftovers::TESTS,
         orphans::TESTS,
+        processor::TESTS,
         quiet::TESTS,
         settings::TESTS,
         signals::TESTS,
