@@ -2,9 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
+};
 
 use crate::support::{Ended, Guard};
 
@@ -40,10 +44,20 @@ fn server(answer: Option<&'static str>) -> SocketAddr {
     address
 }
 
-/// A port where nobody listens.
+/// A port where nobody listens yet, and that nobody else gets.
+fn bound() -> (OwnedFd, SocketAddr) {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+    bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).expect("a port is free");
+    let address: SockaddrIn = getsockname(socket.as_raw_fd()).expect("it is bound");
+    (socket, SocketAddr::from((address.ip(), address.port())))
+}
+
+/// A port where nobody listens as long as the tests run.
 fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it listens somewhere")
+    let (socket, address) = bound();
+    std::mem::forget(socket);
+    address
 }
 
 #[track_caller]
@@ -83,7 +97,7 @@ fn every_address_of_a_name_is_tried() {
 
 #[test]
 fn a_closed_port_is_waited_for_until_its_time_is_over() {
-    let address = closed();
+    let (socket, address) = bound();
     let entry = format!("{{tcp: '{address}', timeout: 500ms}}");
     not_ready(
         waiting(&entry),
@@ -91,7 +105,7 @@ fn a_closed_port_is_waited_for_until_its_time_is_over() {
     );
     let running = waiting(&format!("{{tcp: '{address}'}}")).start();
     running.wait_for("connection refused");
-    let _listener = TcpListener::bind(address).expect("the port is still free");
+    listen(&socket, Backlog::MAXCONN).expect("the port is ours");
     running.end().expect_code(0).expect_stdout("served\n");
 }
 
