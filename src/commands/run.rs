@@ -70,6 +70,12 @@ fn up_to_the_server(
     let environment = environment_of(environment, account.as_ref().ok());
     let effective = checked(&manifest, environment, &plan, log)?;
     let user = account?.map(|account| account.user);
+    // Before anything is done that a command without a program would make useless.
+    let server = plan
+        .server
+        .as_ref()
+        .map(|server| Server::new(&server.command, &effective, user.clone()))
+        .transpose()?;
     wait::for_all(plan.waits, &effective, signals)?;
     let context = step::Context {
         service: manifest.service.as_deref(),
@@ -78,13 +84,11 @@ fn up_to_the_server(
         form: relay_form(log),
     };
     step::run_all(&plan.steps, context, signals)?;
-    let Some(server) = plan.server else {
+    let (Some(plan), Some(server)) = (plan.server, server) else {
         return Ok(None);
     };
-    announce(server.announce, &effective);
-    let init = server.init;
-    let server = Server::new(&server.command, &effective, user)?;
-    Ok(Some((server, init)))
+    announce(plan.announce, &effective);
+    Ok(Some((server, plan.init)))
 }
 
 /// Where the user changes, its home does.

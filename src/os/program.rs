@@ -25,6 +25,8 @@ const INTERPRETER_LINE: u64 = 256;
 pub enum Refusal {
     #[error("the command `{0}` was not found; check its spelling, and PATH")]
     NotFoundInPath(String),
+    #[error("the command has no program: its first word is empty")]
+    Nameless,
     #[error("the command `{0}` was not found: there is no such file")]
     NoSuchFile(String),
     #[error("the command `{command}` cannot start: its interpreter `{interpreter}` was not found")]
@@ -53,6 +55,7 @@ impl Refusal {
     pub fn is_absence(&self) -> bool {
         match self {
             Refusal::NotFoundInPath(_)
+            | Refusal::Nameless
             | Refusal::NoSuchFile(_)
             | Refusal::NoInterpreter { .. }
             | Refusal::NoLoader(_) => true,

@@ -48,7 +48,8 @@ impl Server {
     /// The server of this command, in the effective environment.
     ///
     /// # Errors
-    /// When the command refers to a variable that is not set.
+    /// When the command refers to a variable that is not set, or comes to no program at all. Whether there is
+    /// such a program is asked at the hand-over: a step may make it.
     pub fn new(
         command: &[Template],
         effective: &Effective,
@@ -57,7 +58,10 @@ impl Server {
         let words = command
             .iter()
             .map(|word| effective.expand(word))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        if words.first().is_none_or(|word| word.is_empty()) {
+            return Err(Refusal::Nameless.into());
+        }
         let program = Program::new(words, effective.environment().entries());
         Ok(Self { program, user })
     }

@@ -39,6 +39,20 @@ fn a_command_that_is_not_there_ends_with_127() {
 }
 
 #[test]
+fn a_command_that_comes_to_no_program_is_told_before_the_first_step() {
+    let guard = Guard::with_manifest(
+        "version: 1\nvariables:\n  SERVER: {level: optional}\nsteps:\n  - {name: s, command: [touch, ran]}\nserver: {command: ['${SERVER:-}', x]}\n",
+    )
+    .args(["run"]);
+    let ran = guard.folder.path().join("ran");
+    guard
+        .run()
+        .expect_code(127)
+        .expect_stderr("the command has no program: its first word is empty");
+    assert!(!ran.exists());
+}
+
+#[test]
 fn a_command_that_cannot_be_executed_ends_with_126() {
     served("/tmp")
         .run()
@@ -252,7 +266,7 @@ fn a_command_that_expands_to_nothing_is_not_found() {
     Guard::with_manifest("version: 1\nserver: {command: ['${V:-}']}\n")
         .run()
         .expect_code(127)
-        .expect_stderr("the command `` was not found");
+        .expect_stderr("the command has no program: its first word is empty");
 }
 
 #[test]

@@ -100,6 +100,19 @@ wait_for: []
 }
 
 #[test]
+fn a_limit_that_is_no_finite_number_is_refused() {
+    for limit in [".nan", ".inf", "-.inf"] {
+        Guard::with_manifest(&format!(
+            "version: 1\nvariables:\n  A: {{type: number, max: {limit}}}\n"
+        ))
+        .line("check")
+        .run()
+        .expect_code(65)
+        .expect_stderr("line 3: variables.A.max: is no finite number");
+    }
+}
+
+#[test]
 fn a_syntax_error_has_its_line_and_column() {
     for (manifest, told) in [
         (

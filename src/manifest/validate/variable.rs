@@ -108,6 +108,9 @@ fn check_limits(raw: &RawVariable, value_type: Type, tell: &mut impl FnMut(&str,
                 "goes with `type: integer`, `number` or `duration` only".to_owned(),
             );
         }
+        if limit.is_some_and(|limit| !limit.is_finite()) {
+            tell(key, "is no finite number, so it limits nothing".to_owned());
+        }
     }
     if matches!((raw.min, raw.max), (Some(min), Some(max)) if min > max) {
         tell("min", "is greater than max".to_owned());
