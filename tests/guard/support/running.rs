@@ -53,13 +53,15 @@ impl Collected {
 
 impl Running {
     pub(super) fn start(folder: Folder, mut command: Command) -> Self {
+        // Before: on a busy machine the guard can have ended when we are back.
+        let started = Instant::now();
         let mut child = command.spawn().expect("the guard starts");
         let stdout = Collected::new(child.stdout.take().expect("stdout is piped"));
         let stderr = Collected::new(child.stderr.take().expect("stderr is piped"));
         Self {
             folder,
             child,
-            started: Instant::now(),
+            started,
             stdout,
             stderr,
         }
