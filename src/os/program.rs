@@ -99,8 +99,16 @@ pub(super) struct NotExecuted {
 
 impl Program {
     /// The command of these words. PATH is that of the environment it will get.
-    pub fn new(words: Vec<OsString>, environment: &[(OsString, OsString)]) -> Self {
-        let word = words.first().cloned().unwrap_or_default();
+    ///
+    /// # Errors
+    /// When the words name no program. Whether there is one of that name is not looked at yet.
+    pub fn new(
+        words: Vec<OsString>,
+        environment: &[(OsString, OsString)],
+    ) -> Result<Self, Refusal> {
+        // Beside a folder of PATH an empty word would name the folder.
+        let named = words.first().filter(|word| !word.is_empty());
+        let word = named.cloned().ok_or(Refusal::Nameless)?;
         let path = environment
             .iter()
             .find(|(name, _)| name == "PATH")
@@ -111,12 +119,12 @@ impl Program {
             entry.push(value);
             entry
         });
-        Self {
+        Ok(Self {
             candidates: candidates(&word, path),
             arguments: Strings::new(words),
             environment: Strings::new(entries),
             name: word.to_string_lossy().into_owned(),
-        }
+        })
     }
 
     /// The first candidate that this process, as the user that it now is, may execute. Like `execute` it
@@ -189,10 +197,6 @@ impl Program {
 }
 
 fn candidates(word: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
-    if word.is_empty() {
-        // Beside a folder of PATH it would name the folder.
-        return Vec::new();
-    }
     if word.as_bytes().contains(&b'/') {
         return super::c_strings([word.to_owned()]);
     }

@@ -58,11 +58,8 @@ impl Server {
         let words = command
             .iter()
             .map(|word| effective.expand(word))
-            .collect::<Result<Vec<_>, _>>()?;
-        if words.first().is_none_or(|word| word.is_empty()) {
-            return Err(Refusal::Nameless.into());
-        }
-        let program = Program::new(words, effective.environment().entries());
+            .collect::<Result<_, _>>()?;
+        let program = Program::new(words, effective.environment().entries())?;
         Ok(Self { program, user })
     }
 

@@ -207,7 +207,7 @@ impl Run<'_> {
             .iter()
             .map(|word| effective.expand(word))
             .collect::<Result<_, _>>()?;
-        let program = Program::new(words, effective.environment().entries());
+        let program = Program::new(words, effective.environment().entries())?;
         // Processes that were given to us are not the step's. Nearly always there are none.
         let spared = family::children();
         // What came until now was not meant for this step.

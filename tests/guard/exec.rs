@@ -257,16 +257,22 @@ fn descriptors_that_were_handed_in_stay_open() {
 }
 
 #[test]
-fn a_command_that_expands_to_nothing_is_not_found() {
+fn a_command_that_expands_to_nothing_names_no_program() {
     Guard::new()
         .line("run --no-manifest --")
         .args([""])
         .run()
         .expect_code(64);
-    Guard::with_manifest("version: 1\nserver: {command: ['${V:-}']}\n")
-        .run()
-        .expect_code(127)
-        .expect_stderr("the command has no program: its first word is empty");
+    for command in [
+        "server: {command: ['${V:-}']}\n",
+        "steps: [{name: s, command: ['${V:-}']}]\nserver: {command: [echo, served]}\n",
+    ] {
+        Guard::with_manifest(&format!("version: 1\n{command}"))
+            .run()
+            .expect_code(127)
+            .expect_stdout("")
+            .expect_stderr("the command has no program: its first word is empty");
+    }
 }
 
 #[test]
