@@ -9,7 +9,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock build.rs ./
+COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 # The dependencies in a layer of their own, which a change of the guard's code leaves alone.
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins

@@ -1,7 +1,6 @@
 //! startup-guard: checks a container's environment, runs its steps, then becomes its server.
 
 #![deny(unsafe_code)]
-#![cfg_attr(not(test), no_main)]
 #![cfg_attr(
     not(feature = "postgres"),
     allow(dead_code, reason = "what only the database's client uses")
@@ -26,6 +25,8 @@ mod report;
 mod rule;
 mod startup;
 
+use std::process::ExitCode;
+
 use cli::Command;
 use environment::Environment;
 use error::Error;
@@ -33,14 +34,7 @@ use exit::Exit;
 use os::output::{STDERR, STDOUT};
 use os::signals::Signals;
 
-os::entry::entry!(run);
-
-/// The whole program; gives its exit code.
-#[cfg_attr(
-    test,
-    expect(dead_code, reason = "the test runner has a main of its own")
-)]
-fn run() -> u8 {
+fn main() -> ExitCode {
     silence_panics();
     let code = match dispatch() {
         Ok(code) => code,
@@ -51,7 +45,7 @@ fn run() -> u8 {
     };
     // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
     let _ = (STDOUT.drain(), STDERR.drain());
-    code
+    ExitCode::from(code)
 }
 
 /// Gives the exit code: 0, or that of a server of which we were the init.

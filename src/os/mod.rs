@@ -2,7 +2,6 @@
 
 pub mod child;
 pub mod container;
-pub mod entry;
 pub mod exec;
 pub mod family;
 pub mod file;
@@ -18,8 +17,6 @@ mod signal;
 pub mod signals;
 #[cfg(feature = "postgres")]
 pub mod socket;
-#[cfg(all(quick_start, not(test)))]
-mod start;
 pub mod terminal;
 pub mod termination;
 pub mod user;

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::time::TimeSpec;
 use nix::unistd::getpid;
 
 use super::mask::Mask;
@@ -44,15 +45,11 @@ impl Queue {
     pub fn next(&self, deadline: Option<Instant>) -> Option<Received> {
         loop {
             let timeout = deadline.map(|deadline| {
-                let left = deadline.saturating_duration_since(Instant::now());
-                libc::timespec {
-                    tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-                    tv_nsec: left.subsec_nanos().into(),
-                }
+                TimeSpec::from_duration(deadline.saturating_duration_since(Instant::now()))
             });
-            let timeout = timeout
+            let timeout: *const libc::timespec = timeout
                 .as_ref()
-                .map_or(std::ptr::null(), std::ptr::from_ref);
+                .map_or(std::ptr::null(), |timeout| timeout.as_ref());
             let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
             // SAFETY: the set and the time are valid or null, the place is for what is told. The call itself,
             // as in `mask`.

@@ -8,6 +8,7 @@ mod environment;
 mod exec;
 mod exit_codes;
 mod fixes;
+mod hardening;
 mod healthcheck;
 mod logs;
 mod manifest;

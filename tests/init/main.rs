@@ -11,9 +11,9 @@
 mod calls;
 mod codes;
 mod leftovers;
+mod musl;
 mod namespace;
 mod orphans;
-mod processor;
 mod quiet;
 mod roles;
 mod settings;
@@ -39,8 +39,8 @@ enum Needs {
     Strace,
     /// To make PID namespaces.
     Namespaces,
-    /// A guard with a start of its own, and to trace it.
-    QuickStart,
+    /// To build for musl.
+    Musl,
 }
 
 /// A test: its name, what it needs, and what it does.
@@ -63,11 +63,7 @@ impl Needs {
                     },
                 )
                 .map(|reason| format!("there is no strace to be used: {reason}")),
-            Needs::QuickStart if cfg!(quick_start) => Needs::Strace.absence(),
-            Needs::QuickStart => Some(
-                "the guard starts as its C library has it: that is not the version that build.rs knows"
-                    .to_owned(),
-            ),
+            Needs::Musl => musl::absence(),
             Needs::Namespaces => namespace::refusal()
                 .map(|reason| format!("this machine gives no PID namespace: {reason}")),
         }
@@ -83,8 +79,8 @@ fn main() -> ExitCode {
         calls::TESTS,
         codes::TESTS,
         leftovers::TESTS,
+        musl::TESTS,
         orphans::TESTS,
-        processor::TESTS,
         quiet::TESTS,
         settings::TESTS,
         signals::TESTS,
