@@ -18,7 +18,7 @@ use crate::rule::{Breach, Violation};
 
 use needs::check_needs;
 use resolve::{Overlay, Resolved, Value, resolve};
-use uses::check_uses;
+use uses::{announced_password, check_uses};
 
 pub use needs::Need;
 pub use resolve::ReadFile;
@@ -27,7 +27,8 @@ pub use uses::Use;
 /// What the check comes to.
 pub struct Checked {
     pub report: Report,
-    /// The manifest's announcement, with its references replaced as far as they are set.
+    /// The manifest's announcement, with its references replaced; as it is written where one of them is not
+    /// set, or holds a password.
     pub announcement: Option<OsString>,
     /// Where the report has errors, the environment as it came: what a diagnosis looks at.
     pub effective: Result<Effective, Environment>,
@@ -100,11 +101,13 @@ pub fn check(
     let lookup = |name: &str| overlay.get(name, &environment);
     check_uses(uses, manifest, lookup, &mut findings.list);
     check_needs(needs, manifest, lookup, &mut findings.list);
-    let announcement = manifest.announce.as_ref().map(|template| {
-        template
-            .expand(lookup)
-            .unwrap_or_else(|_| template.source().to_owned())
-    });
+    let announcement = manifest
+        .announce
+        .as_ref()
+        .map(|template| match template.expand(lookup) {
+            Ok(text) if announced_password(template, lookup).is_none() => text,
+            Ok(_) | Err(_) => template.source().to_owned(),
+        });
     let report = Report {
         findings: findings.list,
         notes: Vec::new(),

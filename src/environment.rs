@@ -5,16 +5,23 @@
     reason = "this is the one file that reads the process's environment"
 )]
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// An environment: names and values in the order they came, whatever their bytes.
+/// An environment: names and values in the order they came, whatever their bytes. No name is in it twice.
 #[derive(Clone, Default)]
 pub struct Environment {
-    entries: Vec<(OsString, OsString)>,
-    /// Positions in `entries`, sorted by name; of equal names the first comes first, as for `getenv`.
+    entries: Vec<Entry>,
+    /// Positions in `entries`, sorted by name.
     by_name: Vec<u32>,
+    /// Entries of names that came before. `execve` admits them, and programs differ in which one they use:
+    /// `getenv` takes the first, dash the last. So only the first is passed on.
+    duplicates: Vec<Entry>,
 }
+
+/// A name and its value.
+type Entry = (OsString, OsString);
 
 /// The arguments of this process, without the program's own name.
 pub fn arguments() -> Vec<OsString> {
@@ -39,15 +46,34 @@ impl Environment {
         Self::from_entries(std::env::vars_os().collect())
     }
 
-    /// An environment of these entries, in this order.
-    pub fn from_entries(entries: Vec<(OsString, OsString)>) -> Self {
+    /// An environment of these entries, in this order. Of several of one name the first counts.
+    pub fn from_entries(entries: Vec<Entry>) -> Self {
+        let mut seen = HashSet::with_capacity(entries.len());
+        let is_first: Vec<bool> = entries.iter().map(|(name, _)| seen.insert(name)).collect();
+        drop(seen);
+        let mut is_first = is_first.into_iter();
+        let (entries, duplicates): (Vec<Entry>, Vec<Entry>) = entries
+            .into_iter()
+            .partition(|_| is_first.next().unwrap_or_default());
         let count = u32::try_from(entries.len()).expect("the kernel admits far fewer variables");
         let mut by_name: Vec<u32> = (0..count).collect();
         by_name.sort_by(|&a, &b| entries[a as usize].0.cmp(&entries[b as usize].0));
-        Self { entries, by_name }
+        Self {
+            entries,
+            by_name,
+            duplicates,
+        }
     }
 
-    /// The value of a name, set or empty; of several the first.
+    /// The values that a name had besides the one that counts.
+    pub fn duplicates(&self, name: &str) -> impl Iterator<Item = &OsStr> {
+        let duplicates = self.duplicates.iter();
+        duplicates
+            .filter(move |(other, _)| other == name)
+            .map(|(_, value)| value.as_os_str())
+    }
+
+    /// The value of a name, set or empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         let position = self
             .by_name
@@ -65,7 +91,7 @@ impl Environment {
     }
 
     /// All entries in the order they came.
-    pub fn entries(&self) -> &[(OsString, OsString)] {
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
@@ -90,7 +116,10 @@ impl Environment {
             set.iter()
                 .map(|(name, value)| (OsString::from(name), value.clone())),
         );
-        Self::from_entries(entries)
+        Self {
+            duplicates: self.duplicates,
+            ..Self::from_entries(entries)
+        }
     }
 }
 
@@ -108,11 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_entries_of_one_name_the_first_counts_as_for_getenv() {
-        let environment = environment(&[("B", "x"), ("A", "first"), ("A", "second")]);
+    fn of_several_entries_of_one_name_only_the_first_is_kept() {
+        let environment =
+            environment(&[("A", "first"), ("B", "x"), ("A", "second"), ("A", "third")]);
         assert_eq!(environment.get("A"), Some("first".as_ref()));
         assert_eq!(environment.get("C"), None);
-        assert_eq!(environment.entries().len(), 3);
+        assert_eq!(environment.entries().len(), 2);
+        let duplicates: Vec<_> = environment.duplicates("A").collect();
+        assert_eq!(duplicates, ["second", "third"]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub enum Code {
     NotUtf8,
     UnsetReference,
     SecretInArgument,
+    PasswordAnnounced,
 }
 
 impl Code {
@@ -46,6 +47,7 @@ impl Code {
             Code::NotUtf8 => "not_utf8",
             Code::UnsetReference => "unset_reference",
             Code::SecretInArgument => "secret_in_argument",
+            Code::PasswordAnnounced => "password_announced",
         }
     }
 }

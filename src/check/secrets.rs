@@ -10,35 +10,36 @@ use crate::rule;
 /// Lines of a secret from so many bytes on are masked alone, too: a PEM key is printed line by line.
 const MIN_LINE: usize = 6;
 
-/// Each secret's whole value, each of its longer lines, and a URL's password, raw and decoded. A value that
-/// was found wrong is a secret all the same.
+/// Each secret's whole value, each of its longer lines, and the passwords in it, raw and percent-decoded. A
+/// value that was found wrong is a secret all the same, and so is one that is not passed on because its name
+/// is in the environment twice.
 pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
     for each in resolved {
-        let own = environment.get(&each.variable.name).map(OsStr::as_bytes);
+        let name = each.variable.name.as_str();
+        let own = environment.get(name).map(OsStr::as_bytes);
+        let duplicates = environment.duplicates(name).map(OsStr::as_bytes);
         let content = each.file_content().map(OsStr::as_bytes);
         let text = each.value.text().map(str::as_bytes);
-        // A URL's password is one whatever the manifest says of the rest.
+        // A password is a secret whatever the manifest says of the rest of the value.
         let add = if each.variable.secret {
             add
         } else {
-            add_password
+            add_passwords
         };
-        for value in [own, content, text].into_iter().flatten() {
+        for value in [own, content, text].into_iter().flatten().chain(duplicates) {
             add(value, &mut secrets);
         }
     }
+    // What counts as missing is no secret. As one it would be found between all words.
+    secrets.retain(|secret| !is_blank(secret));
     secrets.sort();
     secrets.dedup();
     secrets
 }
 
 fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
-    let mut add = |text: &[u8]| {
-        if !text.is_empty() {
-            secrets.push(text.to_vec());
-        }
-    };
+    let mut add = |text: &[u8]| secrets.push(text.to_vec());
     add(value);
     add(value.trim_ascii());
     if value.contains(&b'\n') {
@@ -47,13 +48,20 @@ fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
             .filter(|line| line.len() >= MIN_LINE)
             .for_each(&mut add);
     }
-    add_password(value, secrets);
+    add_passwords(value, secrets);
 }
 
-fn add_password(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
-    let text = str::from_utf8(value).ok().map(str::trim);
-    if let Some(password) = text.and_then(rule::password) {
+fn add_passwords(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
+    let text = str::from_utf8(value).unwrap_or_default();
+    for password in rule::passwords(text.trim()) {
         secrets.push(password.as_bytes().to_vec());
         secrets.push(rule::percent_decoded(password));
+    }
+}
+
+fn is_blank(value: &[u8]) -> bool {
+    match str::from_utf8(value) {
+        Ok(text) => text.trim().is_empty(),
+        Err(_) => value.trim_ascii().is_empty(),
     }
 }

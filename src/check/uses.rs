@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 
 use crate::manifest::{Manifest, Template};
 use crate::report::{Code, Finding, Severity};
+use crate::rule::passwords;
 
 /// A text that will be expanded, and what its findings call it.
 pub struct Use<'a> {
@@ -14,14 +15,36 @@ pub struct Use<'a> {
     pub is_argument: bool,
 }
 
-/// A finding for each reference to an unset variable, and for each secret that would become an argument.
+/// A finding for each reference to an unset variable, for each secret that would become an argument, and for
+/// each password that would be announced.
 pub fn check_uses<'a>(
     uses: &[Use<'_>],
     manifest: &Manifest,
-    lookup: impl Fn(&str) -> Option<&'a OsStr>,
+    lookup: impl Fn(&str) -> Option<&'a OsStr> + Copy,
     findings: &mut Vec<Finding>,
 ) {
     for each in uses {
+        if !each.is_argument
+            && let Some(name) = announced_password(each.template, lookup)
+        {
+            let variable = manifest
+                .variables
+                .iter()
+                .find(|variable| variable.name == name);
+            findings.push(Finding {
+                code: Code::PasswordAnnounced,
+                severity: Severity::Error,
+                variable: name.to_owned(),
+                level: variable.map(|variable| variable.level.name()),
+                problem: format!("holds a password, and {} prints it", each.place),
+                fix: format!(
+                    "take ${{{name}}} out of it, or refer to a variable with the host alone"
+                ),
+                hint: None,
+                description: None,
+                source: None,
+            });
+        }
         for (name, has_default) in each.template.references() {
             let variable = manifest
                 .variables
@@ -57,4 +80,24 @@ pub fn check_uses<'a>(
             }
         }
     }
+}
+
+/// The variable from which an announcement would print the password of a URL, if there is one.
+pub fn announced_password<'t, 'a>(
+    template: &'t Template,
+    lookup: impl Fn(&str) -> Option<&'a OsStr> + Copy,
+) -> Option<&'t str> {
+    // The whole text, since a URL may be put together from several variables.
+    let text = template.expand(lookup).ok()?;
+    let text = text.to_string_lossy();
+    let passwords = passwords(&text);
+    let is_part_of_password = |name: &&str| {
+        let value = lookup(name).unwrap_or_default().to_string_lossy();
+        let is_related = |password: &&str| value.contains(password) || password.contains(&*value);
+        !value.is_empty() && passwords.iter().any(is_related)
+    };
+    template
+        .references()
+        .map(|(name, _)| name)
+        .find(is_part_of_password)
 }

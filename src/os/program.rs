@@ -82,7 +82,10 @@ pub struct Program {
     candidates: Vec<CString>,
     arguments: Strings,
     environment: Strings,
-    name: String,
+    /// What messages call it.
+    shown: String,
+    /// Whether its name has a slash, so that PATH was not searched.
+    is_path: bool,
 }
 
 /// The place among the candidates of the one to execute.
@@ -98,12 +101,14 @@ pub(super) struct NotExecuted {
 }
 
 impl Program {
-    /// The command of these words. PATH is that of the environment it will get.
+    /// The command of these words. PATH is that of the environment it will get. Messages call the program
+    /// `shown`: its name as the user wrote it, since what that came to may be a variable's value.
     ///
     /// # Errors
     /// When the words name no program. Whether there is one of that name is not looked at yet.
     pub fn new(
         words: Vec<OsString>,
+        shown: &OsStr,
         environment: &[(OsString, OsString)],
     ) -> Result<Self, Refusal> {
         // Beside a folder of PATH an empty word would name the folder.
@@ -123,7 +128,8 @@ impl Program {
             candidates: candidates(&word, path),
             arguments: Strings::new(words),
             environment: Strings::new(entries),
-            name: word.to_string_lossy().into_owned(),
+            shown: shown.to_string_lossy().into_owned(),
+            is_path: word.as_bytes().contains(&b'/'),
         })
     }
 
@@ -169,9 +175,9 @@ impl Program {
 
     /// What it means for a person that the command was not executed.
     pub(super) fn refusal(&self, why: NotExecuted) -> Refusal {
-        let command = self.name.clone();
+        let command = self.shown.clone();
         let Some(file) = why.candidate.and_then(|place| self.candidates.get(place)) else {
-            return if command.contains('/') {
+            return if self.is_path {
                 Refusal::NoSuchFile(command)
             } else {
                 Refusal::NotFoundInPath(command)

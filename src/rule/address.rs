@@ -5,24 +5,13 @@ use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
 
-use super::url::{Parts, split};
+use super::url::{Parts, cuts_password, split};
 use super::{Breach, Violation};
 
 type Checked = Result<(), Violation>;
 
 fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> Checked {
     Err(Violation::new(Breach::WrongType, problem, fix))
-}
-
-/// The password of a URL, as it is written: in its user part, or in its query, as libpq admits.
-pub fn password(url: &str) -> Option<&str> {
-    let parts = split(url)?;
-    let in_user = parts.user_info.and_then(|info| info.split_once(':'));
-    let mut pairs = parts.rest.split(['?', '&', '#']);
-    let in_query = pairs.find_map(|pair| pair.strip_prefix("password="));
-    let is_given = |password: &&str| !password.is_empty();
-    let in_user = in_user.map(|(_, password)| password).filter(is_given);
-    in_user.or(in_query.filter(is_given))
 }
 
 /// Whether a URL leads to the machine, or container, that it is used on.
@@ -142,18 +131,6 @@ fn has_unescaped_user(parts: &Parts<'_>) -> bool {
     }
 }
 
-/// `user:pa/ss@host` reads as the host `user`, the port `pa` and the path `/ss@host`.
-fn cuts_password(parts: &Parts<'_>) -> bool {
-    let Some((_, port)) = parts.hosts.rsplit_once(':') else {
-        return false;
-    };
-    let looks_like_port = port.bytes().all(|byte| byte.is_ascii_digit());
-    // A web address may well have an @ in its path; a database's does not.
-    let is_web =
-        parts.scheme.eq_ignore_ascii_case("http") || parts.scheme.eq_ignore_ascii_case("https");
-    parts.rest.contains('@') && (!looks_like_port || !is_web)
-}
-
 fn is_percent_encoded(text: &str) -> bool {
     text.split('%')
         .skip(1)
@@ -223,7 +200,7 @@ fn is_loopback(hosts: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breach, email, origin, password, url};
+    use super::{Breach, email, origin, url};
 
     fn told(checked: super::Checked) -> Option<Breach> {
         checked.err().map(|violation| violation.breach)
@@ -259,23 +236,6 @@ mod tests {
             "1x://h",
         ] {
             assert_eq!(told(url(value, &[])), Some(Breach::WrongType), "{value}");
-        }
-    }
-
-    #[test]
-    fn a_password_stands_in_the_user_part_or_in_the_query() {
-        for (value, found) in [
-            ("postgresql://app:s3cret@db/app", Some("s3cret")),
-            (
-                "postgresql://db/app?user=app&password=s3cret",
-                Some("s3cret"),
-            ),
-            ("postgresql://app@db/app?password=s3cret#x", Some("s3cret")),
-            ("postgresql://app@db/password=x", None),
-            ("postgresql://app:@db/app?password=", None),
-            ("no url", None),
-        ] {
-            assert_eq!(password(value), found, "{value}");
         }
     }
 

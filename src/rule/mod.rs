@@ -6,12 +6,14 @@ mod address;
 pub mod database;
 pub mod endpoint;
 mod form;
+mod passwords;
 mod placeholder;
 mod scalar;
 mod url;
 
-pub use address::{is_local, password};
+pub use address::is_local;
 pub use form::strip_wrapping;
+pub use passwords::passwords;
 pub use placeholder::is_placeholder;
 pub use url::percent_decoded;
 

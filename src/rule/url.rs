@@ -18,9 +18,7 @@ pub struct Parts<'a> {
 pub fn split(url: &str) -> Option<Parts<'_>> {
     let (scheme, after) = url.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|other| other.is_ascii_alphanumeric() || matches!(other, '+' | '-' | '.'));
+        && scheme.chars().all(is_scheme_character);
     if !is_scheme {
         return None;
     }
@@ -35,6 +33,24 @@ pub fn split(url: &str) -> Option<Parts<'_>> {
         hosts,
         rest,
     })
+}
+
+/// Whether a character can stand in a scheme.
+pub fn is_scheme_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '+' | '-' | '.')
+}
+
+/// Whether a raw `/`, `?` or `#` in the password has cut the URL too early: `user:pa/ss@host` reads as the
+/// host `user`, the port `pa` and the path `/ss@host`.
+pub fn cuts_password(parts: &Parts<'_>) -> bool {
+    let Some((_, port)) = parts.hosts.rsplit_once(':') else {
+        return false;
+    };
+    let looks_like_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    // A web address may well have an @ in its path; a database's does not.
+    let is_web =
+        parts.scheme.eq_ignore_ascii_case("http") || parts.scheme.eq_ignore_ascii_case("https");
+    parts.rest.contains('@') && (!looks_like_port || !is_web)
 }
 
 impl<'a> Parts<'a> {

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::mask::Masker;
+use super::mask::{Mask, Masker};
 use crate::os::child;
 use crate::os::output::{Output, STDERR, STDOUT};
 
@@ -51,29 +51,25 @@ pub struct Relay<'a> {
     form: Form,
     /// None when the step has closed it.
     pipe: Option<OwnedFd>,
-    masker: Masker,
-    /// Masked, and not shown yet: the beginning of a line.
+    masker: Masker<'a>,
+    /// The beginning of a line, masked and not shown yet.
     line: Vec<u8>,
+    /// How many bytes of `line` were searched for a line break.
+    searched: usize,
     buffer: Vec<u8>,
 }
 
 impl<'a> Relay<'a> {
-    pub fn new(
-        step: &'a str,
-        stream: Stream,
-        form: Form,
-        pipe: OwnedFd,
-        secrets: &[Vec<u8>],
-    ) -> Self {
-        let (masker, line, buffer) = (Masker::new(secrets), Vec::new(), vec![0; CHUNK]);
+    pub fn new(step: &'a str, stream: Stream, form: Form, pipe: OwnedFd, mask: &'a Mask) -> Self {
         Self {
             step,
             stream,
             form,
             pipe: Some(pipe),
-            masker,
-            line,
-            buffer,
+            masker: Masker::new(mask),
+            line: Vec::new(),
+            searched: 0,
+            buffer: vec![0; CHUNK],
         }
     }
 
@@ -138,10 +134,12 @@ impl<'a> Relay<'a> {
     }
 
     fn show_lines(&mut self) {
-        let mut end = memchr::memrchr(b'\n', &self.line).map_or(0, |last| last + 1);
+        let new = &self.line[self.searched..];
+        let mut end = memchr::memrchr(b'\n', new).map_or(0, |last| self.searched + last + 1);
         if end == 0 && self.line.len() >= MAX_LINE {
             end = self.line.len();
         }
+        self.searched = self.line.len() - end;
         if end == 0 {
             return;
         }

@@ -55,11 +55,7 @@ impl Server {
         effective: &Effective,
         user: Option<User>,
     ) -> Result<Self, ServeError> {
-        let words = command
-            .iter()
-            .map(|word| effective.expand(word))
-            .collect::<Result<_, _>>()?;
-        let program = Program::new(words, effective.environment().entries())?;
+        let program = program::<ServeError>(command, effective)?;
         Ok(Self { program, user })
     }
 
@@ -72,6 +68,26 @@ impl Server {
             ExecError::Refused(refusal) => refusal.into(),
         }
     }
+}
+
+/// The program of a command, in the effective environment. Messages show the command as it is written.
+///
+/// # Errors
+/// A reference to a variable that is not set, or a command that names no program.
+pub(super) fn program<E: From<UnsetReference> + From<Refusal>>(
+    command: &[Template],
+    effective: &Effective,
+) -> Result<Program, E> {
+    let words = command
+        .iter()
+        .map(|word| effective.expand(word))
+        .collect::<Result<_, _>>()?;
+    let shown = command.first().map(Template::source).unwrap_or_default();
+    Ok(Program::new(
+        words,
+        shown,
+        effective.environment().entries(),
+    )?)
 }
 
 /// What was said must be read before the server speaks; a broken stream is no reason not to serve.

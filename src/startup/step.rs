@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "postgres")]
 use super::lock::LockError;
+use super::mask::Mask;
 use super::relay::{Form, Relay, Stream};
+use super::serve::program;
 use super::supervise::{Family, Keeper, Limits, Outcome, Supervisor};
 use crate::check::Effective;
 use crate::manifest::{Step, StopSignal, Template, UnsetReference, shown};
 use crate::os::child::{Child, SpawnError};
 use crate::os::family::{self, Adoption, Ending};
-use crate::os::program::{Program, Refusal};
+use crate::os::program::Refusal;
 use crate::os::signals::{Signal, Signals, requested_stop};
 use crate::os::user::{BecomeError, User};
 
@@ -102,6 +104,7 @@ pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Resu
         return Ok(());
     };
     let _orphans = Adoption::begin();
+    let mask = Mask::new(context.effective.secrets());
     let mut current = *first;
     let mut run_each = || {
         for step in steps {
@@ -110,6 +113,7 @@ pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Resu
             let run = Run {
                 step,
                 context,
+                mask: &mask,
                 signals,
             };
             match run.run() {
@@ -141,6 +145,7 @@ fn stop_if_asked() -> Result<(), StepProblem> {
 pub struct Run<'a> {
     pub step: &'a Step,
     pub context: Context<'a>,
+    pub mask: &'a Mask,
     pub signals: &'a Signals,
 }
 
@@ -203,11 +208,7 @@ impl Run<'_> {
         let Context {
             effective, user, ..
         } = self.context;
-        let words = command
-            .iter()
-            .map(|word| effective.expand(word))
-            .collect::<Result<_, _>>()?;
-        let program = Program::new(words, effective.environment().entries())?;
+        let program = program::<StepProblem>(command, effective)?;
         // Processes that were given to us are not the step's. Nearly always there are none.
         let spared = family::children();
         // What came until now was not meant for this step.
@@ -228,7 +229,7 @@ impl Run<'_> {
             (Stream::Stdout, child.stdout),
             (Stream::Stderr, child.stderr),
         ]
-        .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, effective.secrets()));
+        .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
         let supervisor = Supervisor::new(family, limits, keeper);
         let outcome = supervisor.supervise(self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);

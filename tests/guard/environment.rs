@@ -1,6 +1,6 @@
 //! The effective environment: what the steps and the server get.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::support::Guard;
@@ -83,4 +83,62 @@ fn a_thousand_variables_and_long_values_pass() {
     let ended = guard.run().expect_code(0);
     let count: usize = ended.stdout().trim().parse().expect("wc counts");
     assert!(count > 1000 * 115, "{count}");
+}
+
+/// Starts the guard with an environment that no shell could give it: one name is in it several times.
+fn with_duplicates(
+    guard: Guard,
+    entries: &'static [&'static str],
+    arguments: &'static str,
+) -> Guard {
+    guard.before_exec(move || {
+        let strings = |texts: &[&str]| -> Vec<CString> {
+            let texts = texts.iter();
+            texts
+                .map(|text| CString::new(*text).expect("no NUL"))
+                .collect()
+        };
+        let words: Vec<&str> = std::iter::once("startup-guard")
+            .chain(arguments.split_whitespace())
+            .collect();
+        let program = CString::new(env!("CARGO_BIN_EXE_startup-guard")).expect("no NUL");
+        let _ = nix::unistd::execve(&program, &strings(&words), &strings(entries));
+    })
+}
+
+#[test]
+fn of_a_name_that_is_set_twice_only_the_first_value_is_checked_and_passed_on_and_both_are_masked() {
+    let manifest = "version: 1
+variables: {TOKEN: {secret: true, min_length: 9}}
+steps:
+  - {name: echo, command: [echo, one-canary, two-canary]}
+  - {name: env, command: [env]}
+";
+    let guard = Guard::with_manifest(manifest);
+    let entries = &[
+        "PATH=/usr/bin:/bin",
+        "TOKEN=one-canary",
+        "TOKEN=two-canary",
+        "A=1",
+        "A=2",
+        "TOKEN=3",
+    ];
+    with_duplicates(guard, entries, "run --no-server")
+        .run()
+        .expect_code(0)
+        .expect_stdout("*** ***\nPATH=/usr/bin:/bin\nTOKEN=***\nA=1\n");
+}
+
+#[test]
+fn a_second_value_does_not_hide_that_the_first_is_wrong() {
+    let manifest = "version: 1\nvariables: {TOKEN: {secret: true, min_length: 9}}\n";
+    let entries = &["PATH=/usr/bin:/bin", "TOKEN=short", "TOKEN=long-enough"];
+    with_duplicates(
+        Guard::with_manifest(manifest),
+        entries,
+        "run -- echo served",
+    )
+    .run()
+    .expect_code(78)
+    .expect_stdout("");
 }

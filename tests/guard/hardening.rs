@@ -54,7 +54,10 @@ impl Headers {
     }
 
     fn dynamic_flags(&self, tag: u32) -> u64 {
-        let entry = self.dynamic.iter().find(|(other, _)| *other == u64::from(tag));
+        let entry = self
+            .dynamic
+            .iter()
+            .find(|(other, _)| *other == u64::from(tag));
         entry.map_or(0, |(_, flags)| *flags)
     }
 }

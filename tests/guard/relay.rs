@@ -173,3 +173,50 @@ fn a_reader_that_comes_late_gets_everything() {
     // One line: parts of it are shown as lines.
     assert_eq!(text.iter().filter(|&&byte| byte == b'x').count(), 400_000);
 }
+
+#[test]
+fn the_passwords_of_all_urls_in_a_value_are_masked() {
+    let script = "echo $LIST; echo $BOTH; echo $DSN; echo app one two three s3cret";
+    let variables = "LIST: {type: url, list: csv}, BOTH: {type: url}, DSN: {}";
+    step(script, variables)
+        .env("LIST", "redis://:one1@a:1,redis://:two%40@b:2")
+        .env("BOTH", "postgresql://app:three@db/app?password=four4")
+        .env("DSN", "host=db password=s3cret")
+        .run()
+        .expect_code(0)
+        .expect_stdout(
+            "redis://:***@a:1,redis://:***@b:2\npostgresql://app:***@db/app?password=***\n\
+             host=db password=***\napp one two *** ***\n",
+        );
+}
+
+#[test]
+fn a_secret_of_white_space_only_is_missing_and_masks_nothing() {
+    let variables = "A: {secret: true, level: optional}, B: {secret: true, level: optional}, \
+                     C: {secret: true, level: optional, type: url}";
+    step("echo one two; printf 'a\\tb\\n'", variables)
+        .env("A", " ")
+        .env("B", "\t\n ")
+        .env("C", "redis://:%20@h")
+        .run()
+        .expect_code(0)
+        .expect_stdout("one two\na\tb\n");
+}
+
+#[test]
+fn a_time_out_is_kept_however_much_output_there_is_to_mask() {
+    let manifest = "version: 1
+variables: {TOKEN: {secret: true}}
+steps: [{name: s, command: [sh, -c, 'yes abababab | tr -d \"\\\\n\"'], timeout: 1s, stop_grace: 100ms}]
+";
+    let ended = Guard::with_manifest(manifest)
+        .env("TOKEN", "ab".repeat(5_000))
+        .line("run --no-server")
+        .run()
+        .expect_code(124);
+    assert!(
+        ended.took < std::time::Duration::from_secs(4),
+        "it took {:?}",
+        ended.took
+    );
+}

@@ -70,3 +70,99 @@ fn a_panic_of_ours_would_not_show_values_either() {
         "main no longer sets the panic hook first"
     );
 }
+
+#[test]
+fn a_commands_name_is_shown_as_it_is_written_and_never_what_it_came_to() {
+    let secret = "API_KEY: {secret: true}, PLAIN: {}";
+    for (section, line) in [
+        (
+            "steps: [{name: s, command: ['${API_KEY}', x]}]",
+            "run -- true",
+        ),
+        (
+            "steps: [{name: s, command: ['true'], up_to_date: ['${API_KEY}']}]",
+            "run -- true",
+        ),
+        ("server: {command: ['${API_KEY}', x]}", "run"),
+        ("server: {command: ['${API_KEY}', x], init: true}", "run"),
+        ("announce: x", "run -- $API_KEY x"),
+        ("announce: x", "run --init -- ${API_KEY:-none} x"),
+        ("server: {command: ['${PLAIN}']}", "run"),
+        ("server: {command: ['./${PLAIN}']}", "run"),
+    ] {
+        for log in ["text", "json"] {
+            let manifest = format!("version: 1\nvariables: {{{secret}}}\n{section}\n");
+            let ended = Guard::with_manifest(&manifest)
+                .env("API_KEY", "canary-name")
+                .env("PLAIN", "canary-path")
+                .env("STARTUP_GUARD_LOG", log)
+                .line(line)
+                .run()
+                .expect_code(127)
+                .expect_never("canary");
+            let is_told = [
+                "`${API_KEY}`",
+                "`$API_KEY`",
+                "`${API_KEY:-none}`",
+                "${PLAIN}`",
+            ]
+            .into_iter()
+            .any(|shown| ended.stderr().contains(shown));
+            assert!(is_told, "{ended}");
+        }
+    }
+}
+
+#[test]
+fn an_announcement_with_a_password_in_a_url_is_a_finding_and_is_not_printed() {
+    for (section, variable) in [
+        ("announce: 'using ${URL}'", "URL"),
+        (
+            "server: {announce: 'using ${URL}', command: [echo, served]}",
+            "URL",
+        ),
+        (
+            "steps: [{name: s, command: ['true'], announce: {start: 'using ${URL}'}}]",
+            "URL",
+        ),
+        (
+            "steps: [{name: s, command: ['true'], announce: {done: 'using ${LIST}'}}]",
+            "LIST",
+        ),
+        ("announce: 'using redis://app:${PART}@cache'", "PART"),
+        ("announce: 'using ${UNDECLARED}'", "UNDECLARED"),
+    ] {
+        let manifest = format!(
+            "version: 1\nvariables: {{URL: {{type: url}}, LIST: {{type: url, list: csv}}, PART: {{}}}}\n{section}\n"
+        );
+        let ended = Guard::with_manifest(&manifest)
+            .env("URL", "postgresql://app:canary@db/app")
+            .env("LIST", "redis://a:1,redis://b:1?password=canary")
+            .env("PART", "canary")
+            .env("UNDECLARED", "redis://:canary@cache")
+            .line(if section.starts_with("server") {
+                "run"
+            } else {
+                "run -- echo served"
+            })
+            .run()
+            .expect_code(78)
+            .expect_stdout("")
+            .expect_never("canary");
+        ended
+            .expect_stderr("[password_announced")
+            .expect_stderr(&format!(
+                "{variable} holds a password, and the announcement of "
+            ));
+    }
+}
+
+#[test]
+fn an_announcement_with_a_url_without_a_password_is_printed() {
+    Guard::with_manifest("version: 1\nvariables: {URL: {type: url}}\nannounce: 'using ${URL}'\n")
+        .env("URL", "postgresql://app@db/app?sslmode=require")
+        .line("run -- true")
+        .run()
+        .expect_code(0)
+        .expect_stderr("using postgresql://app@db/app?sslmode=require");
+}

@@ -91,7 +91,7 @@ fn place(
         declared.require(&text, &path, faults)?;
         return Some(Place::Variable(text));
     }
-    if rule::password(&text).is_some() {
+    if !rule::passwords(&text).is_empty() {
         let message = "has a password in it; name a variable that holds it, with `secret: true`";
         faults.push(Fault::at(path, message));
         return None;
