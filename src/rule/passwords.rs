@@ -3,8 +3,8 @@
 
 use super::url::{cuts_password, is_scheme_character, split};
 
-/// Keys of a query or of a connection string whose value is a password.
-const KEYS: [&str; 4] = ["password", "sslpassword", "passwd", "pwd"];
+/// Keys of a query or of a connection string whose value is a password. One that ends like another comes before it.
+const KEYS: [&str; 4] = ["sslpassword", "password", "passwd", "pwd"];
 
 /// Every password in a text, as it is written. The text may be one URL, a list of URLs in any form, or a
 /// sentence with URLs in it.
@@ -42,27 +42,27 @@ fn in_user_part(url: &str) -> Option<&str> {
 
 fn by_key(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    for key in KEYS {
-        for (at, _) in text.match_indices('=') {
-            let Some(before) = text[..at]
-                .len()
-                .checked_sub(key.len())
-                .and_then(|start| text.get(..start))
-                .filter(|before| text[before.len()..at].eq_ignore_ascii_case(key))
-            else {
-                continue;
-            };
-            let rest = &text[at + 1..];
-            match before.chars().next_back() {
-                Some('?' | '&') => found.extend(of_query(rest)),
-                None => found.push(of_connection_string(rest)),
-                Some(';' | '"' | '\'') => found.push(of_connection_string(rest)),
-                Some(other) if other.is_whitespace() => found.push(of_connection_string(rest)),
-                Some(_) => {}
-            }
+    for (at, _) in text.match_indices('=') {
+        let Some(before) = KEYS.iter().find_map(|key| before_key(&text[..at], key)) else {
+            continue;
+        };
+        let rest = &text[at + 1..];
+        if before.ends_with(['?', '&']) {
+            found.extend(of_query(rest));
+        } else if before.is_empty()
+            || before.ends_with([';', '"', '\''])
+            || before.ends_with(char::is_whitespace)
+        {
+            found.push(of_connection_string(rest));
         }
     }
     found
+}
+
+/// What stands before a key, in any case, at the end of a text.
+fn before_key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let (before, found) = text.split_at_checked(text.len().checked_sub(key.len())?)?;
+    found.eq_ignore_ascii_case(key).then_some(before)
 }
 
 /// The value at the beginning of the rest of a query. In a list of URLs a comma ends it, in a single one it
