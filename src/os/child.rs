@@ -1,4 +1,4 @@
-//! A step's process: a group of its own, its output piped to us.
+//! A step's processes: a tree of their own, with the output piped to the guard.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -9,8 +9,8 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setpgid};
 
-use super::fork;
-pub use super::fork::SpawnError;
+use super::fork::{self, Launch};
+pub use super::fork::{SpawnError, Tree};
 use super::program::Program;
 use super::signals::Signals;
 use super::user::User;
@@ -18,9 +18,9 @@ use super::user::User;
 /// How much a step may be ahead of us, in bytes: fewer, larger reads.
 const PIPE_SIZE: i32 = 256 * 1024;
 
-/// A running child, the leader of its process group.
+/// A running program with all its descendants.
 pub struct Child {
-    pid: Pid,
+    pub tree: Tree,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
 }
@@ -60,17 +60,18 @@ impl Child {
             }
             Ok(())
         };
-        let pid = fork::spawn(program, user, signals.inherited(), prepare)?;
+        let launch = Launch {
+            program,
+            user,
+            inherited: signals.inherited(),
+            prepare,
+        };
+        let tree = fork::spawn_tree(&launch, &[stdout_end.as_fd(), stderr_end.as_fd()])?;
         Ok(Self {
-            pid,
+            tree,
             stdout,
             stderr,
         })
-    }
-
-    /// The leader's number.
-    pub fn id(&self) -> i32 {
-        self.pid.as_raw()
     }
 }
 
@@ -91,7 +92,8 @@ fn output_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-/// The runtime keeps 0, 1 and 2 open, so none of ours has one of these numbers.
+/// A descriptor that `dup2` to 0, 1 and 2 does not close. The runtime opens /dev/null for those of 0, 1 and 2
+/// that are closed at the start, so none of the guard's own has such a number.
 fn clear_of_standard(fd: BorrowedFd<'_>) -> Result<BorrowedFd<'_>, Errno> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         Ok(fd)

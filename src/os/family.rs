@@ -1,10 +1,9 @@
-//! Our descendants: who they are, how they end. `waitpid` is called here and nowhere else, but for the child
-//! that never became a program.
+//! The guard's descendants: which there are, and how they end. `waitpid` is called in this file only.
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
-use nix::unistd::{Pid, getpid};
+use nix::unistd::{Pid, getpgrp, getpid};
 
 use super::signals::Signal;
 
@@ -16,6 +15,15 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The ending that a status of `waitpid` tells, which is not that of a stopped process.
+    pub(super) fn of(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Ending::Signaled(Signal(libc::WTERMSIG(status)))
+        } else {
+            Ending::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+
     /// The exit code, as a shell would show it.
     pub fn code(self) -> u8 {
         let code = match self {
@@ -34,7 +42,7 @@ pub enum Change {
     Paused,
 }
 
-/// What is left after a look at all children.
+/// Whether children are left after a look at all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     Nobody,
@@ -72,16 +80,53 @@ fn collect(options: i32, mut tell: impl FnMut(i32, Change)) -> Left {
 fn change(status: i32) -> Change {
     if libc::WIFSTOPPED(status) {
         Change::Paused
-    } else if libc::WIFSIGNALED(status) {
-        Change::Ended(Ending::Signaled(Signal(libc::WTERMSIG(status))))
     } else {
-        Change::Ended(Ending::Exited(libc::WEXITSTATUS(status)))
+        Change::Ended(Ending::of(status))
     }
 }
 
-/// While it lives, orphans among our descendants come to us. For PID 1 they always do; who is not becomes a
-/// subreaper, and gives that up at the end: it would outlive an exec, and the server would collect zombies.
-#[must_use = "orphans come to us only while it lives"]
+/// Waits until a child has ended, and collects it.
+pub(super) fn collect_one(child: Pid) {
+    while nix::sys::wait::waitpid(child, None) == Err(Errno::EINTR) {}
+}
+
+/// Collects children as they end, until this process has none. When `leader` has ended, everybody else who
+/// had ended by then is collected first; then `tell` is given the leader's status and whether others are
+/// left. It allocates nothing: a reaper calls it after a fork.
+pub(super) fn reap_all(leader: Pid, mut tell: impl FnMut(i32, Left)) {
+    let mut leader_status = None;
+    loop {
+        // Once the leader has ended, this is a look and not a wait.
+        let options = if leader_status.is_some() {
+            libc::WNOHANG
+        } else {
+            0
+        };
+        let mut status = 0;
+        // SAFETY: `status` is a place for what is told.
+        let collected = unsafe { libc::waitpid(-1, &raw mut status, options) };
+        let left = match collected {
+            -1 if Errno::last() == Errno::EINTR => continue,
+            -1 => Left::Nobody,
+            0 => Left::Somebody,
+            pid if pid == leader.as_raw() => {
+                leader_status = Some(status);
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(status) = leader_status.take() {
+            tell(status, left);
+        }
+        if left == Left::Nobody {
+            return;
+        }
+    }
+}
+
+/// While it lives, orphans among the descendants of this process become its children. For PID 1 they always
+/// do; any other process becomes a child subreaper, and gives that up at the end.
+#[must_use = "orphans become children only while it lives"]
 pub struct Adoption {
     is_ours_to_end: bool,
 }
@@ -111,16 +156,16 @@ pub struct Descendant {
     pub group: i32,
 }
 
-/// Every descendant of ours, zombies too, but for `spared` and what is below those. None where /proc, which
-/// tells, is not mounted.
-pub fn descendants(spared: &[i32]) -> Option<Vec<Descendant>> {
+/// Every descendant of a process, zombies too, but for those that `is_spared` and what is below them. None
+/// where /proc, which tells, is not mounted.
+fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Descendant>> {
     let processes = processes()?;
     let mut found = Vec::new();
-    let mut parents = vec![getpid().as_raw()];
+    let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
         let children = processes
             .iter()
-            .filter(|process| process.parent == parent && !spared.contains(&process.pid));
+            .filter(|process| process.parent == parent && !is_spared(process));
         for &Process { pid, group, .. } in children {
             found.push(Descendant { pid, group });
             parents.push(pid);
@@ -129,17 +174,49 @@ pub fn descendants(spared: &[i32]) -> Option<Vec<Descendant>> {
     Some(found)
 }
 
-/// Our children as they are now: whoever gave them to us, they are none of what we start next.
-pub fn children() -> Vec<i32> {
-    if reap(|_, _| {}) == Left::Nobody {
-        return Vec::new();
+/// Every descendant of a process, zombies too. None where /proc is not mounted.
+pub fn descendants_of(pid: i32) -> Option<Vec<Descendant>> {
+    descendants(pid, |_| false)
+}
+
+/// Descendants of this process that were there before its server: whoever executed the guard had started
+/// them. They are not the server's, and what they start later is not either.
+pub struct Strangers {
+    pids: Vec<i32>,
+    /// Their process groups, and this process's own, which the server is not in.
+    groups: Vec<i32>,
+}
+
+impl Strangers {
+    /// All descendants as they are now. Nearly always there are none.
+    pub fn now() -> Self {
+        let mut strangers = Self {
+            pids: Vec::new(),
+            groups: vec![getpgrp().as_raw()],
+        };
+        if reap(|_, _| {}) == Left::Somebody {
+            for each in descendants_of(getpid().as_raw()).unwrap_or_default() {
+                strangers.pids.push(each.pid);
+                strangers.groups.push(each.group);
+            }
+        }
+        strangers
     }
-    let guard = getpid().as_raw();
-    let children = processes()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|process| process.parent == guard);
-    children.map(|process| process.pid).collect()
+
+    /// Whether there were any.
+    pub fn is_empty(&self) -> bool {
+        self.pids.is_empty()
+    }
+
+    /// Every descendant of this process but the strangers and what is below them. An orphan of a stranger
+    /// comes to this process, and is known by its process group. None where /proc is not mounted.
+    pub fn others(&self) -> Option<Vec<Descendant>> {
+        let is_stranger = |process: &Process| {
+            self.pids.contains(&process.pid)
+                || !self.is_empty() && self.groups.contains(&process.group)
+        };
+        descendants(getpid().as_raw(), is_stranger)
+    }
 }
 
 /// Sends a signal to a descendant. That it is gone is no error.

@@ -1,18 +1,19 @@
-//! From a program to a child that runs it, or to the reason why there is none.
+//! From a program to a child process that runs it, or to the reason why there is none.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::Signal as NixSignal;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setpgid};
 
+use super::family::{self, Ending, Left};
 use super::mask::Mask;
 use super::program::{NotExecuted, Program, Refusal};
-use super::signals::Inherited;
+use super::signals::{self, Inherited};
 use super::user::{BecomeError, User};
 
 /// Why there is no child.
@@ -39,73 +40,202 @@ enum Hindrance {
     Program(NotExecuted),
 }
 
-/// Starts a program in a child that has prepared itself (its group, its streams) and become the user.
+/// A program to run in a child, and what the child does before it becomes the program.
+pub(super) struct Launch<'a, P: Fn() -> Result<(), Errno>> {
+    pub program: &'a Program,
+    pub user: Option<&'a User>,
+    pub inherited: &'a Inherited,
+    /// Called between fork and exec: it allocates nothing, and changes nothing but the child.
+    pub prepare: P,
+}
+
+/// A process tree of its own: a reaper, and below it a program with all its descendants.
 ///
-/// `prepare` is called between fork and exec: it allocates nothing, and changes nothing but the child.
-pub(super) fn spawn(
-    program: &Program,
-    user: Option<&User>,
-    inherited: &Inherited,
-    prepare: impl FnOnce() -> Result<(), Errno>,
+/// The reaper is a child of the guard that executes nothing. It is the subreaper of what is below it, so
+/// orphans of the program come to the reaper, and orphans of other children of the guard do not. It ends when
+/// no process is left below it.
+pub struct Tree {
+    /// The reaper's process.
+    pub reaper: i32,
+    /// The program's process, which leads its process group.
+    pub leader: i32,
+    /// The reaper's reports; none when there will be no more.
+    reports: Option<OwnedFd>,
+}
+
+/// How the program of a tree ended.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaderEnd {
+    pub ending: Ending,
+    /// Whether other processes of the tree were left.
+    pub left: Left,
+}
+
+/// Starts a program in a child of this process.
+pub(super) fn spawn<P: Fn() -> Result<(), Errno>>(
+    launch: &Launch<'_, P>,
 ) -> Result<Pid, SpawnError> {
-    let (report, report_end) = pipe2(OFlag::O_CLOEXEC)?;
+    let (hindrances, hindrances_end) = pipe2(OFlag::O_CLOEXEC)?;
     let guard = getpid();
-    // A signal between fork and exec would run our handler in the child, which would note it as the
-    // guard's own.
+    let child = forked(|| launch.become_program(guard, &hindrances_end))?;
+    drop(hindrances_end);
+    launch.check(&hindrances, child)?;
+    Ok(child)
+}
+
+/// Starts a program below a reaper. The reaper closes its copies of the descriptors `of_program`.
+pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
+    launch: &Launch<'_, P>,
+    of_program: &[BorrowedFd<'_>],
+) -> Result<Tree, SpawnError> {
+    let (hindrances, hindrances_end) = pipe2(OFlag::O_CLOEXEC)?;
+    let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC)?;
+    let guard = getpid();
+    let reaper = forked(|| {
+        // In a group of its own it gets no signal that a terminal, or whoever signals the guard's group, sends
+        // to the guard as well.
+        let leader = setpgid(Pid::from_raw(0), Pid::from_raw(0))
+            .and_then(|()| prctl::set_child_subreaper(true))
+            .and_then(|()| die_with(guard))
+            .and_then(|()| {
+                let reaper = getpid();
+                forked(|| launch.become_program(reaper, &hindrances_end))
+            });
+        send(
+            &reports_end,
+            leader.map_or_else(|errno| [0, errno as i32], |leader| [leader.as_raw(), 0]),
+        );
+        let of_program = of_program.iter().map(AsRawFd::as_raw_fd);
+        for descriptor in of_program.chain([hindrances_end.as_raw_fd()]) {
+            // SAFETY: this process does not use its copy of the descriptor again. It ends by `_exit`, which
+            // runs no destructor.
+            unsafe { libc::close(descriptor) };
+        }
+        signals::pass_on_to(guard);
+        if let Ok(leader) = leader {
+            family::reap_all(leader, |status, left| {
+                send(&reports_end, [status, i32::from(left == Left::Somebody)]);
+            });
+        }
+    })?;
+    drop((hindrances_end, reports_end));
+    let leader = match receive(&reports) {
+        Ok(Some([leader, _])) if leader > 0 => leader,
+        Ok(Some([_, errno])) => return Err(no_child(reaper, Errno::from_raw(errno))),
+        // It was killed before it could say anything.
+        Ok(None) => return Err(no_child(reaper, Errno::ECHILD)),
+        Err(errno) => return Err(no_child(reaper, errno)),
+    };
+    launch.check(&hindrances, reaper)?;
+    fcntl(&reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(Tree {
+        reaper: reaper.as_raw(),
+        leader,
+        reports: Some(reports),
+    })
+}
+
+impl Tree {
+    /// The descriptor on which the end of the program is reported; none once it was.
+    pub fn reports(&self) -> Option<&OwnedFd> {
+        self.reports.as_ref()
+    }
+
+    /// How the program ended, if the reaper has reported it since the last call.
+    pub fn leader_end(&mut self) -> Option<LeaderEnd> {
+        match receive(self.reports.as_ref()?) {
+            Ok(Some([status, left])) => {
+                self.reports = None;
+                Some(LeaderEnd {
+                    ending: Ending::of(status),
+                    left: if left == 0 {
+                        Left::Nobody
+                    } else {
+                        Left::Somebody
+                    },
+                })
+            }
+            Err(Errno::EAGAIN) => None,
+            // The reaper is gone, and what it reported before was read.
+            Ok(None) | Err(_) => {
+                self.reports = None;
+                None
+            }
+        }
+    }
+}
+
+impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
+    /// Becomes the program, in a child of `parent` that has just been forked, or reports why not.
+    fn become_program(&self, parent: Pid, hindrances: &OwnedFd) {
+        send(hindrances, self.try_to_become_program(parent).to_message());
+    }
+
+    /// Everything between fork and exec; gives the reason when it comes back.
+    fn try_to_become_program(&self, parent: Pid) -> Hindrance {
+        if let Err(errno) = (self.prepare)() {
+            return Hindrance::Preparation(errno);
+        }
+        if let Some(Err(errno)) = self.user.map(User::become_it) {
+            return Hindrance::User(errno);
+        }
+        // After the change of user, which takes the death signal back.
+        if let Err(errno) = die_with(parent) {
+            return Hindrance::Preparation(errno);
+        }
+        self.inherited.restore_in_child();
+        Hindrance::Program(match self.program.find() {
+            Ok(found) => self.program.execute(found),
+            Err(why) => why,
+        })
+    }
+
+    /// Gives the reason why the program was not executed, if it was not, and collects the child.
+    fn check(&self, hindrances: &OwnedFd, child: Pid) -> Result<(), SpawnError> {
+        let hindrance = match receive(hindrances) {
+            // The pipe was closed by the exec.
+            Ok(None) => return Ok(()),
+            Ok(Some(message)) => Hindrance::from_message(message),
+            Err(errno) => Hindrance::Preparation(errno),
+        };
+        family::collect_one(child);
+        Err(match (hindrance, self.user) {
+            (Hindrance::Program(why), _) => SpawnError::Refused(self.program.refusal(why)),
+            (Hindrance::User(errno), Some(user)) => SpawnError::User(user.refusal(errno)),
+            (Hindrance::User(errno) | Hindrance::Preparation(errno), _) => errno.into(),
+        })
+    }
+}
+
+/// Forks. The child does `work` with all signals blocked, and ends if that comes back: a signal between fork
+/// and exec would run the guard's handler, which would note it as the guard's own.
+fn forked(work: impl FnOnce()) -> Result<Pid, Errno> {
     let mask = Mask::ALL.set();
-    // SAFETY: the child calls only async-signal-safe functions until it executes or ends.
+    // SAFETY: `work` calls only async-signal-safe functions.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
-        let hindrance = become_program(program, user, inherited, prepare, guard);
-        let _ = nix::unistd::write(&report_end, &hindrance.to_bytes());
+        work();
         // SAFETY: `_exit` runs nothing of the parent's.
         unsafe { libc::_exit(127) };
     }
     mask.set();
-    let ForkResult::Parent { child } = forked? else {
-        unreachable!("the child has executed the program or ended");
-    };
-    drop(report_end);
-    let Some(hindrance) = hindrance(&report) else {
-        return Ok(child);
-    };
-    while nix::sys::wait::waitpid(child, None) == Err(Errno::EINTR) {}
-    Err(match (hindrance, user) {
-        (Hindrance::Program(why), _) => SpawnError::Refused(program.refusal(why)),
-        (Hindrance::User(errno), Some(user)) => SpawnError::User(user.refusal(errno)),
-        (Hindrance::User(errno) | Hindrance::Preparation(errno), _) => errno.into(),
-    })
+    match forked? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => unreachable!("the child has ended"),
+    }
 }
 
-/// Everything between fork and exec; gives the reason when it comes back.
-fn become_program(
-    program: &Program,
-    user: Option<&User>,
-    inherited: &Inherited,
-    prepare: impl FnOnce() -> Result<(), Errno>,
-    guard: Pid,
-) -> Hindrance {
-    if let Err(errno) = prepare() {
-        return Hindrance::Preparation(errno);
-    }
-    if let Some(Err(errno)) = user.map(User::become_it) {
-        return Hindrance::User(errno);
-    }
-    if let Err(errno) = die_with(guard) {
-        return Hindrance::Preparation(errno);
-    }
-    inherited.restore_in_child();
-    Hindrance::Program(match program.find() {
-        Ok(found) => program.execute(found),
-        Err(why) => why,
-    })
+/// The error for a child that ended before its program was started. The child is collected.
+fn no_child(child: Pid, errno: Errno) -> SpawnError {
+    family::collect_one(child);
+    errno.into()
 }
 
-/// If the guard is killed, nothing of its goes on without it. Set after the change of user, which clears it.
-fn die_with(guard: Pid) -> Result<(), Errno> {
+/// Has the kernel kill this process when its parent ends: nothing of the guard's goes on without it.
+fn die_with(parent: Pid) -> Result<(), Errno> {
     prctl::set_pdeathsig(NixSignal::SIGKILL)?;
-    // It may have been killed already.
-    if getppid() == guard {
+    // The parent may have ended already.
+    if getppid() == parent {
         Ok(())
     } else {
         Err(Errno::ESRCH)
@@ -117,24 +247,20 @@ impl Hindrance {
     const USER: i32 = -2;
     const NO_CANDIDATE: i32 = -3;
 
-    fn to_bytes(&self) -> [u8; 8] {
-        let (what, errno) = match self {
-            Self::Preparation(errno) => (Self::PREPARATION, *errno),
-            Self::User(errno) => (Self::USER, *errno),
+    fn to_message(&self) -> Message {
+        match self {
+            Self::Preparation(errno) => [Self::PREPARATION, *errno as i32],
+            Self::User(errno) => [Self::USER, *errno as i32],
             Self::Program(NotExecuted { errno, candidate }) => {
                 let place = candidate.and_then(|place| i32::try_from(place).ok());
-                (place.unwrap_or(Self::NO_CANDIDATE), *errno)
+                [place.unwrap_or(Self::NO_CANDIDATE), *errno as i32]
             }
-        };
-        (i64::from(what) << 32 | i64::from(errno as i32)).to_ne_bytes()
+        }
     }
 
-    fn from_bytes(bytes: [u8; 8]) -> Self {
-        let both = i64::from_ne_bytes(bytes);
-        // An errno is never negative, so the halves do not touch.
-        let half = |number: i64| i32::try_from(number).unwrap_or_default();
-        let errno = Errno::from_raw(half(both & i64::from(u32::MAX)));
-        match half(both >> 32) {
+    fn from_message([what, errno]: Message) -> Self {
+        let errno = Errno::from_raw(errno);
+        match what {
             Self::PREPARATION => Self::Preparation(errno),
             Self::USER => Self::User(errno),
             place => Self::Program(NotExecuted {
@@ -145,14 +271,24 @@ impl Hindrance {
     }
 }
 
-/// What a child reports that did not come to execute its program; nothing when it did.
-fn hindrance(report: &OwnedFd) -> Option<Hindrance> {
-    let mut bytes = [0; 8];
+/// What a child tells through a pipe.
+type Message = [i32; 2];
+
+/// Sends a message. A child that cannot send has nobody to tell it to.
+fn send(pipe: &OwnedFd, message: Message) {
+    let bytes = message.map(i32::to_ne_bytes);
+    while nix::unistd::write(pipe, bytes.as_flattened()) == Err(Errno::EINTR) {}
+}
+
+/// Receives a message; none when the pipe is closed at its other end.
+fn receive(pipe: &OwnedFd) -> Result<Option<Message>, Errno> {
+    let mut bytes = [[0; size_of::<i32>()]; 2];
     loop {
-        match nix::unistd::read(report, &mut bytes) {
+        match nix::unistd::read(pipe, bytes.as_flattened_mut()) {
             Err(Errno::EINTR) => {}
-            Ok(8) => return Some(Hindrance::from_bytes(bytes)),
-            _ => return None,
+            Err(errno) => return Err(errno),
+            // A pipe takes so few bytes at once or not at all.
+            Ok(count) => return Ok((count > 0).then(|| bytes.map(i32::from_ne_bytes))),
         }
     }
 }

@@ -3,8 +3,7 @@
 use nix::errno::Errno;
 use nix::unistd::{Pid, setpgid, setsid};
 
-use super::fork;
-use super::fork::SpawnError;
+use super::fork::{self, Launch, SpawnError};
 use super::program::Program;
 use super::queue::Queue;
 use super::signals::Signals;
@@ -50,5 +49,11 @@ pub fn spawn(
         }
         Ok(())
     };
-    fork::spawn(program, user, signals.inherited(), prepare).map(Pid::as_raw)
+    let launch = Launch {
+        program,
+        user,
+        inherited: signals.inherited(),
+        prepare,
+    };
+    fork::spawn(&launch).map(Pid::as_raw)
 }

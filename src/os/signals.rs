@@ -14,6 +14,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
+use nix::unistd::Pid;
 
 use super::mask::Mask;
 pub use super::signal::Signal;
@@ -252,6 +253,40 @@ impl Signals {
         }
         requested_stop().map_or(Ok(()), Err)
     }
+}
+
+/// The process to which `pass_on` passes signals on: the parent of a reaper.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// Passes a signal on to the parent. Async-signal-safe: an atomic and `kill`.
+extern "C" fn pass_on(number: libc::c_int) {
+    let errno = Errno::last_raw();
+    let parent = PARENT.load(Ordering::Acquire);
+    // SAFETY: both take and give numbers. Whoever has lost its parent has another, whom this does not concern.
+    unsafe {
+        if libc::getppid() == parent {
+            libc::kill(parent, number);
+        }
+    }
+    Errno::set_raw(errno);
+}
+
+/// Has a reaper pass on to its parent what is sent to it: a step takes its parent for the guard. All signals
+/// are blocked until then. It allocates nothing: it is called after a fork.
+pub(super) fn pass_on_to(parent: Pid) {
+    PARENT.store(parent.as_raw(), Ordering::Release);
+    let action = SigAction::new(
+        SigHandler::Handler(pass_on),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
+    let mut passed_on = Mask::EMPTY;
+    for signal in STOPS.into_iter().chain(FORWARDED) {
+        // SAFETY: `pass_on` is async-signal-safe. It fails for no signal in these lists.
+        let _ = unsafe { sigaction(signal, &action) };
+        passed_on = passed_on.with(Signal(signal as i32));
+    }
+    passed_on.unblock();
 }
 
 impl Inherited {

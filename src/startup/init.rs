@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::serve::{ServeError, Server, say_everything};
-use crate::os::family::{self, Adoption, Change, Ending, Left};
+use crate::os::family::{self, Adoption, Change, Ending, Left, Strangers};
 use crate::os::memory;
 use crate::os::queue::{self, Queue, Received};
 use crate::os::server::{Apart, spawn};
@@ -78,7 +78,7 @@ impl Server {
         say_everything();
         let queue = Queue::begin(signals).map_err(ServeError::Stopped)?;
         let _orphans = Adoption::begin();
-        let spared = family::children();
+        let strangers = Strangers::now();
         let terminal = Terminal::controlling();
         let leader = self.start(init.forward, terminal.as_ref(), signals, &queue)?;
         memory::trim();
@@ -86,7 +86,7 @@ impl Server {
             init,
             queue,
             leader,
-            spared,
+            strangers,
             // A session of its own has its own foreground.
             terminal: terminal.filter(|_| init.forward == Forward::Child),
             is_paused: false,
@@ -128,8 +128,7 @@ struct Attendant<'a> {
     queue: Queue,
     /// The server, the leader of its process group.
     leader: i32,
-    /// Children that were given to us.
-    spared: Vec<i32>,
+    strangers: Strangers,
     /// The terminal that the server shares with us.
     terminal: Option<Terminal>,
     /// The server was stopped by its terminal, and we with it.
@@ -246,7 +245,7 @@ impl Attendant<'_> {
             Forward::Child => Some(Signal::TERM),
             Forward::Group => self.init.rewritten(Signal::TERM),
         };
-        if self.is_alone() || family::descendants(&self.spared).is_none() {
+        if self.is_alone() || self.strangers.others().is_none() {
             return;
         }
         if let Some(signal) = ask {
@@ -282,12 +281,12 @@ impl Attendant<'_> {
 
     fn is_alone(&self) -> bool {
         family::reap(|_, _| {}) == Left::Nobody
-            || !self.spared.is_empty()
-                && family::descendants(&self.spared).is_none_or(|rest| rest.is_empty())
+            || !self.strangers.is_empty()
+                && self.strangers.others().is_none_or(|rest| rest.is_empty())
     }
 
     fn signal_rest(&self, signal: Signal) {
-        for each in family::descendants(&self.spared).unwrap_or_default() {
+        for each in self.strangers.others().unwrap_or_default() {
             family::signal(each.pid, signal);
         }
     }

@@ -12,7 +12,7 @@ use crate::os::signals::{Signal, Signals, requested_stop};
 /// # Errors
 /// When the system cannot wait.
 pub fn pause(signals: &Signals, deadline: Option<Instant>) -> io::Result<Option<Signal>> {
-    if requested_stop().is_none() && supervise::wait(signals, &mut [], deadline)? {
+    if requested_stop().is_none() && supervise::wait(signals, &mut [], None, deadline)? {
         // Nobody is there yet to forward anything to.
         signals.take();
     }

@@ -8,11 +8,11 @@ use super::lock::LockError;
 use super::mask::Mask;
 use super::relay::{Form, Relay, Stream};
 use super::serve::program;
-use super::supervise::{Family, Keeper, Limits, Outcome, Supervisor};
+use super::supervise::{Keeper, Limits, Outcome, Supervisor};
 use crate::check::Effective;
 use crate::manifest::{Step, StopSignal, Template, UnsetReference, shown};
 use crate::os::child::{Child, SpawnError};
-use crate::os::family::{self, Adoption, Ending};
+use crate::os::family::Ending;
 use crate::os::program::Refusal;
 use crate::os::signals::{Signal, Signals, requested_stop};
 use crate::os::user::{BecomeError, User};
@@ -103,7 +103,6 @@ pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Resu
     let Some(first) = steps.first() else {
         return Ok(());
     };
-    let _orphans = Adoption::begin();
     let mask = Mask::new(context.effective.secrets());
     let mut current = *first;
     let mut run_each = || {
@@ -209,8 +208,6 @@ impl Run<'_> {
             effective, user, ..
         } = self.context;
         let program = program::<StepProblem>(command, effective)?;
-        // Processes that were given to us are not the step's. Nearly always there are none.
-        let spared = family::children();
         // What came until now was not meant for this step.
         self.signals.take();
         let started = Instant::now();
@@ -220,17 +217,13 @@ impl Run<'_> {
             stop_signal: signal_of(self.step.stop_signal),
             stop_grace: self.step.stop_grace,
         };
-        let family = Family {
-            leader: child.id(),
-            spared: &spared,
-        };
         let name = &self.step.name;
         let mut relays = [
             (Stream::Stdout, child.stdout),
             (Stream::Stderr, child.stderr),
         ]
         .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
-        let supervisor = Supervisor::new(family, limits, keeper);
+        let supervisor = Supervisor::new(child.tree, limits, keeper);
         let outcome = supervisor.supervise(self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
         Ok(outcome)

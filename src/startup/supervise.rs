@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
+use crate::os::child::Tree;
 use crate::os::family::{self, Descendant, Ending, Left};
 use crate::os::output::{Output, STDERR, STDOUT};
 use crate::os::signals::{Signal, Signals, Watch, requested_stop, stop_count};
@@ -43,14 +44,6 @@ pub trait Keeper {
     fn descriptor(&self) -> BorrowedFd<'_>;
 }
 
-/// The processes that a step consists of.
-pub struct Family<'a> {
-    /// The step's own process, which leads its group.
-    pub leader: i32,
-    /// Children of ours that are none of the step's.
-    pub spared: &'a [i32],
-}
-
 /// How long a step may take, and how it is asked to stop.
 pub struct Limits {
     pub deadline: Option<Instant>,
@@ -77,30 +70,30 @@ enum Stage {
 
 /// Watches over one step.
 pub struct Supervisor<'a> {
-    family: Family<'a>,
+    tree: Tree,
     limits: Limits,
     keeper: Option<&'a dyn Keeper>,
     stage: Stage,
-    /// How the step will be told to have ended, once that is settled.
+    /// How the step came to its end, as far as that is settled.
     outcome: Option<Outcome>,
     leader_has_ended: bool,
-    /// Who is left of all our children, by the last look.
-    left: Left,
+    /// Whether the reaper has ended: then no process of the step is left.
+    tree_has_ended: bool,
     /// How many stops were acted on, and when the first was.
     stops_heeded: u32,
     first_stop: Option<Instant>,
 }
 
 impl<'a> Supervisor<'a> {
-    pub fn new(family: Family<'a>, limits: Limits, keeper: Option<&'a dyn Keeper>) -> Self {
+    pub fn new(tree: Tree, limits: Limits, keeper: Option<&'a dyn Keeper>) -> Self {
         Self {
-            family,
+            tree,
             limits,
             keeper,
             stage: Stage::Running,
             outcome: None,
             leader_has_ended: false,
-            left: Left::Somebody,
+            tree_has_ended: false,
             stops_heeded: 0,
             first_stop: None,
         }
@@ -120,7 +113,8 @@ impl<'a> Supervisor<'a> {
                 return Ok(outcome);
             }
             self.advance(Instant::now());
-            is_woken = match wait(signals, relays, self.next_deadline()) {
+            let reports = self.tree.reports().map(AsFd::as_fd);
+            is_woken = match wait(signals, relays, reports, self.next_deadline()) {
                 // While it is being killed, each look counts.
                 Ok(is_woken) => is_woken || matches!(self.stage, Stage::Killing { .. }),
                 Err(error) => {
@@ -172,19 +166,18 @@ impl<'a> Supervisor<'a> {
     }
 
     fn reap(&mut self) {
-        let leader = self.family.leader;
-        let mut ended = None;
-        self.left = family::reap(|pid, ending| {
-            if pid == leader {
-                ended = Some(ending);
-            }
-        });
-        if let Some(ending) = ended {
+        let reaper = self.tree.reaper;
+        family::reap(|pid, _| self.tree_has_ended |= pid == reaper);
+        if let Some(end) = self.tree.leader_end() {
             self.leader_has_ended = true;
-            self.outcome.get_or_insert(Outcome::Ended(ending));
-            if !self.is_alone() {
+            self.outcome.get_or_insert(Outcome::Ended(end.ending));
+            if end.left == Left::Somebody {
                 self.stop_the_rest();
             }
+        }
+        if self.tree_has_ended && !self.leader_has_ended {
+            // Somebody killed the reaper. What is left of the step cannot be found any more.
+            self.stage = Stage::GivenUp;
         }
     }
 
@@ -198,7 +191,7 @@ impl<'a> Supervisor<'a> {
         }
         // Those outside its group have not been asked yet.
         for outsider in self.rest().unwrap_or_default() {
-            if outsider.group != self.family.leader {
+            if outsider.group != self.tree.leader {
                 family::signal(outsider.pid, self.limits.stop_signal);
                 family::signal(outsider.pid, Signal::CONT);
             }
@@ -209,7 +202,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// How it came to its end, once the step and everything that it started have ended, or will not.
-    fn final_outcome(&mut self) -> Option<Outcome> {
+    fn final_outcome(&self) -> Option<Outcome> {
         if let Stage::GivenUp = self.stage {
             // A step that may fail, or run out of time, may still not run beside the server.
             return Some(match self.outcome {
@@ -217,22 +210,12 @@ impl<'a> Supervisor<'a> {
                 _ => Outcome::Left,
             });
         }
-        self.outcome
-            .filter(|_| self.leader_has_ended && self.is_alone())
+        self.outcome.filter(|_| self.tree_has_ended)
     }
 
-    /// Nothing of the step is left, not even a zombie, which would be the server's.
-    fn is_alone(&mut self) -> bool {
-        if self.left == Left::Somebody && !self.family.spared.is_empty() {
-            // Who is still there was given to us, perhaps.
-            return self.rest().is_none_or(|rest| rest.is_empty());
-        }
-        self.left == Left::Nobody
-    }
-
-    /// Everything of the step that is there.
+    /// Every process of the step that is there. None where /proc is not mounted.
     fn rest(&self) -> Option<Vec<Descendant>> {
-        family::descendants(self.family.spared)
+        family::descendants_of(self.tree.reaper)
     }
 
     /// Goes on to the next stage when the time of this one is up.
@@ -298,7 +281,7 @@ impl<'a> Supervisor<'a> {
 
     /// Signals the step's group, unless it is gone: its number could be somebody else's by now.
     fn signal_group(&self, signal: Signal) {
-        let leader = self.family.leader;
+        let leader = self.tree.leader;
         let is_there = !self.leader_has_ended
             || self
                 .rest()
@@ -309,10 +292,12 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// Waits for signals, for the step's output and for room in ours, and passes on what came.
+/// Waits for signals, for a report about the step, for the step's output and for room in the guard's own, and
+/// passes on the output that came. Gives whether there was a signal or a report.
 pub fn wait(
     signals: &Signals,
     relays: &mut [Relay<'_>],
+    reports: Option<BorrowedFd<'_>>,
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
     // Whoever reads us slowly slows the step down, as without us.
@@ -334,8 +319,10 @@ pub fn wait(
             .iter()
             .map(|output| Watch::writable(output.descriptor())),
     );
-    let is_woken = signals.wait(&mut watches, deadline)?;
-    let ready: Vec<bool> = watches.iter().map(|watch| watch.is_ready).collect();
+    watches.extend(reports.map(Watch::readable));
+    let is_signalled = signals.wait(&mut watches, deadline)?;
+    let mut ready: Vec<bool> = watches.iter().map(|watch| watch.is_ready).collect();
+    let is_reported = reports.is_some() && ready.pop() == Some(true);
     let (ready_pipes, ready_outputs) = ready.split_at(ready.len() - pending.len());
     for (output, _) in pending
         .iter()
@@ -351,5 +338,5 @@ pub fn wait(
     for ((relay, _), _) in open.zip(ready_pipes).filter(|(_, is_ready)| **is_ready) {
         relay.take();
     }
-    Ok(is_woken)
+    Ok(is_signalled || is_reported)
 }

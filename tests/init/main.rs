@@ -17,6 +17,7 @@ mod orphans;
 mod quiet;
 mod roles;
 mod settings;
+mod sidecars;
 mod signals;
 mod stops;
 #[path = "../guard/support/mod.rs"]
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         orphans::TESTS,
         quiet::TESTS,
         settings::TESTS,
+        sidecars::TESTS,
         signals::TESTS,
         stops::TESTS,
         terminal::TESTS,

@@ -9,7 +9,7 @@ use crate::{Needs, Test, roles};
 pub const TESTS: &[Test] = &[
     ("an_idle_init_never_wakes_up", Needs::Nothing, never_wakes),
     (
-        "an_idle_init_holds_less_than_half_a_megabyte_whatever_its_manifest_was",
+        "an_idle_init_holds_little_whatever_its_manifest_was",
         Needs::Nothing,
         holds_little,
     ),
@@ -39,6 +39,10 @@ fn large() -> Guard {
     guard.env("PADDING", "x".repeat(30_000))
 }
 
+/// In KiB. What a position-independent program relocates at its start is private memory, and the tables of a
+/// build without optimization are four times as large.
+const LIMIT: u32 = if cfg!(debug_assertions) { 800 } else { 512 };
+
 fn holds_little() {
     for guard in [
         Guard::new()
@@ -50,7 +54,7 @@ fn holds_little() {
         running.wait_for_file("served");
         // The server may be quicker than the guard, which then tidies up.
         let held = || anonymous_memory(running.pid());
-        crate::support::until("the memory is given back", || held() < 512);
+        crate::support::until("the memory is given back", || held() < LIMIT);
         println!("RssAnon {} kB", held());
         running.signal(nix::sys::signal::Signal::SIGTERM);
         running.end().expect_code(roles::STOPPED);

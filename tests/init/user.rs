@@ -381,9 +381,13 @@ fn dies_with_the_guard() {
         .line("run --no-server")
         .start();
     running.wait_for("started");
-    let children = format!("/proc/{0}/task/{0}/children", running.pid());
-    let children = fs::read_to_string(children).expect("the guard runs");
-    let step: i32 = children.trim().parse().expect("it has one child");
+    let child_of = |pid: i32| -> i32 {
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(children).expect("the process runs");
+        children.trim().parse().expect("it has one child")
+    };
+    // Between the guard and the step is the step's reaper.
+    let step = child_of(child_of(running.pid()));
     assert_eq!(
         field_of_status(step, "Uid").as_deref(),
         Some("4242\t4242\t4242\t4242")

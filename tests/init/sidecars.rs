@@ -1,0 +1,132 @@
+//! Processes that were there before the guard, as in an image whose entrypoint starts one in the background and
+//! then executes the guard. They are not the step's and not the server's.
+
+use std::cell::Cell;
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{Folder, Guard, is_alive, until};
+use crate::{Needs, Test, namespace};
+
+pub const TESTS: &[Test] = &[
+    (
+        "what_a_sidecar_starts_during_a_step_is_not_ended_with_the_step",
+        Needs::Nothing,
+        || during_a_step(false),
+    ),
+    (
+        "what_a_sidecar_starts_during_a_step_of_pid_1_is_not_ended_with_the_step",
+        Needs::Namespaces,
+        || during_a_step(true),
+    ),
+    (
+        "what_a_sidecar_starts_while_the_server_runs_is_not_ended_with_the_server",
+        Needs::Nothing,
+        beside_a_server,
+    ),
+    (
+        "a_step_whose_reaper_is_killed_leads_to_no_server",
+        Needs::Nothing,
+        reaper_killed,
+    ),
+];
+
+/// Starts two processes once it may, one of them in a session of its own, and ends: they become orphans.
+const SIDECAR: &str = "echo $$ > sidecar
+while [ ! -e go ]; do sleep 0.01; done
+sh -c 'echo $$ > plain; exec sleep 99' &
+setsid sh -c 'echo $$ > apart; exec sleep 99' &
+while [ ! -s plain ] || [ ! -s apart ]; do sleep 0.01; done
+";
+
+/// Lets the sidecar start them, and waits until it has ended.
+const USE_SIDECAR: &str = "touch go
+while [ ! -s plain ] || [ ! -s apart ]; do sleep 0.01; done
+while grep -q '^State:.[^Z]' /proc/$(cat sidecar)/status 2>/dev/null; do sleep 0.01; done
+";
+
+/// A folder with the sidecar, the script that uses it, and this manifest.
+fn folder(manifest: &str) -> Folder {
+    let folder = Folder::new();
+    folder.file("sidecar.sh", SIDECAR);
+    folder.file("use.sh", USE_SIDECAR);
+    folder.file("required-vars.yaml", manifest);
+    folder
+}
+
+fn during_a_step(is_pid_1: bool) {
+    let manifest = "version: 1
+steps: [{name: s, command: [sh, use.sh]}]
+server: {command: [sh, -c, 'kill $(cat plain) $(cat apart) && exit 5']}
+";
+    let folder = folder(manifest);
+    let script = format!(
+        "sh sidecar.sh & while [ ! -s sidecar ]; do sleep 0.01; done; exec {} run",
+        env!("CARGO_BIN_EXE_startup-guard")
+    );
+    let words = ["/bin/sh", "-c", &script];
+    let process = namespace::start(folder.path(), &words, &["PATH=/usr/bin:/bin"], is_pid_1)
+        .expect("the shell starts");
+    let code = Cell::new(None);
+    until("the server has ended", || {
+        code.set(process.code());
+        code.get().is_some()
+    });
+    // The server could signal both: they were still there.
+    assert_eq!(code.get(), Some(5));
+}
+
+fn beside_a_server() {
+    let folder =
+        folder("version: 1\nserver: {init: true, command: [sh, -c, '. ./use.sh; exit 5']}\n");
+    let binary = env!("CARGO_BIN_EXE_startup-guard");
+    let script = folder.script(
+        "wrapper",
+        &format!(
+            "#!/bin/sh\nsh sidecar.sh & while [ ! -s sidecar ]; do sleep 0.01; done\nexec {binary} run\n"
+        ),
+    );
+    let running = Guard::new()
+        .in_folder(folder.path())
+        .line("run --no-manifest --")
+        .args([script])
+        .start();
+    let guard = running.pid();
+    until("the guard has ended", || !is_alive(guard));
+    let pid = |name: &str| -> i32 {
+        let text = fs::read_to_string(folder.path().join(name)).expect("the sidecar wrote it");
+        text.trim().parse().expect("it holds a number")
+    };
+    assert!(is_alive(pid("plain")), "it was ended with the server");
+    for name in ["plain", "apart"] {
+        let _ = kill(Pid::from_raw(pid(name)), Signal::SIGKILL);
+    }
+    running.end().expect_code(5);
+}
+
+fn reaper_killed() {
+    let manifest = "version: 1
+steps:
+  - name: s
+    allow_failure: true
+    command: [sh, -c, 'echo $$ > step; while :; do sleep 0.01; done']
+server: {command: [touch, served]}
+";
+    let running = Guard::with_manifest(manifest).start();
+    let step = running.wait_for_pid("step");
+    let status = fs::read_to_string(format!("/proc/{step}/status")).expect("the step runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    let parent: i32 = parent
+        .and_then(|pid| pid.trim().parse().ok())
+        .expect("every process has a parent");
+    assert_ne!(parent, running.pid(), "there is no reaper between them");
+    kill(Pid::from_raw(parent), Signal::SIGKILL).expect("the reaper is there");
+    let ended = running
+        .end()
+        .expect_code(71)
+        .expect_stderr("left processes running that the guard cannot end");
+    assert!(!ended.folder.path().join("served").exists());
+    until("the step is gone", || !is_alive(step));
+}
