@@ -94,3 +94,154 @@ fn no_secret_comes_through_whatever_a_step_prints() {
         );
     }
 }
+
+/// What a start comes to, the sections of a manifest that lead to it, and the command line.
+const FAILURES: &[(i32, &str, &str)] = &[
+    // Commands that are not found, or cannot be executed, by a name that is a value.
+    (
+        127,
+        "steps: [{name: s, command: ['${PLAIN}', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        127,
+        "steps: [{name: s, command: ['./${PLAIN}/x', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        126,
+        "steps: [{name: s, command: ['./${FILE}', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        126,
+        "steps: [{name: s, command: ['./${FOLDER}', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        127,
+        "steps: [{name: s, command: ['./${SCRIPT}', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        126,
+        "steps: [{name: s, command: ['./${TEXT}', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        127,
+        "steps: [{name: s, command: ['true'], up_to_date: ['${PLAIN}']}]",
+        "run -- true",
+    ),
+    (
+        126,
+        "steps: [{name: s, command: ['true'], up_to_date: ['./${FILE}']}]",
+        "run -- true",
+    ),
+    (127, "server: {command: ['${PLAIN}', '${TOKEN}']}", "run"),
+    (
+        126,
+        "server: {command: ['./${FILE}', '${TOKEN}']}",
+        "run --init",
+    ),
+    (
+        127,
+        "server: {command: ['./${SCRIPT}', '${TOKEN}']}",
+        "run --init",
+    ),
+    (126, "service: x", "run -- ${FOLDER_PATH} $TOKEN"),
+    (127, "service: x", "run -- $PLAIN $TOKEN"),
+    // Steps that run, say what they know, and fail.
+    (
+        70,
+        "steps: [{name: s, command: [sh, -c, 'echo $TOKEN $URL; kill -KILL $$', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        70,
+        "steps: [{name: s, command: [sh, -c, 'echo $TOKEN >&2; exit 3', '${URL}']}]",
+        "run -- true",
+    ),
+    (
+        124,
+        "steps: [{name: s, timeout: 300ms, stop_grace: 100ms, command: [sh, -c, 'printf $TOKEN; sleep 100', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        70,
+        "steps: [{name: s, up_to_date: [sh, -c, 'echo $TOKEN; exit 1'], command: ['false', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        70,
+        "steps: [{name: s, up_to_date: [sh, -c, 'echo $TOKEN; exit 127'], command: ['true']}]",
+        "run -- true",
+    ),
+    // Dependencies that are not there, and a user that is not.
+    (69, "wait_for: [{http: URL, timeout: 300ms}]", "run -- true"),
+    (69, "wait_for: [{tcp: URL, timeout: 300ms}]", "run -- true"),
+    (
+        77,
+        "user: nobody-here\nsteps: [{name: s, command: [echo, '${TOKEN}']}]",
+        "run -- true",
+    ),
+    // A start that goes well.
+    (
+        0,
+        "steps: [{name: s, command: [sh, -c, 'echo $TOKEN; echo $URL', '${TOKEN}']}]",
+        "run -- true",
+    ),
+    (
+        0,
+        "server: {command: ['true', '${TOKEN}'], init: true}",
+        "run",
+    ),
+];
+
+#[test]
+fn no_part_of_a_value_is_shown_in_any_phase() {
+    for (number, &(code, sections, line)) in (0..).zip(FAILURES) {
+        for (log, round) in [("text", 0), ("json", 1)] {
+            let canary = |place| canary(1000 + 2 * number + round, place);
+            let manifest = format!(
+                "version: 1\nvariables: {{TOKEN: {{secret: true}}, URL: {{secret: true, type: url}}, PLAIN: {{}}}}\n{sections}\n"
+            );
+            let guard = Guard::with_manifest(&manifest);
+            let name = |place: u32| canary(place);
+            guard.folder.file(&name(4), "not executable");
+            std::fs::create_dir(guard.folder.path().join(name(5))).expect("a folder can be made");
+            guard.folder.script(&name(6), "#!/no/such/interpreter\n");
+            guard.folder.script(&name(7), "no first line\n");
+            let folder_path = guard.folder.path().join(name(5));
+            let ended = guard
+                .env("STARTUP_GUARD_LOG", log)
+                .env("TOKEN", canary(1))
+                .env(
+                    "URL",
+                    format!(
+                        "http://app:{}@127.0.0.1:9/{}?password={}",
+                        canary(2),
+                        canary(8),
+                        canary(9)
+                    ),
+                )
+                .env("PLAIN", canary(3))
+                .env("FILE", name(4))
+                .env("FOLDER", name(5))
+                .env("SCRIPT", name(6))
+                .env("TEXT", name(7))
+                .env("FOLDER_PATH", folder_path)
+                .line(line)
+                .run()
+                .expect_code(code);
+            let shown = format!("{}{}", ended.stdout(), ended.stderr());
+            for place in 1..=9 {
+                let canary = canary(place);
+                for part in 0..=canary.len() - 6 {
+                    let part = &canary[part..part + 6];
+                    assert!(!shown.contains(part), "{part} of {place} is shown\n{ended}");
+                }
+            }
+        }
+    }
+}
