@@ -1,90 +1,126 @@
 //! Secrets in a stream of bytes, replaced as they pass, however the stream is cut into reads.
 //!
-//! An Aho-Corasick automaton takes each byte once, so the work is linear in the output whatever the secrets
-//! are. The crate's own stream replacement does not serve: it holds bytes back until a whole buffer was read,
-//! and replaces one of two overlapping matches only.
+//! An automaton (Aho and Corasick, "Efficient string matching", 1975) takes each byte once, so the work is linear
+//! in the output whatever the secrets are. It is written down here because the crate of that name does not tell
+//! how much of a text may still become a match, which a stream has to hold back, and would add 120 KB of
+//! searchers for whole texts to the binary.
 
 use std::collections::VecDeque;
-
-use aho_corasick::Anchored;
-use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::nfa::noncontiguous::NFA;
 
 /// What stands in a secret's place.
 const MASK: &[u8] = b"***";
 
-/// The texts to mask, ready to be searched for.
+/// The texts to mask, as an automaton. Its states are the beginnings of the texts, by their place here.
 pub struct Mask {
-    /// None when there is nothing to mask.
-    automaton: Option<NFA>,
-    /// By the automaton's state.
     states: Vec<State>,
+    /// The state that each byte leads to from the root.
+    from_root: [u32; 256],
 }
 
-/// What is known when the automaton is in one of its states.
+/// The state before the first byte. It is nobody's child, so as a child or sibling it means that there is none.
+const ROOT: u32 = 0;
+
+/// A beginning of a secret, which was read last.
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// How many of the last bytes are the beginning, or the whole, of a secret.
-    open: usize,
-    /// The length of the longest secret that ends here; 0 when none does.
-    ended: usize,
+    /// Its last byte.
+    byte: u8,
+    /// A beginning that is one byte longer.
+    child: u32,
+    /// Another beginning that is as long and differs in the last byte only.
+    sibling: u32,
+    /// The longest beginning of a secret that this one ends with, besides itself.
+    fallback: u32,
+    /// Its length, in bytes.
+    length: u32,
+    /// The length of the longest secret that it ends with, in bytes; 0 when there is none.
+    ended: u32,
 }
 
 impl Mask {
     /// A mask of these texts, none of them empty.
     pub fn new(secrets: &[Vec<u8>]) -> Self {
-        if secrets.is_empty() {
-            return Self {
-                automaton: None,
-                states: Vec::new(),
-            };
-        }
-        let automaton =
-            NFA::new(secrets).expect("an environment has far less than 2 GiB of secrets");
-        let mut states = Vec::new();
+        let mut mask = Self {
+            states: vec![State::default()],
+            from_root: [ROOT; 256],
+        };
+        let mut parents = vec![ROOT];
         for secret in secrets {
-            let mut id = start_of(&automaton);
-            for (index, &byte) in secret.iter().enumerate() {
-                id = automaton.next_state(Anchored::No, id, byte);
-                if states.len() <= id.as_usize() {
-                    states.resize(id.as_usize() + 1, State::default());
-                }
-                // Of the secrets that end in a state the automaton has the longest first: the state's own, then
-                // those of its suffixes. The comparison with a naive search below depends on that.
-                let ended = if automaton.is_match(id) {
-                    automaton.pattern_len(automaton.match_pattern(id, 0))
-                } else {
-                    0
-                };
-                states[id.as_usize()] = State {
-                    open: index + 1,
-                    ended,
+            let mut state = ROOT;
+            for &byte in secret {
+                state = match mask.child(state, byte) {
+                    ROOT => {
+                        parents.push(state);
+                        mask.add_child(state, byte)
+                    }
+                    child => child,
                 };
             }
+            mask.states[state as usize].ended = mask.states[state as usize].length;
         }
-        Self {
-            automaton: Some(automaton),
-            states,
+        // Shorter beginnings first: a fallback is shorter than what falls back on it.
+        let mut order: Vec<usize> = (0..mask.states.len()).collect();
+        order.sort_by_key(|&at| mask.states[at].length);
+        for at in order {
+            let parent = parents[at];
+            if parent != ROOT {
+                let fallback =
+                    mask.next(mask.states[parent as usize].fallback, mask.states[at].byte);
+                let ended = mask.states[fallback as usize].ended;
+                let state = &mut mask.states[at];
+                state.fallback = fallback;
+                state.ended = state.ended.max(ended);
+            }
         }
+        mask
     }
 
-    fn state(&self, id: StateID) -> State {
-        // States beyond the last prefix of a secret are the automaton's own: nothing is open in them.
-        self.states.get(id.as_usize()).copied().unwrap_or_default()
+    fn child(&self, state: u32, byte: u8) -> u32 {
+        if state == ROOT {
+            return self.from_root[usize::from(byte)];
+        }
+        let mut child = self.states[state as usize].child;
+        while child != ROOT && self.states[child as usize].byte != byte {
+            child = self.states[child as usize].sibling;
+        }
+        child
     }
-}
 
-fn start_of(automaton: &NFA) -> StateID {
-    automaton
-        .start_state(Anchored::No)
-        .expect("every automaton of this kind supports unanchored searches")
+    fn add_child(&mut self, state: u32, byte: u8) -> u32 {
+        let added = u32::try_from(self.states.len())
+            .expect("an environment has less than 4 GiB of secrets");
+        let parent = &mut self.states[state as usize];
+        let sibling = std::mem::replace(&mut parent.child, added);
+        let length = parent.length + 1;
+        if state == ROOT {
+            self.from_root[usize::from(byte)] = added;
+        }
+        self.states.push(State {
+            byte,
+            sibling,
+            length,
+            ..State::default()
+        });
+        added
+    }
+
+    /// The state after another byte: the longest beginning of a secret that the text then ends with.
+    fn next(&self, mut state: u32, byte: u8) -> u32 {
+        loop {
+            match self.child(state, byte) {
+                ROOT if state == ROOT => return ROOT,
+                ROOT => state = self.states[state as usize].fallback,
+                child => return child,
+            }
+        }
+    }
 }
 
 /// Masks one stream. Overlapping secrets are masked together, so that no rest of one is left.
 pub struct Masker<'a> {
     mask: &'a Mask,
     /// The automaton's state after all that was read.
-    state: StateID,
+    state: u32,
     /// How many bytes were read.
     read: u64,
     /// The last bytes that were read, as far as they are not given out.
@@ -106,7 +142,7 @@ impl<'a> Masker<'a> {
     pub fn new(mask: &'a Mask) -> Self {
         Self {
             mask,
-            state: mask.automaton.as_ref().map_or(StateID::ZERO, start_of),
+            state: ROOT,
             read: 0,
             held: VecDeque::new(),
             spans: VecDeque::new(),
@@ -116,21 +152,17 @@ impl<'a> Masker<'a> {
 
     /// Takes the next piece, and gives out what is certain by now.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        let Some(automaton) = &self.mask.automaton else {
-            out.extend_from_slice(piece);
-            return;
-        };
         for &byte in piece {
-            self.state = automaton.next_state(Anchored::No, self.state, byte);
+            self.state = self.mask.next(self.state, byte);
             self.read += 1;
-            let ended = self.mask.state(self.state).ended;
+            let ended = self.mask.states[self.state as usize].ended;
             if ended > 0 {
-                self.cover(self.read - ended as u64, self.read);
+                self.cover(self.read - u64::from(ended), self.read);
             }
         }
         self.held.extend(piece);
-        let open = self.mask.state(self.state).open;
-        self.give_out(self.read - open as u64, out);
+        let open = self.mask.states[self.state as usize].length;
+        self.give_out(self.read - u64::from(open), out);
     }
 
     /// Gives out the rest at the end of the stream.
