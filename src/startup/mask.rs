@@ -152,7 +152,16 @@ impl<'a> Masker<'a> {
 
     /// Takes the next piece, and gives out what is certain by now.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        for &byte in piece {
+        let mut rest = piece.iter();
+        while !rest.as_slice().is_empty() {
+            if self.state == ROOT {
+                let begins_secret = |&byte: &u8| self.mask.from_root[usize::from(byte)] != ROOT;
+                let passed = rest.as_slice().iter().position(begins_secret);
+                let passed = passed.unwrap_or(rest.len());
+                self.read += passed as u64;
+                rest = rest.as_slice()[passed..].iter();
+            }
+            let Some(&byte) = rest.next() else { break };
             self.state = self.mask.next(self.state, byte);
             self.read += 1;
             let ended = self.mask.states[self.state as usize].ended;
@@ -160,14 +169,13 @@ impl<'a> Masker<'a> {
                 self.cover(self.read - u64::from(ended), self.read);
             }
         }
-        self.held.extend(piece);
         let open = self.mask.states[self.state as usize].length;
-        self.give_out(self.read - u64::from(open), out);
+        self.give_out(piece, self.read - u64::from(open), out);
     }
 
     /// Gives out the rest at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.give_out(self.read, out);
+        self.give_out(&[], self.read, out);
         *self = Self::new(self.mask);
     }
 
@@ -183,17 +191,21 @@ impl<'a> Masker<'a> {
         self.spans.push_back(Span { start, end });
     }
 
-    /// Gives out what is held up to `end`: no secret that is not known yet begins before it.
-    fn give_out(&mut self, end: u64, out: &mut Vec<u8>) {
-        let mut at = self.read - self.held.len() as u64;
+    /// Gives out what is held, and the piece that was read last, up to `end`: no secret that is not known yet
+    /// begins before it. Holds what is left.
+    fn give_out(&mut self, piece: &[u8], end: u64, out: &mut Vec<u8>) {
+        let mut text = Text {
+            held: &mut self.held,
+            piece,
+        };
+        let mut at = self.read - text.length();
         while let Some(&span) = self.spans.front().filter(|span| span.start < end) {
-            self.pass_on(span.start.saturating_sub(at), out);
+            text.give_out(span.start.saturating_sub(at), out);
             if !self.is_masked {
                 out.extend_from_slice(MASK);
             }
             let covered_to = span.end.min(end);
-            at = at.max(span.start);
-            self.held.drain(..index(covered_to - at));
+            text.skip(covered_to - at.max(span.start));
             at = covered_to;
             // One that goes on behind `end` may still be joined by another.
             self.is_masked = span.end > end;
@@ -202,11 +214,34 @@ impl<'a> Masker<'a> {
             }
             self.spans.pop_front();
         }
-        self.pass_on(end - at, out);
+        text.give_out(end - at, out);
+        text.held.extend(text.piece);
+    }
+}
+
+/// What is held, and behind it the piece that was read last.
+struct Text<'a> {
+    held: &'a mut VecDeque<u8>,
+    piece: &'a [u8],
+}
+
+impl Text<'_> {
+    fn length(&self) -> u64 {
+        (self.held.len() + self.piece.len()) as u64
     }
 
-    fn pass_on(&mut self, count: u64, out: &mut Vec<u8>) {
-        out.extend(self.held.drain(..index(count)));
+    fn give_out(&mut self, count: u64, out: &mut Vec<u8>) {
+        let of_held = index(count).min(self.held.len());
+        out.extend(self.held.drain(..of_held));
+        let (given, rest) = self.piece.split_at(index(count) - of_held);
+        out.extend_from_slice(given);
+        self.piece = rest;
+    }
+
+    fn skip(&mut self, count: u64) {
+        let of_held = index(count).min(self.held.len());
+        self.held.drain(..of_held);
+        self.piece = &self.piece[index(count) - of_held..];
     }
 }
 
