@@ -1,5 +1,5 @@
-//! Asking a server for one page, of which only the status matters. Not a client's library: those cost more
-//! than the whole rest of the network here, for bodies, redirects and pools that nobody asks for.
+//! Asks a server for one page, of which only the status matters. No HTTP library is used: bodies, redirects and
+//! connection pools are not needed, and would be most of the program's size.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -51,15 +51,18 @@ fn ask(stream: &mut (impl Read + Write), page: &Page) -> Result<u16, Failure> {
             return Ok(status);
         }
     }
-    Err(Failure::not_yet(NO_HTTP))
+    Err(Failure::not_yet(format!(
+        "it sends more than {} KiB before the status of its answer",
+        MAX_HEAD / 1024
+    )))
 }
 
 const NO_HTTP: &str = "it answers with something that is not HTTP";
 
 fn failure(error: &io::Error) -> Failure {
     #[cfg(feature = "postgres")]
-    if let Some(reason) = super::tls::reason(error) {
-        return Failure::not_yet(reason);
+    if let Some(failure) = super::tls::failure(error, super::tls::Peer::Page) {
+        return failure;
     }
     Failure::not_yet(in_words(error))
 }

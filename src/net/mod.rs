@@ -10,7 +10,7 @@ mod tls;
 
 use std::io;
 
-pub use dial::dial;
+pub use dial::{dial, share};
 
 /// Why the other side is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,8 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     NotYet,
-    /// It answers, and will not have us: a password, a role, a database that is not there.
+    /// Somebody must change something: it refuses our password or role, there is no such database, or its
+    /// certificate is not to be trusted.
     Refused,
 }
 

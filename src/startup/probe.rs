@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::net::{Failure, dial, http};
+use crate::net::{Failure, dial, http, share};
 use crate::rule::endpoint::{Endpoint, Page};
 
 #[cfg(feature = "postgres")]
@@ -66,13 +66,14 @@ impl Probe {
     }
 }
 
-/// Connects to any of the addresses.
+/// Connects to any of the addresses, which share the time.
 fn connect(endpoint: &Endpoint, until: Instant) -> Result<(), Failure> {
     let Endpoint::Tcp(addresses) = endpoint else {
         return Ok(());
     };
     let mut failure = None;
-    for address in addresses {
+    for (index, address) in addresses.iter().enumerate() {
+        let until = share(until, addresses.len() - index);
         match dial(&address.host, address.port, until) {
             Ok(_) => return Ok(()),
             Err(error) => failure = failure.or(Some(error)),

@@ -22,7 +22,7 @@ use crate::rule::endpoint::Endpoint;
 pub enum WaitError {
     #[error("not ready in time: {0}")]
     NotReady(String),
-    #[error("our credentials are refused: {0}")]
+    #[error("waiting cannot help: {0}")]
     Refused(String),
     #[error("stopped by {} while waiting", .0.name())]
     Stopped(Signal),

@@ -7,13 +7,17 @@ mod postgres;
 #[allow(dead_code, reason = "shared with the tests of the guard alone")]
 mod support;
 
+mod certificates;
 mod fleet;
+mod hostile;
+mod https;
 mod inheritance;
 mod lock;
 mod loss;
 mod once;
 mod pool;
 mod random;
+
 mod server;
 mod tls;
 mod waiting;

@@ -2,22 +2,22 @@
 //! speaks TLS for it, and can insist on it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::{self, Authority, Certificate, authority, authority_named, encrypted};
 use crate::server::Database;
-use crate::support::Guard;
+use crate::support::{Ended, Guard};
 
-/// A database behind TLS, whose certificate is for `localhost`.
+/// A database behind TLS.
 struct Front {
     address: SocketAddr,
-    /// The PEM of whoever signed it.
+    /// The PEM that `ROOT` stands for in a query.
     root: String,
     database: Database,
 }
@@ -30,41 +30,28 @@ enum Plain {
 }
 
 impl Front {
+    /// One whose certificate is for `localhost`, and signed by its root.
     fn new(plain: Plain) -> Self {
         let authority = authority();
-        let key = KeyPair::generate().expect("a key can be made");
-        let parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        let certificate = parameters
-            .signed_by(&key, &authority)
-            .expect("it can be signed");
-        Self::with(plain, &certificate.pem(), &key, authority.pem())
+        let certificate = Certificate::new(&authority, |_| {});
+        Self::with(plain, certificate.config(), authority.pem())
     }
 
-    fn with(plain: Plain, certificate: &str, key: &KeyPair, root: String) -> Self {
-        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")];
-        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("PEM");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the versions are known")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("the certificate fits its key");
+    fn with(plain: Plain, config: Arc<ServerConfig>, root: String) -> Self {
         let database = Database::new();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it listens somewhere");
-        let (config, server) = (Arc::new(config), database.address().to_owned());
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (config, server) = (Arc::clone(&config), server.clone());
-                std::thread::spawn(move || serve(client, config, &server, plain));
-            }
-        });
+        let server = database.address().to_owned();
+        let address =
+            certificates::serve(move |client| serve(client, Arc::clone(&config), &server, plain));
         Self {
             address,
             root,
             database,
         }
+    }
+
+    /// One that shows this certificate, and this authority's as its root.
+    fn showing(certificate: &Certificate, authority: &Authority) -> Self {
+        Self::with(Plain::Refused, certificate.config(), authority.pem())
     }
 
     /// A guard that waits for it, by this name of the host.
@@ -91,20 +78,35 @@ server: {command: [echo, served]}
         assert_eq!(ended.code(), 0, "{host} {query}: {ended}");
     }
 
-    fn fails(&self, host: &str, query: &str, told: &str) {
-        let ended = self.waiting(host, query).run();
-        assert_eq!(ended.code(), 69, "{host} {query}: {ended}");
-        ended
-            .expect_stderr(told)
-            .expect_never(self.database.password());
+    /// It is waited for in vain: what is told can change by itself.
+    #[track_caller]
+    fn is_not_ready(&self, host: &str, query: &str, told: &str) {
+        let what = format!("postgres DATABASE_URL ({host}:{})", self.address.port());
+        let line = format!(
+            "startup-guard: not ready in time: {what}: {told} (phase wait, exit code 69, a retry helps)"
+        );
+        self.fails(host, query, 69, &line);
     }
-}
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
-    let mut parameters = CertificateParams::default();
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key can be made");
-    CertifiedIssuer::self_signed(parameters, key).expect("it can be signed")
+    /// It is not to be trusted, or does not trust us.
+    #[track_caller]
+    fn is_refused(&self, host: &str, query: &str, told: &str) {
+        let what = format!("postgres DATABASE_URL ({host}:{})", self.address.port());
+        let line = format!(
+            "startup-guard: waiting cannot help: {what}: {told} (phase wait, exit code 77, a retry does not help)"
+        );
+        self.fails(host, query, 77, &line);
+    }
+
+    #[track_caller]
+    fn fails(&self, host: &str, query: &str, code: i32, last_line: &str) -> Ended {
+        let ended = self.waiting(host, query).run();
+        assert_eq!(ended.code(), code, "{host} {query}: {ended}");
+        assert_eq!(ended.last_line(), last_line, "{host} {query}");
+        ended
+            .expect_stdout("")
+            .expect_never(self.database.password())
+    }
 }
 
 /// Answers the question for TLS, and passes on what is inside.
@@ -133,15 +135,15 @@ fn serve(
         return server.shutdown(std::net::Shutdown::Both).ok();
     }
     client.write_all(b"S").ok()?;
+    pass_on(&mut encrypted(client, config)?, server)
+}
+
+/// Passes on what is inside.
+fn pass_on(client: &mut StreamOwned<ServerConnection, TcpStream>, server: &str) -> Option<()> {
     let mut server = TcpStream::connect(server).ok()?;
-    let connection = ServerConnection::new(config).ok()?;
-    client
-        .set_read_timeout(Some(Duration::from_millis(2)))
-        .ok()?;
-    server
-        .set_read_timeout(Some(Duration::from_millis(2)))
-        .ok()?;
-    let mut client = StreamOwned::new(connection, client);
+    let turn = Some(Duration::from_millis(2));
+    client.sock.set_read_timeout(turn).ok()?;
+    server.set_read_timeout(turn).ok()?;
     // In turns: a TLS stream cannot be shared by two threads.
     let mut buffer = [0; 4096];
     loop {
@@ -169,7 +171,9 @@ fn serve(
     }
 }
 
-const UNKNOWN: &str = "its certificate is signed by none of the root certificates; name the right ones with sslrootcert";
+const UNKNOWN: &str = "its certificate is signed by none of the root certificates; name the right ones with sslrootcert in the URL";
+const OTHER_NAME: &str =
+    "its certificate is for another name than this host; use a name that it is for";
 
 #[test]
 fn every_sslmode_connects_to_a_server_that_admits_both() {
@@ -221,10 +225,10 @@ fn verify_full_asks_for_the_signature_and_the_name_and_verify_ca_for_the_signatu
     front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
     front.serves("localhost", "sslmode=verify-ca&sslrootcert=ROOT");
     front.serves("127.0.0.1", "sslmode=verify-ca&sslrootcert=ROOT");
-    front.fails(
+    front.is_refused(
         "127.0.0.1",
         "sslmode=verify-full&sslrootcert=ROOT",
-        "its certificate is for another name than this host",
+        OTHER_NAME,
     );
     // As libpq does: whoever names roots wants them to be used.
     front.serves("127.0.0.1", "sslmode=require&sslrootcert=ROOT");
@@ -232,21 +236,136 @@ fn verify_full_asks_for_the_signature_and_the_name_and_verify_ca_for_the_signatu
 
 #[test]
 fn roots_that_did_not_sign_it_do_not_do() {
-    let front = Front {
-        root: authority().pem(),
-        ..Front::new(Plain::Refused)
-    };
-    for mode in ["require", "verify-ca", "verify-full"] {
-        front.fails(
+    let signer = authority_named("the same name");
+    let certificate = Certificate::new(&signer, |_| {});
+    for other in [authority(), authority_named("the same name")] {
+        let front = Front::showing(&certificate, &other);
+        for mode in ["require", "verify-ca", "verify-full"] {
+            front.is_refused(
+                "localhost",
+                &format!("sslmode={mode}&sslrootcert=ROOT"),
+                UNKNOWN,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_given_the_grace_of_a_refusal_and_no_more() {
+    let front = Front::new(Plain::Refused);
+    let other = authority().pem();
+    let guard = front.waiting("localhost", "sslmode=verify-full&sslrootcert=ROOT");
+    guard.folder.file("root.pem", &other);
+    let manifest = std::fs::read_to_string(guard.folder.path().join("required-vars.yaml"));
+    let manifest = manifest.expect("it was written").replace("2s", "1m");
+    guard.folder.file("required-vars.yaml", manifest);
+    let ended = guard.run().expect_code(77).expect_stderr(UNKNOWN);
+    let took = ended.took.as_secs();
+    assert!((4..18).contains(&took), "{:?}", ended.took);
+}
+
+#[test]
+fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
+    let front = Front::new(Plain::Refused);
+    let guard = Guard::new();
+    let folder = &guard.folder;
+    let huge = folder.file("huge.pem", vec![b'-'; 4 * 1024 * 1024 + 1]);
+    let text = folder.file("text.pem", "no certificate");
+    let key = folder.file(
+        "key.pem",
+        rcgen::KeyPair::generate().expect("a key").serialize_pem(),
+    );
+    let path = |path: &std::path::Path| path.display().to_string();
+    for (file, problem) in [
+        ("/no/such/file".to_owned(), "does not exist"),
+        (path(folder.path()), "cannot be read: it is a directory"),
+        (path(&huge), "is larger than 4 MiB"),
+        (path(&text), "holds no certificate in PEM"),
+        (path(&key), "holds no certificate in PEM"),
+    ] {
+        front.is_not_ready(
             "localhost",
-            &format!("sslmode={mode}&sslrootcert=ROOT"),
-            UNKNOWN,
+            &format!("sslmode=verify-full&sslrootcert={file}"),
+            &format!("the file with the root certificates {problem}"),
         );
     }
-    front.fails(
+}
+
+#[test]
+fn a_pipe_or_a_device_in_place_of_a_file_holds_nothing_up() {
+    let front = Front::new(Plain::Refused);
+    let guard = Guard::new();
+    let pipe = guard.folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe can be made");
+    for file in [&pipe, std::path::Path::new("/dev/zero")] {
+        for query in [
+            format!("sslmode=verify-full&sslrootcert={}", file.display()),
+            format!("sslmode=require&sslcert={0}&sslkey={0}", file.display()),
+        ] {
+            let ended = front.waiting("localhost", &query).run().expect_code(69);
+            assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
+        }
+    }
+}
+
+#[test]
+fn the_clients_certificate_and_key_are_told_when_they_cannot_be_used() {
+    let (front, authority) = (Front::new(Plain::Refused), authority());
+    let folder = Guard::new().folder;
+    let certificate = Certificate::new(&authority, |_| {});
+    let other = Certificate::new(&authority, |_| {});
+    let file = |name: &str, text: &str| folder.file(name, text).display().to_string();
+    let pem = file("client.pem", &certificate.pem);
+    let key = file("other.key", &other.key);
+    for (pem, key, told) in [
+        (
+            "/no/such/file",
+            key.as_str(),
+            "the file with the client's certificate does not exist",
+        ),
+        (
+            &pem,
+            &pem,
+            "the file with the client's key holds no unencrypted private key in PEM",
+        ),
+        (
+            &pem,
+            &key,
+            "the client's certificate and the client's key do not belong together",
+        ),
+    ] {
+        let query = format!("sslmode=require&sslcert={pem}&sslkey={key}");
+        front.is_not_ready("localhost", &query, told);
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_a_client_certificate_gets_the_one_of_the_url() {
+    let (ours, theirs) = (authority(), authority());
+    let certificate = Certificate::new(&theirs, |_| {});
+    let config = certificate.config_asking_for_clients_of(&ours);
+    let front = Front::with(Plain::Refused, config, theirs.pem());
+    front.is_refused(
         "localhost",
-        "sslmode=verify-full&sslrootcert=/no/such/file",
-        "the root certificates cannot be read from their file",
+        "sslmode=require",
+        "it asks for a client certificate; name one with sslcert and sslkey in the URL",
+    );
+    let folder = Guard::new().folder;
+    let query = |name: &str, signer: &Authority| {
+        let client = Certificate::new(signer, |_| {});
+        let pem = folder.file(&format!("{name}.pem"), &client.pem);
+        let key = folder.file(&format!("{name}.key"), client.key);
+        format!(
+            "sslmode=require&sslcert={}&sslkey={}",
+            pem.display(),
+            key.display()
+        )
+    };
+    front.serves("localhost", &query("ours", &ours));
+    front.is_refused(
+        "localhost",
+        &query("theirs", &theirs),
+        "it refuses our client certificate, or that there is none; name one with sslcert and sslkey in the URL",
     );
 }
 
@@ -262,47 +381,132 @@ fn the_systems_roots_can_be_named_by_their_usual_variable() {
     guard
         .env("SSL_CERT_FILE", file)
         .run()
-        .expect_code(69)
+        .expect_code(77)
         .expect_stderr(UNKNOWN);
 }
 
 #[test]
 fn a_self_signed_certificate_is_its_own_root() {
-    let key = KeyPair::generate().expect("a key can be made");
-    let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    // What `openssl req -x509` makes.
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = parameters
-        .self_signed(&key)
-        .expect("it can be signed")
-        .pem();
-    let front = Front::with(Plain::Refused, &certificate, &key, certificate.clone());
-    front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
-    front.serves("127.0.0.1", "sslmode=verify-ca&sslrootcert=ROOT");
-    front.fails(
-        "127.0.0.1",
-        "sslmode=verify-full&sslrootcert=ROOT",
-        "its certificate is for another name than this host",
-    );
+    for certificate in [
+        Certificate::self_signed_authority(),
+        Certificate::self_signed(|parameters| parameters.is_ca = IsCa::ExplicitNoCa),
+        Certificate::self_signed(|parameters| parameters.is_ca = IsCa::NoCa),
+    ] {
+        let front = Front::with(
+            Plain::Refused,
+            certificate.config(),
+            certificate.pem.clone(),
+        );
+        front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
+        front.serves("127.0.0.1", "sslmode=verify-ca&sslrootcert=ROOT");
+        front.is_refused(
+            "127.0.0.1",
+            "sslmode=verify-full&sslrootcert=ROOT",
+            OTHER_NAME,
+        );
+    }
 }
 
 #[test]
-fn a_wrong_clock_or_an_old_certificate_is_told() {
-    let authority = authority();
-    for (from, to) in [(2000, 2001), (4000, 4001)] {
-        let key = KeyPair::generate().expect("a key can be made");
-        let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
-        parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
-        let certificate = parameters
-            .signed_by(&key, &authority)
-            .expect("it can be signed");
-        let front = Front::with(Plain::Refused, &certificate.pem(), &key, authority.pem());
-        front.fails(
+fn the_certificate_of_openssl_req_x509_is_its_own_root() {
+    let folder = Guard::new().folder;
+    let made = Command::new("openssl")
+        .args("req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout key.pem -out cert.pem -addext subjectAltName=DNS:localhost".split(' '))
+        .current_dir(folder.path())
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{made:?}");
+    let read = |name| std::fs::read_to_string(folder.path().join(name)).expect("it was made");
+    let certificate = Certificate {
+        pem: read("cert.pem"),
+        key: read("key.pem"),
+    };
+    let front = Front::with(
+        Plain::Refused,
+        certificate.config(),
+        certificate.pem.clone(),
+    );
+    front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
+}
+
+#[test]
+fn a_self_signed_authority_that_is_no_root_is_not_trusted() {
+    let front = Front::showing(&Certificate::self_signed_authority(), &authority());
+    for mode in ["verify-ca", "verify-full"] {
+        front.is_refused(
             "localhost",
-            "sslmode=verify-full&sslrootcert=ROOT",
-            "its certificate is not valid at this time; check it, and this machine's clock",
+            &format!("sslmode={mode}&sslrootcert=ROOT"),
+            "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with sslrootcert in the URL",
         );
+    }
+    front.serves("localhost", "sslmode=require");
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
+    let authority = authority();
+    let query = "sslmode=verify-full&sslrootcert=ROOT";
+    for (change, told) in [
+        (
+            (|parameters| {
+                parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            }) as fn(&mut rcgen::CertificateParams),
+            "its certificate is not one for servers; make one with the extended key usage serverAuth",
+        ),
+        (
+            |parameters| parameters.subject_alt_names.clear(),
+            "its certificate names no host; make one with a subjectAltName",
+        ),
+        (
+            |parameters| parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
+            "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with sslrootcert in the URL",
+        ),
+    ] {
+        let front = Front::showing(&Certificate::new(&authority, change), &authority);
+        front.is_refused("localhost", query, told);
+    }
+}
+
+#[test]
+fn a_wrong_clock_or_an_old_certificate_is_told_and_waited_for() {
+    let authority = authority();
+    for (from, to, told) in [
+        (
+            2000,
+            2001,
+            "its certificate has expired; renew it, or check this machine's clock",
+        ),
+        (
+            4000,
+            4001,
+            "its certificate is not valid yet; check its dates, and this machine's clock",
+        ),
+    ] {
+        let certificate = Certificate::new(&authority, |parameters| {
+            parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
+        });
+        let front = Front::showing(&certificate, &authority);
+        front.is_not_ready("localhost", "sslmode=verify-full&sslrootcert=ROOT", told);
         front.serves("localhost", "sslmode=require");
     }
+}
+
+#[test]
+fn a_server_that_promises_tls_and_speaks_something_else_is_told() {
+    let address = certificates::serve(|mut client| {
+        client.read_exact(&mut [0; 8]).ok()?;
+        client.write_all(b"S").ok()?;
+        let _ = client.read(&mut [0; 1024]).ok()?;
+        client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok()
+    });
+    let front = Front {
+        address,
+        ..Front::new(Plain::Refused)
+    };
+    front.is_not_ready(
+        "localhost",
+        "sslmode=require",
+        "it does not speak TLS; check the port",
+    );
 }

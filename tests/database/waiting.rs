@@ -1,12 +1,18 @@
 //! Waiting for a PostgreSQL: a real log-in, and what its refusals mean.
 
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket,
+};
 
 use crate::postgres::Postgres;
 use crate::server::{Database, Sql, of_database, shared};
-use crate::support::{Ended, Guard};
+use crate::support::{Ended, Folder, Guard};
 
 /// A guard that waits for the database of this URL.
 fn waiting(url: &str, timeout: &str) -> Guard {
@@ -97,6 +103,47 @@ fn a_unix_socket_is_a_host_like_any_other() {
 }
 
 #[test]
+fn a_host_that_never_answers_leaves_time_for_the_next() {
+    let database = Database::new();
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let place = mute.local_addr().expect("it listens somewhere");
+    let address = database.address();
+    served(&database.url_with(address, &format!("{place},{address}")));
+    drop(mute);
+}
+
+#[test]
+fn a_unix_socket_with_a_full_queue_is_not_waited_for_while_there_are_other_hosts() {
+    let database = Database::new();
+    let folder = Folder::new();
+    // The path of a socket may not be longer than 107 bytes.
+    let name = format!("/tmp/guard-test-{}", std::process::id());
+    std::os::unix::fs::symlink(folder.path(), &name).expect("a link can be made");
+    let path = UnixAddr::new(format!("{name}/.s.PGSQL.5432").as_str()).expect("a short path");
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let stream = || socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("a socket");
+    let listener = stream();
+    bind(listener.as_raw_fd(), &path).expect("the path is free");
+    listen(&listener, Backlog::new(0).expect("a number")).expect("it can listen");
+    let mut queue = Vec::new();
+    loop {
+        let client = stream();
+        match connect(client.as_raw_fd(), &path) {
+            Ok(()) => queue.push(client),
+            Err(errno) => break assert_eq!(errno, Errno::EAGAIN),
+        }
+    }
+    let user = format!("app:{}", database.password());
+    let url = |hosts: &str| format!("postgresql://{user}@/{}?{hosts}", database.name);
+    served(&url(&format!("host={name}&host={}", database.address())));
+    waiting(&url(&format!("host={name}")), "1s")
+        .run()
+        .expect_code(69)
+        .expect_stderr("too many others wait to be accepted");
+    std::fs::remove_file(name).expect("the link is ours");
+}
+
+#[test]
 fn refusals_end_with_77_after_a_short_grace() {
     let database = Database::new();
     let sql = database.sql();
@@ -147,7 +194,7 @@ fn refusals_end_with_77_after_a_short_grace() {
             ended.took
         );
         ended
-            .expect_stderr(&format!("our credentials are refused: postgres DATABASE_URL ({}): {told} (phase wait, exit code 77, a retry does not help)", database.address()))
+            .expect_stderr(&format!("waiting cannot help: postgres DATABASE_URL ({}): {told} (phase wait, exit code 77, a retry does not help)", database.address()))
             .expect_never("canary")
             .expect_never("sleeper")
             .expect_never("outsider");

@@ -1,7 +1,7 @@
 //! Waiting for what needs no database: ports, pages, and everything that is not what it should be.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -145,6 +145,37 @@ fn a_page_that_is_accepted_and_never_answered_is_not_ready() {
 }
 
 #[test]
+fn a_page_whose_answer_never_comes_to_its_status_is_not_ready() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it listens somewhere");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            while client
+                .write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                .is_ok()
+            {}
+        }
+    });
+    not_ready(
+        waiting(&format!("{{http: 'http://{address}/', timeout: 2s}}")),
+        "it sends more than 16 KiB before the status of its answer",
+    );
+}
+
+#[test]
+fn an_address_that_never_accepts_leaves_time_for_the_next() {
+    let (socket, full) = bound();
+    listen(&socket, Backlog::new(0).expect("a number")).expect("the port is ours");
+    let connect = || TcpStream::connect_timeout(&full, Duration::from_millis(300));
+    let queue: Vec<_> = std::iter::from_fn(|| connect().ok()).collect();
+    let url = format!("amqp://u:canary@{full},{}", server(None));
+    let ended = served(waiting("{tcp: ADDRESS}").env("ADDRESS", url));
+    // The two share the 10 seconds of an attempt.
+    assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
+    drop(queue);
+}
+
+#[test]
 fn a_name_that_does_not_resolve_is_waited_for() {
     let entry = "{tcp: 'no.such.host.invalid:80', timeout: 1s}";
     not_ready(
@@ -167,7 +198,7 @@ fn what_is_no_postgresql_is_told() {
         ),
         (
             Some("SSH-2.0-OpenSSH_9.2\r\n"),
-            "it does not speak TLS as it should",
+            "it does not speak TLS; check the port",
         ),
         (
             Some("Nonsense"),

@@ -19,7 +19,7 @@ use support::{Folder, Guard, is_alive};
 
 type Test = (&'static str, fn(&Lab));
 
-const TESTS: [Test; 4] = [
+const TESTS: [Test; 5] = [
     (
         "a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock",
         a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock,
@@ -35,6 +35,10 @@ const TESTS: [Test; 4] = [
     (
         "a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting",
         a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting,
+    ),
+    (
+        "a_name_that_nobody_resolves_leaves_time_for_the_next_host",
+        a_name_that_nobody_resolves_leaves_time_for_the_next_host,
     ),
 ];
 
@@ -164,4 +168,12 @@ fn a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting(lab: &Lab) {
     running.signal(Signal::SIGTERM);
     let ended = running.end_within(Duration::from_secs(4));
     assert_eq!(ended.code(), 143, "{ended}");
+}
+
+fn a_name_that_nobody_resolves_leaves_time_for_the_next_host(lab: &Lab) {
+    let url = lab.url.replacen('@', "@db.example.com,", 1);
+    lab.with_mute_resolver(waiting(&url, "15s"))
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
 }

@@ -1,13 +1,14 @@
-//! What a failure to log in means. The server's own words name roles and databases, which are parts of a
-//! declared value: its code is told in words of ours.
+//! What a failure to log in means. The server's own message can name roles and databases, which are parts of a
+//! declared value. So only its code is used, and described in words of ours.
 
 use std::error::Error as _;
 use std::io;
 
 use tokio_postgres::Error;
 
-use super::wire::OTHER_PROTOCOL;
-use crate::net::{Failure, in_words, tls};
+use super::wire::Unreadable;
+use crate::net::tls::{self, Peer};
+use crate::net::{Failure, in_words};
 
 /// A failure, and whether TLS may be to blame.
 pub enum Trouble {
@@ -35,30 +36,32 @@ pub fn trouble(error: &Error, is_encrypted: bool) -> Trouble {
     let told = failure(error);
     // `pg_hba.conf` can have encrypted connections refused.
     let is_unwanted = error.code().is_some_and(|code| code.code() == "28000");
-    if is_encrypted && (is_unwanted || tls_reason(error).is_some()) {
+    if is_encrypted && (is_unwanted || tls_failure(error).is_some()) {
         Trouble::WithTls(told)
     } else {
         Trouble::Plain(told)
     }
 }
 
+const NOT_POSTGRES: &str = "it answers with something that is not PostgreSQL's";
+
 /// What an error means.
 pub fn failure(error: &Error) -> Failure {
     if let Some(code) = error.code() {
         return by_code(code.code());
     }
-    if let Some(reason) = tls_reason(error) {
-        return Failure::not_yet(reason);
+    if let Some(failure) = tls_failure(error) {
+        return failure;
     }
     if let Some(cause) = system_error(error) {
-        return Failure::not_yet(match cause.kind() {
-            io::ErrorKind::InvalidData if cause.to_string() == OTHER_PROTOCOL => {
-                OTHER_PROTOCOL.to_owned()
-            }
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
-                "it answers with something that is not PostgreSQL's".to_owned()
-            }
-            _ => in_words(cause),
+        let unreadable = cause.get_ref().and_then(|cause| cause.downcast_ref());
+        return Failure::not_yet(match (unreadable, cause.kind()) {
+            (Some(reason), _) => Unreadable::to_string(reason),
+            (
+                None,
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other,
+            ) => NOT_POSTGRES.to_owned(),
+            (None, _) => in_words(cause),
         });
     }
     by_words(error)
@@ -78,7 +81,11 @@ fn by_code(code: &str) -> Failure {
                 "57P01" | "57P02" | "57P05" => {
                     format!("it ended the connection ({code})")
                 }
-                _ => format!("it answers with the error {code}"),
+                // A code has five of these. Anything else is the server's own text.
+                _ if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                    format!("it answers with the error {code}")
+                }
+                _ => NOT_POSTGRES.to_owned(),
             });
         }
     };
@@ -104,11 +111,11 @@ fn by_words(error: &Error) -> Failure {
     if words.contains("authentication") {
         return Failure::refused("it asks for a way to log in that is not known here");
     }
-    Failure::not_yet("it answers with something that is not PostgreSQL's")
+    Failure::not_yet(NOT_POSTGRES)
 }
 
-fn tls_reason(error: &Error) -> Option<String> {
-    system_error(error).and_then(tls::reason)
+fn tls_failure(error: &Error) -> Option<Failure> {
+    tls::failure(system_error(error)?, Peer::Database)
 }
 
 /// The system's error, somewhere among the causes.

@@ -6,18 +6,19 @@ mod wire;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use tokio::task::JoinHandle;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::{Failure, FailureKind, dial, in_words, tls};
+use super::{Failure, FailureKind, dial, in_words, share, tls};
 use crate::os::socket::{KeepAliveTimes, keep_alive};
 use crate::rule::database::{Binding, Database, Host, Role, TlsMode};
 
@@ -40,8 +41,48 @@ pub struct Client {
 /// A log-in that lasts until it is closed.
 pub struct Session {
     client: tokio_postgres::Client,
-    driver: JoinHandle<Failure>,
+    driver: Driver,
     socket: OwnedFd,
+}
+
+/// The task that reads and writes for a session. It ends with this at the latest: by itself it would wait for an
+/// answer that never comes, and keep the connection.
+struct Driver {
+    task: AbortHandle,
+    /// How the connection came to its end.
+    end: watch::Receiver<Option<Failure>>,
+}
+
+impl Driver {
+    fn spawn(
+        connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    ) -> Self {
+        let (sender, end) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let failure = end_of(connection.await);
+            // Nobody receives it any more once the session is dropped.
+            let _ = sender.send(Some(failure));
+        });
+        Self {
+            task: task.abort_handle(),
+            end,
+        }
+    }
+
+    async fn end(&self) -> Failure {
+        let mut end = self.end.clone();
+        let failure = end.wait_for(Option::is_some).await;
+        failure
+            .ok()
+            .and_then(|failure| failure.clone())
+            .unwrap_or_else(|| end_of(Ok(())))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Client {
@@ -62,15 +103,17 @@ impl Client {
         }
     }
 
-    /// Logs in to the first host that is there, and is what it has to be. Blocks its thread while a name is
-    /// resolved.
+    /// Logs in to the first host that is there, and is what it has to be. All of them share the time. Blocks its
+    /// thread while a connection is made.
     ///
     /// # Errors
     /// Why there is none until then.
     pub async fn connect(&mut self, until: Instant) -> Result<Session, Failure> {
         let mut failure = None;
-        for host in self.database.hosts.clone() {
-            match self.connect_to(&host, until).await {
+        let hosts = self.database.hosts.clone();
+        for (index, host) in hosts.iter().enumerate() {
+            let until = share(until, hosts.len() - index);
+            match self.connect_to(host, until).await {
                 Ok(session) => return Ok(session),
                 // As libpq does: whoever refuses us at one host is not asked at the next.
                 Err(refusal) if refusal.kind == FailureKind::Refused => return Err(refusal),
@@ -106,7 +149,7 @@ impl Client {
         mode: TlsMode,
         until: Instant,
     ) -> Result<Session, Trouble> {
-        let (wire, socket) = self.open(host, until)?;
+        let (wire, socket) = self.open(host, until).await?;
         let mut config = self.settings();
         let tls = match (host, mode) {
             // As libpq does: nothing is encrypted on its way through this machine's kernel.
@@ -125,10 +168,10 @@ impl Client {
         let started = async {
             if let Some(tls) = tls {
                 let (client, connection) = config.connect_raw(wire, tls).await?;
-                Ok((client, tokio::spawn(async { end_of(connection.await) })))
+                Ok((client, Driver::spawn(connection)))
             } else {
                 let (client, connection) = config.connect_raw(wire, NoTls).await?;
-                Ok((client, tokio::spawn(async { end_of(connection.await) })))
+                Ok((client, Driver::spawn(connection)))
             }
         };
         match timeout_at(until.into(), started).await {
@@ -145,7 +188,7 @@ impl Client {
     }
 
     /// Opens a socket; the second is the same, for whoever must have it.
-    fn open(&self, host: &Host, until: Instant) -> Result<(Wire, OwnedFd), Failure> {
+    async fn open(&self, host: &Host, until: Instant) -> Result<(Wire, OwnedFd), Failure> {
         let told = |error: io::Error| Failure::not_yet(in_words(&error));
         match host {
             Host::Network { name, port } => {
@@ -161,10 +204,14 @@ impl Client {
             }
             Host::Socket { folder, port } => {
                 let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
-                let stream = UnixStream::connect(path).map_err(told)?;
-                stream.set_nonblocking(true).map_err(told)?;
+                // Fails at once where too many others wait to be accepted; a blocking one would wait for ever.
+                let stream = UnixStream::connect(path).await.map_err(|error| {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        return Failure::not_yet("too many others wait to be accepted");
+                    }
+                    told(error)
+                })?;
                 let same = stream.as_fd().try_clone_to_owned().map_err(told)?;
-                let stream = tokio::net::UnixStream::from_std(stream).map_err(told)?;
                 Ok((Wire::new(stream), same))
             }
         }
@@ -242,10 +289,17 @@ impl Session {
     /// # Errors
     /// When the server refuses, the connection is lost, or there is no answer until then.
     pub async fn ask(&self, question: &str, until: Instant) -> Result<Vec<String>, Failure> {
-        let answers = timeout_at(until.into(), self.client.simple_query(question))
+        let asked = async {
+            match self.client.simple_query(question).await {
+                Ok(answers) => Ok(answers),
+                // Why it is closed, only the connection itself knows.
+                Err(error) if error.is_closed() => Err(self.driver.end().await),
+                Err(error) => Err(failure(&error)),
+            }
+        };
+        let answers = timeout_at(until.into(), asked)
             .await
-            .map_err(|_| Failure::not_yet("it does not answer"))?
-            .map_err(|error| failure(&error))?;
+            .map_err(|_| Failure::not_yet("it does not answer"))??;
         let row = answers.into_iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -258,10 +312,8 @@ impl Session {
     }
 
     /// Waits until the connection is lost, and says how.
-    pub async fn lost(&mut self) -> Failure {
-        (&mut self.driver)
-            .await
-            .unwrap_or_else(|_| Failure::not_yet("the connection is closed"))
+    pub async fn lost(&self) -> Failure {
+        self.driver.end().await
     }
 
     /// The connection's socket: whoever has it keeps the connection open.
@@ -273,14 +325,8 @@ impl Session {
     }
 
     /// Says goodbye, so that the server need not find out by itself.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
         drop(self.client);
-        // One that owes us an answer does not end by itself.
-        if tokio::time::timeout(CLOSE_LIMIT, &mut self.driver)
-            .await
-            .is_err()
-        {
-            self.driver.abort();
-        }
+        let _ = tokio::time::timeout(CLOSE_LIMIT, self.driver.end()).await;
     }
 }

@@ -17,19 +17,60 @@ use tokio_rustls::TlsConnector;
 /// authenticate, or word of the protocol's version.
 const FIRST_BYTES: &[u8] = b"SNERv";
 
-/// What is said of a server that begins with another.
-pub const OTHER_PROTOCOL: &str = "it speaks another protocol than PostgreSQL's";
+/// How much a server may send at first, in bytes: its certificates, the log-in, and notices about either. The
+/// client keeps what it has not understood yet, and for ever what the server says of its parameters.
+const ALLOWANCE: usize = 256 * 1024;
+
+/// How much more it may send for each thing that it is told or asked, in bytes: an answer here has one short row.
+const ANSWER: usize = 256;
+
+/// Why a server's bytes are not read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("it speaks another protocol than PostgreSQL's")]
+    OtherProtocol,
+    #[error("it sends more than {} KiB where a short answer is due", ALLOWANCE / 1024)]
+    TooMuch,
+}
+
+impl From<Unreadable> for io::Error {
+    fn from(reason: Unreadable) -> Self {
+        io::Error::new(io::ErrorKind::InvalidData, reason)
+    }
+}
+
+/// How many bytes a server may still send: `ALLOWANCE` at most.
+#[derive(Debug)]
+struct Allowance(usize);
+
+impl Allowance {
+    fn new() -> Self {
+        Self(ALLOWANCE)
+    }
+
+    /// Counts bytes that the server sent.
+    fn spend(&mut self, count: usize) -> io::Result<()> {
+        self.0 = self.0.checked_sub(count).ok_or(Unreadable::TooMuch)?;
+        Ok(())
+    }
+
+    /// Counts a message of ours, which the server may answer.
+    fn renew(&mut self) {
+        self.0 = (self.0 + ANSWER).min(ALLOWANCE);
+    }
+}
 
 /// A socket of either kind.
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
-/// A connection, on which the first byte shows whether a PostgreSQL answers. A client that takes an HTTP
-/// server's words for messages would wait for gigabytes of them.
+/// A connection whose first byte must be one that a PostgreSQL server sends, and on which no more may come than
+/// is due: the client above it buffers whatever length a message claims to have, up to gigabytes.
 pub struct Wire {
     socket: Box<dyn Socket>,
     has_begun: bool,
+    allowance: Allowance,
 }
 
 impl Wire {
@@ -37,6 +78,7 @@ impl Wire {
         Self {
             socket: Box::new(socket),
             has_begun: false,
+            allowance: Allowance::new(),
         }
     }
 }
@@ -49,14 +91,14 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        if let Some(first) = buffer.filled().get(before).filter(|_| !self.has_begun) {
+        let received = &buffer.filled()[before..];
+        if let Some(first) = received.first().filter(|_| !self.has_begun) {
             self.has_begun = true;
             if !FIRST_BYTES.contains(first) {
-                let error = io::Error::new(io::ErrorKind::InvalidData, OTHER_PROTOCOL);
-                return Poll::Ready(Err(error));
+                return Poll::Ready(Err(Unreadable::OtherProtocol.into()));
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.allowance.spend(received.len()))
     }
 }
 
@@ -66,7 +108,9 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.socket).poll_write(context, bytes))?;
+        self.allowance.renew();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -97,16 +141,25 @@ impl TlsConnect<Wire> for Encryption {
 
     fn connect(self, wire: Wire) -> Self::Future {
         let handshake = TlsConnector::from(self.config).connect(self.name, wire);
-        Box::pin(async { Ok(Encrypted(handshake.await?)) })
+        Box::pin(async {
+            Ok(Encrypted {
+                stream: handshake.await?,
+                allowance: Allowance::new(),
+            })
+        })
     }
 }
 
-/// An encrypted connection.
-pub struct Encrypted(tokio_rustls::client::TlsStream<Wire>);
+/// An encrypted connection. It counts what comes out of the encryption for itself: a server can have TLS write
+/// on our behalf, which renews the allowance of the `Wire` below.
+pub struct Encrypted {
+    stream: tokio_rustls::client::TlsStream<Wire>,
+    allowance: Allowance,
+}
 
 impl TlsStream for Encrypted {
     fn channel_binding(&self) -> ChannelBinding {
-        let (_, session) = self.0.get_ref();
+        let (_, session) = self.stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         certificate
             .and_then(|certificate| end_point(certificate))
@@ -167,7 +220,10 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let received = buffer.filled().len() - before;
+        Poll::Ready(self.allowance.spend(received))
     }
 }
 
@@ -177,14 +233,47 @@ impl AsyncWrite for Encrypted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.allowance.renew();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALLOWANCE, ANSWER, Allowance, Unreadable};
+
+    #[test]
+    fn a_server_that_answers_every_question_shortly_is_never_cut_off() {
+        let mut allowance = Allowance::new();
+        // More than a day of one question every 3 seconds, each answered in a TLS record of its own.
+        for _ in 0..50_000 {
+            allowance.renew();
+            allowance.spend(100).expect("a short answer is due");
+        }
+        assert_eq!(allowance.0, ALLOWANCE - 100);
+    }
+
+    #[test]
+    fn a_server_that_sends_more_than_is_due_is_cut_off_however_slowly_it_does() {
+        let mut allowance = Allowance::new();
+        let mut received = 0;
+        let error = loop {
+            allowance.renew();
+            match allowance.spend(2 * ANSWER) {
+                Ok(()) => received += 2 * ANSWER,
+                Err(error) => break error,
+            }
+        };
+        assert!(received <= 2 * ALLOWANCE, "{received}");
+        assert_eq!(error.to_string(), Unreadable::TooMuch.to_string());
     }
 }

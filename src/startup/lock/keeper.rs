@@ -207,7 +207,7 @@ impl Keeper {
     }
 
     /// Holds the lock until it is asked back, or is lost.
-    async fn hold(&mut self, mut session: Session, requests: &mut UnboundedReceiver<Request>) {
+    async fn hold(&mut self, session: Session, requests: &mut UnboundedReceiver<Request>) {
         let taken = match session.socket() {
             Ok(socket) => News::Taken(socket),
             Err(error) => News::Lost(error.to_string()),

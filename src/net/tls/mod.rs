@@ -1,23 +1,28 @@
 //! TLS, as libpq's `sslmode` means it.
 
-use std::io;
+mod files;
+mod words;
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
-    SignatureScheme, StreamOwned,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, OtherError,
+    RootCertStore, SignatureScheme, StreamOwned,
 };
 
 use super::Failure;
 use super::http::Timed;
 use crate::rule::database::{Tls, TlsMode};
 use crate::rule::endpoint::Page;
+
+use files::{certificates, private_key};
+use words::unusable;
+pub use words::{Peer, failure};
 
 /// Where systems keep their root certificates: Debian and Alpine, Fedora, SUSE, the BSDs.
 const SYSTEM_ROOTS: [&str; 5] = [
@@ -37,13 +42,14 @@ const ALPN: &[u8] = b"postgresql";
 /// When there are no roots, or the host is no name that a certificate could have.
 pub fn wrap(stream: Timed, page: &Page) -> Result<StreamOwned<ClientConnection, Timed>, Failure> {
     let verifier = Verifier {
-        trust: Some(Trust::load(page.roots.as_deref())?),
+        trust: Some(Trust::load(page.roots.as_deref(), Peer::Page)?),
         is_named: true,
         provider: Arc::new(ring::default_provider()),
     };
     let config = verifier.config(None)?;
     let name = server_name(&page.address.host)?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(unusable)?;
+    let connection = ClientConnection::new(Arc::new(config), name)
+        .map_err(|_| Failure::not_yet("TLS cannot be set up"))?;
     Ok(StreamOwned::new(connection, stream))
 }
 
@@ -57,7 +63,7 @@ pub fn config(tls: &Tls) -> Result<ClientConfig, Failure> {
         TlsMode::VerifyCa | TlsMode::VerifyFull => true,
     };
     let trust = if is_verified {
-        Some(Trust::load(tls.roots.as_deref())?)
+        Some(Trust::load(tls.roots.as_deref(), Peer::Database)?)
     } else {
         None
     };
@@ -82,58 +88,27 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>, Failure> {
         .map_err(|_| Failure::not_yet("its host is no name that a certificate could have"))
 }
 
-/// What went wrong with TLS, if it was TLS.
-pub fn reason(error: &io::Error) -> Option<String> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match error {
-        rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid at this time; check it, and this machine's clock".to_owned()
-            }
-            // A root of the same name with another key is another root.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "its certificate is signed by none of the root certificates; name the right ones with sslrootcert"
-                    .to_owned()
-            }
-            CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another name than this host".to_owned()
-            }
-            other => format!("its certificate cannot be verified ({other:?})"),
-        },
-        rustls::Error::AlertReceived(alert) => {
-            format!("it refuses the TLS connection ({alert:?})")
-        }
-        _ => "it does not speak TLS as it should".to_owned(),
-    })
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
-fn unusable(error: rustls::Error) -> Failure {
-    Failure::not_yet(format!("TLS cannot be set up: {error}"))
-}
-
 /// Root certificates.
 struct Trust {
     verifier: Arc<WebPkiServerVerifier>,
+    /// The same, to be compared with a server's own certificate.
     roots: Vec<CertificateDer<'static>>,
 }
 
 impl Trust {
     /// The roots of a file, or the system's.
-    fn load(file: Option<&str>) -> Result<Self, Failure> {
+    fn load(file: Option<&str>, peer: Peer) -> Result<Self, Failure> {
+        const PURPOSE: &str = "the root certificates";
         let roots = match file {
-            Some(file) => certificates(file, "the root certificates")?,
+            Some(file) => certificates(file, PURPOSE)?,
             None => SYSTEM_ROOTS
                 .iter()
-                .find_map(|file| certificates(file, "").ok())
+                .find_map(|file| certificates(file, PURPOSE).ok())
                 .ok_or_else(|| {
-                    Failure::not_yet(
-                        "its certificate cannot be verified: there are no root certificates here; name them with sslrootcert or SSL_CERT_FILE",
-                    )
+                    Failure::not_yet(format!(
+                        "its certificate cannot be verified: this system has no root certificates; name them with {}",
+                        peer.roots()
+                    ))
                 })?,
         };
         let mut store = RootCertStore::empty();
@@ -142,20 +117,8 @@ impl Trust {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
             .build()
             .map_err(|_| Failure::not_yet("none of the root certificates can be used"))?;
-        // Only few roots can be a server's own certificate; a system's are not worth the memory.
-        let roots = if file.is_some() { roots } else { Vec::new() };
         Ok(Self { verifier, roots })
     }
-}
-
-fn certificates(file: &str, what: &str) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let unreadable = |_| Failure::not_yet(format!("{what} cannot be read from their file"));
-    let found = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(unreadable)?;
-    if found.is_empty() {
-        return Err(Failure::not_yet(format!("{what} are not in their file")));
-    }
-    Ok(found)
 }
 
 /// Verifies as much as was asked for.
@@ -171,17 +134,17 @@ impl Verifier {
     fn config(self, own: Option<&(String, String)>) -> Result<ClientConfig, Failure> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
-            .map_err(unusable)?
+            .map_err(|_| Failure::not_yet("TLS cannot be set up"))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(self));
         let Some((certificate, key)) = own else {
             return Ok(builder.with_no_client_auth());
         };
         let chain = certificates(certificate, "the client's certificate")?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|_| {
-            Failure::not_yet("the client's key cannot be read from its file, or is encrypted")
-        })?;
-        builder.with_client_auth_cert(chain, key).map_err(unusable)
+        let key = private_key(key, "the client's key")?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| unusable(&error))
     }
 }
 
@@ -211,8 +174,9 @@ impl ServerCertVerifier for Verifier {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.is_named => {}
-            // A self-signed certificate that we were told to trust. Its dates were looked at before this.
-            Err(error) if is_own_root(&error) && trust.roots.contains(certificate) => {
+            // libpq and curl trust a self-signed authority's certificate (`openssl req -x509` makes such ones) that
+            // is a root itself. Its dates have been verified before this error.
+            Err(error) if is_authority(&error) && trust.roots.contains(certificate) => {
                 if self.is_named {
                     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 }
@@ -222,8 +186,8 @@ impl ServerCertVerifier for Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    // Also where nothing is verified: whoever shows a certificate must have its key, or a log-in that is
-    // bound to the certificate would be bound to nothing.
+    // Verified in every mode: a server that need not have the key of the certificate that it shows could take part
+    // in a log-in that is bound to that certificate (SCRAM-SHA-256-PLUS).
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -251,12 +215,11 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The one complaint of the verifier about a server's certificate that is a root itself. It has no type of
-/// its own there.
-fn is_own_root(error: &rustls::Error) -> bool {
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(CertificateError::Other(other))
-            if format!("{other:?}").contains("CaUsedAsEndEntity")
-    )
+/// Whether the verifier refuses a certificate because it is a certificate authority's.
+fn is_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error
+    else {
+        return false;
+    };
+    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
