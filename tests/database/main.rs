@@ -17,6 +17,7 @@ mod loss;
 mod once;
 mod pool;
 mod random;
+mod release;
 
 mod server;
 mod tls;

@@ -22,9 +22,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How often the connection is proved to live while it holds the lock.
 const PROOF_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long the server may take to answer that. A slow one holds the lock all the same; one that the network
-/// has taken away is found out by `OUR_TIMES` long before.
-const PROOF_LIMIT: Duration = Duration::from_secs(25);
+/// How long the server may take to answer that, or to release the lock. A slow server holds the lock all the
+/// same; one that the network has cut off is found out by `OUR_TIMES` long before.
+const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 
 /// When our kernel gives the connection up: after some 10 seconds of silence.
 pub const OUR_TIMES: KeepAliveTimes = KeepAliveTimes {
@@ -224,7 +224,7 @@ impl Keeper {
             };
             match request {
                 None => {
-                    let until = Instant::now() + PROOF_LIMIT;
+                    let until = Instant::now() + ANSWER_LIMIT;
                     if let Err(failure) = session.ask("SELECT 1", until).await {
                         self.outbox.send(News::Lost(failure.reason));
                         return;
@@ -233,8 +233,11 @@ impl Keeper {
                 // Nobody is there any more: the end of the connection gives the lock back.
                 Some(None) => return,
                 Some(Some(Request::Release)) => {
-                    let released = release(&session, self.key).await;
-                    self.outbox.send(News::Released(released));
+                    let news = match release(&session, self.key).await {
+                        Ok(released) => News::Released(released),
+                        Err(failure) => News::Lost(failure.reason),
+                    };
+                    self.outbox.send(news);
                     session.close().await;
                     return;
                 }
@@ -295,11 +298,9 @@ fn settings() -> String {
 }
 
 /// Gives the lock back; false when it was not ours any more.
-async fn release(session: &Session, key: i64) -> bool {
+async fn release(session: &Session, key: i64) -> Result<bool, Failure> {
     let question = format!("SELECT pg_advisory_unlock({key})");
-    ask_bool(session, &question, Instant::now() + LIMIT)
-        .await
-        .unwrap_or(false)
+    ask_bool(session, &question, Instant::now() + ANSWER_LIMIT).await
 }
 
 async fn ask_bool(session: &Session, question: &str, until: Instant) -> Result<bool, Failure> {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::TryRecvError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::pause::pause;
 use super::step::{Run, StepProblem};
@@ -19,9 +19,6 @@ use crate::os::signals::{Signal, Signals};
 
 use keeper::{News, Request, Unfit};
 use request::Lock;
-
-/// How long the database may take to take the lock back.
-const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a step was not run under its lock.
 #[derive(Debug, thiserror::Error)]
@@ -111,14 +108,13 @@ impl Held {
             .map_or(Ok(()), |reason| Err(LockError::Lost(reason)))
     }
 
-    /// Gives it back.
+    /// Gives it back. How long the database may take is the helper's to limit.
     ///
     /// # Errors
-    /// When it was not ours any more.
+    /// When it was not ours any more, or the database does not answer.
     fn release(self, signals: &Signals) -> Result<(), LockError> {
         self.expect()?;
         let lost = |reason: &str| Err(LockError::Lost(reason.to_owned()));
-        let deadline = Instant::now() + RELEASE_LIMIT;
         self.lock.ask(Request::Release);
         loop {
             match self.lock.news() {
@@ -127,11 +123,8 @@ impl Held {
                 Ok(News::Lost(reason)) => return lost(&reason),
                 Ok(_) => {}
                 Err(TryRecvError::Disconnected) => return lost("its helper has ended"),
-                Err(TryRecvError::Empty) if Instant::now() >= deadline => {
-                    return lost("it could not be given back");
-                }
                 Err(TryRecvError::Empty) => {
-                    if let Some(stop) = pause(signals, Some(deadline))? {
+                    if let Some(stop) = pause(signals, None)? {
                         return Err(LockError::Stopped(stop));
                     }
                 }
