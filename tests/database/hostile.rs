@@ -184,6 +184,33 @@ server: {command: [echo, served]}
 }
 
 #[test]
+fn new_keys_of_tls_do_not_let_a_server_send_more() {
+    let config = Certificate::new(&authority(), |_| {}).config();
+    let address = certificates::serve(move |mut client| {
+        client.read_exact(&mut [0; 8]).ok()?;
+        client.write_all(b"S").ok()?;
+        let mut stream = encrypted(client, Arc::clone(&config))?;
+        body(&mut stream)?;
+        stream.write_all(b"R\0\0\0\x08\0\0\0\0").ok()?;
+        loop {
+            stream.write_all(NOTICE).ok()?;
+            stream.conn.refresh_traffic_keys().ok()?;
+        }
+    });
+    let manifest = "version: 1
+variables: {DATABASE_URL: {secret: true}}
+wait_for: [{postgres: DATABASE_URL, timeout: 8s}]
+server: {command: [echo, served]}
+";
+    let url = format!("postgresql://app:canary@{address}/app?sslmode=require");
+    Guard::with_manifest(manifest)
+        .env("DATABASE_URL", url)
+        .run()
+        .expect_code(69)
+        .expect_stderr(TOO_MUCH);
+}
+
+#[test]
 fn a_server_that_answers_a_keep_alive_without_end_loses_the_lock() {
     for (name, flood) in FLOODS
         .into_iter()

@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -405,28 +404,6 @@ fn a_self_signed_certificate_is_its_own_root() {
             OTHER_NAME,
         );
     }
-}
-
-#[test]
-fn the_certificate_of_openssl_req_x509_is_its_own_root() {
-    let folder = Guard::new().folder;
-    let made = Command::new("openssl")
-        .args("req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout key.pem -out cert.pem -addext subjectAltName=DNS:localhost".split(' '))
-        .current_dir(folder.path())
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{made:?}");
-    let read = |name| std::fs::read_to_string(folder.path().join(name)).expect("it was made");
-    let certificate = Certificate {
-        pem: read("cert.pem"),
-        key: read("key.pem"),
-    };
-    let front = Front::with(
-        Plain::Refused,
-        certificate.config(),
-        certificate.pem.clone(),
-    );
-    front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
 }
 
 #[test]

@@ -66,7 +66,8 @@ trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
 /// A connection whose first byte must be one that a PostgreSQL server sends, and on which no more may come than
-/// is due: the client above it buffers whatever length a message claims to have, up to gigabytes.
+/// is due: the client above it buffers whatever length a message claims to have, up to gigabytes. What TLS above
+/// it adds is counted as well. (TLS answers nothing that comes after its handshake until we write ourselves.)
 pub struct Wire {
     socket: Box<dyn Socket>,
     has_begun: bool,
@@ -141,25 +142,16 @@ impl TlsConnect<Wire> for Encryption {
 
     fn connect(self, wire: Wire) -> Self::Future {
         let handshake = TlsConnector::from(self.config).connect(self.name, wire);
-        Box::pin(async {
-            Ok(Encrypted {
-                stream: handshake.await?,
-                allowance: Allowance::new(),
-            })
-        })
+        Box::pin(async { Ok(Encrypted(handshake.await?)) })
     }
 }
 
-/// An encrypted connection. It counts what comes out of the encryption for itself: a server can have TLS write
-/// on our behalf, which renews the allowance of the `Wire` below.
-pub struct Encrypted {
-    stream: tokio_rustls::client::TlsStream<Wire>,
-    allowance: Allowance,
-}
+/// An encrypted connection.
+pub struct Encrypted(tokio_rustls::client::TlsStream<Wire>);
 
 impl TlsStream for Encrypted {
     fn channel_binding(&self) -> ChannelBinding {
-        let (_, session) = self.stream.get_ref();
+        let (_, session) = self.0.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         certificate
             .and_then(|certificate| end_point(certificate))
@@ -220,10 +212,7 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let received = buffer.filled().len() - before;
-        Poll::Ready(self.allowance.spend(received))
+        Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }
 
@@ -233,17 +222,15 @@ impl AsyncWrite for Encrypted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.allowance.renew();
-        Poll::Ready(Ok(written))
+        Pin::new(&mut self.0).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.0).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 
