@@ -1,5 +1,5 @@
-//! Talking to other machines: what blocks, with a deadline of its own. Called on helper threads, and by
-//! `healthcheck`. Nothing here says what a user wrote: of an address only its host and port.
+//! Connections to other machines. These calls block until their deadline, so helper threads make them, and
+//! `healthcheck`. No message here shows more of what a user wrote than a host and a port.
 
 mod dial;
 pub mod http;
@@ -17,7 +17,7 @@ pub use dial::{dial, share};
 #[error("{reason}")]
 pub struct Failure {
     pub kind: FailureKind,
-    /// As the rest of a sentence that begins with the other side's name and a colon.
+    /// The rest of a line that begins with the other side's name and a colon.
     pub reason: String,
 }
 

@@ -1,19 +1,19 @@
-//! What keeps us from something that we wait for, and how long it may.
+//! Why something that is waited for is not ready, and when to give up.
 
 use std::time::{Duration, Instant};
 
 use crate::net::{Failure, FailureKind};
 
-/// How long a refusal may last: on a first start the role, or the database, is still being made.
+/// How long a refusal is tolerated: on a first start the role, the database or the certificate may still be made.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// By the last news of it.
+/// The state after the last attempt.
 #[derive(Debug)]
 pub enum Obstacle {
-    /// There was no news yet.
+    /// No attempt has ended yet.
     Unknown,
     NotYet(String),
-    /// Since then, without anything better in between.
+    /// Every attempt since this moment was refused.
     Refused(Instant, String),
 }
 
@@ -49,7 +49,7 @@ impl Obstacle {
     }
 }
 
-/// A moment so far from now; a time beyond the clock's range is as good as a day.
+/// The moment after this time. A time beyond the clock's range is taken as a day.
 pub fn after(now: Instant, time: Duration) -> Instant {
     now.checked_add(time)
         .unwrap_or(now + Duration::from_hours(24))

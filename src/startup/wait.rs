@@ -1,4 +1,5 @@
-//! Waiting until everything that the service needs is ready: side by side, each asked by a helper of its own.
+//! Waits until every dependency is ready. A helper thread for each of them asks again and again, all at the same
+//! time.
 
 use std::io;
 use std::sync::mpsc::Receiver;
@@ -17,7 +18,7 @@ use crate::os::signals::{Signal, Signals};
 use crate::rule::Violation;
 use crate::rule::endpoint::Endpoint;
 
-/// Why something that the service needs is not there.
+/// Why the wait for the dependencies failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     #[error("not ready in time: {0}")]
@@ -71,7 +72,7 @@ pub fn for_all(waits: &[Wait], effective: &Effective, signals: &Signals) -> Resu
     .wait(signals)
 }
 
-/// As the manifest names it, never with more of its address than host and port.
+/// The entry as the manifest names it, without a password or path of its address.
 fn name(wait: &Wait) -> String {
     let protocol = wait.protocol.name();
     match wait.place.variable() {
@@ -80,10 +81,10 @@ fn name(wait: &Wait) -> String {
     }
 }
 
-/// What a helper reports: of which entry, and how its last attempt went.
+/// What a helper reports: the index of its entry, and the result of its last attempt.
 type News = (usize, Result<(), Failure>);
 
-/// The helper's work. Ends when it is ready, or nobody wants to know any more.
+/// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
 fn ask_until_ready(endpoint: Endpoint, index: usize, outbox: &Outbox<News>) {
     let mut backoff = Backoff::new(WAIT);
     let mut probe = match Probe::new(endpoint) {
@@ -103,7 +104,7 @@ fn ask_until_ready(endpoint: Endpoint, index: usize, outbox: &Outbox<News>) {
     }
 }
 
-/// One of the things that are waited for.
+/// One dependency.
 struct Entry {
     what: String,
     deadline: Instant,
@@ -131,7 +132,7 @@ impl Entry {
         self.obstacle.is_none()
     }
 
-    /// When it is given up, if nothing changes.
+    /// When to give up if its state does not change; none if it is ready.
     fn end(&self) -> Option<Instant> {
         let obstacle = self.obstacle.as_ref()?;
         Some(obstacle.end(self.deadline))
@@ -172,7 +173,7 @@ impl Waiting {
         }
     }
 
-    /// Gives up when the time of one is over; then tells all whose time is.
+    /// Fails once the time of an entry is over, and names every entry whose time is.
     fn give_up(&self, now: Instant) -> Result<(), WaitError> {
         let is_over = |entry: &&Entry| entry.end().is_some_and(|end| now >= end);
         let over: Vec<&Entry> = self.entries.iter().filter(is_over).collect();
@@ -193,7 +194,7 @@ impl Waiting {
         Err(WaitError::Refused(refused.join("; ")))
     }
 
-    /// What is not ready, and why; empty while nothing was heard of any.
+    /// What is not ready, and why; empty while no attempt has ended.
     fn text(&self) -> String {
         let is_told = |entry: &&Entry| !matches!(entry.obstacle, None | Some(Obstacle::Unknown));
         let shown: Vec<String> = self
@@ -205,7 +206,7 @@ impl Waiting {
         shown.join("; ")
     }
 
-    /// Says that, if it is time to. Gives when to look again.
+    /// Logs that, if it is time to. Returns when to call this again.
     fn tell_progress(&mut self, now: Instant) -> Option<Instant> {
         let text = self.text();
         if text.is_empty() {

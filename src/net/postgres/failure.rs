@@ -92,7 +92,7 @@ fn by_code(code: &str) -> Failure {
     Failure::refused(refused)
 }
 
-/// The client's own complaints have no codes; their words hold nothing of the URL.
+/// Errors of the client itself have no code. Their texts contain nothing of the URL.
 fn by_words(error: &Error) -> Failure {
     let words = error.to_string();
     let cause = error.source().map(ToString::to_string).unwrap_or_default();

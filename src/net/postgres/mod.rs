@@ -1,5 +1,5 @@
-//! A PostgreSQL, logged in to for real. The protocol is tokio-postgres's; hosts, sockets, TLS and what a
-//! failure means are decided here.
+//! A client that logs in to a PostgreSQL server. tokio-postgres speaks the protocol; this module chooses hosts,
+//! opens sockets, sets up TLS and explains failures.
 
 mod failure;
 mod wire;
@@ -25,28 +25,28 @@ use crate::rule::database::{Binding, Database, Host, Role, TlsMode};
 use failure::{Trouble, failure, trouble};
 use wire::{Encryption, Wire};
 
-/// How long a goodbye may take.
+/// How long it may take to close a connection in good order.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Logs in to one database, as often as needed.
 pub struct Client {
     database: Database,
-    /// What the server shows of us.
+    /// The `application_name` of its sessions.
     application: String,
     keep_alive: Option<KeepAliveTimes>,
-    /// What the URL says of TLS, once its files have been read.
+    /// What the URL says of TLS; none until its files have been read.
     tls: Option<Arc<ClientConfig>>,
 }
 
-/// A log-in that lasts until it is closed.
+/// A connection that is logged in.
 pub struct Session {
     client: tokio_postgres::Client,
     driver: Driver,
     socket: OwnedFd,
 }
 
-/// The task that reads and writes for a session. It ends with this at the latest: by itself it would wait for an
-/// answer that never comes, and keep the connection.
+/// The task that reads and writes for a session. It is aborted when this is dropped: by itself it would keep the
+/// connection for as long as an answer is missing.
 struct Driver {
     task: AbortHandle,
     /// How the connection came to its end.
@@ -95,7 +95,7 @@ impl Client {
         }
     }
 
-    /// The same, with connections whose death the kernel looks out for.
+    /// The same client, whose connections the kernel closes when the other side is gone.
     pub fn kept_alive(self, times: KeepAliveTimes) -> Self {
         Self {
             keep_alive: Some(times),
@@ -115,7 +115,7 @@ impl Client {
             let until = share(until, hosts.len() - index);
             match self.connect_to(host, until).await {
                 Ok(session) => return Ok(session),
-                // As libpq does: whoever refuses us at one host is not asked at the next.
+                // Like libpq, which does not try the next host after a refusal.
                 Err(refusal) if refusal.kind == FailureKind::Refused => return Err(refusal),
                 Err(other) => failure = failure.or(Some(other)),
             }
@@ -132,7 +132,7 @@ impl Client {
             Ok(session) => session,
             Err(Trouble::WithTls(trouble)) if self.database.tls.mode == TlsMode::Prefer => {
                 let plain = self.log_in(host, TlsMode::Disable, until).await;
-                // What went wrong first tells more, unless the server took the second for a log-in.
+                // The first failure explains more, unless the second is a refusal of the log-in itself.
                 plain.map_err(|other| match other.into_failure() {
                     refusal if refusal.kind == FailureKind::Refused => refusal,
                     _ => trouble,
@@ -152,7 +152,7 @@ impl Client {
         let (wire, socket) = self.open(host, until).await?;
         let mut config = self.settings();
         let tls = match (host, mode) {
-            // As libpq does: nothing is encrypted on its way through this machine's kernel.
+            // Like libpq, which never encrypts a Unix socket.
             (Host::Socket { .. }, _) | (_, TlsMode::Disable) => None,
             (Host::Network { name, .. }, _) => {
                 let name = tls::server_name(name)?;
@@ -187,7 +187,7 @@ impl Client {
         }
     }
 
-    /// Opens a socket; the second is the same, for whoever must have it.
+    /// Opens a socket. The descriptor is a duplicate of it, for `Session::socket`.
     async fn open(&self, host: &Host, until: Instant) -> Result<(Wire, OwnedFd), Failure> {
         let told = |error: io::Error| Failure::not_yet(in_words(&error));
         match host {
@@ -245,7 +245,7 @@ impl Client {
         config
     }
 
-    /// Read once: hundreds of root certificates are not parsed at each attempt.
+    /// The files are read once, and not for every attempt: there can be hundreds of root certificates.
     fn tls_config(&mut self) -> Result<Arc<ClientConfig>, Failure> {
         if let Some(config) = &self.tls {
             return Ok(Arc::clone(config));
@@ -284,7 +284,7 @@ fn end_of(result: Result<(), tokio_postgres::Error>) -> Failure {
 }
 
 impl Session {
-    /// Asks one thing; gives the first row, nulls as empty texts.
+    /// Runs one statement, and returns the columns of its first row, with an empty text for NULL.
     ///
     /// # Errors
     /// When the server refuses, the connection is lost, or there is no answer until then.
@@ -292,7 +292,7 @@ impl Session {
         let asked = async {
             match self.client.simple_query(question).await {
                 Ok(answers) => Ok(answers),
-                // Why it is closed, only the connection itself knows.
+                // Only the task of the connection knows why it is closed.
                 Err(error) if error.is_closed() => Err(self.driver.end().await),
                 Err(error) => Err(failure(&error)),
             }
@@ -311,12 +311,12 @@ impl Session {
             .collect())
     }
 
-    /// Waits until the connection is lost, and says how.
+    /// Waits until the connection is lost, and returns why.
     pub async fn lost(&self) -> Failure {
         self.driver.end().await
     }
 
-    /// The connection's socket: whoever has it keeps the connection open.
+    /// A duplicate of the connection's socket, which keeps the connection open.
     ///
     /// # Errors
     /// When the system gives no descriptor.
@@ -324,7 +324,7 @@ impl Session {
         self.socket.try_clone()
     }
 
-    /// Says goodbye, so that the server need not find out by itself.
+    /// Tells the server that the connection ends, and closes it.
     pub async fn close(self) {
         drop(self.client);
         let _ = tokio::time::timeout(CLOSE_LIMIT, self.driver.end()).await;

@@ -33,7 +33,7 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// What a direct TLS connection to PostgreSQL must say that it wants.
+/// The protocol that a direct TLS connection to PostgreSQL must name.
 const ALPN: &[u8] = b"postgresql";
 
 /// Encrypts a connection to a web server, which is verified by the system's roots.

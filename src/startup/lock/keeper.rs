@@ -1,8 +1,9 @@
-//! The lock's helper: a connection of its own, on a thread of its own. Between two looks at a lock that is
-//! taken it has no connection at all: hundreds of waiters must leave the service its connections.
+//! The helper thread that takes and holds an advisory lock of a PostgreSQL session, on a connection of its own.
+//! While another process holds the lock, the helper connects only for each attempt: hundreds of waiting replicas
+//! must not use up the server's connections.
 //!
-//! A session's lock on PostgreSQL, polled and never blocked on: a statement that waits for a lock is what
-//! `CREATE INDEX CONCURRENTLY` waits for, while the lock waits for it.
+//! Each attempt uses `pg_try_advisory_lock` and never blocks. `CREATE INDEX CONCURRENTLY` waits for all statements
+//! that run, so a blocked waiter and a holder that creates an index would wait for each other for ever.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,17 +17,17 @@ use crate::os::helper::Outbox;
 use crate::os::socket::KeepAliveTimes;
 use crate::startup::backoff::{Backoff, LOCK};
 
-/// How long one look may take.
+/// How long one attempt to take the lock, or to see whether it is free, may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// How often the connection is proved to live while it holds the lock.
+/// How often the helper checks that the connection which holds the lock still works.
 const PROOF_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long the server may take to answer that, or to release the lock. A slow server holds the lock all the
-/// same; one that the network has cut off is found out by `OUR_TIMES` long before.
+/// How long the server may take to answer that check, or to release the lock. A slow server still holds the
+/// lock; `OUR_TIMES` detect a network that is cut much earlier.
 const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 
-/// When our kernel gives the connection up: after some 10 seconds of silence.
+/// After about 10 seconds without an acknowledgement our kernel closes the connection.
 pub const OUR_TIMES: KeepAliveTimes = KeepAliveTimes {
     idle: Duration::from_secs(4),
     interval: Duration::from_secs(2),
@@ -34,9 +35,9 @@ pub const OUR_TIMES: KeepAliveTimes = KeepAliveTimes {
     unacknowledged: Duration::from_secs(10),
 };
 
-/// Settings of the session that holds the lock, where the server has them. Whatever the URL or the role says,
-/// nothing there may end it. The server gives up a holder that the network has taken away only long after
-/// the holder has given up itself: 30 seconds, against 13.
+/// Settings of the session that holds the lock, as far as the server's version has them. They override those of
+/// the URL and of the role, which could end the session. When the network is cut, the server frees the lock after
+/// about 30 seconds, and the guard has stopped its step after about 13.
 const SETTINGS: [(&str, &str); 8] = [
     ("lock_timeout", "0"),
     ("statement_timeout", "0"),
@@ -63,23 +64,23 @@ pub enum Request {
 /// What the helper reports.
 #[derive(Debug)]
 pub enum News {
-    /// It could not look, and tries again.
+    /// An attempt failed; the helper tries again.
     Trouble(Failure),
     /// Somebody holds it.
     Busy,
-    /// Nobody does.
+    /// Nobody holds it.
     Free,
-    /// We do. The socket is what keeps it.
+    /// We hold it. The lock lasts as long as any process has this socket open.
     Taken(OwnedFd),
-    /// A lock would not hold there.
+    /// An advisory lock does not exclude others on this server.
     Unfit(Unfit),
-    /// We did, and cannot be sure any more.
+    /// We held it, and may not hold it any more.
     Lost(String),
-    /// Given back; false: it was not ours any more.
+    /// It is released; false: the server says that we did not hold it.
     Released(bool),
 }
 
-/// Why a lock would not hold on a server.
+/// Why an advisory lock does not exclude others on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     #[error(
@@ -91,14 +92,14 @@ pub enum Unfit {
     NoLocks,
 }
 
-/// One look at the lock.
+/// What one attempt to take the lock came to.
 enum Look {
     Busy,
     Taken(Session),
     Unfit(Unfit),
 }
 
-/// Keeps one lock, as long as somebody asks for something.
+/// Takes, holds and releases one lock, as it is requested.
 pub struct Keeper {
     client: Client,
     key: i64,
@@ -114,7 +115,7 @@ impl Keeper {
         }
     }
 
-    /// The helper's work.
+    /// Serves requests until nobody can send any more.
     ///
     /// # Errors
     /// When the system gives no runtime.
@@ -165,7 +166,7 @@ impl Keeper {
         answer
     }
 
-    /// Takes the lock. None: it cannot be had, which is reported.
+    /// Takes the lock. None: it was not taken, and the reason has been reported.
     async fn take(&mut self, is_patient: bool) -> Option<Session> {
         let mut backoff = Backoff::new(LOCK);
         loop {
@@ -193,7 +194,7 @@ impl Keeper {
             session.close().await;
             return Ok(Look::Busy);
         }
-        // Another session, inside a transaction: behind a pool it now has what was the first one's.
+        // A pool in transaction mode gives a second session the server process of the first.
         let other = self.client.connect(until).await?;
         let look = take_beside(&session, &other, self.key, until).await;
         other.close().await;
@@ -206,7 +207,7 @@ impl Keeper {
         }
     }
 
-    /// Holds the lock until it is asked back, or is lost.
+    /// Holds the lock until its release is requested, or it is lost.
     async fn hold(&mut self, session: Session, requests: &mut UnboundedReceiver<Request>) {
         let taken = match session.socket() {
             Ok(socket) => News::Taken(socket),
@@ -230,7 +231,7 @@ impl Keeper {
                         return;
                     }
                 }
-                // Nobody is there any more: the end of the connection gives the lock back.
+                // Nobody can send requests any more. The server releases the lock when the connection ends.
                 Some(None) => return,
                 Some(Some(Request::Release)) => {
                     let news = match release(&session, self.key).await {
@@ -247,7 +248,7 @@ impl Keeper {
     }
 }
 
-/// Whether nobody holds the lock: takes it and gives it back, in one statement.
+/// Whether nobody holds the lock. The statement takes it, and releases it at once.
 async fn look(session: &Session, key: i64, until: Instant) -> Result<bool, Failure> {
     let question = format!(
         "SELECT CASE WHEN pg_try_advisory_lock({key}) THEN pg_advisory_unlock({key}) ELSE false END"
@@ -255,7 +256,7 @@ async fn look(session: &Session, key: i64, until: Instant) -> Result<bool, Failu
     ask_bool(session, &question, until).await
 }
 
-/// Takes the lock, and makes sure with the help of another session that it keeps others out. None: taken.
+/// Takes the lock, and verifies with another session that it excludes others. None: it is taken.
 async fn take_beside(
     session: &Session,
     other: &Session,
@@ -297,7 +298,7 @@ fn settings() -> String {
     )
 }
 
-/// Gives the lock back; false when it was not ours any more.
+/// Releases the lock; false when the server says that we did not hold it.
 async fn release(session: &Session, key: i64) -> Result<bool, Failure> {
     let question = format!("SELECT pg_advisory_unlock({key})");
     ask_bool(session, &question, Instant::now() + ANSWER_LIMIT).await

@@ -1,5 +1,5 @@
-//! The lock around a step: of all replicas that start together one runs it at a time, and with `up_to_date`
-//! one runs it at all.
+//! The lock around a step. Of all replicas that start together only one runs the step at a time; with
+//! `up_to_date` only the first one runs it, and the others skip it.
 
 mod keeper;
 mod key;
@@ -20,7 +20,7 @@ use crate::os::signals::{Signal, Signals};
 use keeper::{News, Request, Unfit};
 use request::Lock;
 
-/// Why a step was not run under its lock.
+/// Why a step was not run under its lock, or why its lock failed afterwards.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("the lock on {at} was not free within {}: {reason}", humantime::format_duration(*.timeout))]
@@ -56,8 +56,9 @@ impl Run<'_> {
             if let Some(socket) = lock.take(signals)? {
                 break socket;
             }
-            // Whoever holds it does what we came for. All who wait ask again at the same time, without the
-            // lock, so that the wait does not grow with their number.
+            // The holder probably runs this very step. Once the lock is free, all waiting replicas ask at the same
+            // time and without the lock whether the step is up to date: one after the other would take longer the
+            // more replicas there are.
             lock.wait_until_free(signals)?;
             if self.is_up_to_date()? {
                 return self.skip();
@@ -77,7 +78,7 @@ impl Run<'_> {
     }
 
     fn run_held(&self, held: &Held) -> Result<Done, StepProblem> {
-        // Our last "no" may be older than somebody else's success.
+        // Another replica may have run the step since we last asked.
         if self.is_up_to_date()? {
             return Ok(Done::Already);
         }
@@ -87,13 +88,13 @@ impl Run<'_> {
     }
 }
 
-/// By whom a step was done.
+/// Who ran the step: another process before us, or this one.
 enum Done {
     Already,
     Now,
 }
 
-/// A lock that is ours.
+/// A lock that this process holds.
 struct Held {
     lock: Lock,
     socket: OwnedFd,
@@ -108,7 +109,7 @@ impl Held {
             .map_or(Ok(()), |reason| Err(LockError::Lost(reason)))
     }
 
-    /// Gives it back. How long the database may take is the helper's to limit.
+    /// Releases it. The helper limits how long the database may take, and reports in any case.
     ///
     /// # Errors
     /// When it was not ours any more, or the database does not answer.

@@ -1,4 +1,4 @@
-//! Asking for the lock, and telling why it is not ours yet.
+//! Requests the lock from its helper, and logs why it is not held yet.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,13 +21,13 @@ use crate::startup::obstacle::{Obstacle, after};
 use crate::startup::pause::pause;
 use crate::startup::step::Run;
 
-/// The server keeps no more of a name, in bytes.
+/// The longest `application_name` that PostgreSQL keeps, in bytes.
 const MAX_NAME: usize = 63;
 
 /// What is said of a lock that is not free.
 const BUSY: &str = "another process holds it";
 
-/// A lock that may be asked for.
+/// A lock that can be requested.
 pub struct Lock {
     step: String,
     /// `host:port`
@@ -39,7 +39,7 @@ pub struct Lock {
     news: Receiver<News>,
     display: Display,
     obstacle: Obstacle,
-    /// Shows who holds it; until it is told.
+    /// The query that shows who holds it; none once it has been logged.
     query: Option<String>,
 }
 
@@ -51,7 +51,7 @@ enum Answer {
 }
 
 impl Lock {
-    /// Starts the helper that will ask for it. From here on its time-out runs.
+    /// Starts the helper. The time-out of the lock begins here.
     ///
     /// # Errors
     /// When there is no usable address, or no helper.
@@ -62,7 +62,7 @@ impl Lock {
             Ok(_) => return Err(LockError::Unusable("is not set".to_owned())),
             Err(violation) => return Err(LockError::Unusable(violation.problem)),
         };
-        // A standby has locks of its own, which keep nobody out elsewhere.
+        // Advisory locks on a standby exclude nobody on the primary.
         database.role = Role::Primary;
         let (service, step) = (run.context.service.unwrap_or_default(), &run.step.name);
         let key = key(service, step);
@@ -71,7 +71,7 @@ impl Lock {
         let (requests, received) = unbounded_channel();
         let keeper = Keeper::new(Client::new(database, name), key, outbox);
         spawn("lock", move || {
-            // Without a runtime its mailbox closes, which tells enough.
+            // If it fails, its mailbox closes, which ends every request with an error.
             let _ = keeper.work(received);
         })?;
         let now = Instant::now();
@@ -121,7 +121,7 @@ impl Lock {
 
     /// Asks the helper for something.
     pub fn ask(&self, request: Request) {
-        // Whether there still is a helper shows in its mailbox.
+        // A helper that has ended is noticed when its news are read.
         let _ = self.requests.send(request);
     }
 
@@ -188,7 +188,7 @@ impl Lock {
         }
     }
 
-    /// Says why it is not ours, if it is time to. Gives when to look again.
+    /// Logs why it is not held yet, if it is time to. Returns when to call this again.
     fn tell_progress(&mut self, now: Instant) -> Option<Instant> {
         if matches!(self.obstacle, Obstacle::Unknown) {
             return None;
@@ -198,7 +198,7 @@ impl Lock {
         let text = format!("the lock {key} of the step {step} on {at}: {reason}");
         let elapsed = self.display.elapsed(now);
         if let Some(text) = self.display.update(text.clone(), now) {
-            // Once, and only where there is somebody to be shown.
+            // The query is logged once, and only while another process holds the lock.
             let query = if reason == BUSY {
                 self.query.take()
             } else {
@@ -225,7 +225,7 @@ impl Lock {
     }
 }
 
-/// What the server shows of whoever holds the lock.
+/// The `application_name` of the session that holds the lock.
 fn application(service: &str, step: &str) -> String {
     let mut name = format!("startup-guard {service}/{step}");
     name.truncate(name.floor_char_boundary(MAX_NAME));
