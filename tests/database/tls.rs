@@ -10,8 +10,9 @@ use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::certificates::{self, Authority, Certificate, authority, authority_named, encrypted};
+use crate::fleet::Fleet;
 use crate::server::Database;
-use crate::support::{Ended, Guard};
+use crate::support::{Ended, Folder, Guard};
 
 /// A database behind TLS.
 struct Front {
@@ -264,10 +265,32 @@ fn a_certificate_that_is_not_trusted_is_given_the_grace_of_a_refusal_and_no_more
 }
 
 #[test]
+fn a_lock_on_a_server_that_is_not_trusted_cannot_be_asked_for() {
+    let front = Front::new(Plain::Refused);
+    let folder = Folder::new();
+    let other = folder.file("other.pem", authority().pem());
+    let url = format!(
+        "postgresql://app:{}@localhost:{}/{}?sslmode=verify-full&sslrootcert={}",
+        front.database.password(),
+        front.address.port(),
+        front.database.name,
+        other.display()
+    );
+    let steps = "  - name: migrate
+    command: [echo, ran]
+    lock: {postgres: DATABASE_URL, timeout: 1m}";
+    let ended = Fleet::new(&url, steps).run(1).remove(0).expect_code(77);
+    assert!(ended.took < Duration::from_secs(18), "{:?}", ended.took);
+    let port = front.address.port();
+    ended.expect_stdout("").expect_stderr(&format!(
+        "step migrate: the lock on localhost:{port} cannot be asked for: {UNKNOWN} (phase lock, exit code 77, a retry does not help)"
+    ));
+}
+
+#[test]
 fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
     let front = Front::new(Plain::Refused);
-    let guard = Guard::new();
-    let folder = &guard.folder;
+    let folder = Folder::new();
     let huge = folder.file("huge.pem", vec![b'-'; 4 * 1024 * 1024 + 1]);
     let text = folder.file("text.pem", "no certificate");
     let key = folder.file(
@@ -293,8 +316,8 @@ fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
 #[test]
 fn a_pipe_or_a_device_in_place_of_a_file_holds_nothing_up() {
     let front = Front::new(Plain::Refused);
-    let guard = Guard::new();
-    let pipe = guard.folder.path().join("pipe");
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe can be made");
     for file in [&pipe, std::path::Path::new("/dev/zero")] {
         for query in [
@@ -310,7 +333,7 @@ fn a_pipe_or_a_device_in_place_of_a_file_holds_nothing_up() {
 #[test]
 fn the_clients_certificate_and_key_are_told_when_they_cannot_be_used() {
     let (front, authority) = (Front::new(Plain::Refused), authority());
-    let folder = Guard::new().folder;
+    let folder = Folder::new();
     let certificate = Certificate::new(&authority, |_| {});
     let other = Certificate::new(&authority, |_| {});
     let file = |name: &str, text: &str| folder.file(name, text).display().to_string();
@@ -349,7 +372,7 @@ fn a_server_that_asks_for_a_client_certificate_gets_the_one_of_the_url() {
         "sslmode=require",
         "it asks for a client certificate; name one with sslcert and sslkey in the URL",
     );
-    let folder = Guard::new().folder;
+    let folder = Folder::new();
     let query = |name: &str, signer: &Authority| {
         let client = Certificate::new(signer, |_| {});
         let pem = folder.file(&format!("{name}.pem"), &client.pem);

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -116,9 +117,8 @@ fn a_host_that_never_answers_leaves_time_for_the_next() {
 fn a_unix_socket_with_a_full_queue_is_not_waited_for_while_there_are_other_hosts() {
     let database = Database::new();
     let folder = Folder::new();
-    // The path of a socket may not be longer than 107 bytes.
-    let name = format!("/tmp/guard-test-{}", std::process::id());
-    std::os::unix::fs::symlink(folder.path(), &name).expect("a link can be made");
+    let link = Link::to(folder.path());
+    let name = &link.0;
     let path = UnixAddr::new(format!("{name}/.s.PGSQL.5432").as_str()).expect("a short path");
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let stream = || socket(AddressFamily::Unix, SockType::Stream, flags, None).expect("a socket");
@@ -140,7 +140,23 @@ fn a_unix_socket_with_a_full_queue_is_not_waited_for_while_there_are_other_hosts
         .run()
         .expect_code(69)
         .expect_stderr("too many others wait to be accepted");
-    std::fs::remove_file(name).expect("the link is ours");
+}
+
+/// A short name of a folder, as long as this lives: the path of a socket may not be longer than 107 bytes.
+struct Link(String);
+
+impl Link {
+    fn to(folder: &Path) -> Self {
+        let name = format!("/tmp/guard-test-{}", std::process::id());
+        std::os::unix::fs::symlink(folder, &name).expect("a link can be made");
+        Self(name)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 #[test]
