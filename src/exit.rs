@@ -101,7 +101,7 @@ impl Exit {
             Exit::NotPermitted => (
                 77,
                 No,
-                "a dependency refused our credentials; we may not become `user`",
+                "a dependency refused our credentials, or its certificate is not to be trusted; we may not become `user`",
             ),
             Exit::InvalidEnvironment => (
                 78,
