@@ -29,6 +29,8 @@ pub enum Error {
         name: String,
         hint: String,
     },
+    #[error("{variable} is not valid UTF-8")]
+    NotText { variable: &'static str },
     #[error("STARTUP_GUARD_LOG is none of auto, text and json")]
     UnknownLogFormat,
     #[error("STARTUP_GUARD_INIT is none of true and false")]
@@ -117,6 +119,7 @@ impl Error {
             Error::Usage(_)
             | Error::NoCommand
             | Error::UnknownStep { .. }
+            | Error::NotText { .. }
             | Error::UnknownLogFormat
             | Error::UnknownInit
             | Error::NoInit
@@ -189,6 +192,7 @@ impl Error {
             Error::Usage(_)
             | Error::NoCommand
             | Error::UnknownStep { .. }
+            | Error::NotText { .. }
             | Error::UnknownLogFormat
             | Error::UnknownInit
             | Error::NoInit

@@ -29,7 +29,7 @@ pub fn run(
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
     let files = env_files::read(arguments, &environment)?;
-    let is_coloured = terminal::is_terminal_on_stdout() && environment.text("NO_COLOR").is_none();
+    let is_coloured = terminal::is_terminal_on_stdout() && settings::admits_colour(&environment);
     let told = tell(
         &manifest,
         environment,

@@ -32,13 +32,13 @@ impl<'a> Plan<'a> {
     /// The plan of a run.
     ///
     /// # Errors
-    /// When an unknown step is to be skipped, or there is no command to run.
+    /// When what is to be skipped is unknown or no text, or there is no command to run.
     pub fn new(
         arguments: &cli::Run,
         manifest: &'a Manifest,
         environment: &Environment,
     ) -> Result<Self, Error> {
-        let (skipped, place) = settings::skipped(&arguments.skip, environment);
+        let (skipped, place) = settings::skipped(&arguments.skip, environment)?;
         if let Some(unknown) = skipped
             .iter()
             .find(|name| manifest.steps.iter().all(|step| step.name != **name))

@@ -2,6 +2,7 @@
 //! empty variable is none.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::cli::ManifestChoice;
@@ -57,22 +58,26 @@ pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
 }
 
 /// The names of steps to leave out, and where they were given.
-pub fn skipped(flags: &[String], environment: &Environment) -> (Vec<String>, &'static str) {
+///
+/// # Errors
+/// When the variable's value is no text.
+pub fn skipped(
+    flags: &[String],
+    environment: &Environment,
+) -> Result<(Vec<String>, &'static str), Error> {
     if !flags.is_empty() {
-        return (flags.to_vec(), "--skip");
+        return Ok((flags.to_vec(), "--skip"));
     }
-    let names = environment
-        .text(SKIP)
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim);
-    (
+    let value = environment.get(SKIP).unwrap_or_default();
+    let names = value.to_str().ok_or(Error::NotText { variable: SKIP })?;
+    let names = names.split(',').map(str::trim);
+    Ok((
         names
             .filter(|name| !name.is_empty())
             .map(str::to_owned)
             .collect(),
         SKIP,
-    )
+    ))
 }
 
 /// How to log: as asked for, or JSON where lines are read by a machine that wants it so.
@@ -81,10 +86,14 @@ pub fn skipped(flags: &[String], environment: &Environment) -> (Vec<String>, &'s
 /// When something unknown is asked for.
 pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
     let text = || log::Format::Text {
-        colour: terminal::is_terminal_on_stderr() && environment.text("NO_COLOR").is_none(),
+        colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
     };
-    match environment.text(LOG) {
-        None | Some("auto") => {
+    let wanted = match environment.get(LOG) {
+        Some(value) => value.to_str().ok_or(Error::UnknownLogFormat)?,
+        None => "",
+    };
+    match wanted {
+        "" | "auto" => {
             let place = platform::detect(environment);
             Ok(
                 if place.is_some_and(|place| place.platform == Platform::Railway) {
@@ -94,8 +103,13 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
                 },
             )
         }
-        Some("text") => Ok(text()),
-        Some("json") => Ok(log::Format::Json),
-        Some(_) => Err(Error::UnknownLogFormat),
+        "text" => Ok(text()),
+        "json" => Ok(log::Format::Json),
+        _ => Err(Error::UnknownLogFormat),
     }
+}
+
+/// Whether colour is welcome on a terminal: `NO_COLOR` is unset or empty (<https://no-color.org>).
+pub fn admits_colour(environment: &Environment) -> bool {
+    environment.get("NO_COLOR").is_none_or(OsStr::is_empty)
 }

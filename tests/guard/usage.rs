@@ -1,5 +1,8 @@
 //! The command line: what is wrong with it, and what would be right.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::support::Guard;
 
 const EMPTY: &str = "version: 1\n";
@@ -103,6 +106,59 @@ fn an_unknown_log_format_ends_with_64() {
         .expect_code(64)
         .expect_stderr("STARTUP_GUARD_LOG is none of auto, text and json")
         .expect_stdout("");
+}
+
+#[test]
+fn a_variable_that_is_read_as_text_and_is_not_utf_8_ends_with_64_and_runs_nothing() {
+    let manifest =
+        "version: 1\nsteps: [{name: a, command: [echo, ran]}]\nserver: {command: [echo, ran]}\n";
+    for (name, told) in [
+        (
+            "STARTUP_GUARD_SKIP",
+            "STARTUP_GUARD_SKIP is not valid UTF-8",
+        ),
+        (
+            "STARTUP_GUARD_LOG",
+            "STARTUP_GUARD_LOG is none of auto, text and json",
+        ),
+        (
+            "STARTUP_GUARD_INIT",
+            "STARTUP_GUARD_INIT is none of true and false",
+        ),
+    ] {
+        let ended = Guard::with_manifest(manifest)
+            .env(name, OsStr::from_bytes(b"a\xff"))
+            .run()
+            .expect_code(64)
+            .expect_stderr(told)
+            .expect_stdout("");
+        assert!(
+            ended
+                .last_line()
+                .ends_with("(phase usage, exit code 64, a retry does not help)"),
+            "{ended}"
+        );
+    }
+    // A flag comes before the variable, whatever that is.
+    Guard::with_manifest(manifest)
+        .env("STARTUP_GUARD_SKIP", OsStr::from_bytes(b"\xff"))
+        .line("run --skip a")
+        .run()
+        .expect_code(0)
+        .expect_stdout("ran\n");
+}
+
+#[test]
+fn a_manifest_is_a_file_whatever_the_bytes_of_its_name_are() {
+    let guard = Guard::new();
+    let name = OsStr::from_bytes(b"vars-\xff.yaml");
+    let manifest = "version: 1\nserver: {command: [echo, served]}\n";
+    std::fs::write(guard.folder.path().join(name), manifest).expect("a file can be written");
+    guard
+        .env("STARTUP_GUARD_MANIFEST", name)
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
 }
 
 #[test]
