@@ -35,9 +35,10 @@ const FORWARDED: [NixSignal; 4] = [
     NixSignal::SIGCONT,
 ];
 
-/// All that is claimed. SIGPIPE only so that a broken stream does not end the guard: unlike the ignoring that
-/// Rust's runtime begins with, a handler is gone by itself when something is executed.
-const CLAIMED: [NixSignal; 10] = {
+/// All that is claimed. SIGPIPE and SIGXFSZ are there so that a write that fails, to a stream that nobody reads
+/// or to a log file that has reached its limit (`RLIMIT_FSIZE`), is an error and not the guard's end. A handler
+/// does that rather than ignoring them, because exec resets a handler by itself.
+const CLAIMED: [NixSignal; 11] = {
     let [a, b, c, d] = STOPS;
     let [e, f, g, h] = FORWARDED;
     [
@@ -51,6 +52,7 @@ const CLAIMED: [NixSignal; 10] = {
         h,
         NixSignal::SIGCHLD,
         NixSignal::SIGPIPE,
+        NixSignal::SIGXFSZ,
     ]
 };
 
@@ -62,8 +64,8 @@ static STOP_COUNT: AtomicU32 = AtomicU32::new(0);
 static NOTED: AtomicU64 = AtomicU64::new(0);
 /// The eventfd that wakes the one place that waits for everything (`Signals::wait`).
 static WAKE: AtomicI32 = AtomicI32::new(-1);
-/// The eventfd that a stop makes readable for ever. Who waits for nothing but a stop besides its own file
-/// waits for this one: any other signal would leave `WAKE` readable, and such a wait would spin.
+/// The eventfd that a stop makes readable for ever. A wait for a file or a stop, and for no other signal, uses
+/// this one: another signal would leave `WAKE` readable, and the wait would spin.
 static STOPPED: AtomicI32 = AtomicI32::new(-1);
 
 /// Notes a signal. Async-signal-safe: atomics and `write`.
@@ -83,8 +85,8 @@ extern "C" fn note(number: libc::c_int) {
 /// Makes an eventfd readable.
 fn ring(descriptor: i32) {
     let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is 8 valid bytes, what an eventfd takes. Its failure leaves the note, which is enough:
-    // the counter is then at its limit, and wakes anyway.
+    // SAFETY: `one` is 8 valid bytes, which is what an eventfd takes. The write fails only if the counter is at
+    // its limit, and then the eventfd is readable already.
     unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
 }
 
@@ -165,9 +167,10 @@ impl Signals {
         let mut ignored = Vec::new();
         let mut claimed = Mask::EMPTY;
         for signal in CLAIMED {
-            // SAFETY: `note` is async-signal-safe, and `WAKE` is set.
+            // SAFETY: `note` is async-signal-safe, and the descriptors that it writes to were stored above.
             let before = unsafe { sigaction(signal, &action) }?;
-            // Whether SIGPIPE was ignored before the runtime's start cannot be known: children get its default.
+            // Rust's runtime ignores SIGPIPE before `main`, so whether it was inherited as ignored cannot be
+            // known: children get its default action.
             if matches!(before.handler(), SigHandler::SigIgn) && signal != NixSignal::SIGPIPE {
                 ignored.push(signal);
             }
@@ -188,7 +191,8 @@ impl Signals {
         &self.inherited
     }
 
-    /// Takes what was noted. Who starts a child takes it before: what came until then was not meant for it.
+    /// Takes what was noted. It is called before a child is started, too, because signals that came earlier were
+    /// not meant for that child.
     pub fn take(&self) -> Noted {
         let _ = self.wake.read();
         let noted = NOTED.swap(0, Ordering::AcqRel);
@@ -228,7 +232,7 @@ impl Signals {
         for (watch, &is_ready) in watches.iter_mut().zip(&ready[1..]) {
             watch.is_ready = is_ready;
         }
-        // One that came while the rest was ready is worth no second wait.
+        // A signal that came during the call is told now, not by the next wait.
         Ok(ready[0] || NOTED.load(Ordering::Acquire) != 0)
     }
 
@@ -321,7 +325,8 @@ impl Inherited {
 
 fn set_action(signal: NixSignal, handler: SigHandler) {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action and ignoring run no code of ours. It fails for no signal in our lists.
+    // SAFETY: the default action and ignoring run no code of ours. The call cannot fail for the signals in our
+    // lists.
     let _ = unsafe { sigaction(signal, &action) };
 }
 
@@ -343,7 +348,7 @@ pub(crate) fn wake() {
     if fd >= 0 {
         // SAFETY: the eventfd is never closed before the process ends or executes something else.
         let wake = unsafe { BorrowedFd::borrow_raw(fd) };
-        // It fails when the counter is at its limit, and then wakes anyway.
+        // The write fails only if the counter is at its limit, and then the eventfd is readable already.
         let _ = nix::unistd::write(wake, &1u64.to_ne_bytes());
     }
 }

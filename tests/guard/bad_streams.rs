@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use nix::libc;
 
@@ -100,6 +101,114 @@ fn a_failure_has_its_code_whatever_its_streams_are() {
             let guard = unread(manifest);
             guard.folder.script("script", "no first line\n");
             assert_eq!(code_of(start(guard).run_quietly()), code, "{manifest}");
+        }
+    }
+}
+
+/// How large a file may become here, in bytes.
+const LIMIT: usize = 64;
+
+/// Has a write beyond the limit raise SIGXFSZ, and gives that signal a state first.
+fn limited(state: SizeSignal) -> impl Fn() + Send + Sync {
+    let limit = libc::rlimit {
+        rlim_cur: LIMIT as libc::rlim_t,
+        rlim_max: LIMIT as libc::rlim_t,
+    };
+    move || {
+        // SAFETY: the calls get valid places, and run in a process that is about to execute the guard.
+        unsafe {
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+            match state {
+                SizeSignal::Default => {}
+                SizeSignal::Ignored => {
+                    libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                }
+                SizeSignal::Blocked => {
+                    let mut set = std::mem::zeroed();
+                    libc::sigemptyset(&raw mut set);
+                    libc::sigaddset(&raw mut set, libc::SIGXFSZ);
+                    libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+                }
+            }
+        }
+    }
+}
+
+/// How SIGXFSZ is when the guard is started.
+#[derive(Clone, Copy, Debug)]
+enum SizeSignal {
+    Default,
+    Ignored,
+    Blocked,
+}
+
+const SIZE_SIGNALS: [SizeSignal; 3] = [
+    SizeSignal::Default,
+    SizeSignal::Ignored,
+    SizeSignal::Blocked,
+];
+
+#[test]
+fn a_log_file_that_has_reached_its_limit_does_not_end_the_start() {
+    let manifest = format!("announce: {}\n{MANIFEST}", "x".repeat(LIMIT));
+    for state in SIZE_SIGNALS {
+        for options in ["run", "run --init"] {
+            let guard = Guard::with_manifest(&manifest);
+            let (log, stdout) = (guard.folder.file("log", ""), guard.folder.file("out", ""));
+            let open = |file| File::create(file).expect("a file can be made");
+            let (status, _, folder) = guard
+                .stdout(open(&stdout))
+                .stderr(open(&log))
+                .before_exec(limited(state))
+                .line(options)
+                .run_quietly_and(|_, _| {});
+            assert_eq!(code_of(status), 7, "{state:?}, {options}");
+            for file in ["done", "served"] {
+                assert!(folder.path().join(file).exists(), "{state:?}: {file}");
+            }
+            let length = std::fs::metadata(log).expect("it is there").len();
+            assert_eq!(length, LIMIT as u64, "the log is full");
+        }
+    }
+}
+
+#[test]
+fn step_and_server_have_the_signal_of_a_file_at_its_limit_as_it_was_inherited() {
+    const SHOW: [&str; 3] = ["grep", "-E", "^Sig(Blk|Ign|Cgt):"];
+    for state in SIZE_SIGNALS {
+        let mut directly = Command::new(SHOW[0]);
+        directly.args(&SHOW[1..]).arg("/proc/self/status");
+        let prepare = limited(state);
+        // SAFETY: it only sets a limit and signals.
+        unsafe {
+            directly.pre_exec(move || {
+                prepare();
+                Ok(())
+            })
+        };
+        let directly = directly.output().expect("grep starts").stdout;
+        let directly = String::from_utf8(directly).expect("it is text");
+        assert_eq!(directly.lines().count(), 3, "{directly}");
+        let command = format!(
+            "[{}, {}, '{}', /proc/self/status]",
+            SHOW[0], SHOW[1], SHOW[2]
+        );
+        let manifest = format!(
+            "version: 1\nsteps: [{{name: s, command: {command}}}]\nserver: {{command: {command}}}\n"
+        );
+        for options in ["run", "run --init", "run --init --forward group"] {
+            let guard = Guard::with_manifest(&manifest);
+            let log = guard.folder.file("log", "x".repeat(LIMIT));
+            let log = File::options().append(true).open(log).expect("it is there");
+            let (shown, stdout) = kept();
+            let status = guard
+                .stdout(stdout)
+                .stderr(log)
+                .before_exec(limited(state))
+                .line(options)
+                .run_quietly();
+            assert_eq!(code_of(status), 0, "{state:?}, {options}");
+            assert_eq!(shown(), directly.repeat(2), "{state:?}, {options}");
         }
     }
 }
