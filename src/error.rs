@@ -136,6 +136,7 @@ impl Error {
             Error::User(error) => match error {
                 UserError::UnknownUser(_)
                 | UserError::UnknownGroup(_)
+                | UserError::OutOfRange(_)
                 | UserError::Unreadable { .. } => Exit::NotPermitted,
             },
             Error::EnvFile(error) => match error.problem {

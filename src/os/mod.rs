@@ -1,5 +1,6 @@
 //! The operating system: signals, processes, descriptors. The only home of `nix`, and of `unsafe`.
 
+mod capabilities;
 pub mod child;
 pub mod container;
 pub mod exec;
@@ -10,6 +11,7 @@ pub mod helper;
 mod mask;
 pub mod memory;
 pub mod output;
+mod pipe;
 pub mod program;
 pub mod queue;
 pub mod server;

@@ -1,11 +1,16 @@
 //! Becoming another user, for good.
 
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::stat::{SFlag, fstat};
-use nix::unistd::{Gid, Uid, fchown, getresgid, getresuid, getuid, setresgid, setresuid};
+use nix::unistd::{
+    Gid, Uid, fchown, getgid, getgroups, getresgid, getresuid, getuid, setresgid, setresuid,
+};
+
+use super::capabilities;
+use super::pipe::is_anonymous_pipe;
 
 /// A user in the kernel's numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +21,13 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-/// Why we are still who we were.
+/// Why this process could not become the user.
 #[derive(Debug, thiserror::Error)]
 pub enum BecomeError {
     #[error(
         "the guard runs as uid {0} and may not become uid {uid}, gid {gid}: start it as root, with the \
          capabilities SETUID and SETGID, or take `user` out of the manifest",
-        current()
+        current_uid()
     )]
     NotPermitted { uid: u32, gid: u32 },
     #[error("uid {uid}, gid {gid} do not exist in this user namespace")]
@@ -31,31 +36,48 @@ pub enum BecomeError {
     System { uid: u32, gid: u32, errno: Errno },
 }
 
-fn current() -> u32 {
+/// The real uid of this process.
+pub fn current_uid() -> u32 {
     getuid().as_raw()
 }
 
-/// The group of this process, which a user without an entry in /etc/passwd keeps.
+/// The real gid of this process.
 pub fn current_gid() -> u32 {
-    nix::unistd::getgid().as_raw()
+    getgid().as_raw()
 }
 
 impl User {
-    /// Whether this process is this user already, in every respect that it could change without being root.
+    /// Whether this process is this user already, so that there is nothing to change.
+    ///
+    /// Supplementary groups count for root alone, who can give them up. A container that was started as
+    /// another user with additional groups, such as Kubernetes' `fsGroup`, keeps them.
     pub fn is_current(&self) -> bool {
-        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        let is_user = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [uid; 3]);
-        is_user && getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [gid; 3])
+        let is_user = getresuid()
+            .is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [Uid::from_raw(self.uid); 3]);
+        let is_group = getresgid()
+            .is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [Gid::from_raw(self.gid); 3]);
+        is_user && is_group && (self.uid != 0 || self.has_current_groups())
     }
 
-    /// Becomes the user, with no way back. It allocates nothing: a child calls it between fork and exec.
+    /// Whether this process belongs to the user's groups and to no other. The gid is a group, too: container
+    /// engines list it among the supplementary groups, and /etc/group need not.
+    fn has_current_groups(&self) -> bool {
+        let with_gid = |groups: Vec<u32>| groups.into_iter().chain([self.gid]).collect();
+        let wanted: BTreeSet<u32> = with_gid(self.groups.clone());
+        getgroups()
+            .is_ok_and(|groups| wanted == with_gid(groups.into_iter().map(Gid::as_raw).collect()))
+    }
+
+    /// Becomes the user, with no way back, and gives up the capabilities that would outlive the change.
+    /// It allocates nothing: a child calls it between fork and exec.
     pub(super) fn become_it(&self) -> Result<(), Errno> {
-        // SAFETY: the list is of as many numbers as it is said to be.
+        // SAFETY: the pointer and the length are those of one vector of gids, which the call only reads.
         Errno::result(unsafe { libc::setgroups(self.groups.len(), self.groups.as_ptr()) })?;
         let gid = Gid::from_raw(self.gid);
         setresgid(gid, gid, gid)?;
         let uid = Uid::from_raw(self.uid);
-        setresuid(uid, uid, uid)
+        setresuid(uid, uid, uid)?;
+        capabilities::give_up(uid)
     }
 
     /// What it means that `become_it` failed.
@@ -68,13 +90,11 @@ impl User {
         }
     }
 
-    /// Gives a pipe to the user, as engines do for an image's USER: `/dev/stdout` could not be opened
-    /// otherwise. Anything but a pipe is somebody's file, and stays theirs.
+    /// Gives an anonymous pipe to the user, as container engines do for an image's USER: without it the user
+    /// could not open `/dev/stdout`. Everything else, a named pipe too, is a file of somebody's and stays theirs.
     pub(super) fn own_pipe(&self, stream: BorrowedFd<'_>) {
-        let is_pipe = fstat(stream).is_ok_and(|status| {
-            SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO
-        });
-        if is_pipe {
+        if is_anonymous_pipe(stream) {
+            // Without it the user can still write to the descriptor that it inherits.
             let _ = fchown(stream, Some(Uid::from_raw(self.uid)), None);
         }
     }
@@ -82,7 +102,8 @@ impl User {
     /// The same for this process's own streams.
     pub(super) fn own_standard_streams(&self) {
         for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-            // SAFETY: Rust's runtime keeps 0, 1 and 2 open.
+            // SAFETY: 0, 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when
+            // this program was started, or has aborted, and nothing here closes one.
             self.own_pipe(unsafe { BorrowedFd::borrow_raw(number) });
         }
     }

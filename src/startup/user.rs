@@ -1,13 +1,14 @@
 //! The manifest's `user`: from a name to numbers, by /etc/passwd and /etc/group as they are in the image.
 //!
-//! Not by the C library's name services: they load libraries of the image, which a static program cannot.
-//! What is meant by each form is what container engines take it for.
+//! The C library's name services are not used: they load libraries of the image, which a static program cannot.
+//! Every form means what it means for gosu and container engines (`GetExecUser` of github.com/moby/sys/user).
 
 use std::io::{self, ErrorKind};
+use std::num::IntErrorKind;
 use std::path::Path;
 
 use crate::os::file;
-use crate::os::user::{User, current_gid};
+use crate::os::user::{User, current_gid, current_uid};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -15,10 +16,13 @@ const GROUP: &str = "/etc/group";
 /// How much of these files is read, in bytes: a hundred thousand entries.
 const MAX_SIZE: usize = 8 * 1024 * 1024;
 
-/// Where a user without an entry is at home.
-const NOWHERE: &str = "/";
+/// The home of a user without an entry, or without a home in it.
+const NO_HOME: &str = "/";
 
-/// A user, and what its processes should know of it.
+/// The largest uid or gid that may be written as a number. Container engines refuse larger ones.
+const MAX_ID: i64 = i32::MAX as i64;
+
+/// A user, and what its processes get as `USER` and `HOME`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     pub user: User,
@@ -37,6 +41,8 @@ pub enum UserError {
         "there is no group `{0}` in {GROUP}: create it in the image, or write its gid as a number"
     )]
     UnknownGroup(String),
+    #[error("`{0}` is no uid or gid: as for container engines, they are from 0 to {MAX_ID}")]
+    OutOfRange(String),
     #[error("{file} cannot be read: {cause}")]
     Unreadable {
         file: &'static str,
@@ -44,23 +50,27 @@ pub enum UserError {
     },
 }
 
-/// Looks a user up: `name`, `uid`, and either with `:group` or `:gid`. None when this process is that user
-/// already, so that nothing changes.
+/// Looks a user up: a name or a uid, with `:` and a group's name or a gid behind it or not. Where no user is
+/// written, it is the one that this process is. None when this process is the user already, so that nothing
+/// changes.
 ///
 /// # Errors
-/// When there is no such user or group.
+/// When there is no such user or group, or a file that would tell cannot be read.
 pub fn look_up(wanted: &str) -> Result<Option<Account>, UserError> {
     let (passwd, group) = (read(PASSWD)?, read(GROUP)?);
-    let account = find(wanted, &passwd, &group, current_gid())?;
+    let account = find(wanted, &passwd, &group, (current_uid(), current_gid()))?;
     Ok(Some(account).filter(|account| !account.user.is_current()))
 }
 
 /// An image without the file is one without names.
 fn read(file: &'static str) -> Result<String, UserError> {
+    let unreadable = |cause| UserError::Unreadable { file, cause };
     match file::read(Path::new(file), MAX_SIZE) {
+        // What is missing could make it another user.
+        Ok(content) if content.len() > MAX_SIZE => Err(unreadable(ErrorKind::FileTooLarge.into())),
         Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(cause) => Err(UserError::Unreadable { file, cause }),
+        Err(cause) => Err(unreadable(cause)),
     }
 }
 
@@ -72,41 +82,79 @@ struct Entry<'a> {
     home: &'a str,
 }
 
-fn find(wanted: &str, passwd: &str, group: &str, current_gid: u32) -> Result<Account, UserError> {
-    let (user, wanted_group) = match wanted.split_once(':') {
-        Some((user, group)) => (user, Some(group)),
-        None => (wanted, None),
-    };
-    let entry = entry(user, passwd);
-    let uid = match (&entry, number(user)) {
+/// One side of a `user` as it is written.
+#[derive(Clone, Copy)]
+enum Written<'a> {
+    Nothing,
+    Id(u32),
+    Name(&'a str),
+}
+
+impl<'a> Written<'a> {
+    /// What is a number is never a name, even if an entry has it as its name.
+    fn parse(text: &'a str) -> Result<Self, UserError> {
+        if text.is_empty() {
+            return Ok(Written::Nothing);
+        }
+        let out_of_range = || UserError::OutOfRange(text.to_owned());
+        match text.parse::<i64>() {
+            Ok(number) if number > MAX_ID => Err(out_of_range()),
+            Ok(number) => u32::try_from(number)
+                .map(Written::Id)
+                .map_err(|_| out_of_range()),
+            Err(error) => match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Err(out_of_range()),
+                _ => Ok(Written::Name(text)),
+            },
+        }
+    }
+}
+
+fn find(
+    wanted: &str,
+    passwd: &str,
+    group: &str,
+    (current_uid, current_gid): (u32, u32),
+) -> Result<Account, UserError> {
+    let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
+    let (user, wanted_group) = (Written::parse(user)?, Written::parse(wanted_group)?);
+    // Of several entries the first counts.
+    let entry = lines(passwd)
+        .filter_map(passwd_entry)
+        .find(|entry| match user {
+            Written::Nothing => entry.uid == current_uid,
+            Written::Id(uid) => entry.uid == uid,
+            Written::Name(name) => entry.name == name,
+        });
+    let uid = match (&entry, user) {
         (Some(entry), _) => entry.uid,
-        (None, Some(uid)) => uid,
-        (None, None) => return Err(UserError::UnknownUser(user.to_owned())),
+        (None, Written::Nothing) => current_uid,
+        (None, Written::Id(uid)) => uid,
+        (None, Written::Name(name)) => return Err(UserError::UnknownUser(name.to_owned())),
     };
-    let name = entry.as_ref().map_or(user, |entry| entry.name);
-    // Supplementary groups go with the user alone: who names a group wants that one.
-    let (gid, groups) = match wanted_group {
-        Some(wanted) => (gid_of(wanted, group)?, Vec::new()),
-        None => (
-            entry.as_ref().map_or(current_gid, |entry| entry.gid),
-            groups_of(name, group),
-        ),
+    let (gid, groups) = match (wanted_group, &entry) {
+        // Supplementary groups come with the user alone: a group that is written is the only one.
+        (Written::Nothing, Some(entry)) => (entry.gid, groups_of(entry.name, group)),
+        (Written::Nothing, None) => (current_gid, Vec::new()),
+        (Written::Id(gid), _) => (gid, Vec::new()),
+        (Written::Name(name), _) => (gid_of(name, group)?, Vec::new()),
     };
     let home = entry.as_ref().map_or("", |entry| entry.home);
     Ok(Account {
         user: User { uid, gid, groups },
-        name: name.to_owned(),
-        home: if home.is_empty() { NOWHERE } else { home }.to_owned(),
+        name: entry
+            .as_ref()
+            .map_or_else(|| uid.to_string(), |entry| entry.name.to_owned()),
+        home: if home.is_empty() { NO_HOME } else { home }.to_owned(),
     })
 }
 
-/// The entry of a name; where there is none, that of a number.
-fn entry<'a>(user: &str, passwd: &'a str) -> Option<Entry<'a>> {
-    let entries = || passwd.lines().filter_map(passwd_entry);
-    let by_number = || number(user).and_then(|uid| entries().find(|entry| entry.uid == uid));
-    entries()
-        .find(|entry| entry.name == user)
-        .or_else(by_number)
+/// The lines of a file without comments, as the C library reads them.
+fn lines(content: &str) -> impl Iterator<Item = &str> {
+    content
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
 }
 
 /// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`; a line that is something else is passed over.
@@ -130,25 +178,23 @@ fn group_entry(line: &str) -> Option<(&str, u32, &str)> {
 }
 
 fn gid_of(wanted: &str, group: &str) -> Result<u32, UserError> {
-    let named = group
-        .lines()
+    let named = lines(group)
         .filter_map(group_entry)
-        .find(|(name, _, _)| *name == wanted)
-        .map(|(_, gid, _)| gid);
+        .find(|(name, _, _)| *name == wanted);
     named
-        .or_else(|| number(wanted))
+        .map(|(_, gid, _)| gid)
         .ok_or_else(|| UserError::UnknownGroup(wanted.to_owned()))
 }
 
 fn groups_of(name: &str, group: &str) -> Vec<u32> {
-    let entries = group.lines().filter_map(group_entry);
-    entries
+    lines(group)
+        .filter_map(group_entry)
         .filter(|(_, _, members)| members.split(',').any(|member| member == name))
         .map(|(_, gid, _)| gid)
         .collect()
 }
 
-/// A uid or gid. The largest number means "leave it as it is" to the kernel, and is nobody's.
+/// A uid or gid of an entry. The largest number means "leave it as it is" to the kernel, and is nobody's.
 fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
@@ -158,88 +204,67 @@ fn number(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, User, find};
+    use super::find;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
-        # no entry\n\
-        app:x:1000:1001:An app:/home/app:/bin/sh\n\
-        1002:x:7:7::/srv/seven:\n\
-        homeless:x:1003:1003:::\n\
-        +nis::::::\n";
-    const GROUP: &str =
-        "root:x:0:\napp:x:1001:\nlogs:x:4:syslog,app\nweb:x:33:app\nother:x:34:apple\n";
+    const PASSWD: &str = include_str!("../../tests/init/users/passwd");
+    const GROUP: &str = include_str!("../../tests/init/users/group");
+    /// What each way to write a user means, or how its refusal begins.
+    const SPECS: &str = include_str!("../../tests/init/users/specs");
 
-    fn found(wanted: &str) -> Result<Account, String> {
-        find(wanted, PASSWD, GROUP, 500).map_err(|error| error.to_string())
-    }
-
-    fn account(uid: u32, gid: u32, groups: &[u32], name: &str, home: &str) -> Account {
-        Account {
-            user: User {
-                uid,
-                gid,
-                groups: groups.to_vec(),
-            },
-            name: name.to_owned(),
-            home: home.to_owned(),
+    /// What is found, as the table shows it.
+    fn found(wanted: &str, passwd: &str, group: &str) -> String {
+        match find(wanted, passwd, group, (65534, 65533)) {
+            Ok(account) => {
+                let mut groups = account.user.groups;
+                groups.sort_unstable();
+                let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+                let groups = if groups.is_empty() {
+                    "-".to_owned()
+                } else {
+                    groups.join(",")
+                };
+                let (uid, gid) = (account.user.uid, account.user.gid);
+                format!("{uid} {gid} {groups} {} {}", account.home, account.name)
+            }
+            Err(error) => format!("! {error}"),
         }
     }
 
     #[test]
-    fn a_user_is_found_by_name_and_by_number_with_its_groups() {
-        for wanted in ["app", "1000"] {
-            assert_eq!(
-                found(wanted),
-                Ok(account(1000, 1001, &[4, 33], "app", "/home/app")),
-                "{wanted}"
-            );
+    fn every_way_to_write_a_user_means_what_it_does_for_gosu() {
+        let rows = SPECS.lines().filter_map(|line| line.strip_prefix('"'));
+        let mut count = 0;
+        for row in rows {
+            let (spec, expected) = row.split_once('"').expect("a quote ends the spec");
+            let (found, expected) = (found(spec, PASSWD, GROUP), expected.trim());
+            let is_expected = if expected.starts_with('!') {
+                found.starts_with(expected)
+            } else {
+                found == expected
+            };
+            assert!(is_expected, "{spec:?}: {found}, and not {expected}");
+            count += 1;
         }
-        assert_eq!(found("1002"), Ok(account(7, 7, &[], "1002", "/srv/seven")));
-        assert_eq!(
-            found("homeless"),
-            Ok(account(1003, 1003, &[], "homeless", "/"))
-        );
+        assert!(count > 60, "{count} rows");
     }
 
     #[test]
-    fn a_group_that_is_named_is_the_only_one() {
-        for wanted in ["app:web", "1000:33", "app:33", "1000:web"] {
-            assert_eq!(
-                found(wanted),
-                Ok(account(1000, 33, &[], "app", "/home/app")),
-                "{wanted}"
-            );
+    fn without_the_files_numbers_alone_are_users_and_groups() {
+        for (spec, expected) in [
+            ("", "65534 65533 - / 65534"),
+            ("0", "0 65533 - / 0"),
+            ("0:0", "0 0 - / 0"),
+            (":0", "65534 0 - / 65534"),
+        ] {
+            assert_eq!(found(spec, "", ""), expected, "{spec:?}");
         }
         assert_eq!(
-            found("app:77"),
-            Ok(account(1000, 77, &[], "app", "/home/app"))
+            found("root", "", ""),
+            "! there is no user `root` in /etc/passwd: create it in the image, or write its uid and gid as numbers"
         );
-    }
-
-    #[test]
-    fn a_number_needs_no_entry() {
-        assert_eq!(found("4242"), Ok(account(4242, 500, &[], "4242", "/")));
         assert_eq!(
-            found("4242:4243"),
-            Ok(account(4242, 4243, &[], "4242", "/"))
+            found("0:root", "", ""),
+            "! there is no group `root` in /etc/group: create it in the image, or write its gid as a number"
         );
-    }
-
-    #[test]
-    fn what_is_not_there_is_told_by_name() {
-        let user = |name| {
-            Err(format!(
-                "there is no user `{name}` in /etc/passwd: create it in the image, or write its uid and gid as numbers"
-            ))
-        };
-        assert_eq!(found("nobody-here"), user("nobody-here"));
-        // The kernel takes these for "no change".
-        assert_eq!(found("4294967295"), user("4294967295"));
-        assert_eq!(found("-1"), user("-1"));
-        assert_eq!(
-            found("app:no-group"),
-            Err("there is no group `no-group` in /etc/group: create it in the image, or write its gid as a number".to_owned())
-        );
-        assert!(found("app:4294967295").is_err());
     }
 }

@@ -14,6 +14,7 @@ mod leftovers;
 mod musl;
 mod namespace;
 mod orphans;
+mod privileges;
 mod quiet;
 mod roles;
 mod settings;
@@ -36,8 +37,9 @@ enum Needs {
     Nothing,
     /// To become other users.
     Root,
-    /// To see system calls.
+    /// To see system calls, and to have them fail.
     Strace,
+    StraceAsRoot,
     /// To make PID namespaces.
     Namespaces,
     /// To build for musl.
@@ -52,6 +54,7 @@ impl Needs {
     fn absence(self) -> Option<String> {
         match self {
             Needs::Nothing => None,
+            Needs::StraceAsRoot => Needs::Root.absence().or_else(|| Needs::Strace.absence()),
             Needs::Root => (!nix::unistd::geteuid().is_root())
                 .then(|| "becoming another user needs root".to_owned()),
             Needs::Strace => std::process::Command::new("strace")
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         leftovers::TESTS,
         musl::TESTS,
         orphans::TESTS,
+        privileges::TESTS,
         quiet::TESTS,
         settings::TESTS,
         sidecars::TESTS,

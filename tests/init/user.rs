@@ -1,6 +1,8 @@
 //! Steps and server as another user.
 
+use std::ffi::{CStr, CString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,7 @@ pub const TESTS: &[Test] = &[
         as_user,
     ),
     (
-        "every_way_to_write_a_user_means_what_it_does_for_a_container",
+        "every_way_to_write_a_user_means_what_it_does_for_gosu",
         Needs::Namespaces,
         ways_to_write,
     ),
@@ -193,29 +195,49 @@ const SHOW: &str = "grep -E '^(Uid|Gid|Groups):' /proc/self/status; echo home $H
 
 /// With accounts of the test's own, in a mount namespace.
 fn with_accounts(guard: Guard) -> Guard {
-    let bind = |file: PathBuf| {
-        std::ffi::CString::new(file.into_os_string().into_encoded_bytes()).expect("no NUL is in it")
-    };
-    let passwd = bind(guard.folder.file("passwd", PASSWD));
-    let group = bind(guard.folder.file("group", GROUP));
+    with_files(guard, PASSWD, GROUP)
+}
+
+fn with_files(guard: Guard, passwd: &str, group: &str) -> Guard {
+    let passwd = c_path(&guard.folder.file("passwd", passwd));
+    let group = c_path(&guard.folder.file("group", group));
     guard.before_exec(move || {
-        let none = std::ptr::null();
-        // SAFETY: system calls with strings that end in NUL.
-        unsafe {
-            libc::unshare(libc::CLONE_NEWNS);
-            let private = libc::MS_REC | libc::MS_PRIVATE;
-            libc::mount(none, c"/".as_ptr(), none, private, none.cast());
-            for (file, place) in [(&passwd, c"/etc/passwd"), (&group, c"/etc/group")] {
-                libc::mount(
-                    file.as_ptr(),
-                    place.as_ptr(),
-                    none,
-                    libc::MS_BIND,
-                    none.cast(),
-                );
-            }
-        }
+        apart();
+        bind(&passwd, c"/etc/passwd");
+        bind(&group, c"/etc/group");
     })
+}
+
+pub fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("no NUL is in it")
+}
+
+/// Puts this process into a mount namespace of its own.
+pub fn apart() {
+    let none = std::ptr::null();
+    // SAFETY: system calls with strings that end in NUL.
+    unsafe {
+        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        let changed = libc::mount(none, c"/".as_ptr(), none, private, none.cast());
+        assert_eq!(changed, 0);
+    }
+}
+
+/// Has a file or folder appear in another place.
+pub fn bind(file: &CStr, place: &CStr) {
+    let none = std::ptr::null();
+    // SAFETY: a system call with strings that end in NUL.
+    let mounted = unsafe {
+        libc::mount(
+            file.as_ptr(),
+            place.as_ptr(),
+            none,
+            libc::MS_BIND,
+            none.cast(),
+        )
+    };
+    assert_eq!(mounted, 0);
 }
 
 fn is(uid: u32, gid: u32, groups: &str, home: &str, user: &str) -> String {
@@ -243,21 +265,43 @@ fn as_user() {
     }
 }
 
+/// The table says what each way means for somebody who starts the guard with root's rights, as a set-uid gosu
+/// is started in gosu's own tests.
 fn ways_to_write() {
-    for (user, expected) in [
-        ("4242", is(4242, 4243, "4300 4302", "/home/app", "app")),
-        ("app:web", is(4242, 4301, "", "/home/app", "app")),
-        ("app:77", is(4242, 77, "", "/home/app", "app")),
-        ("4242:77", is(4242, 77, "", "/home/app", "app")),
-        ("777:web", is(777, 4301, "", "/", "777")),
-        ("777", is(777, 0, "", "/", "777")),
-        ("1000:1000", is(1000, 1000, "", "/", "1000")),
-    ] {
-        let ended = with_accounts(manifest(user))
+    let rows = include_str!("users/specs").lines();
+    for row in rows.filter_map(|line| line.strip_prefix('"')) {
+        let (spec, expected) = row.split_once('"').expect("a quote ends the spec");
+        let guard = with_files(
+            manifest(&format!("\"{spec}\"")),
+            include_str!("users/passwd"),
+            include_str!("users/group"),
+        );
+        let ended = guard
+            .before_exec(|| {
+                // SAFETY: system calls with numbers alone.
+                unsafe {
+                    assert_eq!(libc::setresgid(65533, 65533, 65533), 0);
+                    assert_eq!(libc::setresuid(65534, 0, 0), 0);
+                }
+            })
             .line("run --no-server")
-            .run()
-            .expect_code(0);
-        assert_eq!(ended.stdout(), expected, "{user}");
+            .run();
+        if let Some(told) = expected.trim().strip_prefix("! ") {
+            ended.expect_code(77).expect_stdout("").expect_stderr(told);
+            continue;
+        }
+        let columns: Vec<&str> = expected.trim().splitn(5, ' ').collect();
+        let [uid, gid, groups, home, user] = columns[..] else {
+            panic!("{spec:?} has no five columns");
+        };
+        let number = |text: &str| text.parse().expect("it is a number");
+        let groups = if groups == "-" {
+            String::new()
+        } else {
+            groups.replace(',', " ")
+        };
+        let expected = is(number(uid), number(gid), &groups, home, user);
+        ended.expect_code(0).expect_stdout(&expected);
     }
 }
 
@@ -267,7 +311,7 @@ fn unknown() {
             "nobody-here",
             "there is no user `nobody-here` in /etc/passwd",
         ),
-        ("4294967295", "there is no user `4294967295` in /etc/passwd"),
+        ("4294967295", "`4294967295` is no uid or gid"),
         ("app:nothing", "there is no group `nothing` in /etc/group"),
     ] {
         let ended = with_accounts(manifest(user))
@@ -291,10 +335,10 @@ fn unknown() {
 }
 
 /// The files of a test where every user can reach them.
-struct Public(PathBuf);
+pub struct Public(PathBuf);
 
 impl Public {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("startup-guard-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder can be made");
@@ -302,11 +346,11 @@ impl Public {
         Self(path)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
-    fn script(&self, name: &str, mode: u32, content: &str) {
+    pub fn script(&self, name: &str, mode: u32, content: &str) {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().expect("it is in a folder"))
             .expect("a folder can be made");
@@ -321,8 +365,13 @@ impl Drop for Public {
     }
 }
 
-/// The guard itself, where every user can execute it.
+/// The guard itself, where every user can execute it, as a user that is not root.
 fn public_guard(folder: &Public, words: &[&str]) -> Guard {
+    public_guard_with(&["--clear-groups"], folder, words)
+}
+
+/// The same with options of setpriv that say which groups and capabilities it has.
+pub fn public_guard_with(options: &[&str], folder: &Public, words: &[&str]) -> Guard {
     let copy = folder.path().join("guard");
     if !copy.exists() {
         fs::copy(env!("CARGO_BIN_EXE_startup-guard"), &copy).expect("the guard can be copied");
@@ -331,7 +380,8 @@ fn public_guard(folder: &Public, words: &[&str]) -> Guard {
     let copy = copy.to_str().expect("it is text").to_owned();
     // The guard of the test becomes the one that counts.
     Guard::new()
-        .line("run --no-manifest -- setpriv --reuid 65534 --regid 65534 --clear-groups")
+        .line("run --no-manifest -- setpriv --reuid 65534 --regid 65534")
+        .args(options)
         .args([copy.as_str()])
         .args(words)
 }

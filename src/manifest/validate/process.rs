@@ -137,18 +137,13 @@ pub fn server(raw: RawServer, declared: &Declared<'_>, faults: &mut Vec<Fault>) 
     }
 }
 
-/// Judges the user that steps and server run as. Whether it is there, only the image knows.
+/// Judges the user that steps and server run as. Whether it is there, only the image knows. Either part may be
+/// empty, as for gosu: the user is then who starts the guard, and the groups are the user's.
 pub fn user(text: Text, path: Path, faults: &mut Vec<Fault>) -> String {
     let Text(user) = text;
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && !name.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
-    };
-    let is_sound = match user.split_once(':') {
-        Some((name, group)) => is_name(name) && is_name(group),
-        None => is_name(&user),
-    };
-    if !is_sound {
+    // No entry can have these in a name.
+    let cannot_be = user.matches(':').count() > 1 || user.contains(char::is_control);
+    if cannot_be {
         let message = "must be a user's name or uid, with :group or :gid behind it or not, such as app or 1000:1000";
         faults.push(Fault::at(path, message));
     }
