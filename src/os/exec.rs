@@ -4,7 +4,7 @@ use super::program::{Program, Refusal};
 use super::signals::{Signal, Signals};
 use super::user::{BecomeError, User};
 
-/// Why we are still here.
+/// Why this process has not become the program.
 #[derive(Debug)]
 pub enum ExecError {
     /// A stop came first.

@@ -1,7 +1,8 @@
-//! Which signals a process does not get for now.
+//! The set of signals that a thread blocks.
 //!
-//! By the system call itself: the C library's `sigprocmask` never blocks 32 and 33, which it uses among its
-//! threads, and so could neither pass on a mask that has them nor wait for them.
+//! The system call is made directly. The C library's `sigprocmask` leaves out signals 32 and 33, which it uses
+//! among its threads, so with it an inherited mask that has them could not be passed on, and an init could not
+//! wait for them.
 
 use nix::libc;
 
@@ -56,7 +57,7 @@ impl Mask {
 
 fn change(how: i32, mask: Mask) -> Mask {
     let mut before = Mask::EMPTY;
-    // SAFETY: both places are sets of the size that is told. It fails for no such arguments.
+    // SAFETY: both pointers are to sets of the size that the call is told. With valid arguments it cannot fail.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,

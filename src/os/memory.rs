@@ -3,7 +3,7 @@
 /// Gives freed memory back to the system.
 pub fn trim() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes a number of bytes to keep, and touches nothing that is in use.
+    // SAFETY: the argument is a number of bytes to keep; the call returns only memory that was freed.
     unsafe {
         nix::libc::malloc_trim(0);
     }

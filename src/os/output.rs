@@ -38,15 +38,17 @@ struct State {
     broken: Option<Errno>,
 }
 
-/// What a stream leads to, which decides how to write without blocking.
+/// How to write to a stream without blocking, which depends on what it leads to.
 #[derive(Clone, Copy)]
 enum Kind {
     /// A file: never blocks on a reader.
     File,
+    /// A pipe, by `pwritev2` with `RWF_NOWAIT`.
     Pipe,
+    /// A socket, by `send` with `MSG_DONTWAIT`.
     Socket,
-    /// A terminal, or something unknown.
-    Other,
+    /// Anything else: so many bytes at a time, each time that `poll` reports it ready.
+    Polled(usize),
 }
 
 impl Output {
@@ -63,7 +65,8 @@ impl Output {
 
     /// The descriptor, to wait for.
     pub fn descriptor(&self) -> BorrowedFd<'static> {
-        // SAFETY: descriptors 1 and 2 stay open as long as we live; Rust's runtime opens them if need be.
+        // SAFETY: 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when this
+        // program was started, or has aborted, and nothing here closes one.
         unsafe { BorrowedFd::borrow_raw(self.descriptor) }
     }
 
@@ -141,10 +144,12 @@ impl Output {
 
     /// Writes as much as goes without blocking; what a broken stream does not take counts as written.
     fn write_some(&self, state: &mut State, bytes: &[u8]) -> usize {
-        let kind = *state.kind.get_or_insert_with(|| self.kind());
+        let mut kind = state.kind.unwrap_or_else(|| self.kind());
         let mut written = 0;
         while written < bytes.len() {
-            match self.write_once(kind, &bytes[written..]) {
+            let result = self.write_once(&mut kind, &bytes[written..]);
+            state.kind = Some(kind);
+            match result {
                 Ok(count) => written += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
@@ -159,7 +164,7 @@ impl Output {
 
     fn kind(&self) -> Kind {
         let Ok(status) = fstat(self.descriptor()) else {
-            return Kind::Other;
+            return Kind::Polled(SURE_TERMINAL_WRITE);
         };
         let format = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
         // /dev/null is a character device that always takes everything.
@@ -171,23 +176,29 @@ impl Output {
         } else if format == SFlag::S_IFSOCK {
             Kind::Socket
         } else {
-            Kind::Other
+            Kind::Polled(SURE_TERMINAL_WRITE)
         }
     }
 
     /// One write that does not block; EAGAIN when it would.
-    fn write_once(&self, kind: Kind, bytes: &[u8]) -> nix::Result<usize> {
-        match kind {
-            Kind::File => nix::unistd::write(self.descriptor(), bytes),
+    ///
+    /// Where the call that cannot block is not to be had, the kind becomes one that does without it. An old
+    /// kernel, a sandbox or a seccomp filter may each say so with an error of its own (EOPNOTSUPP, ENOSYS,
+    /// EINVAL, EPERM, EACCES), so whatever says nothing of the stream itself is left to a plain write, whose
+    /// error then counts.
+    fn write_once(&self, kind: &mut Kind, bytes: &[u8]) -> nix::Result<usize> {
+        let result = match *kind {
+            Kind::File => return nix::unistd::write(self.descriptor(), bytes),
+            Kind::Polled(sure) => return self.write_when_ready(bytes, sure),
+            Kind::Pipe => write_now(self.descriptor, bytes),
             Kind::Socket => send_now(self.descriptor, bytes),
-            Kind::Pipe => match write_now(self.descriptor, bytes) {
-                // An older kernel, which knows it for files only.
-                Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL) => {
-                    self.write_when_ready(bytes, SURE_WRITE)
-                }
-                result => result,
-            },
-            Kind::Other => self.write_when_ready(bytes, SURE_TERMINAL_WRITE),
+        };
+        match result {
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::EPIPE) => result,
+            Err(_) => {
+                *kind = Kind::Polled(SURE_WRITE);
+                self.write_when_ready(bytes, SURE_WRITE)
+            }
         }
     }
 

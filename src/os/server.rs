@@ -1,7 +1,7 @@
-//! A server that runs below us, where the guard stays as its init.
+//! A server that is a child of the guard, which stays as its init.
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, setpgid, setsid};
+use nix::unistd::{Pid, chdir, setpgid, setsid};
 
 use super::fork::{self, Launch, SpawnError};
 use super::program::Program;
@@ -10,7 +10,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::user::User;
 
-/// How far the server is set apart from us.
+/// What separates the server from the guard.
 pub enum Apart<'a> {
     /// In a process group of its own, which gets the terminal's foreground if we have it.
     Group(Option<&'a Terminal>),
@@ -56,4 +56,10 @@ pub fn spawn(
         prepare,
     };
     fork::spawn(&launch).map(Pid::as_raw)
+}
+
+/// Leaves the folder that the guard was started in, once the server runs there: an init needs no folder, and
+/// would keep the file system busy that it is on. Where `/` cannot be entered, the guard stays where it is.
+pub fn leave_folder() {
+    let _ = chdir("/");
 }

@@ -16,9 +16,9 @@ pub fn is_terminal_on_stderr() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Our controlling terminal, which we read or write as one of our streams.
+/// Our controlling terminal, which is one of our streams.
 ///
-/// Its foreground is changed from the background, too, with SIGTTOU blocked: else the kernel would stop us.
+/// SIGTTOU must be blocked while its foreground is changed: the kernel would stop us if we are in the background.
 pub struct Terminal {
     stream: BorrowedFd<'static>,
     /// Our own process group.
@@ -29,7 +29,8 @@ impl Terminal {
     /// The terminal, if there is one.
     pub fn controlling() -> Option<Self> {
         let numbers = [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO];
-        // SAFETY: Rust's runtime keeps 0, 1 and 2 open.
+        // SAFETY: 0, 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when this
+        // program was started, or has aborted, and nothing here closes one.
         let mut streams = numbers
             .map(|number| unsafe { BorrowedFd::borrow_raw(number) })
             .into_iter();
@@ -46,8 +47,8 @@ impl Terminal {
         tcgetpgrp(self.stream) == Ok(self.ours)
     }
 
-    /// Makes the group of this process, a child's, the foreground. Without it the server would run all the
-    /// same, so a failure is none.
+    /// Makes the process group of the caller, which is a child, the foreground. The server runs without that,
+    /// too, so a failure is ignored.
     pub(super) fn give_to_caller(&self) {
         let _ = tcsetpgrp(self.stream, getpid());
     }
@@ -67,13 +68,14 @@ impl Terminal {
     /// Gives the terminal up, so that another session can have it, if we lead the session that has it now.
     /// The kernel sends us SIGHUP and SIGCONT for it.
     pub fn give_up(&self) -> bool {
-        // SAFETY: the request takes no argument.
+        // SAFETY: the descriptor is open, and the request takes no argument.
         leads_session() && unsafe { libc::ioctl(self.stream.as_raw_fd(), libc::TIOCNOTTY) } == 0
     }
 
     /// Makes it the controlling terminal of the session that this process, a child, has just begun.
     pub(super) fn attach(&self) {
-        // SAFETY: the argument 0 asks for a terminal that nobody has.
+        // SAFETY: the descriptor is open, and the argument is a number: with 0 the terminal is not taken from
+        // another session.
         unsafe { libc::ioctl(self.stream.as_raw_fd(), libc::TIOCSCTTY, 0) };
     }
 }

@@ -1,7 +1,7 @@
-//! The other hand-over: the server runs below us, and we stay as its init.
+//! The other hand-over: the server is a child of the guard, which stays as its init.
 //!
-//! The server gets every signal that we get, orphans are collected, and when the server has ended, what is
-//! left of it is ended too. Until then nothing here wakes up by itself.
+//! The server gets every signal that the guard gets, orphans are reaped, and when the server has ended, what is
+//! left of its processes is ended, too. Until then the guard does nothing unless a signal comes.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::serve::{ServeError, Server, say_everything};
 use crate::os::family::{self, Adoption, Change, Ending, Left, Strangers};
 use crate::os::memory;
 use crate::os::queue::{self, Queue, Received};
-use crate::os::server::{Apart, spawn};
+use crate::os::server::{self, Apart, spawn};
 use crate::os::signals::{Signal, Signals};
 use crate::os::terminal::{self, Terminal};
 
@@ -19,7 +19,7 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// How long killed processes may take to vanish before we end without them.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often they are looked for again meanwhile: there may still be more of them.
+/// How often they are killed again meanwhile: they may have forked.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to be the server's init.
@@ -76,11 +76,12 @@ impl Server {
     /// Why it did not start.
     pub fn attend(self, init: &Init, signals: &Signals) -> Result<u8, ServeError> {
         say_everything();
-        let queue = Queue::begin(signals).map_err(ServeError::Stopped)?;
+        let queue = Queue::begin(signals)?;
         let _orphans = Adoption::begin();
         let strangers = Strangers::now();
         let terminal = Terminal::controlling();
         let leader = self.start(init.forward, terminal.as_ref(), signals, &queue)?;
+        server::leave_folder();
         memory::trim();
         let mut attendant = Attendant {
             init,
@@ -122,7 +123,7 @@ impl Server {
     }
 }
 
-/// Who stays with the server.
+/// The init of a server that runs.
 struct Attendant<'a> {
     init: &'a Init,
     queue: Queue,
@@ -170,7 +171,7 @@ impl Attendant<'_> {
     }
 
     fn pass_on(&mut self, received: &Received) {
-        // The kernel's answer to our giving up the terminal.
+        // What our own doing raised is not meant for the server: giving up the terminal, or a write that failed.
         if received.is_of_our_making() {
             return;
         }
@@ -191,7 +192,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// Who cannot stop its server must say so: nobody else would know why.
+    /// Says once that a signal cannot be passed on: nothing else would tell why the server does not stop.
     fn complain_once(&mut self, signal: Signal) {
         if !self.has_complained {
             self.has_complained = true;
@@ -204,8 +205,8 @@ impl Attendant<'_> {
         }
     }
 
-    /// A shell that runs us as a job must see the job stop. Where no shell is above us, nobody would let us
-    /// go on.
+    /// Stops the guard with its server, so that a shell that runs it as a job sees the job stop. Without a shell
+    /// above it nobody would let it go on, so then it does not stop.
     fn pause_with_server(&mut self) {
         if self.terminal.is_none() || terminal::leads_session() {
             return;
@@ -219,7 +220,8 @@ impl Attendant<'_> {
         }
     }
 
-    /// A shell lets us go on, in the foreground or not. Gives whether the server had been stopped with us.
+    /// Has the server go on after a shell let the guard go on, in the foreground or not. Gives whether the server
+    /// had been stopped with the guard.
     fn resume(&mut self) -> bool {
         self.give_foreground();
         if self.is_paused {
@@ -265,7 +267,7 @@ impl Attendant<'_> {
         tracing::error!(phase = "serve", "processes of the server survive SIGKILL");
     }
 
-    /// Waits until nobody is left. A stop cuts it short: whoever asks twice does not want to wait.
+    /// Waits until no process is left. A further stop signal ends the wait. Gives whether no process is left.
     fn wait_for_rest(&self, deadline: Instant) -> bool {
         loop {
             if self.is_alone() {

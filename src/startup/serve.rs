@@ -8,6 +8,7 @@ use crate::os::exec::{ExecError, exec};
 use crate::os::fork::SpawnError;
 use crate::os::output::{STDERR, STDOUT};
 use crate::os::program::{Program, Refusal};
+use crate::os::queue::QueueError;
 use crate::os::signals::{Signal, Signals};
 use crate::os::user::{BecomeError, User};
 
@@ -32,6 +33,15 @@ impl From<SpawnError> for ServeError {
             SpawnError::Refused(refusal) => ServeError::Refused(refusal),
             SpawnError::User(error) => ServeError::User(error),
             SpawnError::System(error) => ServeError::System(error),
+        }
+    }
+}
+
+impl From<QueueError> for ServeError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Stopped(signal) => ServeError::Stopped(signal),
+            QueueError::System(error) => ServeError::System(error),
         }
     }
 }

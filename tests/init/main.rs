@@ -17,6 +17,7 @@ mod orphans;
 mod privileges;
 mod quiet;
 mod roles;
+mod sandbox;
 mod settings;
 mod sidecars;
 mod signals;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         orphans::TESTS,
         privileges::TESTS,
         quiet::TESTS,
+        sandbox::TESTS,
         settings::TESTS,
         sidecars::TESTS,
         signals::TESTS,

@@ -14,6 +14,11 @@ pub const TESTS: &[Test] = &[
         holds_little,
     ),
     (
+        "an_init_leaves_the_folder_that_its_server_is_started_in",
+        Needs::Nothing,
+        leaves_folder,
+    ),
+    (
         "the_server_has_the_inits_streams_and_descriptors_and_no_other",
         Needs::Nothing,
         descriptors,
@@ -77,6 +82,27 @@ fn never_wakes() {
     assert_eq!(switches(), before, "it woke up");
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.end().expect_code(roles::STOPPED);
+}
+
+fn leaves_folder() {
+    for options in ["", "--forward group"] {
+        let running = Guard::new()
+            .line(&format!("run --no-manifest --init {options} -- sh -c"))
+            .args(["echo $$ > pid; exec sleep 100"])
+            .start();
+        let server = running.wait_for_pid("pid");
+        let folder = |pid: i32| {
+            let folder = std::fs::read_link(format!("/proc/{pid}/cwd"));
+            folder.expect("the process runs")
+        };
+        let root = std::path::Path::new("/");
+        // The server may be quicker than the guard.
+        crate::support::until("the guard is in /", || folder(running.pid()) == root);
+        let started_in = running.folder.path().canonicalize();
+        assert_eq!(folder(server), started_in.expect("it is there"));
+        running.signal(nix::sys::signal::Signal::SIGTERM);
+        running.end().expect_code(143);
+    }
 }
 
 fn descriptors() {
