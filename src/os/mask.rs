@@ -15,6 +15,10 @@ pub(super) struct Mask(u64);
 /// The size of the kernel's signal sets, in bytes.
 const SIZE: usize = size_of::<u64>();
 
+/// How often a change is attempted. A kernel refuses none with such arguments; but where something else refuses
+/// one, signals that stayed blocked would leave the guard deaf to stops and to the end of its children.
+const ATTEMPTS: usize = 3;
+
 impl Mask {
     pub const EMPTY: Mask = Mask(0);
     pub const ALL: Mask = Mask(u64::MAX);
@@ -57,15 +61,20 @@ impl Mask {
 
 fn change(how: i32, mask: Mask) -> Mask {
     let mut before = Mask::EMPTY;
-    // SAFETY: both pointers are to sets of the size that the call is told. With valid arguments it cannot fail.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            how,
-            &raw const mask.0,
-            &raw mut before.0,
-            SIZE,
-        )
-    };
+    for _ in 0..ATTEMPTS {
+        // SAFETY: both pointers are to sets of the size that the call is told.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                how,
+                &raw const mask.0,
+                &raw mut before.0,
+                SIZE,
+            )
+        };
+        if result == 0 {
+            break;
+        }
+    }
     before
 }
