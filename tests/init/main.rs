@@ -10,6 +10,7 @@
 
 mod calls;
 mod codes;
+mod faults;
 mod leftovers;
 mod musl;
 mod namespace;
@@ -26,6 +27,7 @@ mod stops;
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod support;
 mod terminal;
+mod tracer;
 mod user;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Needs {
     /// To see system calls, and to have them fail.
     Strace,
     StraceAsRoot,
+    /// To trace processes, and change what they do.
+    Tracing,
     /// To make PID namespaces.
     Namespaces,
     /// To build for musl.
@@ -68,6 +72,7 @@ impl Needs {
                     },
                 )
                 .map(|reason| format!("there is no strace to be used: {reason}")),
+            Needs::Tracing => tracer::refusal(),
             Needs::Musl => musl::absence(),
             Needs::Namespaces => namespace::refusal()
                 .map(|reason| format!("this machine gives no PID namespace: {reason}")),
@@ -83,6 +88,7 @@ fn main() -> ExitCode {
     let tests = [
         calls::TESTS,
         codes::TESTS,
+        faults::TESTS,
         leftovers::TESTS,
         musl::TESTS,
         orphans::TESTS,
