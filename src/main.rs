@@ -35,7 +35,7 @@ use os::output::{STDERR, STDOUT};
 use os::signals::Signals;
 
 fn main() -> ExitCode {
-    silence_panics();
+    end_at_panics();
     let code = match dispatch() {
         Ok(code) => code,
         Err(error) => {
@@ -131,8 +131,13 @@ fn last_line(error: &Error, phase: Option<&str>, exit: Exit, retry: Option<&str>
     format!("{error} ({phase}{cause}exit code {}{retry})", exit.code())
 }
 
-/// A panic is a bug of ours; its message could hold a value, so only its place is told.
-fn silence_panics() {
+/// A panic is a bug of ours, on whichever thread it is. It ends the process at once: a helper that is gone must
+/// not leave the others waiting, or let the start go on. Its message could hold a value, so only its place is told.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a panic on another thread cannot come back to main"
+)]
+fn end_at_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
@@ -141,5 +146,6 @@ fn silence_panics() {
         STDERR.push(
             format!("startup-guard: internal error at {place}; please report it\n").as_bytes(),
         );
+        std::process::abort();
     }));
 }

@@ -5,6 +5,8 @@ mod env_files;
 pub mod exit_codes;
 pub mod healthcheck;
 mod init;
+#[cfg(debug_assertions)]
+mod panic;
 mod plan;
 pub mod run;
 mod settings;

@@ -14,6 +14,8 @@ use crate::startup::serve::Server;
 use crate::startup::user::{self, Account};
 use crate::startup::{Form, step, wait};
 
+#[cfg(debug_assertions)]
+use super::panic;
 use super::plan::Plan;
 use super::settings;
 use super::verdict;
@@ -70,6 +72,8 @@ fn up_to_the_server(
     let environment = environment_of(environment, account.as_ref().ok());
     let effective = checked(&manifest, environment, &plan, log)?;
     let user = account?.map(|account| account.user);
+    #[cfg(debug_assertions)]
+    panic::provoke(&effective)?;
     // Before anything is done that a command without a program would make useless.
     let server = plan
         .server

@@ -61,14 +61,56 @@ fn no_value_and_no_part_of_one_is_shown_whatever_is_wrong_with_it() {
     }
 }
 
+/// Has a build with assertions panic.
+const PANIC: &str = "STARTUP_GUARD_TEST_PANIC";
+
+fn panicking(thread: &str) -> Guard {
+    let manifest = "version: 1
+variables: {SECRET: {secret: true}}
+steps: [{name: s, command: [sh, -c, 'echo stepped >stepped']}]
+server: {command: [sh, -c, 'echo served >served']}
+";
+    Guard::with_manifest(manifest)
+        .env("SECRET", "canary")
+        .env(PANIC, format!("{thread}:SECRET"))
+        .before_exec(|| {
+            // No core dump of an end that is wanted.
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
+                .expect("a limit can be lowered");
+        })
+}
+
 #[test]
-fn a_panic_of_ours_would_not_show_values_either() {
-    // There is none to provoke; the hook is what any would pass through.
-    let main = include_str!("../../src/main.rs");
-    assert!(
-        main.contains("silence_panics();\n"),
-        "main no longer sets the panic hook first"
-    );
+#[cfg(debug_assertions)]
+fn a_panic_on_any_thread_ends_the_start_and_tells_its_place_but_no_value() {
+    for thread in ["main", "helper"] {
+        for log in ["text", "json"] {
+            let ended = panicking(thread)
+                .env("STARTUP_GUARD_LOG", log)
+                .run()
+                .expect_code(128 + nix::libc::SIGABRT)
+                .expect_stdout("")
+                .expect_stderr("startup-guard: internal error at src/commands/panic.rs:")
+                .expect_never("canary");
+            for mark in ["stepped", "served"] {
+                assert!(!ended.folder.path().join(mark).exists(), "{mark}\n{ended}");
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(not(debug_assertions))]
+fn a_release_cannot_be_made_to_panic() {
+    let ended = panicking("main").run().expect_code(0);
+    assert!(ended.folder.path().join("served").exists(), "{ended}");
+}
+
+#[test]
+fn only_a_build_with_assertions_has_the_hook_for_panics() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_startup-guard")).expect("the guard is built");
+    let is_there = memchr::memmem::find(&program, PANIC.as_bytes()).is_some();
+    assert_eq!(is_there, cfg!(debug_assertions));
 }
 
 #[test]
