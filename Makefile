@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 VENV := target/venv
+TEST_LOG := target/tests.log
 GUARD := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/startup-guard
 
 .PHONY: demo demo-broken test test-containers soak bench lint guard venv clean
@@ -16,9 +17,10 @@ demo: guard venv
 demo-broken: guard
 	@$(PYTHON) examples/demo.py --guard $(GUARD) --broken
 
+# At its end it says which tests were ignored, and why.
 test: venv
-	cargo test
-	cargo test --no-default-features --test guard --test tidy
+	@bash -o pipefail -c '{ cargo test && cargo test --no-default-features --test guard --test tidy; } 2>&1 | tee $(TEST_LOG)'; \
+	code=$$?; $(PYTHON) tests/ignored.py $(TEST_LOG) && exit $$code
 
 # Only what needs a Docker engine; part of `make test` where one answers.
 test-containers:

@@ -228,3 +228,52 @@ fn nothing_is_unwrapped_without_a_reason() {
         }
     }
 }
+
+/// What `.ci/run` makes of a log of tests.
+fn judged(log: &str) -> std::process::Output {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ignored.log");
+    fs::write(&file, log).expect("the log can be written");
+    std::process::Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ignored.py"))
+        .arg("--strict")
+        .arg(&file)
+        .output()
+        .expect("python3 starts")
+}
+
+#[test]
+fn a_test_may_be_ignored_only_for_a_need_that_this_machine_does_not_meet() {
+    let result = |count: i32| {
+        format!(
+            "test result: ok. 1 passed; 0 failed; {count} ignored; 0 measured; 0 filtered out\n"
+        )
+    };
+    let accepted = judged(&format!("test a ... ok\n{}", result(0)));
+    assert!(accepted.status.success(), "{accepted:?}");
+    for (line, told) in [
+        (
+            "test a ... ignored",
+            "a was ignored (no reason is given), but",
+        ),
+        (
+            "test a::b ... ignored, too slow",
+            "a::b was ignored (too slow), but",
+        ),
+        (
+            "test [there is no strace to be used: No such file or directory] a    ... ignored",
+            "no test may be ignored for this reason",
+        ),
+        ("test a ... ok", "the counts of ignored tests differ by 1"),
+    ] {
+        let refused = judged(&format!("{line}\n{}", result(1)));
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let shown = String::from_utf8_lossy(&refused.stderr);
+        assert!(shown.contains(told), "{shown}");
+    }
+    let needs_root = format!(
+        "test [becoming another user needs root] a ... ignored\n{}",
+        result(1)
+    );
+    let is_root = nix::unistd::geteuid().is_root();
+    assert_eq!(judged(&needs_root).status.success(), !is_root);
+}
