@@ -1,5 +1,7 @@
 //! The guard's descendants: which there are, and how they end. `waitpid` is called in this file only.
 
+use std::io;
+
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
@@ -66,15 +68,23 @@ pub fn reap_and_notice(tell: impl FnMut(i32, Change)) -> Left {
 /// `waitpid` itself and not nix's, which takes a real-time signal as the cause of an end for an error.
 fn collect(options: i32, mut tell: impl FnMut(i32, Change)) -> Left {
     loop {
-        let mut status = 0;
-        // SAFETY: `status` is a place for what is told.
-        match unsafe { libc::waitpid(-1, &raw mut status, options) } {
-            0 => return Left::Somebody,
-            -1 if Errno::last() == Errno::EINTR => {}
-            -1 => return Left::Nobody,
-            pid => tell(pid, change(status)),
+        match wait_for_any(options) {
+            Err(Errno::ECHILD) => return Left::Nobody,
+            Ok((0, _)) | Err(_) => return Left::Somebody,
+            Ok((pid, status)) => tell(pid, change(status)),
         }
     }
+}
+
+/// Collects any child. Gives its number and its status; the number 0 when none has changed and `options` say
+/// not to wait.
+fn wait_for_any(options: i32) -> Result<(i32, i32), Errno> {
+    let mut status = 0;
+    let pid = super::persistently(|| {
+        // SAFETY: `status` is a place for what is told.
+        Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })
+    })?;
+    Ok((pid, status))
 }
 
 fn change(status: i32) -> Change {
@@ -87,13 +97,26 @@ fn change(status: i32) -> Change {
 
 /// Waits until a child has ended, and collects it.
 pub(super) fn collect_one(child: Pid) {
-    while nix::sys::wait::waitpid(child, None) == Err(Errno::EINTR) {}
+    let _ = super::persistently(|| {
+        loop {
+            match nix::sys::wait::waitpid(child, None) {
+                Err(Errno::EINTR) => {}
+                result => return result,
+            }
+        }
+    });
 }
 
 /// Collects children as they end, until this process has none. When `leader` has ended, everybody else who
 /// had ended by then is collected first; then `tell` is given the leader's status and whether others are
 /// left. It allocates nothing: a reaper calls it after a fork.
-pub(super) fn reap_all(leader: Pid, mut tell: impl FnMut(i32, Left)) {
+///
+/// # Errors
+/// When the system refuses to wait.
+pub(super) fn reap_all(
+    leader: Pid,
+    mut tell: impl FnMut(i32, Left) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let mut leader_status = None;
     loop {
         // Once the leader has ended, this is a look and not a wait.
@@ -102,24 +125,23 @@ pub(super) fn reap_all(leader: Pid, mut tell: impl FnMut(i32, Left)) {
         } else {
             0
         };
-        let mut status = 0;
-        // SAFETY: `status` is a place for what is told.
-        let collected = unsafe { libc::waitpid(-1, &raw mut status, options) };
-        let left = match collected {
-            -1 if Errno::last() == Errno::EINTR => continue,
-            -1 => Left::Nobody,
-            0 => Left::Somebody,
-            pid if pid == leader.as_raw() => {
-                leader_status = Some(status);
+        let left = match wait_for_any(options) {
+            Err(Errno::EINTR) => continue,
+            Err(Errno::ECHILD) => Left::Nobody,
+            Err(errno) => return Err(errno),
+            Ok((0, _)) => Left::Somebody,
+            Ok((pid, status)) => {
+                if pid == leader.as_raw() {
+                    leader_status = Some(status);
+                }
                 continue;
             }
-            _ => continue,
         };
         if let Some(status) = leader_status.take() {
-            tell(status, left);
+            tell(status, left)?;
         }
         if left == Left::Nobody {
-            return;
+            return Ok(());
         }
     }
 }
@@ -132,11 +154,16 @@ pub struct Adoption {
 }
 
 impl Adoption {
-    pub fn begin() -> Self {
+    /// # Errors
+    /// When the system refuses to make this process a child subreaper.
+    pub fn begin() -> io::Result<Self> {
         let is_given = getpid() == Pid::from_raw(1) || prctl::get_child_subreaper() == Ok(true);
-        Self {
-            is_ours_to_end: !is_given && prctl::set_child_subreaper(true).is_ok(),
+        if !is_given {
+            prctl::set_child_subreaper(true)?;
         }
+        Ok(Self {
+            is_ours_to_end: !is_given,
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setpgid};
 use super::family::{self, Ending, Left};
 use super::mask::Mask;
 use super::program::{NotExecuted, Program, Refusal};
-use super::signals::{self, Inherited};
+use super::signals::{self, Inherited, Signal};
 use super::user::{BecomeError, User};
 
 /// Why there is no child.
@@ -92,31 +92,8 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
     let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC)?;
     let guard = getpid();
     let reaper = forked(|| {
-        // In a group of its own it gets no signal that a terminal, or whoever signals the guard's group, sends
-        // to the guard as well.
-        let leader = setpgid(Pid::from_raw(0), Pid::from_raw(0))
-            .and_then(|()| prctl::set_child_subreaper(true))
-            .and_then(|()| die_with(guard))
-            .and_then(|()| {
-                let reaper = getpid();
-                forked(|| launch.become_program(reaper, &hindrances_end))
-            });
-        send(
-            &reports_end,
-            leader.map_or_else(|errno| [0, errno as i32], |leader| [leader.as_raw(), 0]),
-        );
-        let of_program = of_program.iter().map(AsRawFd::as_raw_fd);
-        for descriptor in of_program.chain([hindrances_end.as_raw_fd()]) {
-            // SAFETY: this process does not use its copy of the descriptor again. It ends by `_exit`, which
-            // runs no destructor.
-            unsafe { libc::close(descriptor) };
-        }
-        signals::pass_on_to(guard);
-        if let Ok(leader) = leader {
-            family::reap_all(leader, |status, left| {
-                send(&reports_end, [status, i32::from(left == Left::Somebody)]);
-            });
-        }
+        // Whatever it cannot do ends it, and with it the program.
+        let _ = launch.run_below_reaper(guard, of_program, &hindrances_end, &reports_end);
     })?;
     drop((hindrances_end, reports_end));
     let leader = match receive(&reports) {
@@ -124,7 +101,10 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
         Ok(Some([_, errno])) => return Err(no_child(reaper, Errno::from_raw(errno))),
         // It was killed before it could say anything.
         Ok(None) => return Err(no_child(reaper, Errno::ECHILD)),
-        Err(errno) => return Err(no_child(reaper, errno)),
+        Err(errno) => {
+            family::signal(reaper.as_raw(), Signal::KILL);
+            return Err(no_child(reaper, errno));
+        }
     };
     launch.check(&hindrances, reaper)?;
     fcntl(&reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -168,7 +148,39 @@ impl Tree {
 impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
     /// Becomes the program, in a child of `parent` that has just been forked, or reports why not.
     fn become_program(&self, parent: Pid, hindrances: &OwnedFd) {
-        send(hindrances, self.try_to_become_program(parent).to_message());
+        // A child that cannot send has nobody to tell it to.
+        let _ = send(hindrances, self.try_to_become_program(parent).to_message());
+    }
+
+    /// The life of a reaper: starts the program, reports its number and how it ended, and ends when nobody is
+    /// left below it.
+    fn run_below_reaper(
+        &self,
+        guard: Pid,
+        of_program: &[BorrowedFd<'_>],
+        hindrances: &OwnedFd,
+        reports: &OwnedFd,
+    ) -> Result<(), Errno> {
+        // In a group of its own it gets no signal that a terminal, or whoever signals the guard's group, sends
+        // to the guard as well.
+        let leader = setpgid(Pid::from_raw(0), Pid::from_raw(0))
+            .and_then(|()| prctl::set_child_subreaper(true))
+            .and_then(|()| die_with(guard))
+            .and_then(|()| {
+                let reaper = getpid();
+                forked(|| self.become_program(reaper, hindrances))
+            });
+        let report = leader.map_or_else(|errno| [0, errno as i32], |leader| [leader.as_raw(), 0]);
+        send(reports, report)?;
+        let leader = leader?;
+        let of_program = of_program.iter().map(AsRawFd::as_raw_fd);
+        for descriptor in of_program.chain([hindrances.as_raw_fd()]) {
+            close(descriptor)?;
+        }
+        signals::pass_on_to(guard);
+        family::reap_all(leader, |status, left| {
+            send(reports, [status, i32::from(left == Left::Somebody)])
+        })
     }
 
     /// Everything between fork and exec; gives the reason when it comes back.
@@ -196,7 +208,11 @@ impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
             // The pipe was closed by the exec.
             Ok(None) => return Ok(()),
             Ok(Some(message)) => Hindrance::from_message(message),
-            Err(errno) => Hindrance::Preparation(errno),
+            Err(errno) => {
+                // Whether the program runs is not known, so it must not.
+                family::signal(child.as_raw(), Signal::KILL);
+                Hindrance::Preparation(errno)
+            }
         };
         family::collect_one(child);
         Err(match (hindrance, self.user) {
@@ -274,21 +290,34 @@ impl Hindrance {
 /// What a child tells through a pipe.
 type Message = [i32; 2];
 
-/// Sends a message. A child that cannot send has nobody to tell it to.
-fn send(pipe: &OwnedFd, message: Message) {
+fn send(pipe: &OwnedFd, message: Message) -> Result<(), Errno> {
     let bytes = message.map(i32::to_ne_bytes);
-    while nix::unistd::write(pipe, bytes.as_flattened()) == Err(Errno::EINTR) {}
+    super::persistently(|| nix::unistd::write(pipe, bytes.as_flattened())).map(drop)
+}
+
+/// Closes a descriptor in a child that does not use it again. Whoever reads at the other end of a pipe waits for
+/// that.
+fn close(descriptor: i32) -> Result<(), Errno> {
+    super::persistently(|| {
+        // SAFETY: the child ends by `_exit`, which runs no destructor, so nothing else closes it again.
+        match Errno::result(unsafe { libc::close(descriptor) }) {
+            Err(Errno::EBADF) => Ok(()),
+            result => result.map(drop),
+        }
+    })
 }
 
 /// Receives a message; none when the pipe is closed at its other end.
 fn receive(pipe: &OwnedFd) -> Result<Option<Message>, Errno> {
     let mut bytes = [[0; size_of::<i32>()]; 2];
-    loop {
-        match nix::unistd::read(pipe, bytes.as_flattened_mut()) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-            // A pipe takes so few bytes at once or not at all.
-            Ok(count) => return Ok((count > 0).then(|| bytes.map(i32::from_ne_bytes))),
+    let count = super::persistently(|| {
+        loop {
+            match nix::unistd::read(pipe, bytes.as_flattened_mut()) {
+                Err(Errno::EINTR) => {}
+                result => return result,
+            }
         }
-    }
+    })?;
+    // A pipe takes so few bytes at once or not at all.
+    Ok((count > 0).then(|| bytes.map(i32::from_ne_bytes)))
 }

@@ -4,6 +4,7 @@
 //! among its threads, so with it an inherited mask that has them could not be passed on, and an init could not
 //! wait for them.
 
+use nix::errno::Errno;
 use nix::libc;
 
 use super::signal::Signal;
@@ -14,10 +15,6 @@ pub(super) struct Mask(u64);
 
 /// The size of the kernel's signal sets, in bytes.
 const SIZE: usize = size_of::<u64>();
-
-/// How often a change is attempted. A kernel refuses none with such arguments; but where something else refuses
-/// one, signals that stayed blocked would leave the guard deaf to stops and to the end of its children.
-const ATTEMPTS: usize = 3;
 
 impl Mask {
     pub const EMPTY: Mask = Mask(0);
@@ -61,9 +58,10 @@ impl Mask {
 
 fn change(how: i32, mask: Mask) -> Mask {
     let mut before = Mask::EMPTY;
-    for _ in 0..ATTEMPTS {
+    // Signals that stayed blocked would leave the guard deaf to stops and to the end of its children.
+    let _ = super::persistently(|| {
         // SAFETY: both pointers are to sets of the size that the call is told.
-        let result = unsafe {
+        Errno::result(unsafe {
             libc::syscall(
                 libc::SYS_rt_sigprocmask,
                 how,
@@ -71,10 +69,7 @@ fn change(how: i32, mask: Mask) -> Mask {
                 &raw mut before.0,
                 SIZE,
             )
-        };
-        if result == 0 {
-            break;
-        }
-    }
+        })
+    });
     before
 }

@@ -26,6 +26,24 @@ pub mod user;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
+use nix::errno::Errno;
+
+/// How often a call is attempted whose failure would leave the guard, or a reaper, deaf or waiting for ever.
+const ATTEMPTS: usize = 3;
+
+/// Makes a system call that no kernel refuses with these arguments, and again where something else, such as a
+/// sandbox, refuses it once.
+fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    let mut result = call();
+    for _ in 1..ATTEMPTS {
+        if result.is_ok() {
+            break;
+        }
+        result = call();
+    }
+    result
+}
+
 /// What `execve` takes: strings that end in NUL.
 pub(crate) fn c_strings(texts: impl IntoIterator<Item = OsString>) -> Vec<CString> {
     // A NUL can come neither from an environment nor from arguments; the manifest's are checked.

@@ -77,7 +77,7 @@ impl Server {
     pub fn attend(self, init: &Init, signals: &Signals) -> Result<u8, ServeError> {
         say_everything();
         let queue = Queue::begin(signals)?;
-        let _orphans = Adoption::begin();
+        let _orphans = Adoption::begin()?;
         let strangers = Strangers::now();
         let terminal = Terminal::controlling();
         let leader = self.start(init.forward, terminal.as_ref(), signals, &queue)?;
