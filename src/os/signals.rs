@@ -82,12 +82,14 @@ extern "C" fn note(number: libc::c_int) {
     Errno::set_raw(errno);
 }
 
-/// Makes an eventfd readable.
+/// Makes an eventfd readable. Async-signal-safe.
 fn ring(descriptor: i32) {
     let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is 8 valid bytes, which is what an eventfd takes. The write fails only if the counter is at
-    // its limit, and then the eventfd is readable already.
-    unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) };
+    // A counter at its limit refuses more, and is readable.
+    let _ = super::persistently(|| {
+        // SAFETY: `one` is 8 valid bytes, which is what an eventfd takes.
+        Errno::result(unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) })
+    });
 }
 
 /// The stop that was asked for, from the claim on.
@@ -344,13 +346,7 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
 
 /// Wakes whoever waits in `Signals::wait`, as a signal would. For helper threads that have news.
 pub(crate) fn wake() {
-    let fd = WAKE.load(Ordering::Acquire);
-    if fd >= 0 {
-        // SAFETY: the eventfd is never closed before the process ends or executes something else.
-        let wake = unsafe { BorrowedFd::borrow_raw(fd) };
-        // The write fails only if the counter is at its limit, and then the eventfd is readable already.
-        let _ = nix::unistd::write(wake, &1u64.to_ne_bytes());
-    }
+    ring(WAKE.load(Ordering::Acquire));
 }
 
 /// Readable once a stop was asked for; for waiting elsewhere in this folder.
