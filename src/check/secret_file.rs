@@ -17,6 +17,8 @@ pub enum FileProblem {
     NotFound,
     Directory,
     NotPermitted,
+    /// What it is instead: the rest of a sentence that begins with "is".
+    NotRegular(String),
     TooLarge,
     HasNul,
     /// Another error, as the system names it.
@@ -35,7 +37,10 @@ impl FileProblem {
                 "let the user that starts the container read it: its mode, or the uid of the secret"
                     .to_owned()
             }
-            FileProblem::TooLarge | FileProblem::HasNul | FileProblem::Other(_) => {
+            FileProblem::NotRegular(_)
+            | FileProblem::TooLarge
+            | FileProblem::HasNul
+            | FileProblem::Other(_) => {
                 format!("name a text file with the value alone in {variable}")
             }
         }
@@ -48,6 +53,7 @@ impl fmt::Display for FileProblem {
             FileProblem::NotFound => out.write_str("does not exist"),
             FileProblem::Directory => out.write_str("is a directory"),
             FileProblem::NotPermitted => out.write_str("this user may not read"),
+            FileProblem::NotRegular(what) => write!(out, "is {what}"),
             FileProblem::TooLarge => out.write_str("is larger than 128 KiB"),
             FileProblem::HasNul => out.write_str("has a NUL byte in it"),
             FileProblem::Other(kind) => write!(out, "cannot be read: {kind}"),
@@ -61,6 +67,10 @@ impl From<std::io::Error> for FileProblem {
             ErrorKind::NotFound => FileProblem::NotFound,
             ErrorKind::IsADirectory => FileProblem::Directory,
             ErrorKind::PermissionDenied => FileProblem::NotPermitted,
+            // The reader's own word, and not the system's.
+            ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+                FileProblem::NotRegular(error.to_string())
+            }
             other => FileProblem::Other(other),
         }
     }

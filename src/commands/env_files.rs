@@ -51,7 +51,7 @@ fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
     if path == "-" {
         file::read_standard_input(limit)
     } else {
-        file::read(Path::new(path), limit)
+        file::read_input(Path::new(path), limit)
     }
 }
 

@@ -26,7 +26,7 @@ pub fn load_manifest(
 ) -> Result<Manifest, Error> {
     match manifest_file(choice, environment) {
         None => Ok(Manifest::default()),
-        Some(file) => Ok(manifest::load(&file, file::read)?),
+        Some(file) => Ok(manifest::load(&file, file::read_input)?),
     }
 }
 

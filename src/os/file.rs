@@ -1,47 +1,125 @@
-//! Files that we are told to read: whatever they are, a stop is heard while they are read.
+//! Files that we are told to read. None is waited for in silence: a file that is not regular is refused, and a
+//! stop is heard while a pipe is read.
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::signals::{requested_stop, stop_descriptor};
+
+/// The type of the file system that the kernel makes anonymous pipes in (`linux/magic.h`).
+const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
 
 /// One read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// Reads a file, and of a large one no more than one byte over `limit`. A named pipe without a writer is
-/// waited for, and a stop ends that wait.
+/// Reads a regular file, and of a large one no more than one byte over `limit`. Links are followed.
+///
+/// # Errors
+/// As the system says; `InvalidInput`, with what it is, when it is not a regular file.
+pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let file = open_admitted(path, |_| false)?;
+    // What tells no size comes in chunks.
+    let size = usize::try_from(fstat(&file)?.st_size).unwrap_or_default();
+    read_to_end(file.as_fd(), size, limit, false)
+}
+
+/// Reads what a person names: a regular file, or an anonymous pipe, which is what a shell makes of `<(command)`
+/// and of standard input as `/dev/stdin`. Of a large one no more than one byte over `limit`.
+///
+/// # Errors
+/// As the system says; `InvalidInput`, with what it is, when it is neither; `Interrupted` when a stop was asked
+/// for while a pipe was read.
+pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let file = open_admitted(path, is_anonymous_pipe)?;
+    let size = usize::try_from(fstat(&file)?.st_size).unwrap_or_default();
+    let is_pipe = is_anonymous_pipe(file.as_fd());
+    read_to_end(file.as_fd(), size, limit, is_pipe)
+}
+
+/// Reads standard input, whatever it is, and of a large one no more than one byte over `limit`.
 ///
 /// # Errors
 /// As the system says; `Interrupted` when a stop was asked for.
-pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
+    read_to_end(io::stdin().as_fd(), 0, limit, true)
+}
+
+/// Whether a descriptor is a pipe without a name, as `pipe` makes them: its reader and its writer came from the
+/// same process.
+pub(crate) fn is_anonymous_pipe(fd: BorrowedFd<'_>) -> bool {
+    fstatfs(fd).is_ok_and(|system| system.filesystem_type() == PIPEFS_MAGIC)
+}
+
+/// Opens a file that is regular, or that `is_admitted` takes all the same.
+fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Result<OwnedFd> {
+    let check = |file: BorrowedFd<'_>| match kind_of(file)? {
+        None => Ok(()),
+        Some(_) if is_admitted(file) => Ok(()),
+        Some("directory") => Err(Errno::EISDIR.into()),
+        Some(kind) => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            format!("not a regular file but a {kind}"),
+        )),
+    };
+    // To open a device can do something, and to open a named pipe lets its writer go on: so look before.
+    let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    check(place.as_fd())?;
     let file = open(
         path,
         OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
         Mode::empty(),
     )?;
-    // Exactly a plain file's content and the end behind it; what tells no size comes in chunks.
-    let size = match usize::try_from(fstat(&file)?.st_size) {
-        Ok(size @ 1..) => size.min(limit),
-        _ => CHUNK,
-    };
-    let mut content = vec![0; size + 1];
+    // There may be another file by now.
+    check(file.as_fd())?;
+    Ok(file)
+}
+
+/// What a file is if it is not regular.
+fn kind_of(file: BorrowedFd<'_>) -> io::Result<Option<&'static str>> {
+    let mode = SFlag::from_bits_truncate(fstat(file)?.st_mode) & SFlag::S_IFMT;
+    Ok(match mode {
+        SFlag::S_IFREG => None,
+        SFlag::S_IFDIR => Some("directory"),
+        SFlag::S_IFIFO if is_anonymous_pipe(file) => Some("pipe"),
+        SFlag::S_IFIFO => Some("named pipe"),
+        SFlag::S_IFSOCK => Some("socket"),
+        SFlag::S_IFCHR => Some("character device"),
+        SFlag::S_IFBLK => Some("block device"),
+        _ => Some("special file"),
+    })
+}
+
+/// Reads up to the end, or to one byte over `limit`. What comes from another process is waited for.
+fn read_to_end(
+    file: BorrowedFd<'_>,
+    size: usize,
+    limit: usize,
+    is_waited_for: bool,
+) -> io::Result<Vec<u8>> {
+    let first = if size == 0 { CHUNK } else { size.min(limit) };
+    // A byte more, so that the end behind a file of that size shows at once.
+    let mut content = vec![0; first + 1];
     let mut filled = 0;
     while filled <= limit {
         if filled == content.len() {
             content.resize(filled + CHUNK, 0);
         }
-        match nix::unistd::read(&file, &mut content[filled..]) {
-            // A named pipe that nobody has opened for writing yet reads as empty; poll knows better.
-            Ok(0) if filled > 0 || !is_unopened_pipe(&file)? => break,
-            Ok(0) | Err(Errno::EAGAIN) => wait_for(&file)?,
+        if is_waited_for {
+            wait_for(file)?;
+        }
+        match nix::unistd::read(file, &mut content[filled..]) {
+            Ok(0) => break,
             Ok(count) => filled += count,
             Err(Errno::EINTR) => {}
+            // Another reader of the same pipe was faster.
+            Err(Errno::EAGAIN) if is_waited_for => {}
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -49,33 +127,18 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Reads standard input, and of a large one no more than one byte over `limit`.
-///
-/// # Errors
-/// As the system says.
-pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    io::stdin()
-        .lock()
-        .take(limit as u64 + 1)
-        .read_to_end(&mut content)?;
-    Ok(content)
-}
-
-/// Poll reports the end of a pipe as soon as its last writer has gone, and nothing before the first came.
-fn is_unopened_pipe(file: impl AsFd) -> io::Result<bool> {
-    let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-    Ok(nix::poll::poll(&mut polled, PollTimeout::ZERO)? == 0)
-}
-
-fn wait_for(file: impl AsFd) -> io::Result<()> {
-    if requested_stop().is_some() {
-        return Err(io::ErrorKind::Interrupted.into());
-    }
-    let mut polled = vec![PollFd::new(file.as_fd(), PollFlags::POLLIN)];
-    polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
-    match nix::poll::poll(&mut polled, PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
+/// Waits until there is something to read, or the end.
+fn wait_for(file: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        if requested_stop().is_some() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let mut polled = vec![PollFd::new(file, PollFlags::POLLIN)];
+        polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
+        match nix::poll::poll(&mut polled, PollTimeout::NONE) {
+            Ok(_) if polled[0].any() == Some(true) => return Ok(()),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }

@@ -143,19 +143,13 @@ fn as_init_orphans_are_collected_while_the_server_runs() {
 fn a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time() {
     images::build();
     let folder = Folder::new();
-    let made = Command::new("mkfifo")
-        .arg(folder.path().join("manifest"))
-        .status();
-    assert!(
-        made.is_ok_and(|status| status.success()),
-        "a named pipe is made"
-    );
     let deaf = folder.file(
         "deaf.yaml",
         "version: 1\nsteps: [{name: deaf, stop_grace: 1s, command: [sh, -c, \"trap '' TERM; echo deaf; while :; do sleep 1; done\"]}]\nserver: {command: [sh, -c, 'echo served']}\n",
     );
     let mount = format!("{}:/m", folder.path().display());
     let run = [
+        "--interactive",
         "-v",
         &mount,
         "--entrypoint",
@@ -166,7 +160,7 @@ fn a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time() {
     ];
 
     // Nobody ever writes it: the guard waits in the phase manifest.
-    let reading = Container::start(&[&run[..], &["/m/manifest"]].concat());
+    let reading = Container::start(&[&run[..], &["/dev/stdin"]].concat());
     reading.until("the guard waits", |container| {
         processes(container)
             .iter()

@@ -1,8 +1,13 @@
 //! Manifests that are not there, not readable, or not sound.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
 
-use crate::support::Guard;
+use crate::support::{Folder, Guard};
 
 #[test]
 fn a_missing_manifest_ends_with_66_and_says_where_it_was_looked_for() {
@@ -27,6 +32,58 @@ fn a_directory_as_the_manifest_ends_with_66() {
         .run()
         .expect_code(66)
         .expect_stderr("the manifest . is a directory");
+}
+
+#[test]
+fn a_manifest_that_is_no_regular_file_ends_with_66_at_once_and_says_what_it_is() {
+    let folder = Folder::new();
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let socket = folder.path().join("socket");
+    let _listener = UnixListener::bind(&socket).expect("a socket can be made");
+    for (file, what) in [
+        (fifo.as_path(), "a named pipe"),
+        (&socket, "a socket"),
+        (Path::new("/dev/zero"), "a character device"),
+        (Path::new("/dev/null"), "a character device"),
+    ] {
+        for command in ["run", "check"] {
+            let ended = Guard::new()
+                .args([
+                    OsStr::new(command),
+                    OsStr::new("--manifest"),
+                    file.as_os_str(),
+                ])
+                .run()
+                .expect_code(66);
+            ended.expect_stderr(&format!(
+                "the manifest {} cannot be read: not a regular file but {what}",
+                file.display()
+            ));
+        }
+    }
+}
+
+#[test]
+fn a_manifest_comes_through_a_pipe_without_a_name() {
+    let text = "version: 1\nserver: {command: [echo, served]}\n";
+    let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
+    writer
+        .write_all(text.as_bytes())
+        .expect("the pipe takes it");
+    drop(writer);
+    let guard = Guard::new().line("run --manifest /dev/stdin").stdin(reader);
+    guard.run().expect_code(0).expect_stdout("served\n");
+    // As bash hands over what `<(command)` prints.
+    let guard = Guard::with_manifest(text);
+    let output = Command::new("bash")
+        .args(["-c", "\"$0\" run --manifest <(cat required-vars.yaml)"])
+        .arg(env!("CARGO_BIN_EXE_startup-guard"))
+        .current_dir(guard.folder.path())
+        .output()
+        .expect("there is a bash");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"served\n");
 }
 
 #[test]

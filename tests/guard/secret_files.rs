@@ -1,8 +1,11 @@
 //! Secrets that come as files.
 
 use std::fs::File;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
-use crate::support::Guard;
+use crate::support::{Folder, Guard, until};
 
 const MANIFEST: &str = "version: 1
 variables:
@@ -104,29 +107,74 @@ fn file_false_leaves_the_other_variable_alone() {
 }
 
 #[test]
-fn an_endless_file_is_refused() {
+fn only_a_regular_file_is_read_and_nothing_else_is_waited_for() {
+    let folder = Folder::new();
+    let fifo = folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let socket = folder.path().join("socket");
+    let _listener = UnixListener::bind(&socket).expect("a socket can be made");
+    let link = folder.path().join("link");
+    symlink(&fifo, &link).expect("a link can be made");
+    for (file, what) in [
+        (fifo.as_path(), "a named pipe"),
+        (&link, "a named pipe"),
+        (&socket, "a socket"),
+        (Path::new("/dev/zero"), "a character device"),
+        (Path::new("/dev/null"), "a character device"),
+        (Path::new("/dev/stdin"), "a pipe"),
+    ] {
+        // Nobody ever writes to it.
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        let ended = Guard::with_manifest(MANIFEST)
+            .env("TOKEN_FILE", file)
+            .stdin(reader)
+            .run()
+            .expect_code(78)
+            .expect_stdout("");
+        drop(writer);
+        let told = format!("which is not a regular file but {what} [file_unreadable, required]");
+        assert!(
+            ended.stderr().replace("\n   ", " ").contains(&told),
+            "{ended}"
+        );
+        ended.expect_stderr("name a text file with the value alone in TOKEN_FILE");
+    }
+    let file = folder.file("token", "fake-token");
+    std::fs::remove_file(&link).expect("the link is there");
+    symlink(file, &link).expect("a link can be made");
     let ended = Guard::with_manifest(MANIFEST)
-        .env("TOKEN_FILE", "/dev/zero")
-        .run()
-        .expect_code(78);
-    ended.expect_stderr("is larger than 128 KiB");
+        .env("TOKEN_FILE", &link)
+        .run();
+    ended.expect_code(0).expect_stdout("fake-token|gone|gone");
 }
 
 #[test]
-fn a_file_of_a_pipe_is_read() {
-    // As a shell's process substitution hands it in.
+fn a_named_pipe_is_not_opened() {
+    // Its writer would go on, and find nobody.
     let guard = Guard::with_manifest(MANIFEST);
-    let path = guard.folder.path().join("pipe");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
-    let running = guard.env("TOKEN_FILE", &path).start();
-    let mut pipe = File::options()
-        .write(true)
-        .open(&path)
-        .expect("the guard reads the pipe");
-    std::io::Write::write_all(&mut pipe, b"fake-token\n").expect("the pipe takes it");
-    drop(pipe);
-    running
-        .end()
-        .expect_code(0)
-        .expect_stdout("fake-token|gone|gone");
+    let fifo = guard.folder.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let path = fifo.clone();
+    let writer = std::thread::spawn(move || {
+        sender.send(nix::unistd::gettid()).expect("it is awaited");
+        File::options().write(true).open(path)
+    });
+    let task = receiver.recv().expect("the writer starts");
+    until("the writer waits in open", || {
+        let call = std::fs::read_to_string(format!("/proc/self/task/{task}/syscall"));
+        call.is_ok_and(|call| call.starts_with(&format!("{} ", nix::libc::SYS_openat)))
+    });
+    let ended = guard.env("TOKEN_FILE", &fifo).run().expect_code(78);
+    let is_let_go = writer.is_finished();
+    let _reader = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(&fifo)
+        .expect("the pipe is there");
+    writer
+        .join()
+        .expect("no panic")
+        .expect("it has a reader now");
+    assert!(!is_let_go, "{ended}");
 }

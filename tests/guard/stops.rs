@@ -1,14 +1,13 @@
 //! Being asked to stop.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::{PipeWriter, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Guard, code_of, is_alive, until};
+use crate::support::{Guard, Running, code_of, is_alive, is_polling, until};
 
 const STOPS: [(Signal, i32); 4] = [
     (Signal::SIGTERM, 143),
@@ -134,17 +133,17 @@ fn other_signals_are_forwarded_as_they_are() {
         .expect_stdout("ready\none\ntwo\nserved\n");
 }
 
+/// A guard that waits for its manifest, and the pipe that it comes through.
+fn waiting(line: &str) -> (Running, PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    let running = Guard::new().line(line).stdin(reader).start();
+    until("the guard waits", || running.is_polling());
+    (running, writer)
+}
+
 #[test]
 fn a_stop_while_the_manifest_is_awaited_ends_at_once() {
-    let guard = Guard::new();
-    let path = guard.folder.path().join("required-vars.yaml");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
-    let running = guard.line("run -- echo served").start();
-    // The pipe can be opened for writing only while the guard has it open for reading.
-    let writer = File::options()
-        .write(true)
-        .open(&path)
-        .expect("the guard opens the pipe");
+    let (running, writer) = waiting("run --manifest /dev/stdin -- echo served");
     running.signal(Signal::SIGTERM);
     running.end().expect_code(143).expect_stdout("");
     drop(writer);
@@ -181,14 +180,7 @@ fn is_full(reader: &impl AsRawFd) -> bool {
 
 #[test]
 fn a_signal_that_came_before_a_step_is_not_passed_on_to_it() {
-    let guard = Guard::new();
-    let path = guard.folder.path().join("required-vars.yaml");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
-    let running = guard.line("run --no-server").start();
-    let mut manifest = File::options()
-        .write(true)
-        .open(&path)
-        .expect("the guard opens the pipe");
+    let (running, mut manifest) = waiting("run --manifest /dev/stdin --no-server");
     running.signal(Signal::SIGUSR1);
     // It would end the step, which has no handler for it.
     let text = "version: 1\nsteps: [{name: s, command: [sh, -c, 'sleep 0.1; echo done']}]\n";
@@ -201,14 +193,7 @@ fn a_signal_that_came_before_a_step_is_not_passed_on_to_it() {
 
 #[test]
 fn a_wait_for_the_manifest_does_not_spin_after_another_signal() {
-    let guard = Guard::new();
-    let path = guard.folder.path().join("required-vars.yaml");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
-    let running = guard.line("run --no-server").start();
-    let writer = File::options()
-        .write(true)
-        .open(&path)
-        .expect("the guard opens the pipe");
+    let (running, writer) = waiting("run --manifest /dev/stdin --no-server");
     running.signal(Signal::SIGWINCH);
     let used = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid()));
@@ -264,9 +249,7 @@ fn a_stop_right_before_the_hand_over_ends_at_once() {
         let guard = Guard::with_manifest(manifest).line(options);
         let guard = guard.stderr(writer.try_clone().expect("the pipe can be cloned"));
         let (status, took, folder) = guard.run_quietly_and(|_, pid| {
-            until("the guard waits for its reader", || {
-                is_waiting_for_output(pid)
-            });
+            until("the guard waits for its reader", || is_polling(pid));
             kill(Pid::from_raw(pid), Signal::SIGTERM).expect("the guard is there");
         });
         assert_eq!(code_of(status), 143, "{options}");
@@ -277,23 +260,10 @@ fn a_stop_right_before_the_hand_over_ends_at_once() {
 }
 
 /// Writes until nothing more goes in.
-fn fill(writer: &mut std::io::PipeWriter) {
+fn fill(writer: &mut PipeWriter) {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     fcntl(&*writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag can be set");
     while writer.write(&[b'x'; 4096]).is_ok() {}
     while writer.write(b"x").is_ok() {}
     fcntl(&*writer, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag can be set");
-}
-
-/// Whether it is inside `poll`, with its signals claimed.
-fn is_waiting_for_output(pid: i32) -> bool {
-    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-    let number = call
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    let caught = crate::support::field_of_status(pid, "SigCgt").unwrap_or_default();
-    let caught = u64::from_str_radix(&caught, 16).unwrap_or_default();
-    let is_claimed = caught & (1 << (Signal::SIGQUIT as u64 - 1)) != 0;
-    is_claimed && [Some(nix::libc::SYS_poll), Some(nix::libc::SYS_ppoll)].contains(&number)
 }

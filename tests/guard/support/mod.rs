@@ -10,6 +10,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 pub use running::Running;
 
 /// How long anything in a test may take before it is a hang.
@@ -301,4 +303,21 @@ pub fn field_of_status(pid: i32, field: &str) -> Option<String> {
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
+}
+
+/// Whether a guard waits, inside `poll` and with its signals claimed.
+pub fn is_polling(pid: i32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    [Some(nix::libc::SYS_poll), Some(nix::libc::SYS_ppoll)].contains(&number)
+        && catches(pid, Signal::SIGWINCH)
+}
+
+fn catches(pid: i32, signal: Signal) -> bool {
+    let caught = field_of_status(pid, "SigCgt").unwrap_or_default();
+    let caught = u64::from_str_radix(&caught, 16).unwrap_or_default();
+    caught & (1 << (signal as u64 - 1)) != 0
 }

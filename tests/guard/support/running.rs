@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Ended, Folder, PATIENCE, pause, until};
+use super::{Ended, Folder, PATIENCE, is_polling, pause, until};
 
 /// A guard that was started, and its output so far.
 pub struct Running {
@@ -69,6 +69,11 @@ impl Running {
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a pid fits")
+    }
+
+    /// Whether it waits for something.
+    pub fn is_polling(&self) -> bool {
+        is_polling(self.pid())
     }
 
     pub fn signal(&self, signal: Signal) {
