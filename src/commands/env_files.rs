@@ -5,26 +5,28 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::cli;
-use crate::dotenv::{self, Dialect, RemarkKind, shown_name};
+use crate::diagnosis::NearNames;
+use crate::dotenv::{self, Dialect, Remark, RemarkKind};
 use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::os::file;
 use crate::platform::is_injected;
 use crate::report::{Code, Note, NoteCode, Report, Severity, Source};
 
-/// So many names are told in one sentence.
-const SHOWN_NAMES: usize = 20;
+/// So many undeclared variables are told one by one.
+const SHOWN_VARIABLES: usize = 20;
 
 /// What the files come to.
 #[derive(Default)]
 pub struct EnvFiles {
     /// The variables of the files, in the order of the files and their lines.
-    entries: Vec<(String, OsString)>,
+    entries: Vec<(String, String)>,
     /// Of each name, the entry that counts.
     positions: HashMap<String, usize>,
     /// Where each was written.
     sources: HashMap<String, Source>,
-    notes: Vec<Note>,
+    /// What there is to say of the lines, in the order of the files.
+    remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
     files: Vec<String>,
 }
@@ -36,15 +38,35 @@ pub struct EnvFiles {
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
     let dialect = arguments.dialect.map(dialect);
     let mut all = EnvFiles::default();
+    if arguments.env_files.is_empty() {
+        return Ok(all);
+    }
+    let own = if arguments.only_file {
+        HashMap::new()
+    } else {
+        texts(environment)
+    };
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();
         let file = {
-            let lookup = |variable: &str| all.lookup(variable, arguments.only_file, environment);
+            // What a reference finds: the process's own, then the files' before it.
+            let lookup = |name: &str| own.get(name).copied().or_else(|| all.get(name));
             dotenv::load(&name, dialect, &lookup, |limit| content(path, limit))?
         };
         all.add(name, file);
     }
     Ok(all)
+}
+
+/// The variables of an environment that are text; of several with one name the first.
+fn texts(environment: &Environment) -> HashMap<&str, &str> {
+    let mut texts = HashMap::new();
+    for (name, value) in environment.entries() {
+        if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+            texts.entry(name).or_insert(value);
+        }
+    }
+    texts
 }
 
 fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
@@ -65,14 +87,9 @@ fn dialect(dialect: cli::Dialect) -> Dialect {
 }
 
 impl EnvFiles {
-    /// What a reference in the next file finds: the process's own, then the files' before it.
-    fn lookup(&self, name: &str, only_file: bool, environment: &Environment) -> Option<String> {
-        let own = environment.get(name).filter(|_| !only_file);
-        let value = own.or_else(|| {
-            let position = self.positions.get(name)?;
-            Some(self.entries[*position].1.as_os_str())
-        });
-        value.and_then(OsStr::to_str).map(str::to_owned)
+    fn get(&self, name: &str) -> Option<&str> {
+        let position = self.positions.get(name)?;
+        Some(&self.entries[*position].1)
     }
 
     fn add(&mut self, name: String, file: dotenv::EnvFile) {
@@ -84,18 +101,11 @@ impl EnvFiles {
             self.sources.insert(entry.name.clone(), source(entry.line));
             self.positions
                 .insert(entry.name.clone(), self.entries.len());
-            self.entries.push((entry.name, entry.value.into()));
+            self.entries.push((entry.name, entry.value));
         }
-        self.notes
-            .extend(file.remarks.into_iter().map(|remark| Note {
-                code: match remark.kind {
-                    RemarkKind::Portability => NoteCode::Portability,
-                    RemarkKind::Effect => NoteCode::Line,
-                },
-                source: Some(source(remark.line)),
-                variables: remark.name.into_iter().collect(),
-                text: remark.text,
-            }));
+        let remarks = file.remarks.into_iter();
+        self.remarks
+            .extend(remarks.map(|remark| (source(remark.line), remark)));
         self.files.push(name);
     }
 
@@ -111,7 +121,7 @@ impl EnvFiles {
         };
         let counted = self.positions.iter();
         let mut set: Vec<(&str, OsString)> = counted
-            .map(|(name, &position)| (name.as_str(), self.entries[position].1.clone()))
+            .map(|(name, &position)| (name.as_str(), self.entries[position].1.clone().into()))
             .collect();
         set.sort();
         base.with(&set, &[])
@@ -135,34 +145,37 @@ impl EnvFiles {
                     .clone_into(&mut finding.fix);
             }
         }
-        let undeclared = self.undeclared(manifest);
-        report.notes = self.notes;
+        if self.files.is_empty() {
+            return;
+        }
+        let names = Names::of(manifest);
+        let undeclared = self.undeclared(&names);
+        let remarks = self.remarks.into_iter();
+        report.notes = remarks
+            .map(|(source, remark)| Note {
+                code: match remark.kind {
+                    RemarkKind::Portability => NoteCode::Portability,
+                    RemarkKind::Effect => NoteCode::Line,
+                },
+                source: Some(source),
+                variables: names.shown(&remark.name).into_iter().collect(),
+                text: remark.text,
+            })
+            .collect();
         report.notes.extend(undeclared);
     }
 
-    fn undeclared(&self, manifest: &Manifest) -> Option<Note> {
-        let mut known: HashSet<String> = HashSet::new();
-        for variable in &manifest.variables {
-            known.insert(variable.name.clone());
-            known.extend(variable.file_name());
-        }
+    fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
         let mut seen: HashSet<&str> = HashSet::new();
-        let names = self.entries.iter().map(|(name, _)| name.as_str());
-        let undeclared: Vec<&str> = names
-            .filter(|name| !known.contains(*name) && !is_injected(name))
+        let all = self.entries.iter().map(|(name, _)| name.as_str());
+        let undeclared: Vec<&str> = all
+            .filter(|name| !names.declared.contains(*name) && !is_injected(name))
             .filter(|name| seen.insert(name))
             .collect();
         if undeclared.is_empty() {
             return None;
         }
         let count = undeclared.len();
-        let shown: Vec<String> = undeclared.into_iter().filter_map(shown_name).collect();
-        let told = &shown[..shown.len().min(SHOWN_NAMES)];
-        let more = match count - told.len() {
-            0 => String::new(),
-            more if told.is_empty() => format!("{more} of them"),
-            more => format!(" and {more} more"),
-        };
         let (variables, are) = if count == 1 {
             ("variable is", "it is")
         } else {
@@ -172,10 +185,93 @@ impl EnvFiles {
             code: NoteCode::Undeclared,
             source: None,
             text: format!(
-                "{count} {variables} not in the manifest; {are} not checked: {}{more}",
-                told.join(", ")
+                "{count} {variables} not in the manifest; {are} not checked: {}",
+                self.places(&undeclared, names)
             ),
-            variables: shown,
+            variables: undeclared
+                .into_iter()
+                .filter_map(|name| names.shown(name))
+                .collect(),
         })
     }
+
+    /// Where undeclared variables were written: `LOG_LEVL (line 3), lines 4 and 7`, after each file's name if
+    /// there are several.
+    fn places(&self, undeclared: &[&str], names: &Names<'_>) -> String {
+        let told = &undeclared[..undeclared.len().min(SHOWN_VARIABLES)];
+        let of_file = |file: &String| {
+            let sources = told.iter().map(|name| (name, &self.sources[*name]));
+            let of_file: Vec<_> = sources.filter(|(_, source)| source.file == *file).collect();
+            let (_, first) = of_file.first()?;
+            let (mut named, mut lines) = (Vec::new(), Vec::new());
+            for (name, source) in &of_file {
+                match names.shown(name) {
+                    Some(name) => named.push(format!("{name} (line {})", source.line)),
+                    None => lines.push(source.line.to_string()),
+                }
+            }
+            named.extend(in_one(&lines));
+            let places = named.join(", ");
+            Some(if self.files.len() == 1 {
+                places
+            } else {
+                format!("{}: {places}", first.shown_file())
+            })
+        };
+        let places: Vec<String> = self.files.iter().filter_map(of_file).collect();
+        let more = match undeclared.len() - told.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        places.join("; ") + &more
+    }
+}
+
+/// `line 3`, `lines 3 and 5`, `lines 3, 5 and 7`.
+fn in_one(lines: &[String]) -> Option<String> {
+    match lines {
+        [] => None,
+        [only] => Some(format!("line {only}")),
+        [first @ .., last] => Some(format!("lines {} and {last}", first.join(", "))),
+    }
+}
+
+/// The names that can be shown. What a file has for a name may be a line of somebody's key.
+struct Names<'a> {
+    /// The manifest's variables, and those that name their files.
+    declared: HashSet<String>,
+    /// The names that variables had before.
+    former: HashSet<&'a str>,
+    near: NearNames<'a>,
+}
+
+impl<'a> Names<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let variables = || manifest.variables.iter();
+        let names = || variables().map(|variable| variable.name.as_str());
+        let files = variables().filter_map(crate::manifest::Variable::file_name);
+        let former = variables().flat_map(|variable| &variable.renamed_from);
+        Self {
+            declared: names().map(str::to_owned).chain(files).collect(),
+            former: former.map(String::as_str).collect(),
+            near: NearNames::of(names()),
+        }
+    }
+
+    /// A name, if the manifest has it or one that is nearly the same, or if platforms inject it.
+    fn shown(&self, name: &str) -> Option<String> {
+        let is_shown = self.declared.contains(name)
+            || self.former.contains(name)
+            || is_injected(name) && is_plain(name)
+            || self.near.nearest(name).is_some();
+        is_shown.then(|| name.to_owned())
+    }
+}
+
+/// Platforms inject no other names.
+fn is_plain(name: &str) -> bool {
+    name.len() <= 64
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

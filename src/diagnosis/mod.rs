@@ -20,6 +20,7 @@ use crate::platform::{Place, is_injected};
 use crate::report::{Code, Finding, Report, Severity};
 
 pub use fixes::Fix;
+pub use near::NearNames;
 
 /// The kinds of cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

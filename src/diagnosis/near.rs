@@ -112,7 +112,11 @@ pub fn names<'a>(facts: &Facts<'a>) -> Near<'a> {
     if searched.is_empty() {
         return near;
     }
-    let candidates = Candidates::of(facts);
+    let set = facts.environment.entries().iter();
+    let set = set.filter(|(_, value)| !value.is_empty());
+    let candidates =
+        set.filter_map(|(name, _)| name.to_str().filter(|name| is_candidate(name, facts)));
+    let candidates = NearNames::of(candidates);
     let found = searched
         .into_iter()
         .filter_map(|name| Some((name, candidates.nearest(name)?)));
@@ -120,37 +124,33 @@ pub fn names<'a>(facts: &Facts<'a>) -> Near<'a> {
     near
 }
 
-/// The names that are set and that nobody declares, by every text that is left of one without one of its
-/// characters. Two texts are one edit apart only if they share such a rest: so looking one up takes as long as
-/// the name, however many there are.
-struct Candidates<'a> {
+/// Names by every text that is left of one without one of its characters. Two texts are one edit apart only if
+/// they share such a rest: so looking one up takes as long as the name, however many there are.
+pub struct NearNames<'a> {
     names: Vec<&'a str>,
     /// Of each rest, the last of its links.
     by_rest: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     links: Vec<Link>,
 }
 
-/// A candidate with a certain rest.
+/// A name with a certain rest.
 struct Link {
     candidate: u32,
     /// Another one with the same rest.
     next: Option<u32>,
 }
 
-impl<'a> Candidates<'a> {
-    fn of(facts: &Facts<'a>) -> Self {
-        let mut candidates = Self {
+impl<'a> NearNames<'a> {
+    pub fn of(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut near = Self {
             names: Vec::new(),
             by_rest: HashMap::default(),
             links: Vec::new(),
         };
-        for (name, value) in facts.environment.entries() {
-            let name = name.to_str().filter(|name| is_candidate(name, facts));
-            if let Some(name) = name.filter(|_| !value.is_empty()) {
-                candidates.add(name);
-            }
+        for name in names.filter(|name| could_be_a_name(name)) {
+            near.add(name);
         }
-        candidates
+        near
     }
 
     fn add(&mut self, name: &'a str) {
@@ -164,8 +164,11 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// The nearest of the names, of several equally near ones the first.
-    fn nearest(&self, name: &str) -> Option<&'a str> {
+    /// The nearest of the names, of several equally near ones the first. None for what could be no name.
+    pub fn nearest(&self, name: &str) -> Option<&'a str> {
+        if !could_be_a_name(name) {
+            return None;
+        }
         let mut indexes = Vec::new();
         for rest in rests(&plain(name)) {
             let mut link = self.by_rest.get(&rest).copied();
@@ -208,7 +211,16 @@ impl Hasher for Hashed {
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn is_candidate(name: &str, facts: &Facts<'_>) -> bool {
-    name.len() <= MAX_LENGTH && !facts.declared.contains_key(name) && !is_injected(name)
+    !facts.declared.contains_key(name) && !is_injected(name)
+}
+
+/// Whether a person could have meant a text as a name. Whatever is near a name and has nothing else in it holds
+/// no secret, and can be shown.
+fn could_be_a_name(text: &str) -> bool {
+    let is_part = |other: char| {
+        other.is_ascii_alphanumeric() || matches!(other, '_' | '-' | '.' | ' ' | '"' | '\'')
+    };
+    text.len() <= MAX_LENGTH && text.chars().all(is_part)
 }
 
 /// A name's letters and digits, in upper case: what is left when case and separators do not count.
@@ -286,7 +298,20 @@ fn is_slip(name: &str, candidate: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, rests};
+    use super::{NearNames, distance, rests};
+
+    #[test]
+    fn what_has_more_than_a_name_in_it_is_near_none() {
+        let near = NearNames::of(["DATABASE_URL"].into_iter());
+        assert_eq!(near.nearest("DATABSE_URL"), Some("DATABASE_URL"));
+        for other in [
+            "DATABASE_URLпароль",
+            "DATABASE_URL\u{1b}",
+            "DATABASE_URL!?$%",
+        ] {
+            assert_eq!(near.nearest(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_rests_of_texts_one_edit_apart_meet_and_others_do_not() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::limits::Budget;
 use super::{
     COLON, Lookup, NO_NAME, Reading, Statement, UNTERMINATED, WHITE_SPACE_IN_NAME, split_before,
 };
@@ -20,9 +21,10 @@ pub fn statements(text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
         line: 1,
         values: HashMap::new(),
         lookup,
+        budget: Budget::default(),
     };
     let mut statements = Vec::new();
-    while reader.skip_to_statement() {
+    while !reader.budget.is_spent() && reader.skip_to_statement() {
         let line = reader.line;
         let statement = reader.statement().unwrap_or_else(|problem| {
             // Go on behind the line, to tell every fault at once.
@@ -34,16 +36,17 @@ pub fn statements(text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
     statements
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'b> {
     rest: &'a str,
     /// Counted from 1: where `rest` begins.
     line: usize,
     /// The file's own so far.
     values: HashMap<String, String>,
-    lookup: Lookup<'a>,
+    lookup: Lookup<'b>,
+    budget: Budget,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn take(&mut self, length: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(length);
         self.line += taken.bytes().filter(|&byte| byte == b'\n').count();
@@ -116,11 +119,11 @@ impl<'a> Reader<'a> {
             let (raw, _) = split_before(self.rest, &['\n']);
             self.take(raw.len());
             let value = raw.split(" #").next().unwrap_or_default();
-            return self.expand(value.trim_end(), 0);
+            return self.expanded(value.trim_end());
         };
         let (value, length) = quoted(self.rest, quote).ok_or(UNTERMINATED)?;
         let value = if quote == b'"' {
-            self.expand(&unescaped(&value), 0)?
+            self.expanded(&unescaped(&value))?
         } else {
             value
         };
@@ -128,39 +131,49 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    fn expanded(&mut self, text: &str) -> Result<String, &'static str> {
+        let mut value = String::new();
+        self.expand(text, 0, &mut value)?;
+        Ok(value)
+    }
+
     /// `$NAME`, `${NAME}`, `${NAME:-text}` and its kin, and `$$`.
-    fn expand(&self, text: &str, depth: usize) -> Result<String, &'static str> {
+    fn expand(&mut self, text: &str, depth: usize, value: &mut String) -> Result<(), &'static str> {
         if text.contains("${{") {
             return Err(RAILWAYS);
         }
         if depth > MAX_DEPTH {
             return Err("nests its `${…}` too deeply");
         }
-        let mut expanded = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('$') {
-            expanded.push_str(before);
+            self.budget.push(value, before)?;
             if let Some(after) = after.strip_prefix('$') {
-                expanded.push('$');
+                self.budget.push(value, "$")?;
                 rest = after;
             } else if let Some(inside) = after.strip_prefix('{') {
                 let end = closing_brace(inside).ok_or(INVALID)?;
-                expanded.push_str(&self.braced(&inside[..end], depth)?);
+                self.expand_braced(&inside[..end], depth, value)?;
                 rest = &inside[end + 1..];
             } else {
                 let name = name_at(after);
                 if name.is_empty() {
                     return Err(INVALID);
                 }
-                expanded.push_str(&self.get(name).unwrap_or_default());
+                let replacement = get(&self.values, self.lookup, name).unwrap_or_default();
+                self.budget.push(value, replacement)?;
                 rest = &after[name.len()..];
             }
         }
-        expanded.push_str(rest);
-        Ok(expanded)
+        self.budget.push(value, rest)
     }
 
-    fn braced(&self, inside: &str, depth: usize) -> Result<String, &'static str> {
+    fn expand_braced(
+        &mut self,
+        inside: &str,
+        depth: usize,
+        value: &mut String,
+    ) -> Result<(), &'static str> {
         let name = name_at(inside);
         if name.is_empty() {
             return Err(INVALID);
@@ -170,24 +183,27 @@ impl<'a> Reader<'a> {
             Some(operation) => (false, operation),
             None => (true, operation),
         };
-        let value = self
-            .get(name)
-            .filter(|value| admits_empty || !value.is_empty());
+        let found =
+            get(&self.values, self.lookup, name).filter(|found| admits_empty || !found.is_empty());
         let text = operation.get(1..).unwrap_or_default();
-        match (operation.bytes().next(), value) {
-            (None, value) if admits_empty => Ok(value.unwrap_or_default()),
-            (Some(b'-'), None) | (Some(b'+'), Some(_)) => self.expand(text, depth + 1),
-            (Some(b'-' | b'?'), Some(value)) => Ok(value),
-            (Some(b'+'), None) => Ok(String::new()),
+        match (operation.bytes().next(), found) {
+            (None, found) if admits_empty => self.budget.push(value, found.unwrap_or_default()),
+            (Some(b'-'), None) | (Some(b'+'), Some(_)) => self.expand(text, depth + 1, value),
+            (Some(b'-' | b'?'), Some(found)) => self.budget.push(value, found),
+            (Some(b'+'), None) => Ok(()),
             (Some(b'?'), None) => Err(REQUIRED),
             _ => Err(INVALID),
         }
     }
+}
 
-    /// The caller's come first.
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).or_else(|| self.values.get(name).cloned())
-    }
+/// The value of a reference: the caller's come first, then the file's own so far.
+fn get<'a, 'b: 'a>(
+    values: &'a HashMap<String, String>,
+    lookup: Lookup<'b>,
+    name: &str,
+) -> Option<&'a str> {
+    lookup(name).or_else(|| values.get(name).map(String::as_str))
 }
 
 /// White space within a line, as compose sees it.

@@ -3,7 +3,8 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use super::{Dialect, Lookup, Reading, Remark, RemarkKind, Statement, shown_name};
+use super::limits::{TOO_LONG, TOO_MUCH};
+use super::{Dialect, Lookup, Reading, Remark, RemarkKind, Statement};
 
 /// A remark for each such line.
 pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
@@ -35,6 +36,9 @@ pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
                 name: readings.name(),
                 text: readings.differences().join("; "),
             });
+        }
+        if readings.compose.is_last() || readings.python.is_last() {
+            break;
         }
     }
     remarks
@@ -79,6 +83,16 @@ impl One {
         }
     }
 
+    /// Whether the reader makes more of it than Linux passes on.
+    fn is_beyond_limits(&self) -> bool {
+        matches!(self.reading(), Some(Reading::Fault(TOO_LONG | TOO_MUCH)))
+    }
+
+    /// Whether nothing behind it was read.
+    fn is_last(&self) -> bool {
+        matches!(self.reading(), Some(Reading::Fault(TOO_MUCH)))
+    }
+
     fn is_fault(&self) -> bool {
         matches!(self.reading(), Some(Reading::Fault(_)))
     }
@@ -96,13 +110,24 @@ impl Readings<'_> {
             && !self.compose.is_inherited()
     }
 
-    fn name(&self) -> Option<String> {
+    /// What a reader takes for the name; empty where all of them refuse the line.
+    fn name(&self) -> String {
         let all = [&self.compose, &self.python, &self.docker];
-        let mut statements = all.into_iter().filter_map(|one| one.0.as_ref());
-        statements.find_map(|statement| shown_name(&statement.name))
+        let statements = all.into_iter().filter_map(|one| one.0.as_ref());
+        let mut names = statements.map(|statement| &statement.name);
+        names
+            .find(|name| !name.is_empty())
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn differences(&self) -> Vec<&'static str> {
+        if self.compose.is_beyond_limits() {
+            return vec!["compose expands it to more than Linux passes on"];
+        }
+        if self.python.is_beyond_limits() {
+            return vec!["python-dotenv expands it to more than Linux passes on"];
+        }
         let mut told = Vec::new();
         told.extend(self.of_docker());
         told.extend(self.of_dollar());

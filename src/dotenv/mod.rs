@@ -6,11 +6,13 @@ mod compose;
 mod differences;
 mod docker;
 mod kv;
+mod limits;
 mod load;
 mod python;
 
 use std::collections::HashMap;
 
+use limits::Budget;
 pub use load::{Error, Problem, load};
 
 /// Whose reading counts.
@@ -41,8 +43,8 @@ pub struct Entry {
 pub struct Remark {
     pub line: usize,
     pub kind: RemarkKind,
-    /// The variable, where its name can be shown.
-    pub name: Option<String>,
+    /// What the line has as a name. It may be anything: a line of a key looks like an assignment, too.
+    pub name: String,
     /// The rest of a sentence that begins with the line.
     pub text: String,
 }
@@ -70,7 +72,7 @@ pub struct LineFault {
     /// Counted from 1.
     pub line: usize,
     /// The rest of a sentence that begins with the line. Nothing of the line is in it.
-    pub problem: String,
+    pub problem: &'static str,
 }
 
 /// How one reader understands what begins at one line.
@@ -86,21 +88,21 @@ enum Reading {
     Value(String),
     /// A name alone: its value is the caller's, where there is one.
     Inherited,
-    Fault(String),
+    Fault(&'static str),
 }
 
 impl Statement {
-    fn fault(line: usize, problem: &str) -> Self {
+    fn fault(line: usize, problem: &'static str) -> Self {
         Self {
             line,
             name: String::new(),
-            reading: Reading::Fault(problem.to_owned()),
+            reading: Reading::Fault(problem),
         }
     }
 }
 
-/// Looks up a variable of whoever reads the file.
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// Looks up a variable of whoever reads the file. Takes no longer for a long value: it is asked for each reference.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
 const NO_NAME: &str = "has no name before its `=`";
 const NO_EQUALS_SIGN: &str = "is no assignment; write NAME=value";
@@ -142,50 +144,25 @@ impl Dialect {
 /// # Errors
 /// Every line that cannot be read.
 pub fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
-    let statements = dialect.statements(text, lookup);
-    let faults: Vec<LineFault> = statements.iter().filter_map(fault_of).collect();
+    let mut budget = Budget::default();
+    let mut faults = Vec::new();
+    let mut entries = Entries::default();
+    for mut statement in dialect.statements(text, lookup) {
+        match take_value(dialect, &mut statement, lookup, &mut budget) {
+            Ok(value) => entries.add(dialect, statement, value),
+            Err(problem) => faults.push(LineFault {
+                line: statement.line,
+                problem,
+            }),
+        }
+        if budget.is_spent() {
+            break;
+        }
+    }
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut file = EnvFile::default();
-    let mut positions: HashMap<String, usize> = HashMap::new();
-    for statement in statements {
-        let value = match statement.reading {
-            Reading::Value(value) => value,
-            // Told above; nothing is left of it.
-            Reading::Fault(_) => continue,
-            Reading::Inherited => {
-                let inherited = inherited(dialect, &statement.name, lookup);
-                file.remarks
-                    .extend(inherited_remark(dialect, &statement, inherited.is_some()));
-                let Some(value) = inherited else { continue };
-                value
-            }
-        };
-        let entry = Entry {
-            name: statement.name,
-            value,
-            line: statement.line,
-        };
-        match positions.get(&entry.name) {
-            None => {
-                positions.insert(entry.name.clone(), file.entries.len());
-                file.entries.push(entry);
-            }
-            Some(&position) => {
-                file.remarks.push(Remark {
-                    line: entry.line,
-                    kind: RemarkKind::Effect,
-                    name: shown_name(&entry.name),
-                    text: format!(
-                        "sets a name again, after line {}; the last one counts (docker passes both on)",
-                        file.entries[position].line
-                    ),
-                });
-                file.entries[position] = entry;
-            }
-        }
-    }
+    let mut file = entries.file;
     if dialect != Dialect::Kv {
         file.remarks.extend(differences::remarks(text, lookup));
     }
@@ -193,50 +170,89 @@ pub fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile
     Ok(file)
 }
 
-fn fault_of(statement: &Statement) -> Option<LineFault> {
-    let problem = match &statement.reading {
-        Reading::Fault(problem) => problem,
-        Reading::Value(value) if value.contains('\0') => NUL,
-        Reading::Value(_) | Reading::Inherited => return None,
+/// The value that a statement sets; none for a name alone that the caller does not have.
+fn take_value(
+    dialect: Dialect,
+    statement: &mut Statement,
+    lookup: Lookup<'_>,
+    budget: &mut Budget,
+) -> Result<Option<String>, &'static str> {
+    let value = match std::mem::replace(&mut statement.reading, Reading::Inherited) {
+        Reading::Fault(problem) => return Err(problem),
+        Reading::Value(value) => value,
+        Reading::Inherited => match inherited(dialect, &statement.name, lookup) {
+            Some(inherited) => {
+                let mut value = String::new();
+                budget.push(&mut value, inherited)?;
+                value
+            }
+            None => return Ok(None),
+        },
     };
-    Some(LineFault {
-        line: statement.line,
-        problem: problem.to_owned(),
-    })
+    limits::check_length(&statement.name, &value)?;
+    if value.contains('\0') {
+        return Err(NUL);
+    }
+    Ok(Some(value))
+}
+
+/// The file so far.
+#[derive(Default)]
+struct Entries {
+    file: EnvFile,
+    /// Of each name, its position in the file's entries.
+    positions: HashMap<String, usize>,
+}
+
+impl Entries {
+    fn add(&mut self, dialect: Dialect, statement: Statement, value: Option<String>) {
+        let Statement { line, name, .. } = statement;
+        let remark = |text: String, name: &str| Remark {
+            line,
+            kind: RemarkKind::Effect,
+            name: name.to_owned(),
+            text,
+        };
+        let Some(value) = value else {
+            let text = nothing_inherited(dialect).to_owned();
+            self.file.remarks.push(remark(text, &name));
+            return;
+        };
+        let entry = Entry { name, value, line };
+        match self.positions.get(&entry.name) {
+            None => {
+                self.positions
+                    .insert(entry.name.clone(), self.file.entries.len());
+                self.file.entries.push(entry);
+            }
+            Some(&position) => {
+                let earlier = &mut self.file.entries[position];
+                let text = format!(
+                    "sets a name again, after line {}; the last one counts (docker passes both on)",
+                    earlier.line
+                );
+                self.file.remarks.push(remark(text, &entry.name));
+                *earlier = entry;
+            }
+        }
+    }
 }
 
 /// python-dotenv sets nothing for a name alone; the others pass the caller's value on.
-fn inherited(dialect: Dialect, name: &str, lookup: Lookup<'_>) -> Option<String> {
+fn inherited<'a>(dialect: Dialect, name: &str, lookup: Lookup<'a>) -> Option<&'a str> {
     match dialect {
         Dialect::Compose | Dialect::Docker => lookup(name),
         Dialect::PythonDotenv | Dialect::Kv => None,
     }
 }
 
-fn inherited_remark(dialect: Dialect, statement: &Statement, is_set: bool) -> Option<Remark> {
-    let text = match dialect {
-        Dialect::Compose | Dialect::Docker if is_set => return None,
+fn nothing_inherited(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::Compose | Dialect::Docker => {
             "is a name alone, which the caller's environment does not have: it sets nothing"
         }
         Dialect::PythonDotenv | Dialect::Kv => "is a name alone: it sets nothing",
-    };
-    Some(Remark {
-        line: statement.line,
-        kind: RemarkKind::Effect,
-        name: None,
-        text: text.to_owned(),
-    })
-}
-
-/// A name, if it can be shown: what a reader takes for a name can be the second line of somebody's key.
-pub fn shown_name(name: &str) -> Option<String> {
-    let is_plain = name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-    is_plain.then(|| name.to_owned())
+    }
 }
 
 /// Cuts a text into the part before a separator and the rest from it on.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::limits::Budget;
 use super::{
     COLON, Lookup, NO_NAME, Reading, Statement, UNTERMINATED, WHITE_SPACE_IN_NAME, split_before,
 };
@@ -16,18 +17,26 @@ pub fn statements(text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
         line: 1,
     };
     let mut values: HashMap<String, Option<String>> = HashMap::new();
+    let mut budget = Budget::default();
     let mut statements = Vec::new();
-    while reader.skip_to_statement() {
+    while !budget.is_spent() && reader.skip_to_statement() {
         let line = reader.line;
         match reader.binding() {
             Ok(None) => {}
-            Ok(Some((name, value))) => {
+            Ok(Some((name, raw))) => {
                 // The file's own come first.
                 let get = |name: &str| match values.get(name) {
-                    Some(value) => Some(value.clone().unwrap_or_default()),
+                    Some(value) => Some(value.as_deref().unwrap_or_default()),
                     None => lookup(name),
                 };
-                let value = value.map(|value| interpolated(&value, get));
+                let value = raw.map(|raw| interpolated(&raw, get, &mut budget));
+                let value = match value.transpose() {
+                    Ok(value) => value,
+                    Err(problem) => {
+                        statements.push(Statement::fault(line, problem));
+                        continue;
+                    }
+                };
                 values.insert(name.clone(), value.clone());
                 statements.push(Statement {
                     line,
@@ -211,7 +220,11 @@ fn unescaped(text: &str, escapes: &str) -> String {
 }
 
 /// `${NAME}` and `${NAME:-text}`, whatever stands in them; every other `$` stays.
-fn interpolated(text: &str, get: impl Fn(&str) -> Option<String>) -> String {
+fn interpolated<'a>(
+    text: &str,
+    get: impl Fn(&str) -> Option<&'a str>,
+    budget: &mut Budget,
+) -> Result<String, &'static str> {
     let mut value = String::new();
     // Behind the last brace there is no reference; asked once, however many `${` there are.
     let (mut rest, tail) = text.split_at(text.rfind('}').map_or(0, |last| last + 1));
@@ -225,15 +238,15 @@ fn interpolated(text: &str, get: impl Fn(&str) -> Option<String>) -> String {
         let Some(after) = after.strip_prefix('}') else {
             // No reference; nor is any that begins within the name, which would end at the same place.
             let passed = start + 2 + name.len();
-            value.push_str(&rest[..passed]);
+            budget.push(&mut value, &rest[..passed])?;
             rest = &rest[passed..];
             continue;
         };
-        value.push_str(&rest[..start]);
-        value.push_str(&get(name).unwrap_or_else(|| default.to_owned()));
+        budget.push(&mut value, &rest[..start])?;
+        budget.push(&mut value, get(name).unwrap_or(default))?;
         rest = after;
     }
-    value.push_str(rest);
-    value.push_str(tail);
-    value
+    budget.push(&mut value, rest)?;
+    budget.push(&mut value, tail)?;
+    Ok(value)
 }

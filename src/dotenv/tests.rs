@@ -10,10 +10,10 @@ fn record() -> Value {
         .expect("the record is JSON")
 }
 
-fn caller(name: &str) -> Option<String> {
+fn caller(name: &str) -> Option<&'static str> {
     match name {
-        "SET" => Some("caller".to_owned()),
-        "EMPTY" => Some(String::new()),
+        "SET" => Some("caller"),
+        "EMPTY" => Some(""),
         _ => None,
     }
 }
@@ -76,7 +76,9 @@ fn docker_reads_as_its_command_line_does() {
             .into_iter()
             .filter_map(|statement| match statement.reading {
                 Reading::Value(value) => Some((statement.name, value)),
-                Reading::Inherited => caller(&statement.name).map(|value| (statement.name, value)),
+                Reading::Inherited => {
+                    caller(&statement.name).map(|value| (statement.name, value.to_owned()))
+                }
                 Reading::Fault(problem) => panic!("{source:?}: {problem}"),
             })
             .collect();
@@ -280,36 +282,4 @@ fn what_is_no_text_is_told_as_what_it_is() {
         Problem::TooLarge
     ));
     assert!(matches!(problem(b"A=\"\\0000\"\n"), Problem::Invalid(_)));
-}
-
-#[test]
-fn many_references_and_quotes_are_read_in_no_time() {
-    // Each of these was, or could be, read in quadratic time.
-    for piece in [
-        "${",
-        "${:-",
-        "${a:x",
-        "${A:-",
-        "$",
-        "\"",
-        "'",
-        "\\",
-        "A=\"\n",
-        "A=${A:-\n",
-        "=\n",
-        "A\n",
-        "${a:x}",
-    ] {
-        let source = format!("A={}", piece.repeat(100_000 / piece.len()));
-        for dialect in [
-            Dialect::Compose,
-            Dialect::Docker,
-            Dialect::PythonDotenv,
-            Dialect::Kv,
-        ] {
-            let started = std::time::Instant::now();
-            let _ = read(&source, dialect);
-            assert!(started.elapsed().as_secs() < 5, "{piece:?} in {dialect:?}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::tables::{NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
+use super::tables::{LINES, NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
 use super::{cases, environment_of, manifest_of, runner};
 use crate::cli;
 use crate::commands::check::{Told, env_files, tell};
@@ -36,6 +36,8 @@ struct Case {
     /// Of the declared, and of the others: none, or which of `VALUES`.
     values: Vec<Option<usize>>,
     others: Vec<Option<usize>>,
+    /// Which of `LINES` the file has, too.
+    lines: Vec<usize>,
     platform: usize,
     /// Whether the values come in an env file, and of which dialect.
     file: Option<usize>,
@@ -53,16 +55,18 @@ fn case() -> impl Strategy<Value = Case> {
             proptest::option::weighted(0.3, 0..VALUES.len()),
             OTHERS.len(),
         ),
+        proptest::collection::vec(0..LINES.len(), 0..4),
         0..PLATFORMS.len(),
         proptest::option::weighted(0.3, 0..4_usize),
         any::<bool>(),
     )
         .prop_map(
-            |(canary, variables, values, others, platform, file, has_references)| Case {
+            |(canary, variables, values, others, lines, platform, file, has_references)| Case {
                 canary,
                 variables,
                 values,
                 others,
+                lines,
                 platform,
                 file,
                 has_references,
@@ -108,6 +112,18 @@ impl Case {
         set.collect()
     }
 
+    /// The canary as a part of a key has it, which looks like a name.
+    fn upper(&self) -> String {
+        self.canary.to_ascii_uppercase()
+    }
+
+    /// Lines that are no assignments, though they may look like ones.
+    fn lines(&self) -> String {
+        let lines = self.lines.iter().map(|&line| LINES[line]);
+        let lines = lines.map(|line| line.replace("@N@", &self.upper()) + "\n");
+        lines.collect()
+    }
+
     fn platform(&self) -> Vec<(String, String)> {
         let variables = PLATFORMS[self.platform].iter();
         variables
@@ -136,14 +152,18 @@ fn everything(case: &Case, folder: &Path) -> String {
         ..cli::Check::default()
     };
     let (entries, file) = if case.file.is_none() {
-        ([case.platform(), case.entries()].concat(), None)
+        let named = (case.upper(), "x".to_owned());
+        let mut entries = [case.platform(), case.entries()].concat();
+        entries.extend(case.lines.first().map(|_| named));
+        (entries, None)
     } else {
         let file = folder.join("case.env");
         let lines = case.entries().into_iter();
         let lines: Vec<String> = lines
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect();
-        fs::write(&file, lines.concat()).expect("the file of a case can be written");
+        fs::write(&file, lines.concat() + &case.lines())
+            .expect("the file of a case can be written");
         (case.platform(), Some(file))
     };
     let mut written = String::new();
@@ -226,7 +246,8 @@ fn no_six_characters_of_a_value_are_written_whatever_is_wrong_with_it() {
     let result = runner(cases(2_000, 10_000)).run(&case(), |case| {
         let written = everything(&case, &folder.0);
         prop_assert!(!written.is_empty());
-        let shown = shown_part(&written, &case.canary);
+        let upper = case.upper();
+        let shown = shown_part(&written, &case.canary).or_else(|| shown_part(&written, &upper));
         prop_assert!(shown.is_none(), "{shown:?} is shown in\n{written}");
         Ok(())
     });

@@ -44,6 +44,24 @@ pub const VALUES: [&str; 40] = [
     "${A:-@C@}",
 ];
 
+/// Lines of a key, `@N@`, that somebody broke over several lines, and what may stand around them.
+pub const LINES: [&str; 14] = [
+    "@N@",
+    "@N@=",
+    "@N@==",
+    "@N@======",
+    "@N@=x",
+    "@N@='x' # c",
+    "@N@=\"$JWT_SECRET\"",
+    "export @N@=x",
+    "  @N@",
+    "@N@ # c",
+    "_@N@_@N@=x",
+    "AB1@N@=",
+    "'@N@'=x",
+    "@N@: x",
+];
+
 pub const TYPES: [&str; 11] = [
     "string", "integer", "number", "boolean", "port", "url", "origin", "email", "json", "path",
     "duration",
