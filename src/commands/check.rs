@@ -68,6 +68,7 @@ fn tell(
     let environment = files.over(environment, only_file);
     let place = platform::detect(&environment);
     let only_file = files.first().map(str::to_owned).filter(|_| only_file);
+    let reader = files.reader();
     let plan = Plan::whole(manifest);
     let Checked {
         mut report,
@@ -89,6 +90,7 @@ fn tell(
         place: place.as_ref(),
         is_in_container: container::is_inside(),
         only_file: only_file.as_deref(),
+        reader,
     };
     let diagnosis = diagnose(manifest, &report, checked, circumstances);
     let view = View {

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::cli;
-use crate::diagnosis::NearNames;
+use crate::diagnosis::{EnvFileReader, NearNames};
 use crate::dotenv::{self, Dialect, Remark, RemarkKind};
 use crate::environment::Environment;
 use crate::manifest::Manifest;
@@ -29,6 +29,8 @@ pub struct EnvFiles {
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
     files: Vec<String>,
+    /// The dialect that was asked for.
+    dialect: Option<Dialect>,
 }
 
 /// Reads the files in order; of a name that stands in several the last one counts.
@@ -37,7 +39,10 @@ pub struct EnvFiles {
 /// The first file that cannot be read or understood.
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
     let dialect = arguments.dialect.map(dialect);
-    let mut all = EnvFiles::default();
+    let mut all = EnvFiles {
+        dialect,
+        ..EnvFiles::default()
+    };
     if arguments.env_files.is_empty() {
         return Ok(all);
     }
@@ -130,6 +135,15 @@ impl EnvFiles {
     /// The first file, as the user named it.
     pub fn first(&self) -> Option<&str> {
         self.files.first().map(String::as_str)
+    }
+
+    /// Who reads the files.
+    pub fn reader(&self) -> EnvFileReader {
+        match self.dialect.unwrap_or_default() {
+            Dialect::Compose => EnvFileReader::Compose,
+            Dialect::PythonDotenv => EnvFileReader::PythonDotenv,
+            Dialect::Docker | Dialect::Kv => EnvFileReader::Raw,
+        }
     }
 
     /// Adds to a report what is known of the files: where a finding's value was written, and the notes.

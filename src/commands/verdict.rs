@@ -22,7 +22,7 @@ pub fn explain(
     let circumstances = Circumstances {
         place,
         is_in_container: container::is_inside(),
-        only_file: None,
+        ..Circumstances::default()
     };
     let diagnosis = diagnose(manifest, report, environment, circumstances);
     let view = View {

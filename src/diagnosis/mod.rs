@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, Variable};
 use crate::platform::{Place, is_injected};
 use crate::report::{Code, Finding, Report, Severity};
 
-pub use fixes::Fix;
+pub use fixes::{EnvFileReader, Fix};
 pub use near::NearNames;
 
 /// The kinds of cause.
@@ -94,6 +94,8 @@ pub struct Circumstances<'a> {
     pub is_in_container: bool,
     /// The env file whose values alone were checked, as the user named it.
     pub only_file: Option<&'a str>,
+    /// Who reads that file.
+    pub reader: EnvFileReader,
 }
 
 /// Explains a report. `environment` is what was checked, as it came.

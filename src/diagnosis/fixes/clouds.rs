@@ -1,34 +1,30 @@
 //! Platforms whose command line, or file, takes all of it at once.
 
-use super::{Content, Fix, Wanted, env_file, names, shell};
+use super::{Content, Fix, Wanted, names, shell};
 use crate::platform::Place;
 
-/// One import, which reads its lines from standard input.
+/// One command. Not `fly secrets import`: it takes quotes and comments out of the lines that it reads.
 pub fn fly(wanted: &[Wanted], place: &Place) -> Fix {
     let app = place.detail("app").unwrap_or("<app>");
-    let mut lines = vec![format!(
-        "fly secrets import --app {} <<EOF",
-        shell::quoted(app)
-    )];
-    lines.extend(wanted.iter().map(env_file::line));
-    lines.push("EOF".to_owned());
-    fix("with flyctl", wanted, vec![lines.join("\n")])
+    let command = format!("fly secrets set --app {}", shell::quoted(app));
+    fix("with flyctl", wanted, vec![one_command(command, wanted)])
 }
 
 /// One command; what a substitution prints is not in the shell's history.
 pub fn heroku(wanted: &[Wanted], place: &Place) -> Fix {
     let app = place.detail("app").unwrap_or("<app>");
-    let mut words = vec![format!("heroku config:set --app {}", shell::quoted(app))];
-    words.extend(wanted.iter().map(|each| match &each.content {
-        Content::Generated(generator) => format!("{}=\"$({generator})\"", each.name),
-        Content::Asked => format!("{}=\"{}\"", each.name, shell::asked(&each.name)),
-        _ => shell::quoted(&format!(
-            "{}={}",
-            each.name,
-            each.open_value().unwrap_or_default()
-        )),
-    }));
-    fix("with the Heroku CLI", wanted, vec![shell::command(&words)])
+    let command = format!("heroku config:set --app {}", shell::quoted(app));
+    fix(
+        "with the Heroku CLI",
+        wanted,
+        vec![one_command(command, wanted)],
+    )
+}
+
+fn one_command(command: String, wanted: &[Wanted]) -> String {
+    let mut words = vec![command];
+    words.extend(wanted.iter().map(Wanted::word));
+    shell::with_ask(shell::command(&words), "")
 }
 
 /// Lines of its blueprint: its command line sets no variables.
@@ -41,7 +37,7 @@ pub fn render(wanted: &[Wanted], place: &Place) -> Fix {
             Content::Fixed(text) => format!("value: {}", json(text)),
             Content::Asked | Content::Gap(_) | Content::Reference(_) => "sync: false".to_owned(),
         };
-        format!("  - {{key: {}, {value}}}", each.name)
+        format!("  - {{key: {}, {value}}}", yaml_key(&each.name))
     }));
     let title = format!(
         "in the dashboard, service \"{}\", Environment; or in render.yaml under that service",
@@ -59,11 +55,11 @@ pub fn cloud_run(wanted: &[Wanted], place: &Place) -> Fix {
         .iter()
         .map(|each| {
             let value = match &each.content {
-                Content::Generated(generator) => format!("{generator} | tr -d '\\n'"),
-                _ => format!("printf %s \"{}\"", shell::asked(&each.name)),
+                Content::Generated(generator) => generator.clone(),
+                _ => format!("ask {}", each.name),
             };
             format!(
-                "{value} | gcloud secrets create {} --data-file=-",
+                "printf %s \"$({value})\" | gcloud secrets create {} --data-file=-",
                 each.name
             )
         })
@@ -76,10 +72,8 @@ pub fn cloud_run(wanted: &[Wanted], place: &Place) -> Fix {
         let set = open
             .iter()
             .map(|each| format!("{}={}", each.name, each.open_value().unwrap_or_default()));
-        words.push(format!(
-            "--update-env-vars {}",
-            shell::quoted(&set.collect::<Vec<_>>().join(","))
-        ));
+        let set = delimited(&set.collect::<Vec<_>>());
+        words.push(format!("--update-env-vars {}", shell::quoted(&set)));
     }
     if !secrets.is_empty() {
         let set = secrets
@@ -91,7 +85,33 @@ pub fn cloud_run(wanted: &[Wanted], place: &Place) -> Fix {
         ));
     }
     commands.push(shell::command(&words));
-    fix("with gcloud", wanted, commands)
+    // As one command: what is pasted behind a question would be its answer.
+    let command = shell::with_ask(commands.join(" &&\n"), "");
+    fix("with gcloud", wanted, vec![command])
+}
+
+/// A list for gcloud, which splits it at commas unless it begins with another delimiter, as `^;^`.
+fn delimited(items: &[String]) -> String {
+    let has = |delimiter: char| items.iter().any(|item| item.contains(delimiter));
+    if !has(',') {
+        return items.join(",");
+    }
+    let delimiter = [';', '|', '@', '#', '!', '~', '%', '&', '*', '+', ':', '?']
+        .into_iter()
+        .chain('\u{a1}'..=char::MAX)
+        .find(|&delimiter| !has(delimiter))
+        .expect("a manifest of 1 MiB does not have all characters in it");
+    format!("^{delimiter}^{}", items.join(&delimiter.to_string()))
+}
+
+/// A name as a key, and not as one of YAML's own words.
+fn yaml_key(name: &str) -> String {
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    if WORDS.iter().any(|word| word.eq_ignore_ascii_case(name)) {
+        json(name)
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Lines of a task definition: there is no command for single variables.

@@ -1,6 +1,6 @@
 //! kubectl: a Secret for what is secret, and one command that sets all of it on the workload.
 
-use super::{Content, Fix, Wanted, names, shell};
+use super::{Fix, Wanted, names, shell};
 use crate::platform::Place;
 
 pub fn fix(wanted: &[Wanted], place: &Place) -> Fix {
@@ -20,35 +20,28 @@ pub fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         words.extend(
             secrets
                 .iter()
-                .map(|each| format!("--from-literal={}={}", each.name, value(each))),
+                .map(|each| format!("--from-literal={}", each.word())),
         );
-        commands.push(shell::command(&words));
         let from = shell::quoted(&format!("--from=secret/{secret}"));
-        commands.push(format!(
-            "kubectl set env {} {from}",
-            shell::quoted(&workload)
+        // As one command: what is pasted behind a question would be its answer.
+        commands.push(shell::with_ask(
+            format!(
+                "{} &&\nkubectl set env {} {from}",
+                shell::command(&words),
+                shell::quoted(&workload)
+            ),
+            "",
         ));
     }
     if !open.is_empty() {
         let mut words = vec![format!("kubectl set env {}", shell::quoted(&workload))];
-        words.extend(
-            open.iter()
-                .map(|each| format!("{}={}", each.name, value(each))),
-        );
-        commands.push(shell::command(&words));
+        words.extend(open.iter().map(|each| each.word()));
+        commands.insert(0, shell::command(&words));
     }
     Fix {
         title: "with kubectl, in the namespace of the pod".to_owned(),
         variables: names(wanted),
         commands,
-    }
-}
-
-fn value(wanted: &Wanted) -> String {
-    match &wanted.content {
-        Content::Generated(generator) => format!("\"$({generator})\""),
-        Content::Asked => format!("\"{}\"", shell::asked(&wanted.name)),
-        _ => shell::quoted(&wanted.open_value().unwrap_or_default()),
     }
 }
 

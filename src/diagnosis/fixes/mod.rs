@@ -14,11 +14,13 @@ use std::collections::HashSet;
 
 use super::near::Near;
 use super::reference::{self, Reference};
-use super::{Cause, CauseCode, Facts};
+use super::{Cause, CauseCode, Circumstances, Facts};
 use crate::manifest::{Generate, GenerateFormat, Variable};
 use crate::platform::Platform;
 use crate::report::{Code, Finding, Severity};
 use crate::rule::Type;
+
+pub use env_file::EnvFileReader;
 
 /// What to paste, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,16 @@ impl Wanted {
             Content::Generated(_) | Content::Asked => None,
         }
     }
+
+    /// `NAME=value` as a word of a shell, for a command that begins with `shell::with_ask`.
+    fn word(&self) -> String {
+        let name = &self.name;
+        match &self.content {
+            Content::Generated(generator) => format!("{name}=\"$({generator})\""),
+            Content::Asked => format!("{name}=\"$(ask {name})\""),
+            _ => shell::quoted(&format!("{name}={}", self.open_value().unwrap_or_default())),
+        }
+    }
 }
 
 /// What is at fault and can be set by a command.
@@ -79,7 +91,12 @@ pub fn fixes(facts: &Facts<'_>, near: &Near<'_>, causes: &[Cause]) -> Vec<Fix> {
         Some((Platform::Render, place)) => clouds::render(&wanted, place),
         Some((Platform::CloudRun, place)) => clouds::cloud_run(&wanted, place),
         Some((Platform::Ecs, _)) => clouds::ecs(&wanted),
-        None => env_file::fix(&wanted, facts.circumstances.only_file),
+        None => {
+            let Circumstances {
+                only_file, reader, ..
+            } = facts.circumstances;
+            env_file::fix(&wanted, only_file, reader)
+        }
     };
     vec![fix]
 }
@@ -143,9 +160,10 @@ fn content(
         return generated.filter(|_| is_weak);
     }
     if let [only] = variable.rule.one_of.as_slice() {
-        return Some(Content::Fixed(only.clone()));
+        return is_one_line(only).then(|| Content::Fixed(only.clone()));
     }
     let reference = is_railway.then(|| reference_for(variable, facts)).flatten();
+    let reference = reference.filter(|reference| is_one_line(reference));
     let content = reference.map(Content::Reference).or(generated);
     Some(content.unwrap_or_else(|| {
         if variable.secret {
@@ -161,12 +179,29 @@ fn generator(generate: Generate) -> String {
         GenerateFormat::Base64 => "-base64",
         GenerateFormat::Hex => "-hex",
     };
-    format!("openssl rand {flag} {}", generate.bytes)
+    // It breaks its lines: 48 bytes are one of 64 characters.
+    let in_one_line = match generate.format {
+        GenerateFormat::Base64 if generate.bytes > 48 => " | tr -d '\\n'",
+        GenerateFormat::Base64 | GenerateFormat::Hex => "",
+    };
+    format!("openssl rand {flag} {}{in_one_line}", generate.bytes)
 }
 
+/// Whether a text can be pasted: a line break ends a line of a file, and a terminal takes other control
+/// characters for keys. YAML has more line breaks, and readers pass over a byte-order mark.
+fn is_one_line(text: &str) -> bool {
+    let is_break = |other: char| matches!(other, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    !text.contains(|other: char| other.is_control() || is_break(other))
+}
+
+/// The longest gap that tells what there is to choose from, in bytes.
+const MAX_CHOICE: usize = 80;
+
 fn gap(variable: &Variable) -> String {
-    if !variable.rule.one_of.is_empty() {
-        return variable.rule.one_of.join(" or ");
+    let choice = variable.rule.one_of.join(" or ");
+    let is_part = |other: char| other.is_alphanumeric() || " _-./:+@".contains(other);
+    if !choice.is_empty() && choice.len() <= MAX_CHOICE && choice.chars().all(is_part) {
+        return choice;
     }
     let what = match variable.rule.value_type {
         Type::String => "value",

@@ -35,21 +35,18 @@ pub fn command(words: &[String]) -> String {
     text
 }
 
-/// A substitution that asks for a secret on the terminal, and shows nothing of it; in bash as in zsh.
-pub fn asked(name: &str) -> String {
-    format!("$(printf '{name}: ' >&2; read -rs v; printf %s \"$v\")")
-}
-
-/// A text for the inside of a here-document, or of double quotes, that is taken as it is.
-pub fn literal(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '$' | '`' | '\\' | '"') {
-            literal.push('\\');
-        }
-        literal.push(character);
+/// The command with `ask` defined before it, where it asks for something: `ask NAME` asks for a secret on the
+/// terminal, and shows nothing of what is typed. It is for every POSIX shell (whose `read` has no `-s`), and
+/// does without a terminal. `filter` is what the answer is piped through, if anything.
+pub fn with_ask(command: String, filter: &str) -> String {
+    if !command.contains("$(ask ") {
+        return command;
     }
-    literal
+    let pipe = if filter.is_empty() { "" } else { " | " };
+    format!(
+        r#"ask() {{ printf '%s: ' "$1" >&2; stty -echo 2>/dev/null; IFS= read -r v; stty echo 2>/dev/null; echo >&2; printf '%s\n' "$v"{pipe}{filter}; }}
+{command}"#
+    )
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -
     let circumstances = Circumstances {
         place: place.as_ref(),
         is_in_container,
-        only_file: None,
+        ..Circumstances::default()
     };
     diagnose(&manifest, &report, &environment, circumstances)
 }
