@@ -1,5 +1,5 @@
-//! Files that we are told to read. None is waited for in silence: a file that is not regular is refused, and a
-//! stop is heard while a pipe is read.
+//! Files that a user names. A file that is not regular is refused, since it could keep the guard waiting without
+//! a word, and a stop is heard while a pipe is read.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,12 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{Mode, SFlag, fstat};
-use nix::sys::statfs::{FsType, fstatfs};
 
+use super::pipe::is_anonymous_pipe;
 use super::signals::{requested_stop, stop_descriptor};
-
-/// The type of the file system that the kernel makes anonymous pipes in (`linux/magic.h`).
-const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
 
 /// One read, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -49,12 +46,6 @@ pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// As the system says; `Interrupted` when a stop was asked for.
 pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
     read_to_end(io::stdin().as_fd(), 0, limit, true)
-}
-
-/// Whether a descriptor is a pipe without a name, as `pipe` makes them: its reader and its writer came from the
-/// same process.
-pub(crate) fn is_anonymous_pipe(fd: BorrowedFd<'_>) -> bool {
-    fstatfs(fd).is_ok_and(|system| system.filesystem_type() == PIPEFS_MAGIC)
 }
 
 /// Opens a file that is regular, or that `is_admitted` takes all the same.

@@ -1,6 +1,6 @@
 //! Pipes.
 
-use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -10,6 +10,6 @@ const PIPEFS: FsType = FsType(0x5049_5045);
 
 /// Whether a descriptor is one end of an anonymous pipe, as `pipe(2)` makes it. A named pipe is a file in
 /// somebody's folder, and is none.
-pub(crate) fn is_anonymous_pipe(descriptor: impl AsFd) -> bool {
+pub(super) fn is_anonymous_pipe(descriptor: BorrowedFd<'_>) -> bool {
     fstatfs(descriptor).is_ok_and(|status| status.filesystem_type() == PIPEFS)
 }
