@@ -216,19 +216,18 @@ impl Error {
         }
     }
 
-    /// What there is to say before the last line, a line each: every fault of a manifest.
+    /// What there is to say before the last line, a line each: the faults of a manifest or an env file.
     pub fn details(&self) -> Vec<String> {
         match self {
             Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
-                faults.iter().map(ToString::to_string).collect()
+                told(faults, ToString::to_string)
             }
             Error::EnvFile(dotenv::Error {
                 problem: dotenv::Problem::Invalid(faults),
                 ..
-            }) => faults
-                .iter()
-                .map(|fault| format!("line {} {}", fault.line, fault.problem))
-                .collect(),
+            }) => told(faults, |fault| {
+                format!("line {} {}", fault.line, fault.problem)
+            }),
             _ => Vec::new(),
         }
     }
@@ -256,6 +255,18 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// So many faults of one file are told.
+const TOLD_FAULTS: usize = 200;
+
+fn told<T>(faults: &[T], tell: impl Fn(&T) -> String) -> Vec<String> {
+    let mut told: Vec<String> = faults.iter().take(TOLD_FAULTS).map(tell).collect();
+    let more = faults.len() - told.len();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told
 }
 
 fn exit_of_user(error: &BecomeError) -> Exit {

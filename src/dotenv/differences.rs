@@ -3,17 +3,16 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use super::limits::{TOO_LONG, TOO_MUCH};
+use super::limits::{Remarks, TOO_LONG, TOO_MUCH};
 use super::{Dialect, Lookup, Reading, Remark, RemarkKind, Statement};
 
-/// A remark for each such line.
-pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
+/// Adds a remark for each such line.
+pub fn tell(text: &str, lookup: Lookup<'_>, remarks: &mut Remarks) {
     let read = |dialect: Dialect| dialect.statements(text, lookup).into_iter().peekable();
     let mut compose = read(Dialect::Compose);
     let mut docker = read(Dialect::Docker);
     let mut python = read(Dialect::PythonDotenv);
     let mut raw = text.split('\n').enumerate();
-    let mut remarks = Vec::new();
     // Not docker's lines: those of a value over several lines would be told one by one.
     while let Some(line) = [compose.peek(), python.peek()]
         .into_iter()
@@ -41,7 +40,6 @@ pub fn remarks(text: &str, lookup: Lookup<'_>) -> Vec<Remark> {
             break;
         }
     }
-    remarks
 }
 
 /// The first statement of a line; what stands before it, and behind it on the line, is passed over.

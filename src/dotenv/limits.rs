@@ -1,5 +1,7 @@
 //! How much a file may come to. A few lines such as `A1=$A0$A0` would double a value until the memory is full.
 
+use super::{Remark, RemarkKind};
+
 /// The longest string of an environment that Linux passes on, `NAME=value` with the NUL behind it, in bytes
 /// (`MAX_ARG_STRLEN`).
 const MAX_STRING: usize = 128 * 1024;
@@ -50,6 +52,42 @@ impl Budget {
     /// Whether the file came to too much: the rest of it is not worth reading.
     pub fn is_spent(&self) -> bool {
         self.is_spent
+    }
+}
+
+/// So many remarks on one file are told.
+const MAX_REMARKS: usize = 1000;
+
+/// What there is to say of the lines of a file, as far as it is told.
+#[derive(Default)]
+pub struct Remarks {
+    told: Vec<Remark>,
+    /// The least line of a remark that is not told.
+    first_untold: Option<usize>,
+    untold: usize,
+}
+
+impl Remarks {
+    pub fn push(&mut self, remark: Remark) {
+        if self.told.len() < MAX_REMARKS {
+            self.told.push(remark);
+        } else {
+            let first = self.first_untold.get_or_insert(remark.line);
+            *first = remark.line.min(*first);
+            self.untold += 1;
+        }
+    }
+
+    /// Those that are told, in the order of the lines; then how many are not.
+    pub fn told(mut self) -> Vec<Remark> {
+        self.told.sort_by_key(|remark| remark.line);
+        self.told.extend(self.first_untold.map(|line| Remark {
+            line,
+            kind: RemarkKind::Effect,
+            name: String::new(),
+            text: format!("is the first of {} notes that are left out", self.untold),
+        }));
+        self.told
     }
 }
 
@@ -175,6 +213,17 @@ mod tests {
             .map(|remark| remark.text.as_str())
             .collect();
         assert_eq!(told, ["compose expands it to more than Linux passes on"]);
+    }
+
+    #[test]
+    fn a_thousand_remarks_are_told_and_how_many_there_are_besides() {
+        let source = "A='x'\n".repeat(100_000);
+        let file = read(&source, Dialect::PythonDotenv).expect("it can be read");
+        assert_eq!(file.remarks.len(), 1_001);
+        // Each line but the first sets the name again, and docker keeps the quotes of each.
+        let last = file.remarks.last().expect("there are remarks");
+        assert_eq!(last.line, 1);
+        assert_eq!(last.text, "is the first of 198999 notes that are left out");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod python;
 
 use std::collections::HashMap;
 
-use limits::Budget;
+use limits::{Budget, Remarks};
 pub use load::{Error, Problem, load};
 
 /// Whose reading counts.
@@ -162,12 +162,14 @@ pub fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut file = entries.file;
+    let mut remarks = entries.remarks;
     if dialect != Dialect::Kv {
-        file.remarks.extend(differences::remarks(text, lookup));
+        differences::tell(text, lookup, &mut remarks);
     }
-    file.remarks.sort_by_key(|remark| remark.line);
-    Ok(file)
+    Ok(EnvFile {
+        entries: entries.list,
+        remarks: remarks.told(),
+    })
 }
 
 /// The value that a statement sets; none for a name alone that the caller does not have.
@@ -196,12 +198,13 @@ fn take_value(
     Ok(Some(value))
 }
 
-/// The file so far.
+/// The variables so far.
 #[derive(Default)]
 struct Entries {
-    file: EnvFile,
-    /// Of each name, its position in the file's entries.
+    list: Vec<Entry>,
+    /// Of each name, its position in the list.
     positions: HashMap<String, usize>,
+    remarks: Remarks,
 }
 
 impl Entries {
@@ -215,23 +218,22 @@ impl Entries {
         };
         let Some(value) = value else {
             let text = nothing_inherited(dialect).to_owned();
-            self.file.remarks.push(remark(text, &name));
+            self.remarks.push(remark(text, &name));
             return;
         };
         let entry = Entry { name, value, line };
         match self.positions.get(&entry.name) {
             None => {
-                self.positions
-                    .insert(entry.name.clone(), self.file.entries.len());
-                self.file.entries.push(entry);
+                self.positions.insert(entry.name.clone(), self.list.len());
+                self.list.push(entry);
             }
             Some(&position) => {
-                let earlier = &mut self.file.entries[position];
+                let earlier = &mut self.list[position];
                 let text = format!(
                     "sets a name again, after line {}; the last one counts (docker passes both on)",
                     earlier.line
                 );
-                self.file.remarks.push(remark(text, &entry.name));
+                self.remarks.push(remark(text, &entry.name));
                 *earlier = entry;
             }
         }

@@ -395,6 +395,29 @@ fn a_file_whose_references_come_to_gigabytes_is_refused_at_once() {
 }
 
 #[test]
+fn of_a_million_bytes_of_faults_or_notes_so_many_are_told_as_somebody_could_read() {
+    let ended = guard(&[("a.env", &"=\n".repeat(500_000))])
+        .line("check --env-file a.env")
+        .run()
+        .expect_code(65)
+        .expect_stderr("it has 500000 lines that cannot be read")
+        .expect_stderr("startup-guard: and 499800 more\n");
+    assert!(ended.stderr.len() < 20_000, "{}", ended.stderr.len());
+    let content = format!("{SOUND}{}", "NONE\n".repeat(200_000));
+    for format in ["text", "json", "github"] {
+        let ended = guard(&[("a.env", &content)])
+            .line(&format!(
+                "check --only-file --env-file a.env --format {format}"
+            ))
+            .run()
+            .expect_code(0);
+        assert!(ended.stdout.len() < 1_000_000, "{}", ended.stdout.len());
+        let told = "is the first of 399000 notes that are left out";
+        assert!(ended.stdout().contains(told), "{format}");
+    }
+}
+
+#[test]
 fn thousands_of_unknown_variables_are_one_note() {
     let extra: Vec<String> = (0..5_000)
         .map(|number| format!("UNKNOWN_{number}=x\n"))
