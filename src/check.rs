@@ -18,7 +18,7 @@ use crate::rule::{Breach, Violation};
 
 use needs::check_needs;
 use resolve::{Overlay, Resolved, Value, resolve};
-use uses::{announced_password, check_uses};
+use uses::{announcement, check_uses};
 
 pub use needs::Need;
 pub use resolve::ReadFile;
@@ -104,10 +104,7 @@ pub fn check(
     let announcement = manifest
         .announce
         .as_ref()
-        .map(|template| match template.expand(lookup) {
-            Ok(text) if announced_password(template, lookup).is_none() => text,
-            Ok(_) | Err(_) => template.source().to_owned(),
-        });
+        .map(|template| announcement(template, lookup));
     let report = Report {
         findings: findings.list,
         notes: Vec::new(),

@@ -1,89 +1,109 @@
 //! References in commands and announcements.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use crate::manifest::{Manifest, Template};
 use crate::report::{Code, Finding, Severity};
 use crate::rule::passwords;
 
+/// The longest text that is expanded, in bytes: Linux passes on no longer argument (`MAX_ARG_STRLEN`, with the
+/// NUL behind it).
+const MAX_LENGTH: usize = 128 * 1024 - 1;
+
 /// A text that will be expanded, and what its findings call it.
 pub struct Use<'a> {
-    /// Such as `server.command`.
+    /// Such as `the command of the server`.
     pub place: String,
     pub template: &'a Template,
     /// Arguments of a process are public.
     pub is_argument: bool,
 }
 
-/// A finding for each reference to an unset variable, for each secret that would become an argument, and for
-/// each password that would be announced.
+/// A finding for each reference to an unset variable, for each text that gets too long, for each secret that
+/// would become an argument, and for each password that would be announced.
 pub fn check_uses<'a>(
     uses: &[Use<'_>],
     manifest: &Manifest,
     lookup: impl Fn(&str) -> Option<&'a OsStr> + Copy,
     findings: &mut Vec<Finding>,
 ) {
-    for each in uses {
-        if !each.is_argument
-            && let Some(name) = announced_password(each.template, lookup)
-        {
-            let variable = manifest
-                .variables
-                .iter()
-                .find(|variable| variable.name == name);
-            findings.push(Finding {
-                code: Code::PasswordAnnounced,
-                severity: Severity::Error,
-                variable: name.to_owned(),
-                level: variable.map(|variable| variable.level.name()),
-                problem: format!("holds a password, and {} prints it", each.place),
-                fix: format!(
-                    "take ${{{name}}} out of it, or refer to a variable with the host alone"
-                ),
-                hint: None,
-                description: None,
-                source: None,
-            });
+    let variable_of = |name: &str| manifest.variables.iter().find(|other| other.name == name);
+    let mut tell = |code, severity, name: &str, problem, fix| {
+        findings.push(Finding {
+            code,
+            severity,
+            variable: name.to_owned(),
+            level: variable_of(name).map(|variable| variable.level.name()),
+            problem,
+            fix,
+            hint: None,
+            description: None,
+            source: None,
+        });
+    };
+    for Use {
+        place,
+        template,
+        is_argument,
+    } in uses
+    {
+        if template.length(lookup) > MAX_LENGTH {
+            // Without a reference it could not be: a whole manifest may be longer, which the system then refuses.
+            let longest = template
+                .references()
+                .max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
+            if let Some((name, _)) = longest {
+                let problem = format!(
+                    "makes {place} longer than 128 KiB, which Linux passes on to no program"
+                );
+                let fix = "use a shorter value, or refer to it once".to_owned();
+                tell(Code::TooLong, Severity::Error, name, problem, fix);
+            }
+            continue;
         }
-        for (name, has_default) in each.template.references() {
-            let variable = manifest
-                .variables
-                .iter()
-                .find(|variable| variable.name == name);
+        if !is_argument && let Some(name) = announced_password(template, lookup) {
+            let problem = format!("holds a password, and {place} prints it");
+            let fix =
+                format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
+            tell(Code::PasswordAnnounced, Severity::Error, name, problem, fix);
+        }
+        for (name, has_default) in template.references() {
             if lookup(name).is_none() && !has_default {
-                findings.push(Finding {
-                    code: Code::UnsetReference,
-                    severity: Severity::Error,
-                    variable: name.to_owned(),
-                    level: variable.map(|variable| variable.level.name()),
-                    problem: format!("is not set, and {} refers to it", each.place),
-                    fix: format!("set {name}, or give it a default there: ${{{name}:-value}}"),
-                    hint: None,
-                    description: None,
-                    source: None,
-                });
-            } else if each.is_argument && variable.is_some_and(|variable| variable.secret) {
-                findings.push(Finding {
-                    code: Code::SecretInArgument,
-                    severity: Severity::Warning,
-                    variable: name.to_owned(),
-                    level: variable.map(|variable| variable.level.name()),
-                    problem: format!(
-                        "is a secret, and {} makes it an argument, which is public",
-                        each.place
-                    ),
-                    fix: "let the program read it from its environment".to_owned(),
-                    hint: None,
-                    description: None,
-                    source: None,
-                });
+                let problem = format!("is not set, and {place} refers to it");
+                let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
+                tell(Code::UnsetReference, Severity::Error, name, problem, fix);
+            } else if *is_argument && variable_of(name).is_some_and(|variable| variable.secret) {
+                let problem =
+                    format!("is a secret, and {place} makes it an argument, which is public");
+                let fix = "let the program read it from its environment".to_owned();
+                tell(
+                    Code::SecretInArgument,
+                    Severity::Warning,
+                    name,
+                    problem,
+                    fix,
+                );
             }
         }
     }
 }
 
+/// An announcement with its references replaced; as it is written where one of them is not set, or where it may
+/// not be printed.
+pub fn announcement<'a>(
+    template: &Template,
+    lookup: impl Fn(&str) -> Option<&'a OsStr> + Copy,
+) -> OsString {
+    let may_be_printed =
+        template.length(lookup) <= MAX_LENGTH && announced_password(template, lookup).is_none();
+    let expanded = may_be_printed
+        .then(|| template.expand(lookup).ok())
+        .flatten();
+    expanded.unwrap_or_else(|| template.source().to_owned())
+}
+
 /// The variable from which an announcement would print the password of a URL, if there is one.
-pub fn announced_password<'t, 'a>(
+fn announced_password<'t, 'a>(
     template: &'t Template,
     lookup: impl Fn(&str) -> Option<&'a OsStr> + Copy,
 ) -> Option<&'t str> {

@@ -105,6 +105,18 @@ impl Template {
         })
     }
 
+    /// How long the text is with its references replaced, in bytes. What is not set counts as empty.
+    pub fn length<'a>(&self, lookup: impl Fn(&str) -> Option<&'a OsStr>) -> usize {
+        let lengths = self.parts.iter().map(|part| match part {
+            Part::Literal(text) => text.len(),
+            Part::Reference { name, default } => {
+                let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
+                value.map_or(default.as_ref().map_or(0, String::len), OsStr::len)
+            }
+        });
+        lengths.sum()
+    }
+
     /// The text with its references replaced. A default stands in for an unset and for an empty value.
     ///
     /// # Errors

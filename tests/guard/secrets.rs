@@ -208,3 +208,35 @@ fn an_announcement_with_a_url_without_a_password_is_printed() {
         .expect_code(0)
         .expect_stderr("using postgresql://app@db/app?sslmode=require");
 }
+
+#[test]
+fn a_text_that_its_references_make_too_long_is_a_finding_and_is_never_put_together() {
+    let references = "${LONG}".repeat(20_000);
+    for section in [
+        format!("announce: '{references}'"),
+        format!("server: {{command: [echo, '{references}']}}"),
+        format!("steps: [{{name: s, command: [echo], announce: {{done: '{references}'}}}}]"),
+    ] {
+        let manifest = format!("version: 1\nvariables: {{LONG: {{}}}}\n{section}\n");
+        let ended = Guard::with_manifest(&manifest)
+            .env("LONG", "canary-".repeat(14_000))
+            // Two gigabytes would be put together.
+            .before_exec(|| {
+                let limit = 256 * 1024 * 1024;
+                nix::sys::resource::setrlimit(
+                    nix::sys::resource::Resource::RLIMIT_AS,
+                    limit,
+                    limit,
+                )
+                .expect("a limit can be lowered");
+            })
+            .line("check")
+            .run()
+            .expect_code(78)
+            .expect_never("canary");
+        assert!(
+            ended.stdout().contains("LONG makes the ") && ended.stdout().contains("[too_long, "),
+            "{ended}"
+        );
+    }
+}
