@@ -5,7 +5,6 @@
     reason = "this is the one file that reads the process's environment"
 )]
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -48,20 +47,33 @@ impl Environment {
 
     /// An environment of these entries, in this order. Of several of one name the first counts.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
-        let mut seen = HashSet::with_capacity(entries.len());
-        let is_first: Vec<bool> = entries.iter().map(|(name, _)| seen.insert(name)).collect();
-        drop(seen);
-        let mut is_first = is_first.into_iter();
-        let (entries, duplicates): (Vec<Entry>, Vec<Entry>) = entries
-            .into_iter()
-            .partition(|_| is_first.next().unwrap_or_default());
         let count = u32::try_from(entries.len()).expect("the kernel admits far fewer variables");
+        let name = |at: u32| &entries[at as usize].0;
         let mut by_name: Vec<u32> = (0..count).collect();
-        by_name.sort_by(|&a, &b| entries[a as usize].0.cmp(&entries[b as usize].0));
+        // Stable: those of one name stay in their order.
+        by_name.sort_by(|&a, &b| name(a).cmp(name(b)));
+        let pairs = by_name.windows(2);
+        let mut repeated: Vec<u32> = pairs
+            .filter(|pair| name(pair[0]) == name(pair[1]))
+            .map(|pair| pair[1])
+            .collect();
+        if repeated.is_empty() {
+            return Self {
+                entries,
+                by_name,
+                duplicates: Vec::new(),
+            };
+        }
+        repeated.sort_unstable();
+        let (repeated, first): (Vec<_>, Vec<_>) = (0..count)
+            .zip(entries)
+            .partition(|(at, _)| repeated.binary_search(at).is_ok());
+        let entries_of = |positions: Vec<(u32, Entry)>| -> Vec<Entry> {
+            positions.into_iter().map(|(_, entry)| entry).collect()
+        };
         Self {
-            entries,
-            by_name,
-            duplicates,
+            duplicates: entries_of(repeated),
+            ..Self::from_entries(entries_of(first))
         }
     }
 

@@ -63,15 +63,12 @@ pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFile
     Ok(all)
 }
 
-/// The variables of an environment that are text; of several with one name the first.
+/// The variables of an environment that are text.
 fn texts(environment: &Environment) -> HashMap<&str, &str> {
-    let mut texts = HashMap::new();
-    for (name, value) in environment.entries() {
-        if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
-            texts.entry(name).or_insert(value);
-        }
-    }
-    texts
+    let entries = environment.entries().iter();
+    entries
+        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+        .collect()
 }
 
 fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
