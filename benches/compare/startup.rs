@@ -13,8 +13,9 @@ use crate::workshop::{self, Build, Peer};
 /// Rounds before the first that counts: until the page cache and the processor are warm.
 const WARM_UP: usize = 50;
 
-/// Peak memory of the guard, in KiB, that it has to stay below.
-const MEMORY: u64 = 4 * 1024;
+/// Peak memory of the guard, in KiB, that it has to stay below. The kernel counts the image of the process before
+/// its exec, too: this benchmark's own, of 4 MiB, which no contender can be seen to stay below.
+const MEMORY: u64 = 4 * 1024 + 512;
 
 const ALONE: &str = "server alone";
 const FLOOR: &str = "floor (exec only)";
