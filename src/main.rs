@@ -143,7 +143,7 @@ fn end_at_panics() {
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        STDERR.push(
+        STDERR.push_in_panic(
             format!("startup-guard: internal error at {place}; please report it\n").as_bytes(),
         );
         std::process::abort();

@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 
 use crate::manifest::{Manifest, Template};
 use crate::report::{Code, Finding, Severity};
-use crate::rule::passwords;
+use crate::rule::certain_passwords;
 
-/// The longest text that is expanded, in bytes: Linux passes on no longer argument (`MAX_ARG_STRLEN`, with the
-/// NUL behind it).
-const MAX_LENGTH: usize = 128 * 1024 - 1;
+/// The longest text that is expanded, in bytes. A program can be given no more than that in any case: Linux
+/// refuses arguments of 128 KiB (`MAX_ARG_STRLEN`) when the program is executed.
+const MAX_LENGTH: usize = 4 * 1024 * 1024;
 
 /// A text that will be expanded, and what its findings call it.
 pub struct Use<'a> {
@@ -53,9 +53,8 @@ pub fn check_uses<'a>(
                 .references()
                 .max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
             if let Some((name, _)) = longest {
-                let problem = format!(
-                    "makes {place} longer than 128 KiB, which Linux passes on to no program"
-                );
+                let problem =
+                    format!("makes {place} longer than 4 MiB, which no program can be given");
                 let fix = "use a shorter value, or refer to it once".to_owned();
                 tell(Code::TooLong, Severity::Error, name, problem, fix);
             }
@@ -110,7 +109,7 @@ fn announced_password<'t, 'a>(
     // The whole text, since a URL may be put together from several variables.
     let text = template.expand(lookup).ok()?;
     let text = text.to_string_lossy();
-    let passwords = passwords(&text);
+    let passwords = certain_passwords(&text);
     let is_part_of_password = |name: &&str| {
         let value = lookup(name).unwrap_or_default().to_string_lossy();
         let is_related = |password: &&str| value.contains(password) || password.contains(&*value);

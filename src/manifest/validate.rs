@@ -5,7 +5,7 @@ mod process;
 mod variable;
 
 use super::fault::{Fault, Path, did_you_mean};
-use super::raw::{RawManifest, RawVariable};
+use super::raw::{RawManifest, RawVariable, Text};
 use super::template::is_name;
 use super::{Manifest, Variable};
 
@@ -49,7 +49,9 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
         .server
         .map(|server| process::server(server, &declared, &mut faults));
     let manifest = Manifest {
-        service: raw.service.map(|text| text.0),
+        service: raw
+            .service
+            .map(|text| one_line(text, root.key("service"), &mut faults)),
         announce,
         fail_on: raw.fail_on.unwrap_or_default(),
         user,
@@ -59,6 +61,17 @@ pub fn validate(raw: RawManifest) -> (Manifest, Vec<Fault>) {
         server,
     };
     (manifest, faults)
+}
+
+/// A text that stands within lines of the output.
+fn one_line(Text(text): Text, path: Path, faults: &mut Vec<Fault>) -> String {
+    if text.contains(char::is_control) {
+        faults.push(Fault::at(
+            path,
+            "has a line break or another control character in it",
+        ));
+    }
+    text
 }
 
 fn variables(raw: Vec<(String, RawVariable)>, faults: &mut Vec<Fault>) -> Vec<Variable> {

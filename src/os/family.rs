@@ -248,14 +248,15 @@ impl Strangers {
 
 /// Sends a signal to a descendant. That it is gone is no error.
 pub fn signal(pid: i32, signal: Signal) {
-    // SAFETY: kill takes any numbers. A descendant's number is not given out anew before its parent, in the
-    // end we, has collected it.
+    // SAFETY: kill takes any numbers. The caller has just found the process below this one or below a reaper.
+    // Its number could have been given out anew since then only if its parent had collected it and all other
+    // numbers had been used in between.
     unsafe { libc::kill(pid, signal.0) };
 }
 
 /// Sends a signal to the group that a child leads or led. Nobody there is no error.
 pub fn signal_group(leader: i32, signal: Signal) {
-    // SAFETY: kill takes any numbers; the callers see to it that the group is still the child's.
+    // SAFETY: kill takes any numbers. The callers look for the end of the leader right before.
     unsafe { libc::kill(-leader, signal.0) };
 }
 

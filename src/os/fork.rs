@@ -52,8 +52,8 @@ pub(super) struct Launch<'a, P: Fn() -> Result<(), Errno>> {
 /// A process tree of its own: a reaper, and below it a program with all its descendants.
 ///
 /// The reaper is a child of the guard that executes nothing. It is the subreaper of what is below it, so
-/// orphans of the program come to the reaper, and orphans of other children of the guard do not. It ends when
-/// no process is left below it.
+/// orphans of the program come to the reaper, and orphans of other children of the guard do not. When no process
+/// is left below it, it ends with `Tree::COMPLETE`.
 pub struct Tree {
     /// The reaper's process.
     pub reaper: i32,
@@ -92,8 +92,9 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
     let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC)?;
     let guard = getpid();
     let reaper = forked(|| {
-        // Whatever it cannot do ends it, and with it the program.
-        let _ = launch.run_below_reaper(guard, of_program, &hindrances_end, &reports_end);
+        let result = launch.run_below_reaper(guard, of_program, &hindrances_end, &reports_end);
+        // When the reaper ends early, its death kills the program.
+        i32::from(result.is_err())
     })?;
     drop((hindrances_end, reports_end));
     let leader = match receive(&reports) {
@@ -116,6 +117,9 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
 }
 
 impl Tree {
+    /// How a reaper ends below which no process is left.
+    pub const COMPLETE: Ending = Ending::Exited(0);
+
     /// The descriptor on which the end of the program is reported; none once it was.
     pub fn reports(&self) -> Option<&OwnedFd> {
         self.reports.as_ref()
@@ -146,10 +150,12 @@ impl Tree {
 }
 
 impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
-    /// Becomes the program, in a child of `parent` that has just been forked, or reports why not.
-    fn become_program(&self, parent: Pid, hindrances: &OwnedFd) {
-        // A child that cannot send has nobody to tell it to.
+    /// Becomes the program, in a child of `parent` that has just been forked, or reports why not. Gives the
+    /// exit code of a child that has not become the program.
+    fn become_program(&self, parent: Pid, hindrances: &OwnedFd) -> i32 {
+        // If the report cannot be sent, the exit code is all that is left of it.
         let _ = send(hindrances, self.try_to_become_program(parent).to_message());
+        127
     }
 
     /// The life of a reaper: starts the program, reports its number and how it ended, and ends when nobody is
@@ -209,7 +215,7 @@ impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
             Ok(None) => return Ok(()),
             Ok(Some(message)) => Hindrance::from_message(message),
             Err(errno) => {
-                // Whether the program runs is not known, so it must not.
+                // The program may run by now. Nobody would watch over it.
                 family::signal(child.as_raw(), Signal::KILL);
                 Hindrance::Preparation(errno)
             }
@@ -223,16 +229,17 @@ impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
     }
 }
 
-/// Forks. The child does `work` with all signals blocked, and ends if that comes back: a signal between fork
-/// and exec would run the guard's handler, which would note it as the guard's own.
-fn forked(work: impl FnOnce()) -> Result<Pid, Errno> {
+/// Forks. The child does `work` with all signals blocked, since a signal between fork and exec would run the
+/// guard's handler, which would note it as the guard's own. If `work` comes back, the child ends with the exit
+/// code that it gives.
+fn forked(work: impl FnOnce() -> i32) -> Result<Pid, Errno> {
     let mask = Mask::ALL.set();
     // SAFETY: `work` calls only async-signal-safe functions.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
-        work();
+        let code = work();
         // SAFETY: `_exit` runs nothing of the parent's.
-        unsafe { libc::_exit(127) };
+        unsafe { libc::_exit(code) };
     }
     mask.set();
     match forked? {
@@ -318,6 +325,6 @@ fn receive(pipe: &OwnedFd) -> Result<Option<Message>, Errno> {
             }
         }
     })?;
-    // A pipe takes so few bytes at once or not at all.
+    // POSIX guarantees that writes of up to PIPE_BUF bytes are not split.
     Ok((count > 0).then(|| bytes.map(i32::from_ne_bytes)))
 }

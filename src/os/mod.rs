@@ -31,12 +31,12 @@ use nix::errno::Errno;
 /// How often a call is attempted whose failure would leave the guard, or a reaper, deaf or waiting for ever.
 const ATTEMPTS: usize = 3;
 
-/// Makes a system call that no kernel refuses with these arguments, and again where something else, such as a
-/// sandbox, refuses it once.
+/// Makes a system call, and makes it again where it fails, unless the failure is an answer: that there is no
+/// child (ECHILD), or nothing to read and no room to write (EAGAIN).
 fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let mut result = call();
     for _ in 1..ATTEMPTS {
-        if result.is_ok() {
+        if matches!(result, Ok(_) | Err(Errno::ECHILD | Errno::EAGAIN)) {
             break;
         }
         result = call();

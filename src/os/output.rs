@@ -85,6 +85,14 @@ impl Output {
         }
     }
 
+    /// Writes what can be written at once, for a panic: it may have come while the stream was locked.
+    pub fn push_in_panic(&self, bytes: &[u8]) {
+        if let Ok(mut state) = self.state.try_lock() {
+            self.flush(&mut state);
+            self.write_some(&mut state, bytes);
+        }
+    }
+
     /// Writes what can be written of the backlog without blocking.
     pub fn pump(&self) {
         self.flush(&mut self.lock());

@@ -268,7 +268,8 @@ static PARENT: AtomicI32 = AtomicI32::new(0);
 extern "C" fn pass_on(number: libc::c_int) {
     let errno = Errno::last_raw();
     let parent = PARENT.load(Ordering::Acquire);
-    // SAFETY: both take and give numbers. Whoever has lost its parent has another, whom this does not concern.
+    // SAFETY: both calls take and give numbers. A process whose parent has ended has another parent, which the
+    // comparison keeps from being signalled.
     unsafe {
         if libc::getppid() == parent {
             libc::kill(parent, number);

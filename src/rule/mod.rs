@@ -13,7 +13,7 @@ mod url;
 
 pub use address::is_local;
 pub use form::strip_wrapping;
-pub use passwords::passwords;
+pub use passwords::{certain_passwords, passwords};
 pub use placeholder::is_placeholder;
 pub use url::percent_decoded;
 

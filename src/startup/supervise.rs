@@ -42,6 +42,9 @@ pub trait Keeper {
 
     /// What every process of the step inherits, so that what is kept lives as long as they do.
     fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Processes of the step are left, which the guard cannot end: only they may give up what is kept.
+    fn leave_to_the_rest(&self);
 }
 
 /// How long a step may take, and how it is asked to stop.
@@ -77,7 +80,7 @@ pub struct Supervisor<'a> {
     /// How the step came to its end, as far as that is settled.
     outcome: Option<Outcome>,
     leader_has_ended: bool,
-    /// Whether the reaper has ended: then no process of the step is left.
+    /// Whether the reaper has ended by itself: then no process of the step is left.
     tree_has_ended: bool,
     /// How many stops were acted on, and when the first was.
     stops_heeded: u32,
@@ -128,6 +131,8 @@ impl<'a> Supervisor<'a> {
     /// Acts on what the signals say.
     fn heed(&mut self, signals: &Signals) {
         let noted = signals.take();
+        // First of all: a leader that has ended must not be signalled any more.
+        self.reap();
         for signal in noted.forward {
             self.signal_group(signal);
         }
@@ -138,7 +143,6 @@ impl<'a> Supervisor<'a> {
         if let Some(reason) = self.keeper.and_then(Keeper::loss) {
             self.heed_loss(&reason);
         }
-        self.reap();
     }
 
     /// Somebody else may hold it by now, so nothing of the step may go on, not even to end in peace.
@@ -167,7 +171,12 @@ impl<'a> Supervisor<'a> {
 
     fn reap(&mut self) {
         let reaper = self.tree.reaper;
-        family::reap(|pid, _| self.tree_has_ended |= pid == reaper);
+        let mut reaper_end = None;
+        family::reap(|pid, ending| {
+            if pid == reaper {
+                reaper_end = Some(ending);
+            }
+        });
         if let Some(end) = self.tree.leader_end() {
             self.leader_has_ended = true;
             self.outcome.get_or_insert(Outcome::Ended(end.ending));
@@ -175,9 +184,11 @@ impl<'a> Supervisor<'a> {
                 self.stop_the_rest();
             }
         }
-        if self.tree_has_ended && !self.leader_has_ended {
+        match reaper_end {
+            None => {}
+            Some(Tree::COMPLETE) if self.leader_has_ended => self.tree_has_ended = true,
             // Somebody killed the reaper. What is left of the step cannot be found any more.
-            self.stage = Stage::GivenUp;
+            Some(_) => self.give_up(),
         }
     }
 
@@ -228,7 +239,7 @@ impl<'a> Supervisor<'a> {
             Stage::Stopping { until } if now >= until => self.kill(),
             Stage::Killing { until, .. } if now >= until => {
                 tracing::error!(phase = "step", "processes of the step survive SIGKILL");
-                self.stage = Stage::GivenUp;
+                self.give_up();
             }
             Stage::Killing { again, until } if now >= again => {
                 self.kill_everyone();
@@ -271,9 +282,19 @@ impl<'a> Supervisor<'a> {
         };
     }
 
+    /// What is left of the step goes on without the guard, and with what its keeper keeps.
+    fn give_up(&mut self) {
+        self.stage = Stage::GivenUp;
+        if let Some(keeper) = self.keeper {
+            keeper.leave_to_the_rest();
+        }
+    }
+
     fn kill_everyone(&self) {
         // The whole group in one call, which no fork escapes; then whoever left it.
         self.signal_group(Signal::KILL);
+        // A reaper that was stopped collects nobody.
+        family::signal(self.tree.reaper, Signal::CONT);
         for each in self.rest().unwrap_or_default() {
             family::signal(each.pid, Signal::KILL);
         }
@@ -300,7 +321,7 @@ pub fn wait(
     reports: Option<BorrowedFd<'_>>,
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
-    // Whoever reads us slowly slows the step down, as without us.
+    // A slow reader of the guard's output slows the step down, as it would without the guard.
     let is_open: Vec<bool> = relays
         .iter()
         .map(|relay| relay.pipe().is_some() && !relay.output().is_full())

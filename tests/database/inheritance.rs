@@ -84,3 +84,23 @@ fn a_stopped_guards_lock_is_free_at_once() {
     guard.end().expect_code(143).expect_never("served");
     until("the session is gone", || database.sql().guards().is_empty());
 }
+
+#[test]
+fn a_lock_is_not_released_while_processes_are_left_that_the_guard_cannot_end() {
+    let database = Database::new();
+    // With its reaper gone, the guard does not find the step's processes any more.
+    let steps = "  - name: migrate
+    command: [sh, -c, 'sleep 100 & echo $! > $SHARED/left; echo started; kill -KILL $PPID; while :; do :; done']
+    lock: {postgres: DATABASE_URL, timeout: 1s}";
+    let fleet = Fleet::new(&database.url, steps);
+    fleet.guard().run().expect_code(71).expect_never("served");
+    let left: i32 = fleet
+        .file("left")
+        .trim()
+        .parse()
+        .expect("the file holds a number");
+    assert!(is_alive(left));
+    fleet.guard().run().expect_code(75).expect_never("started");
+    kill(Pid::from_raw(left), Signal::SIGKILL).expect("it is there to be killed");
+    until("the lock is free", || database.sql().guards().is_empty());
+}

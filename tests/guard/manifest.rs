@@ -334,3 +334,26 @@ fn a_user_that_nobody_can_be_called_is_a_fault() {
             .expect_stderr("line 2: user: must be a user's name or uid");
     }
 }
+
+#[test]
+fn a_control_character_in_a_name_that_is_printed_is_a_fault() {
+    for (manifest, path) in [
+        ("version: 1\nservice: \"s\\n::error::x\"\n", "service"),
+        (
+            "version: 1\nsteps: [{name: \"s\\e[31m\", command: ['true']}]\n",
+            "steps[0].name",
+        ),
+    ] {
+        for line in ["check", "check --format github", "run -- true"] {
+            Guard::with_manifest(manifest)
+                .line(line)
+                .run()
+                .expect_code(65)
+                .expect_stderr(&format!(
+                    "{path}: has a line break or another control character in it"
+                ))
+                .expect_never("\n::error::x")
+                .expect_never("\u{1b}[31m");
+        }
+    }
+}

@@ -181,12 +181,12 @@ fn the_passwords_of_all_urls_in_a_value_are_masked() {
     step(script, variables)
         .env("LIST", "redis://:one1@a:1,redis://:two%40@b:2")
         .env("BOTH", "postgresql://app:three@db/app?password=four4")
-        .env("DSN", "host=db password=s3cret")
+        .env("DSN", "host=db password = s3cret")
         .run()
         .expect_code(0)
         .expect_stdout(
             "redis://:***@a:1,redis://:***@b:2\npostgresql://app:***@db/app?password=***\n\
-             host=db password=***\napp one two *** ***\n",
+             host=db password = ***\napp one two *** ***\n",
         );
 }
 

@@ -240,3 +240,40 @@ fn a_text_that_its_references_make_too_long_is_a_finding_and_is_never_put_togeth
         );
     }
 }
+
+#[test]
+fn a_harmless_announcement_is_printed() {
+    let manifest = "version: 1
+variables: {BROKERS: {}}
+announce: 'http://0.0.0.0:${PORT:-8000} for admin@example.com, pwd=${PWD}, ${BROKERS}'
+";
+    Guard::with_manifest(manifest)
+        .env("PWD", "/srv/app")
+        .env("BROKERS", "kafka://b1:9092,b2:9092/topic@x")
+        .line("run -- true")
+        .run()
+        .expect_code(0)
+        .expect_stderr(
+            "http://0.0.0.0:8000 for admin@example.com, pwd=/srv/app, kafka://b1:9092,b2:9092/topic@x",
+        );
+}
+
+#[test]
+fn a_long_list_of_urls_is_masked_in_bounded_memory() {
+    let list: Vec<String> = (0..4_000)
+        .map(|number| format!("redis://h?password=secret-{number:05}"))
+        .collect();
+    Guard::with_manifest(
+        "version: 1\nvariables: {LIST: {}}\nsteps: [{name: s, command: [echo, secret-03999]}]\n",
+    )
+    .env("LIST", list.join(","))
+    .before_exec(|| {
+        let limit = 256 * 1024 * 1024;
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_AS, limit, limit)
+            .expect("a limit can be lowered");
+    })
+    .line("run --no-server")
+    .run()
+    .expect_code(0)
+    .expect_stdout("***\n");
+}

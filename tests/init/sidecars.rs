@@ -31,6 +31,11 @@ pub const TESTS: &[Test] = &[
         Needs::Nothing,
         reaper_killed,
     ),
+    (
+        "a_step_whose_reaper_is_killed_after_its_own_end_leads_to_no_server",
+        Needs::Nothing,
+        reaper_killed_late,
+    ),
 ];
 
 /// Starts two processes once it may, one of them in a session of its own, and ends: they become orphans.
@@ -129,4 +134,32 @@ server: {command: [touch, served]}
         .expect_stderr("left processes running that the guard cannot end");
     assert!(!ended.folder.path().join("served").exists());
     until("the step is gone", || !is_alive(step));
+}
+
+/// Waits until it is an orphan, which is the reaper's child then, and kills the reaper.
+const KILLER: &str = "trap '' TERM
+echo $$ > left
+parent=$1
+while [ \"$parent\" = \"$1\" ]; do read -r _ _ _ parent _ < /proc/$$/stat; done
+kill -KILL $parent
+exec sleep 97
+";
+
+fn reaper_killed_late() {
+    let manifest = "version: 1
+steps: [{name: s, command: [sh, -c, 'setsid sh killer.sh $$ & while [ ! -s left ]; do sleep 0.01; done']}]
+server: {command: [touch, served]}
+";
+    let guard = Guard::with_manifest(manifest);
+    guard.folder.file("killer.sh", KILLER);
+    let running = guard.start();
+    let left = running.wait_for_pid("left");
+    let pid = running.pid();
+    until("the guard has ended", || !is_alive(pid));
+    kill(Pid::from_raw(left), Signal::SIGKILL).expect("it was left");
+    let ended = running
+        .end()
+        .expect_code(71)
+        .expect_stderr("left processes running that the guard cannot end");
+    assert!(!ended.folder.path().join("served").exists());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Declared, dependency};
+use super::{Declared, dependency, one_line};
 use crate::manifest::fault::{Fault, Path};
 use crate::manifest::raw::{RawServer, RawStep, Span, Text};
 use crate::manifest::template::Template;
@@ -71,7 +71,10 @@ pub fn steps(raw: Vec<RawStep>, declared: &Declared<'_>, faults: &mut Vec<Fault>
 }
 
 fn step(raw: RawStep, path: &Path, declared: &Declared<'_>, faults: &mut Vec<Fault>) -> Step {
-    let name = raw.name.map(|text| text.0).unwrap_or_default();
+    let name = raw
+        .name
+        .map(|name| one_line(name, path.key("name"), faults))
+        .unwrap_or_default();
     if name.is_empty() {
         faults.push(Fault::at(path.key("name"), "is missing"));
     } else if name.contains(',') || name.trim() != name {

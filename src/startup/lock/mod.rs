@@ -5,7 +5,7 @@ mod keeper;
 mod key;
 mod request;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::TryRecvError;
@@ -68,8 +68,14 @@ impl Run<'_> {
             lock,
             socket,
             loss: RefCell::new(None),
+            is_left_to_others: Cell::new(false),
         };
         let result = self.run_held(&held);
+        if held.is_left_to_others.get() {
+            // Neither released nor closed: the connection lives until the last process that has its socket ends.
+            std::mem::forget(held);
+            return result.map(drop);
+        }
         let released = held.release(signals);
         match result? {
             Done::Already => self.skip(),
@@ -99,6 +105,8 @@ struct Held {
     lock: Lock,
     socket: OwnedFd,
     loss: RefCell<Option<String>>,
+    /// Whether processes of the step outlive the guard, which then must not release the lock.
+    is_left_to_others: Cell<bool>,
 }
 
 impl Held {
@@ -149,5 +157,9 @@ impl Keeper for Held {
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    fn leave_to_the_rest(&self) {
+        self.is_left_to_others.set(true);
     }
 }
