@@ -1,11 +1,12 @@
 //! From a program to a child process that runs it, or to the reason why there is none.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal as NixSignal;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, setpgid};
@@ -89,7 +90,8 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
     of_program: &[BorrowedFd<'_>],
 ) -> Result<Tree, SpawnError> {
     let (hindrances, hindrances_end) = pipe2(OFlag::O_CLOEXEC)?;
-    let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC)?;
+    // Not changed to be so later: the program runs by then, and a refusal would come too late.
+    let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let guard = getpid();
     let reaper = forked(|| {
         let result = launch.run_below_reaper(guard, of_program, &hindrances_end, &reports_end);
@@ -97,7 +99,7 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
         i32::from(result.is_err())
     })?;
     drop((hindrances_end, reports_end));
-    let leader = match receive(&reports) {
+    let leader = match receive_patiently(&reports) {
         Ok(Some([leader, _])) if leader > 0 => leader,
         Ok(Some([_, errno])) => return Err(no_child(reaper, Errno::from_raw(errno))),
         // It was killed before it could say anything.
@@ -108,7 +110,6 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
         }
     };
     launch.check(&hindrances, reaper)?;
-    fcntl(&reports, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(Tree {
         reaper: reaper.as_raw(),
         leader,
@@ -327,4 +328,19 @@ fn receive(pipe: &OwnedFd) -> Result<Option<Message>, Errno> {
     })?;
     // POSIX guarantees that writes of up to PIPE_BUF bytes are not split.
     Ok((count > 0).then(|| bytes.map(i32::from_ne_bytes)))
+}
+
+/// Receives a message from a pipe whose reads do not block, and waits until there is one.
+fn receive_patiently(pipe: &OwnedFd) -> Result<Option<Message>, Errno> {
+    loop {
+        match receive(pipe) {
+            Err(Errno::EAGAIN) => {}
+            result => return result,
+        }
+        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        super::persistently(|| match poll(&mut polled, PollTimeout::NONE) {
+            Err(Errno::EINTR) => Ok(0),
+            result => result,
+        })?;
+    }
 }
