@@ -48,7 +48,7 @@ pub fn check_uses<'a>(
     } in uses
     {
         if template.length(lookup) > MAX_LENGTH {
-            // Without a reference it could not be: a whole manifest may be longer, which the system then refuses.
+            // A manifest is shorter than that, so it is a reference that makes the text this long.
             let longest = template
                 .references()
                 .max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));

@@ -90,7 +90,8 @@ pub(super) fn spawn_tree<P: Fn() -> Result<(), Errno>>(
     of_program: &[BorrowedFd<'_>],
 ) -> Result<Tree, SpawnError> {
     let (hindrances, hindrances_end) = pipe2(OFlag::O_CLOEXEC)?;
-    // Not changed to be so later: the program runs by then, and a refusal would come too late.
+    // Reads do not block from the beginning: a change after the program was started could be refused, and then the
+    // program would have to be ended again.
     let (reports, reports_end) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let guard = getpid();
     let reaper = forked(|| {
@@ -154,7 +155,7 @@ impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
     /// Becomes the program, in a child of `parent` that has just been forked, or reports why not. Gives the
     /// exit code of a child that has not become the program.
     fn become_program(&self, parent: Pid, hindrances: &OwnedFd) -> i32 {
-        // If the report cannot be sent, the exit code is all that is left of it.
+        // Without the report, the exit code still tells that the program was not executed.
         let _ = send(hindrances, self.try_to_become_program(parent).to_message());
         127
     }
@@ -216,7 +217,7 @@ impl<P: Fn() -> Result<(), Errno>> Launch<'_, P> {
             Ok(None) => return Ok(()),
             Ok(Some(message)) => Hindrance::from_message(message),
             Err(errno) => {
-                // The program may run by now. Nobody would watch over it.
+                // The program may run by now, and the guard is about to give up.
                 family::signal(child.as_raw(), Signal::KILL);
                 Hindrance::Preparation(errno)
             }

@@ -9,6 +9,12 @@ use crate::fleet::Fleet;
 use crate::server::Database;
 use crate::support::{is_alive, until};
 
+/// The process whose number a file of the fleet holds.
+fn process_in(fleet: &Fleet, file: &str) -> i32 {
+    let text = fleet.file(file);
+    text.trim().parse().expect("the file holds a number")
+}
+
 #[test]
 fn a_killed_guards_lock_is_held_until_the_last_process_of_its_step_has_ended() {
     let database = Database::new();
@@ -20,11 +26,7 @@ fn a_killed_guards_lock_is_held_until_the_last_process_of_its_step_has_ended() {
     guard.wait_for("started\n");
     guard.signal(Signal::SIGKILL);
     guard.end().expect_code(137);
-    let left: i32 = fleet
-        .file("left")
-        .trim()
-        .parse()
-        .expect("the file holds a number");
+    let left = process_in(&fleet, "left");
     assert!(is_alive(left));
     assert_eq!(database.sql().guards(), ["startup-guard fleet/migrate"]);
 
@@ -37,11 +39,7 @@ fn a_killed_guards_lock_is_held_until_the_last_process_of_its_step_has_ended() {
     next.wait_for("started\n");
     next.signal(Signal::SIGTERM);
     next.end_within(Duration::from_secs(15)).expect_code(143);
-    let left: i32 = fleet
-        .file("left")
-        .trim()
-        .parse()
-        .expect("the file holds a number");
+    let left = process_in(&fleet, "left");
     assert!(!is_alive(left), "a guard that is alive ends its step whole");
 }
 
@@ -94,11 +92,7 @@ fn a_lock_is_not_released_while_processes_are_left_that_the_guard_cannot_end() {
     lock: {postgres: DATABASE_URL, timeout: 1s}";
     let fleet = Fleet::new(&database.url, steps);
     fleet.guard().run().expect_code(71).expect_never("served");
-    let left: i32 = fleet
-        .file("left")
-        .trim()
-        .parse()
-        .expect("the file holds a number");
+    let left = process_in(&fleet, "left");
     assert!(is_alive(left));
     fleet.guard().run().expect_code(75).expect_never("started");
     kill(Pid::from_raw(left), Signal::SIGKILL).expect("it is there to be killed");
