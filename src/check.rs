@@ -12,9 +12,8 @@ use crate::environment::Environment;
 use crate::manifest::{
     FailOn, Generate, GenerateFormat, Level, Manifest, Place, Template, UnsetReference, Variable,
 };
-use crate::report::{Code, Finding, Report, Severity};
-use crate::rule::endpoint::{Endpoint, Protocol};
-use crate::rule::{Breach, Violation};
+use crate::report::{Code, Finding, Report, Severity, ValueFinding};
+use crate::target::{Protocol, Target};
 
 use needs::check_needs;
 use resolve::{Overlay, Resolved, Value, resolve};
@@ -68,7 +67,7 @@ impl Effective {
         &self,
         protocol: Protocol,
         place: &Place,
-    ) -> Result<Option<Endpoint>, Violation> {
+    ) -> Result<Option<Target>, ValueFinding> {
         needs::endpoint(protocol, place, |name| self.environment.get(name))
     }
 }
@@ -231,29 +230,9 @@ fn check_variable(each: &Resolved<'_>, level: Level, findings: &mut Findings) {
         Value::Text(text) => {
             for violation in variable.rule.violations(text) {
                 let fix = violation.fix;
-                findings.tell(
-                    variable,
-                    level,
-                    code_of(violation.breach),
-                    violation.problem,
-                    fix,
-                );
+                findings.tell(variable, level, violation.code, violation.problem, fix);
             }
         }
-    }
-}
-
-fn code_of(breach: Breach) -> Code {
-    match breach {
-        Breach::TooShort => Code::TooShort,
-        Breach::TooLong => Code::TooLong,
-        Breach::NotOneOf => Code::NotOneOf,
-        Breach::NoMatch => Code::NoMatch,
-        Breach::WrongType => Code::WrongType,
-        Breach::WrongScheme => Code::WrongScheme,
-        Breach::Unescaped => Code::Unescaped,
-        Breach::Quoted => Code::Quoted,
-        Breach::WhiteSpace => Code::WhiteSpace,
     }
 }
 

@@ -24,6 +24,9 @@ mod render;
 mod report;
 mod rule;
 mod startup;
+mod target;
+mod text;
+mod url;
 
 use std::process::ExitCode;
 

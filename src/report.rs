@@ -52,6 +52,26 @@ impl Code {
     }
 }
 
+/// What is wrong with a value, before it is known which variable holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ValueFinding {
+    pub code: Code,
+    /// What is wrong: the rest of a sentence that begins with the variable's name.
+    pub problem: String,
+    /// How to mend it, as an order.
+    pub fix: String,
+}
+
+impl ValueFinding {
+    pub fn new(code: Code, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            code,
+            problem: problem.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
 /// Whether a finding keeps the server from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {

@@ -3,11 +3,9 @@
 use std::ffi::OsStr;
 
 use crate::manifest::{Manifest, Place};
+use crate::report::ValueFinding;
 use crate::report::{Code, Finding, Severity};
-use crate::rule::Violation;
-use crate::rule::endpoint::{Endpoint, Protocol};
-
-use super::code_of;
+use crate::target::{Protocol, Target};
 
 /// Something that the start needs, and what its findings call it.
 pub struct Need<'a> {
@@ -27,7 +25,7 @@ pub fn endpoint<'a>(
     protocol: Protocol,
     place: &'a Place,
     lookup: impl Fn(&str) -> Option<&'a OsStr>,
-) -> Result<Option<Endpoint>, Violation> {
+) -> Result<Option<Target>, ValueFinding> {
     let set = |name: &str| {
         let text = lookup(name).and_then(OsStr::to_str);
         text.filter(|text| !text.trim().is_empty())
@@ -36,7 +34,7 @@ pub fn endpoint<'a>(
         Place::Literal(text) => Some(text.as_str()),
         Place::Variable(name) => set(name),
     };
-    text.map(|text| Endpoint::parse(protocol, text, set))
+    text.map(|text| Target::parse(protocol, text, set))
         .transpose()
 }
 
@@ -65,7 +63,7 @@ pub fn check_needs<'a>(
             ),
             Ok(_) => continue,
             Err(violation) => (
-                code_of(violation.breach),
+                violation.code,
                 format!("{} ({} uses it)", violation.problem, need.what),
                 violation.fix,
             ),

@@ -54,11 +54,11 @@ fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
 fn add_passwords(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
     let text = str::from_utf8(value).unwrap_or_default().trim();
     // A query may have its keys encoded, or a whole connection string in it.
-    let decoded = String::from_utf8(rule::percent_decoded(text)).unwrap_or_default();
+    let decoded = String::from_utf8(crate::url::percent_decoded(text)).unwrap_or_default();
     for text in [text, &decoded] {
         for password in rule::passwords(text) {
             secrets.push(password.as_bytes().to_vec());
-            secrets.push(rule::percent_decoded(password));
+            secrets.push(crate::url::percent_decoded(password));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
 use crate::net::{Failure, http};
-use crate::rule::endpoint::Page;
+use crate::target::HttpTarget;
 
 /// How long the service may take to answer. Docker's own limit is 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     if !url.starts_with("http://") {
         return Err(unhealthy("the URL does not begin with http://".to_owned()));
     }
-    let page = Page::parse(&url).map_err(|violation| {
+    let page = HttpTarget::parse(&url).map_err(|violation| {
         unhealthy(format!("the URL {}; {}", violation.problem, violation.fix))
     })?;
     match ask(page)? {
@@ -40,7 +40,7 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
 
 /// The answer, if it comes in time. A name server that says nothing keeps the thread that asks it, which ends
 /// with the process.
-fn ask(page: Page) -> Result<Option<Result<u16, Failure>>, Error> {
+fn ask(page: HttpTarget) -> Result<Option<Result<u16, Failure>>, Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let work = move || {
         // Nobody listens any more once the time is up.

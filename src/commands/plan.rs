@@ -4,9 +4,10 @@ use crate::check::{Need, Use};
 use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::manifest::{Manifest, Step, Template, Wait, did_you_mean};
-use crate::rule::endpoint::Protocol;
+use crate::manifest::{Manifest, Step, Template, Wait};
 use crate::startup::init::Init;
+use crate::target::Protocol;
+use crate::text::did_you_mean;
 
 use super::{init, settings};
 

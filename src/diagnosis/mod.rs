@@ -10,7 +10,6 @@ mod near;
 mod reference;
 mod scope;
 mod values;
-mod words;
 
 use std::collections::{HashMap, HashSet};
 

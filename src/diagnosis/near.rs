@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::words;
 use super::{Cause, CauseCode, Facts};
 use crate::platform::is_injected;
 
@@ -86,7 +85,7 @@ fn cause(
         text: format!(
             "{}{more}. Rename {}.",
             sentences.join("; "),
-            words::names(&orders)
+            crate::text::names(&orders)
         ),
     })
 }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::near::Near;
-use super::words::{are, names};
 use super::{Cause, CauseCode, Facts};
 use crate::manifest::Variable;
 use crate::platform::Platform;
 use crate::rule::Type;
+use crate::text::{are, names};
 
 /// Nothing that a person would set is set: with so many missing that it is no oversight.
 const MIN_MISSING: usize = 2;

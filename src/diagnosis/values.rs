@@ -1,11 +1,11 @@
 //! Causes that lie in the form of a value. The value is looked at, and never told.
 
 use super::reference::{self, Reference};
-use super::words::{are, names, verb};
 use super::{Cause, CauseCode, Facts};
 use crate::platform::Platform;
 use crate::report::{Code, Finding};
 use crate::rule::{self, List, Type};
+use crate::text::{are, names, verb};
 
 /// Several placeholders are a file that was taken over; one may be anything.
 const MIN_PLACEHOLDERS: usize = 2;

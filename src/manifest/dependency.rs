@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::rule::endpoint::Protocol;
+use crate::target::Protocol;
 
 /// Something that must be ready before the first step.
 #[derive(Debug)]

@@ -86,20 +86,3 @@ impl fmt::Display for Fault {
         out.write_str(&self.message)
     }
 }
-
-/// The nearest of the known words, for `did you mean`.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits, but never so many that nothing of a short word is left.
-    let limit = (word.chars().count() / 2).min(2);
-    let distance = |other: &str| strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase());
-    known
-        .filter(|other| distance(other) <= limit)
-        .min_by_key(|other| distance(other))
-}
-
-/// `; did you mean X?`, where there is a near word.
-pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(word, known)
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default()
-}

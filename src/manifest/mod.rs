@@ -19,7 +19,6 @@ use std::time::Duration;
 use crate::rule::Rule;
 
 pub use dependency::{Lock, Place, Wait};
-pub use fault::did_you_mean;
 pub use load::{Error, lines_of_variables, load};
 pub use template::{Template, UnsetReference, shown};
 

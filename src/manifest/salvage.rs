@@ -5,9 +5,10 @@ use std::fmt;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 
-use super::fault::{Fault, Path, did_you_mean};
+use super::fault::{Fault, Path};
 use super::raw::{RawManifest, RawServer, RawVariable, RawVariables};
 use super::tree::{Entry, Node};
+use crate::text::did_you_mean;
 
 /// What an item of `steps` is expected to be.
 const STEP: &str = "expected a mapping with name and command";

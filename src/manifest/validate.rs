@@ -4,10 +4,11 @@ mod dependency;
 mod process;
 mod variable;
 
-use super::fault::{Fault, Path, did_you_mean};
+use super::fault::{Fault, Path};
 use super::raw::{RawManifest, RawVariable, Text};
 use super::template::is_name;
 use super::{Manifest, Variable};
+use crate::text::did_you_mean;
 
 use process::{announcement, steps};
 use variable::variable;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{Failure, dial, in_words};
-use crate::rule::endpoint::Page;
+use crate::target::HttpTarget;
 
 /// How far the final status may stand into the answer, in bytes: interim answers come before it.
 const MAX_HEAD: usize = 16 * 1024;
@@ -15,7 +15,7 @@ const MAX_HEAD: usize = 16 * 1024;
 ///
 /// # Errors
 /// Why there is none until then.
-pub fn status(page: &Page, until: Instant) -> Result<u16, Failure> {
+pub fn status(page: &HttpTarget, until: Instant) -> Result<u16, Failure> {
     let address = &page.address;
     let stream = Timed {
         stream: dial(&address.host, address.port, until)?,
@@ -28,7 +28,7 @@ pub fn status(page: &Page, until: Instant) -> Result<u16, Failure> {
     ask(&mut { stream }, page)
 }
 
-fn ask(stream: &mut (impl Read + Write), page: &Page) -> Result<u16, Failure> {
+fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<u16, Failure> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: startup-guard\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         page.path, page.host_header

@@ -4,7 +4,6 @@ pub mod exit_codes;
 pub mod github;
 pub mod json;
 pub mod text;
-mod wrap;
 
 use crate::diagnosis::Diagnosis;
 use crate::platform::Place;

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::View;
-use super::wrap::{fits, wrapped};
 use crate::diagnosis::{Cause, Fix};
 use crate::platform::Place;
 use crate::report::{Code, Finding, Note, Report, Severity};
+use crate::text::{fits, wrapped};
 
 /// Lines below the first of a paragraph.
 const INDENT: &str = "   ";

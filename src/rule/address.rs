@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use email_address::{EmailAddress, Options};
 
-use super::url::{Parts, cuts_password, split};
-use super::{Breach, Violation};
+use crate::report::{Code, ValueFinding};
+use crate::url::{Parts, cuts_password, split};
 
-type Checked = Result<(), Violation>;
+type Checked = Result<(), ValueFinding>;
 
 fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> Checked {
-    Err(Violation::new(Breach::WrongType, problem, fix))
+    Err(ValueFinding::new(Code::WrongType, problem, fix))
 }
 
 /// Whether a URL leads to the machine, or container, that it is used on.
@@ -30,8 +30,8 @@ pub fn url(value: &str, schemes: &[String]) -> Checked {
     };
     // An unescaped character shifts all borders behind it, so it comes first.
     if has_unescaped_user(&parts) {
-        return Err(Violation::new(
-            Breach::Unescaped,
+        return Err(ValueFinding::new(
+            Code::Unescaped,
             "has an unescaped character in its user or password",
             "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F, % is %25, a space is %20",
         ));
@@ -111,8 +111,8 @@ fn scheme_of(parts: &Parts<'_>, schemes: &[String]) -> Checked {
         .map(|scheme| format!("{scheme}://"))
         .collect();
     let admitted = admitted.join(" or ");
-    Err(Violation::new(
-        Breach::WrongScheme,
+    Err(ValueFinding::new(
+        Code::WrongScheme,
         format!("does not begin with {admitted}"),
         format!("write it with {admitted}"),
     ))
@@ -200,10 +200,10 @@ fn is_loopback(hosts: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breach, email, origin, url};
+    use super::{Code, email, origin, url};
 
-    fn told(checked: super::Checked) -> Option<Breach> {
-        checked.err().map(|violation| violation.breach)
+    fn told(checked: super::Checked) -> Option<Code> {
+        checked.err().map(|violation| violation.code)
     }
 
     fn schemes(names: &[&str]) -> Vec<String> {
@@ -235,7 +235,7 @@ mod tests {
             "http://a b/",
             "1x://h",
         ] {
-            assert_eq!(told(url(value, &[])), Some(Breach::WrongType), "{value}");
+            assert_eq!(told(url(value, &[])), Some(Code::WrongType), "{value}");
         }
     }
 
@@ -251,7 +251,7 @@ mod tests {
             "postgresql://app:100%@db/app",
             "redis://:a/b@cache:6379",
         ] {
-            assert_eq!(told(url(value, &[])), Some(Breach::Unescaped), "{value}");
+            assert_eq!(told(url(value, &[])), Some(Code::Unescaped), "{value}");
         }
     }
 
@@ -272,11 +272,7 @@ mod tests {
             "http://localhost.example.com",
             "ftp://localhost",
         ] {
-            assert_eq!(
-                told(url(value, &https)),
-                Some(Breach::WrongScheme),
-                "{value}"
-            );
+            assert_eq!(told(url(value, &https)), Some(Code::WrongScheme), "{value}");
         }
         assert_eq!(told(url("HTTPS://example.com", &https)), None);
     }
@@ -295,11 +291,11 @@ mod tests {
             "https://",
             "https://a.example?x",
         ] {
-            assert_eq!(told(origin(value, &[])), Some(Breach::WrongType), "{value}");
+            assert_eq!(told(origin(value, &[])), Some(Code::WrongType), "{value}");
         }
         assert_eq!(
             told(origin("http://app.example.com", &schemes(&["https"]))),
-            Some(Breach::WrongScheme)
+            Some(Code::WrongScheme)
         );
     }
 
@@ -321,7 +317,7 @@ mod tests {
             "Name <a@example.com",
             "a b@example.com",
         ] {
-            assert_eq!(told(email(value)), Some(Breach::WrongType), "{value}");
+            assert_eq!(told(email(value)), Some(Code::WrongType), "{value}");
         }
     }
 }

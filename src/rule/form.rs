@@ -1,6 +1,7 @@
 //! What is wrapped around a value, and the form of lists.
 
-use super::{Breach, List, Violation};
+use super::List;
+use crate::report::{Code, ValueFinding};
 
 const QUOTES: [char; 2] = ['"', '\''];
 
@@ -17,14 +18,14 @@ fn unquoted(value: &str) -> Option<&str> {
 }
 
 /// Quotes and white space where no reader of the variable expects them.
-pub fn violations(value: &str, quotes_are_admitted: bool) -> Vec<Violation> {
+pub fn violations(value: &str, quotes_are_admitted: bool) -> Vec<ValueFinding> {
     let mut violations = Vec::new();
     if let Some(violation) = white_space(value) {
         violations.push(violation);
     }
     if !quotes_are_admitted && unquoted(value.trim()).is_some() {
-        violations.push(Violation::new(
-            Breach::Quoted,
+        violations.push(ValueFinding::new(
+            Code::Quoted,
             "is wrapped in quotes, which are part of the value here",
             "remove the quotes at both ends",
         ));
@@ -32,8 +33,8 @@ pub fn violations(value: &str, quotes_are_admitted: bool) -> Vec<Violation> {
     violations
 }
 
-fn white_space(value: &str) -> Option<Violation> {
-    let tell = |problem, fix| Some(Violation::new(Breach::WhiteSpace, problem, fix));
+fn white_space(value: &str) -> Option<ValueFinding> {
+    let tell = |problem, fix| Some(ValueFinding::new(Code::WhiteSpace, problem, fix));
     // One look at each end and one search settle it for nearly every value.
     if value.ends_with('\n') || value.ends_with('\r') {
         return tell("ends with a line break", "remove the line break at its end");
@@ -63,7 +64,7 @@ fn white_space(value: &str) -> Option<Violation> {
 }
 
 /// The items of a list.
-pub fn items(value: &str, list: List) -> Result<Vec<String>, Violation> {
+pub fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
     match list {
         List::Csv => csv_items(value),
         List::Json => serde_json::from_str(value).map_err(|_| {
@@ -71,18 +72,18 @@ pub fn items(value: &str, list: List) -> Result<Vec<String>, Violation> {
                 "is not a JSON list of strings",
                 "write it as [\"a\", \"b\"]",
             );
-            Violation::new(Breach::WrongType, problem, fix)
+            ValueFinding::new(Code::WrongType, problem, fix)
         }),
     }
 }
 
-fn csv_items(value: &str) -> Result<Vec<String>, Violation> {
+fn csv_items(value: &str) -> Result<Vec<String>, ValueFinding> {
     if value.starts_with('[') {
         let (problem, fix) = (
             "is written as a JSON list",
             "write the items with commas between them: a,b",
         );
-        return Err(Violation::new(Breach::WrongType, problem, fix));
+        return Err(ValueFinding::new(Code::WrongType, problem, fix));
     }
     let items: Vec<String> = value
         .split(',')
@@ -90,7 +91,7 @@ fn csv_items(value: &str) -> Result<Vec<String>, Violation> {
         .collect();
     if items.iter().any(String::is_empty) {
         let (problem, fix) = ("has an empty item in its list", "remove the comma too many");
-        return Err(Violation::new(Breach::WrongType, problem, fix));
+        return Err(ValueFinding::new(Code::WrongType, problem, fix));
     }
     Ok(items)
 }

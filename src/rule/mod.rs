@@ -2,20 +2,17 @@
 //! without the value: only names, limits and what is allowed appear in the texts.
 
 mod address;
-#[cfg(feature = "postgres")]
-pub mod database;
-pub mod endpoint;
 mod form;
 mod passwords;
 mod placeholder;
 mod scalar;
-mod url;
 
 pub use address::is_local;
 pub use form::strip_wrapping;
 pub use passwords::{certain_passwords, passwords};
 pub use placeholder::is_placeholder;
-pub use url::percent_decoded;
+
+use crate::report::{Code, ValueFinding};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -65,44 +62,10 @@ pub struct Rule {
     pub max: Option<f64>,
 }
 
-/// The kinds of violation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breach {
-    TooShort,
-    TooLong,
-    NotOneOf,
-    NoMatch,
-    WrongType,
-    WrongScheme,
-    Unescaped,
-    Quoted,
-    WhiteSpace,
-}
-
-/// One way in which a value breaks its rule.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Violation {
-    pub breach: Breach,
-    /// What is wrong, as the rest of a sentence that begins with the variable's name.
-    pub problem: String,
-    /// What to do about it, as an order.
-    pub fix: String,
-}
-
-impl Violation {
-    fn new(breach: Breach, problem: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self {
-            breach,
-            problem: problem.into(),
-            fix: fix.into(),
-        }
-    }
-}
-
 impl Rule {
     /// Every way in which `value` breaks this rule. What is wrapped around the value (quotes, white space)
     /// is a violation of its own, and the rest is asked of what is inside.
-    pub fn violations(&self, value: &str) -> Vec<Violation> {
+    pub fn violations(&self, value: &str) -> Vec<ValueFinding> {
         let mut violations = form::violations(value, self.admits_quotes());
         let inner = if self.admits_quotes() {
             value.trim()
@@ -121,7 +84,7 @@ impl Rule {
         self.value_type == Type::Json && self.list.is_none()
     }
 
-    fn check_list(&self, value: &str, list: List, violations: &mut Vec<Violation>) {
+    fn check_list(&self, value: &str, list: List, violations: &mut Vec<ValueFinding>) {
         let items = match form::items(value, list) {
             Ok(items) => items,
             Err(violation) => return violations.push(violation),
@@ -137,7 +100,7 @@ impl Rule {
         }
     }
 
-    fn check_item(&self, value: &str, violations: &mut Vec<Violation>) {
+    fn check_item(&self, value: &str, violations: &mut Vec<ValueFinding>) {
         let typed = match self.value_type {
             Type::String => Ok(()),
             Type::Integer => scalar::integer(value, self.min, self.max),
@@ -157,7 +120,7 @@ impl Rule {
         violations.extend(self.pattern_violation(value));
     }
 
-    fn length_violation(&self, value: &str) -> Option<Violation> {
+    fn length_violation(&self, value: &str) -> Option<ValueFinding> {
         // Counted only where there is a limit: a value may be long.
         if self.min_length.is_none() && self.max_length.is_none() {
             return None;
@@ -165,22 +128,22 @@ impl Rule {
         let length = value.chars().count();
         if let Some(min) = self.min_length.filter(|&min| length < min as usize) {
             let problem = format!("is shorter than {min} characters");
-            return Some(Violation::new(
-                Breach::TooShort,
+            return Some(ValueFinding::new(
+                Code::TooShort,
                 problem,
                 format!("use at least {min} characters"),
             ));
         }
         let max = self.max_length.filter(|&max| length > max as usize)?;
         let problem = format!("is longer than {max} characters");
-        Some(Violation::new(
-            Breach::TooLong,
+        Some(ValueFinding::new(
+            Code::TooLong,
             problem,
             format!("use at most {max} characters"),
         ))
     }
 
-    fn choice_violation(&self, value: &str) -> Option<Violation> {
+    fn choice_violation(&self, value: &str) -> Option<ValueFinding> {
         if self.one_of.is_empty() || self.one_of.iter().any(|admitted| admitted == value) {
             return None;
         }
@@ -200,17 +163,17 @@ impl Rule {
                 "choose one of these".to_owned(),
             ),
         };
-        Some(Violation::new(Breach::NotOneOf, problem, fix))
+        Some(ValueFinding::new(Code::NotOneOf, problem, fix))
     }
 
-    fn pattern_violation(&self, value: &str) -> Option<Violation> {
+    fn pattern_violation(&self, value: &str) -> Option<ValueFinding> {
         let pattern = self
             .pattern
             .as_ref()
             .filter(|pattern| !pattern.is_match(value))?;
         let problem = format!("does not match the pattern {}", pattern.as_str());
-        Some(Violation::new(
-            Breach::NoMatch,
+        Some(ValueFinding::new(
+            Code::NoMatch,
             problem,
             "check that it is the right value, whole",
         ))
@@ -219,12 +182,13 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use super::{Breach, List, Rule, Type};
+    use super::{List, Rule, Type};
+    use crate::report::Code;
 
-    fn breaches(rule: &Rule, value: &str) -> Vec<Breach> {
+    fn breaches(rule: &Rule, value: &str) -> Vec<Code> {
         rule.violations(value)
             .into_iter()
-            .map(|violation| violation.breach)
+            .map(|violation| violation.code)
             .collect()
     }
 
@@ -242,14 +206,11 @@ mod tests {
             ..Rule::default()
         };
         assert_eq!(breaches(&rule, "12"), []);
-        assert_eq!(breaches(&rule, "\"12\""), [Breach::Quoted]);
-        assert_eq!(
-            breaches(&rule, " '12' "),
-            [Breach::WhiteSpace, Breach::Quoted]
-        );
+        assert_eq!(breaches(&rule, "\"12\""), [Code::Quoted]);
+        assert_eq!(breaches(&rule, " '12' "), [Code::WhiteSpace, Code::Quoted]);
         assert_eq!(
             breaches(&rule, "\"twelve\"\n"),
-            [Breach::WhiteSpace, Breach::Quoted, Breach::WrongType]
+            [Code::WhiteSpace, Code::Quoted, Code::WrongType]
         );
     }
 
@@ -257,10 +218,7 @@ mod tests {
     fn json_may_be_a_quoted_string() {
         assert_eq!(breaches(&typed(Type::Json), "\"text\""), []);
         assert_eq!(breaches(&typed(Type::Json), "{\"a\": [1]}"), []);
-        assert_eq!(
-            breaches(&typed(Type::Json), "{'a': 1}"),
-            [Breach::WrongType]
-        );
+        assert_eq!(breaches(&typed(Type::Json), "{'a': 1}"), [Code::WrongType]);
     }
 
     #[test]
@@ -284,7 +242,7 @@ mod tests {
             ..Rule::default()
         };
         assert_eq!(breaches(&rule, "[\"80\"]"), []);
-        assert_eq!(breaches(&rule, "80,443"), [Breach::WrongType]);
+        assert_eq!(breaches(&rule, "80,443"), [Code::WrongType]);
     }
 
     #[test]
@@ -293,8 +251,8 @@ mod tests {
             list: Some(List::Csv),
             ..Rule::default()
         };
-        assert_eq!(breaches(&rule, "[\"a\",\"b\"]"), [Breach::WrongType]);
-        assert_eq!(breaches(&rule, "a,,b"), [Breach::WrongType]);
+        assert_eq!(breaches(&rule, "[\"a\",\"b\"]"), [Code::WrongType]);
+        assert_eq!(breaches(&rule, "a,,b"), [Code::WrongType]);
     }
 
     #[test]
@@ -304,9 +262,9 @@ mod tests {
             max_length: Some(4),
             ..Rule::default()
         };
-        assert_eq!(breaches(&rule, "éé"), [Breach::TooShort]);
+        assert_eq!(breaches(&rule, "éé"), [Code::TooShort]);
         assert_eq!(breaches(&rule, "éééé"), []);
-        assert_eq!(breaches(&rule, "ééééé"), [Breach::TooLong]);
+        assert_eq!(breaches(&rule, "ééééé"), [Code::TooLong]);
     }
 
     #[test]
@@ -319,7 +277,7 @@ mod tests {
         };
         assert_eq!(
             breaches(&rule, "short"),
-            [Breach::TooShort, Breach::NotOneOf, Breach::NoMatch]
+            [Code::TooShort, Code::NotOneOf, Code::NoMatch]
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The passwords that stand in a text: in the URLs in it, and in connection strings such as
 //! `host=db password=…`.
 
-use super::url::{cuts_password, is_scheme_character, split};
+use crate::url::{cuts_password, is_scheme_character, split};
 
 /// Keys of a query or of a connection string whose value is a password. One that ends like another comes before it.
 const KEYS: [&str; 4] = ["sslpassword", "password", "passwd", "pwd"];

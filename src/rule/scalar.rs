@@ -1,11 +1,11 @@
 //! The types whose values are one word: numbers, booleans, ports, paths, durations; and JSON.
 
-use super::{Breach, Violation};
+use crate::report::{Code, ValueFinding};
 
-type Checked = Result<(), Violation>;
+type Checked = Result<(), ValueFinding>;
 
 fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> Checked {
-    Err(Violation::new(Breach::WrongType, problem, fix))
+    Err(ValueFinding::new(Code::WrongType, problem, fix))
 }
 
 /// A whole number in decimal digits.

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::net::{Failure, dial, http, share};
-use crate::rule::endpoint::{Endpoint, Page};
+use crate::target::{HttpTarget, Target};
 
 #[cfg(feature = "postgres")]
 use crate::net::postgres::Client;
@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub enum Probe {
     #[cfg(feature = "postgres")]
     Postgres(Box<Client>, tokio::runtime::Runtime),
-    Tcp(Endpoint),
-    Http(Page),
+    Tcp(Target),
+    Http(HttpTarget),
 }
 
 impl Probe {
@@ -27,18 +27,18 @@ impl Probe {
         not(feature = "postgres"),
         expect(clippy::unnecessary_wraps, reason = "only a database needs something")
     )]
-    pub fn new(endpoint: Endpoint) -> io::Result<Self> {
+    pub fn new(endpoint: Target) -> io::Result<Self> {
         Ok(match endpoint {
             #[cfg(feature = "postgres")]
-            Endpoint::Postgres(database) => {
+            Target::Postgres(database) => {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?;
                 let client = Client::new(*database, "startup-guard".to_owned());
                 Probe::Postgres(Box::new(client), runtime)
             }
-            Endpoint::Http(page) => Probe::Http(page),
-            endpoint @ Endpoint::Tcp(_) => Probe::Tcp(endpoint),
+            Target::Http(page) => Probe::Http(page),
+            endpoint @ Target::Tcp(_) => Probe::Tcp(endpoint),
         })
     }
 
@@ -67,8 +67,8 @@ impl Probe {
 }
 
 /// Connects to any of the addresses, which share the time.
-fn connect(endpoint: &Endpoint, until: Instant) -> Result<(), Failure> {
-    let Endpoint::Tcp(addresses) = endpoint else {
+fn connect(endpoint: &Target, until: Instant) -> Result<(), Failure> {
+    let Target::Tcp(addresses) = endpoint else {
         return Ok(());
     };
     let mut failure = None;

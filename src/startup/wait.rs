@@ -15,8 +15,8 @@ use crate::manifest::{Place, Wait};
 use crate::net::Failure;
 use crate::os::helper::{Outbox, mailbox, spawn};
 use crate::os::signals::{Signal, Signals};
-use crate::rule::Violation;
-use crate::rule::endpoint::Endpoint;
+use crate::report::ValueFinding;
+use crate::target::Target;
 
 /// Why the wait for the dependencies failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum WaitError {
     #[error("stopped by {} while waiting", .0.name())]
     Stopped(Signal),
     #[error("the address of {what} {}", problem.problem)]
-    Unusable { what: String, problem: Violation },
+    Unusable { what: String, problem: ValueFinding },
     #[error("the system refused to wait: {0}")]
     System(#[from] io::Error),
 }
@@ -85,7 +85,7 @@ fn name(wait: &Wait) -> String {
 type News = (usize, Result<(), Failure>);
 
 /// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
-fn ask_until_ready(endpoint: Endpoint, index: usize, outbox: &Outbox<News>) {
+fn ask_until_ready(endpoint: Target, index: usize, outbox: &Outbox<News>) {
     let mut backoff = Backoff::new(WAIT);
     let mut probe = match Probe::new(endpoint) {
         Ok(probe) => probe,

@@ -8,7 +8,7 @@ use crate::manifest::raw::{RawLock, RawWait, Span, Text};
 use crate::manifest::template::is_name;
 use crate::manifest::{Lock, Place, Wait};
 use crate::rule;
-use crate::rule::endpoint::{Endpoint, Protocol};
+use crate::target::{Protocol, Target};
 
 /// How long something is waited for, where the manifest does not say.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
@@ -96,7 +96,7 @@ fn place(
         faults.push(Fault::at(path, message));
         return None;
     }
-    match Endpoint::parse(protocol, &text, |_| None) {
+    match Target::parse(protocol, &text, |_| None) {
         Ok(_) => Some(Place::Literal(text)),
         Err(violation) => {
             let message = format!(

@@ -20,7 +20,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::{Failure, FailureKind, dial, in_words, share, tls};
 use crate::os::socket::{KeepAliveTimes, keep_alive};
-use crate::rule::database::{Binding, Database, Host, Role, TlsMode};
+use crate::target::postgres::{Binding, Host, PostgresTarget, Role, TlsMode};
 
 use failure::{Trouble, failure, trouble};
 use wire::{Encryption, Wire};
@@ -30,7 +30,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Logs in to one database, as often as needed.
 pub struct Client {
-    database: Database,
+    database: PostgresTarget,
     /// The `application_name` of its sessions.
     application: String,
     keep_alive: Option<KeepAliveTimes>,
@@ -86,7 +86,7 @@ impl Drop for Driver {
 }
 
 impl Client {
-    pub fn new(database: Database, application: String) -> Self {
+    pub fn new(database: PostgresTarget, application: String) -> Self {
         Self {
             database,
             application,

@@ -17,8 +17,8 @@ use rustls::{
 
 use super::Failure;
 use super::http::Timed;
-use crate::rule::database::{Tls, TlsMode};
-use crate::rule::endpoint::Page;
+use crate::target::HttpTarget;
+use crate::target::postgres::{Tls, TlsMode};
 
 use files::{certificates, private_key};
 use words::unusable;
@@ -40,7 +40,10 @@ const ALPN: &[u8] = b"postgresql";
 ///
 /// # Errors
 /// When there are no roots, or the host is no name that a certificate could have.
-pub fn wrap(stream: Timed, page: &Page) -> Result<StreamOwned<ClientConnection, Timed>, Failure> {
+pub fn wrap(
+    stream: Timed,
+    page: &HttpTarget,
+) -> Result<StreamOwned<ClientConnection, Timed>, Failure> {
     let verifier = Verifier {
         trust: Some(Trust::load(page.roots.as_deref(), Peer::Page)?),
         is_named: true,

@@ -14,12 +14,12 @@ use crate::manifest;
 use crate::net::postgres::Client;
 use crate::os::helper::{mailbox, spawn};
 use crate::os::signals::Signals;
-use crate::rule::database::Role;
-use crate::rule::endpoint::{Endpoint, Protocol};
 use crate::startup::display::Display;
 use crate::startup::obstacle::{Obstacle, after};
 use crate::startup::pause::pause;
 use crate::startup::step::Run;
+use crate::target::postgres::Role;
+use crate::target::{Protocol, Target};
 
 /// The longest `application_name` that PostgreSQL keeps, in bytes.
 const MAX_NAME: usize = 63;
@@ -58,7 +58,7 @@ impl Lock {
     pub fn open(run: &Run<'_>, lock: &manifest::Lock) -> Result<Self, LockError> {
         let effective = run.context.effective;
         let mut database = match effective.endpoint(Protocol::Postgres, &lock.place) {
-            Ok(Some(Endpoint::Postgres(database))) => *database,
+            Ok(Some(Target::Postgres(database))) => *database,
             Ok(_) => return Err(LockError::Unusable("is not set".to_owned())),
             Err(violation) => return Err(LockError::Unusable(violation.problem)),
         };

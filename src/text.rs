@@ -1,4 +1,45 @@
-//! Prose in lines of one width, whatever the terminal's: a report is the same in every log.
+//! Words in sentences: lists of names, plurals, the nearest word, and line wrapping.
+
+/// So many names are told; of more, how many.
+const SHOWN: usize = 5;
+
+/// `A`, `A and B`, `A, B and C`, `A, B, C, D, E and 7 more`.
+pub fn names<T: AsRef<str>>(names: &[T]) -> String {
+    let all: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match all.as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] if all.len() <= SHOWN => format!("{} and {last}", first.join(", ")),
+        _ => format!("{} and {} more", all[..SHOWN].join(", "), all.len() - SHOWN),
+    }
+}
+
+/// `is` for one, `are` for several.
+pub fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// The singular's form of a verb for one, the plural's for several.
+pub fn verb(count: usize, one: &'static str, several: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
+}
+
+/// The nearest of the known words, for `did you mean`.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Two edits, but never so many that nothing of a short word is left.
+    let limit = (word.chars().count() / 2).min(2);
+    let distance = |other: &str| strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase());
+    known
+        .filter(|other| distance(other) <= limit)
+        .min_by_key(|other| distance(other))
+}
+
+/// `; did you mean X?`, where there is a near word.
+pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, known)
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default()
+}
 
 /// Logs are 80 to 120 columns wide, in characters.
 const WIDTH: usize = 110;

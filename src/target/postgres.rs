@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::url::{Parts, decoded, host_and_port, percent_decoded, split};
-use super::{Breach, Violation};
+use crate::report::{Code, ValueFinding};
+use crate::url::{Parts, decoded, host_and_port, percent_decoded, split};
 
 /// The port where nobody names one.
 const PORT: u16 = 5432;
@@ -16,7 +16,7 @@ const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A database. No `Debug`: it holds the password.
 #[derive(Clone)]
-pub struct Database {
+pub struct PostgresTarget {
     /// Tried in this order.
     pub hosts: Vec<Host>,
     /// None: the name of the system's user.
@@ -89,11 +89,11 @@ pub enum Binding {
     Require,
 }
 
-fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> Violation {
-    Violation::new(Breach::WrongType, problem, fix)
+fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> ValueFinding {
+    ValueFinding::new(Code::WrongType, problem, fix)
 }
 
-impl Database {
+impl PostgresTarget {
     /// Reads a URL. What it leaves open comes from libpq's variables (`PGPASSWORD`, …), through `variable`.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Database {
     pub fn parse<'v>(
         url: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
-    ) -> Result<Self, Violation> {
+    ) -> Result<Self, ValueFinding> {
         let parts = split(url.trim()).ok_or_else(|| {
             wrong(
                 "is not a PostgreSQL URL",
@@ -109,8 +109,8 @@ impl Database {
             )
         })?;
         if !is_postgres(parts.scheme) {
-            return Err(Violation::new(
-                Breach::WrongScheme,
+            return Err(ValueFinding::new(
+                Code::WrongScheme,
                 "does not begin with postgresql://, and no other database is known here",
                 "write it as postgresql://user:password@host:5432/database",
             ));
@@ -185,7 +185,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         in_query.or_else(|| (self.variable)(variable).map(str::to_owned))
     }
 
-    fn hosts(&self, parts: &Parts<'_>) -> Result<Vec<Host>, Violation> {
+    fn hosts(&self, parts: &Parts<'_>) -> Result<Vec<Host>, ValueFinding> {
         // One for all hosts, or one for each.
         let ports = self.get(&["port"], "PGPORT").unwrap_or_default();
         let (default_port, ports) = match ports.as_str() {
@@ -224,7 +224,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
             .collect()
     }
 
-    fn connect_timeout(&self) -> Result<Option<Duration>, Violation> {
+    fn connect_timeout(&self) -> Result<Option<Duration>, ValueFinding> {
         let Some(text) = self.get(&["connect_timeout"], "PGCONNECT_TIMEOUT") else {
             return Ok(None);
         };
@@ -238,7 +238,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         Ok(seconds.map(|seconds| Duration::from_secs(seconds).max(LEAST_CONNECT_TIMEOUT)))
     }
 
-    fn role(&self) -> Result<Role, Violation> {
+    fn role(&self) -> Result<Role, ValueFinding> {
         let role = self.get(&["target_session_attrs"], "PGTARGETSESSIONATTRS");
         match role.as_deref() {
             None | Some("any" | "prefer-standby") => Ok(Role::Any),
@@ -251,7 +251,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         }
     }
 
-    fn tls(&self) -> Result<Tls, Violation> {
+    fn tls(&self) -> Result<Tls, ValueFinding> {
         let roots = self.get(&["sslrootcert"], "PGSSLROOTCERT");
         let is_system = roots.as_deref() == Some("system");
         let mode = self.get(&["sslmode", "ssl"], "PGSSLMODE");
@@ -293,7 +293,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
 }
 
 /// libpq's `sslmode`, and what asyncpg takes for its `ssl`.
-fn mode_of(text: &str) -> Result<TlsMode, Violation> {
+fn mode_of(text: &str) -> Result<TlsMode, ValueFinding> {
     match text {
         "disable" | "false" => Ok(TlsMode::Disable),
         "allow" | "prefer" => Ok(TlsMode::Prefer),
@@ -307,12 +307,12 @@ fn mode_of(text: &str) -> Result<TlsMode, Violation> {
     }
 }
 
-fn port(text: &str) -> Result<u16, Violation> {
+fn port(text: &str) -> Result<u16, ValueFinding> {
     let port = text.trim().parse().ok().filter(|&port| port > 0);
     port.ok_or_else(|| wrong("has a port that is none", "use a number from 1 to 65535"))
 }
 
-fn host(text: &str, default_port: u16) -> Result<Host, Violation> {
+fn host(text: &str, default_port: u16) -> Result<Host, ValueFinding> {
     let decoded_text = decoded(text);
     if decoded_text.starts_with('/') {
         return Ok(socket(&decoded_text, default_port));

@@ -1,26 +1,26 @@
 use std::time::Duration;
 
-use super::{Binding, Breach, Database, Host, Role, TlsMode};
+use super::{Binding, Code, Host, PostgresTarget, Role, TlsMode};
 
-fn parse(url: &str) -> Database {
+fn parse(url: &str) -> PostgresTarget {
     parse_with(url, &[])
 }
 
-fn parse_with(url: &str, variables: &[(&str, &'static str)]) -> Database {
+fn parse_with(url: &str, variables: &[(&str, &'static str)]) -> PostgresTarget {
     let lookup = |name: &str| {
         let found = variables.iter().find(|(other, _)| *other == name);
         found.map(|(_, value)| *value)
     };
-    match Database::parse(url, lookup) {
+    match PostgresTarget::parse(url, lookup) {
         Ok(database) => database,
         Err(violation) => panic!("{url}: {violation:?}"),
     }
 }
 
-fn refused(url: &str) -> Breach {
-    match Database::parse(url, |_| None) {
+fn refused(url: &str) -> Code {
+    match PostgresTarget::parse(url, |_| None) {
         Ok(_) => panic!("{url} is read"),
-        Err(violation) => violation.breach,
+        Err(violation) => violation.code,
     }
 }
 
@@ -168,25 +168,22 @@ fn timeouts_and_roles_are_libpqs() {
 
 #[test]
 fn what_is_no_such_url_is_refused() {
-    for (url, breach) in [
-        ("", Breach::WrongType),
-        ("db:5432", Breach::WrongType),
-        ("mysql://h/d", Breach::WrongScheme),
-        ("postgresqlx://h/d", Breach::WrongScheme),
-        ("postgres://h:0/d", Breach::WrongType),
-        ("postgres://h:port/d", Breach::WrongType),
-        ("postgres://h/d?port=x", Breach::WrongType),
-        ("postgres://h/d?sslmode=maybe", Breach::WrongType),
+    for (url, code) in [
+        ("", Code::WrongType),
+        ("db:5432", Code::WrongType),
+        ("mysql://h/d", Code::WrongScheme),
+        ("postgresqlx://h/d", Code::WrongScheme),
+        ("postgres://h:0/d", Code::WrongType),
+        ("postgres://h:port/d", Code::WrongType),
+        ("postgres://h/d?port=x", Code::WrongType),
+        ("postgres://h/d?sslmode=maybe", Code::WrongType),
         (
             "postgres://h/d?sslmode=require&sslrootcert=system",
-            Breach::WrongType,
+            Code::WrongType,
         ),
-        ("postgres://h/d?connect_timeout=soon", Breach::WrongType),
-        (
-            "postgres://h/d?target_session_attrs=best",
-            Breach::WrongType,
-        ),
+        ("postgres://h/d?connect_timeout=soon", Code::WrongType),
+        ("postgres://h/d?target_session_attrs=best", Code::WrongType),
     ] {
-        assert_eq!(refused(url), breach, "{url}");
+        assert_eq!(refused(url), code, "{url}");
     }
 }

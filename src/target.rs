@@ -1,9 +1,12 @@
 //! What can be waited for, from the text that names it.
 
 #[cfg(feature = "postgres")]
-use super::database::Database;
-use super::url::{Parts, host_and_port, split};
-use super::{Breach, Violation};
+pub mod postgres;
+
+use crate::report::{Code, ValueFinding};
+use crate::url::{Parts, host_and_port, split};
+#[cfg(feature = "postgres")]
+use postgres::PostgresTarget;
 
 /// The ports of URLs that name none, by scheme.
 const PORTS: [(&str, u16); 15] = [
@@ -48,11 +51,11 @@ impl Protocol {
 
 /// Something that can be waited for.
 #[derive(Clone)]
-pub enum Endpoint {
+pub enum Target {
     #[cfg(feature = "postgres")]
-    Postgres(Box<Database>),
+    Postgres(Box<PostgresTarget>),
     Tcp(Vec<Address>),
-    Http(Page),
+    Http(HttpTarget),
 }
 
 /// A host and its port.
@@ -74,7 +77,7 @@ impl std::fmt::Display for Address {
 
 /// Something to GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct HttpTarget {
     pub address: Address,
     pub is_encrypted: bool,
     /// The host as the URL has it, with the port where it names one.
@@ -85,11 +88,11 @@ pub struct Page {
     pub roots: Option<String>,
 }
 
-fn wrong(problem: &str, fix: &str) -> Violation {
-    Violation::new(Breach::WrongType, problem, fix)
+fn wrong(problem: &str, fix: &str) -> ValueFinding {
+    ValueFinding::new(Code::WrongType, problem, fix)
 }
 
-impl Endpoint {
+impl Target {
     /// Reads what a variable or the manifest says. `variable` gives libpq's variables.
     ///
     /// # Errors
@@ -98,23 +101,23 @@ impl Endpoint {
         protocol: Protocol,
         text: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
-    ) -> Result<Self, Violation> {
+    ) -> Result<Self, ValueFinding> {
         refuse_cut_credentials(text.trim())?;
         match protocol {
             #[cfg(feature = "postgres")]
-            Protocol::Postgres => Database::parse(text, variable)
+            Protocol::Postgres => PostgresTarget::parse(text, variable)
                 .map(Box::new)
-                .map(Endpoint::Postgres),
+                .map(Target::Postgres),
             #[cfg(not(feature = "postgres"))]
             Protocol::Postgres => Err(wrong(
                 "is a database, which this startup-guard was built without",
                 "use a build with the feature `postgres`",
             )),
-            Protocol::Tcp => addresses(text.trim()).map(Endpoint::Tcp),
+            Protocol::Tcp => addresses(text.trim()).map(Target::Tcp),
             Protocol::Http => {
-                let page = Page::parse(text.trim())?;
+                let page = HttpTarget::parse(text.trim())?;
                 let roots = variable("SSL_CERT_FILE").map(str::to_owned);
-                Ok(Endpoint::Http(Page { roots, ..page }))
+                Ok(Target::Http(HttpTarget { roots, ..page }))
             }
         }
     }
@@ -123,18 +126,18 @@ impl Endpoint {
     pub fn shown(&self) -> String {
         match self {
             #[cfg(feature = "postgres")]
-            Endpoint::Postgres(database) => database.shown(),
-            Endpoint::Tcp(addresses) => {
+            Target::Postgres(database) => database.shown(),
+            Target::Tcp(addresses) => {
                 let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 shown.join(",")
             }
-            Endpoint::Http(page) => page.address.to_string(),
+            Target::Http(page) => page.address.to_string(),
         }
     }
 }
 
 /// `host:port`, or a URL with one host or several.
-fn addresses(text: &str) -> Result<Vec<Address>, Violation> {
+fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     let (hosts, default_port) = match split(text) {
         Some(parts) => (parts.hosts, default_port(parts.scheme)),
         None => (text, None),
@@ -169,7 +172,7 @@ fn is_host(host: &str) -> bool {
 
 /// A raw `/`, `?` or `#` in a user or password ends the host too early: what would then be taken for the host,
 /// and shown, is a part of them. Of web addresses only those that cannot be meant so.
-fn refuse_cut_credentials(text: &str) -> Result<(), Violation> {
+fn refuse_cut_credentials(text: &str) -> Result<(), ValueFinding> {
     let Some(parts) = split(text) else {
         return Ok(());
     };
@@ -184,8 +187,8 @@ fn refuse_cut_credentials(text: &str) -> Result<(), Violation> {
     if is_web || !suspicious.contains('@') {
         return Ok(());
     }
-    Err(Violation::new(
-        Breach::Unescaped,
+    Err(ValueFinding::new(
+        Code::Unescaped,
         "has an unescaped character in its user or password",
         "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F",
     ))
@@ -199,25 +202,25 @@ fn default_port(scheme: &str) -> Option<u16> {
     known.map(|&(_, port)| port)
 }
 
-impl Page {
+impl HttpTarget {
     /// Reads `http[s]://host[:port][/path]`.
     ///
     /// # Errors
     /// What is wrong with the text, without it.
-    pub fn parse(text: &str) -> Result<Self, Violation> {
+    pub fn parse(text: &str) -> Result<Self, ValueFinding> {
         let shape = "write it as http://host:port/path";
         let parts = split(text).ok_or_else(|| wrong("is not an http URL", shape))?;
         let is_encrypted = parts.scheme.eq_ignore_ascii_case("https");
         if !is_encrypted && !parts.scheme.eq_ignore_ascii_case("http") {
-            return Err(Violation::new(
-                Breach::WrongScheme,
+            return Err(ValueFinding::new(
+                Code::WrongScheme,
                 "does not begin with http:// or https://",
                 shape,
             ));
         }
         if is_encrypted && cfg!(not(feature = "postgres")) {
-            return Err(Violation::new(
-                Breach::WrongScheme,
+            return Err(ValueFinding::new(
+                Code::WrongScheme,
                 "begins with https://, which this startup-guard was built without",
                 "use http://, or a build with the feature `postgres`",
             ));
@@ -257,7 +260,7 @@ fn path_and_query(parts: &Parts<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Breach, Endpoint, Page, Protocol, addresses};
+    use super::{Address, Code, HttpTarget, Protocol, Target, addresses};
 
     #[test]
     fn what_is_cut_out_of_a_password_is_no_host() {
@@ -267,9 +270,9 @@ mod tests {
             "redis://CANuser:4711?xyz@127.0.0.1",
             "redis://u@CAN:47/11@127.0.0.1/0",
         ] {
-            let refused = Endpoint::parse(Protocol::Tcp, text, |_| None);
-            let breach = refused.err().map(|violation| violation.breach);
-            assert_eq!(breach, Some(Breach::Unescaped), "{text}");
+            let refused = Target::parse(Protocol::Tcp, text, |_| None);
+            let code = refused.err().map(|violation| violation.code);
+            assert_eq!(code, Some(Code::Unescaped), "{text}");
         }
         for text in [
             "http://host:80/@name",
@@ -281,9 +284,9 @@ mod tests {
             } else {
                 Protocol::Tcp
             };
-            assert!(Endpoint::parse(protocol, text, |_| None).is_ok(), "{text}");
+            assert!(Target::parse(protocol, text, |_| None).is_ok(), "{text}");
         }
-        let escape = Endpoint::parse(Protocol::Tcp, "\u{1b}[31mhost:1", |_| None);
+        let escape = Target::parse(Protocol::Tcp, "\u{1b}[31mhost:1", |_| None);
         assert!(escape.is_err(), "a control character is in no host");
     }
 
@@ -322,12 +325,15 @@ mod tests {
 
     #[test]
     fn a_page_has_a_host_and_a_path() {
-        let page = Page::parse("http://auth:8080/health?x=1#y").expect("a page");
+        let page = HttpTarget::parse("http://auth:8080/health?x=1#y").expect("a page");
         let (host, port) = ("auth".to_owned(), 8080);
         assert_eq!(page.address, Address { host, port });
         assert_eq!(page.path, "/health?x=1");
         assert_eq!(page.host_header, "auth:8080");
-        assert_eq!(Page::parse("http://[::1]?q").expect("a page").path, "/?q");
+        assert_eq!(
+            HttpTarget::parse("http://[::1]?q").expect("a page").path,
+            "/?q"
+        );
         for text in [
             "auth:8080",
             "ftp://h/",
@@ -335,7 +341,7 @@ mod tests {
             "http://h/a b",
             "http://h:0/",
         ] {
-            assert!(Page::parse(text).is_err(), "{text}");
+            assert!(HttpTarget::parse(text).is_err(), "{text}");
         }
     }
 }
