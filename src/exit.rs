@@ -1,5 +1,5 @@
 //! The exit codes: one table, used by the program, printed by `startup-guard exit-codes`, and held
-//! against the README by a test. The numbers follow `sysexits.h` where it has one, and the shell above.
+//! against docs/exit-codes.md by a test. The numbers follow `sysexits.h` where it has one, and the shell above.
 
 /// How the guard ends when it does not become the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

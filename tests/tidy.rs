@@ -5,114 +5,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may import whom. Data flows one way: whatever stands lower knows nothing of what stands above.
-const ALLOWED: &[(&str, &[&str])] = &[
-    (
-        "main",
-        &[
-            "cli",
-            "commands",
-            "environment",
-            "error",
-            "exit",
-            "log",
-            "os",
-        ],
-    ),
-    (
-        "commands",
-        &[
-            "check",
-            "cli",
-            "diagnosis",
-            "dotenv",
-            "environment",
-            "error",
-            "exit",
-            "log",
-            "manifest",
-            "net",
-            "os",
-            "platform",
-            "render",
-            "report",
-            "rule",
-            "startup",
-            "target",
-            "text",
-            "url",
-        ],
-    ),
-    (
-        "startup",
-        &[
-            "check", "log", "manifest", "net", "os", "report", "rule", "target", "text",
-        ],
-    ),
-    ("net", &["os", "target", "url"]),
-    (
-        "render",
-        &[
-            "diagnosis",
-            "exit",
-            "manifest",
-            "platform",
-            "report",
-            "text",
-        ],
-    ),
-    (
-        "diagnosis",
-        &[
-            "check",
-            "environment",
-            "manifest",
-            "platform",
-            "report",
-            "rule",
-            "text",
-            "url",
-        ],
-    ),
-    (
-        "check",
-        &[
-            "environment",
-            "manifest",
-            "os",
-            "report",
-            "rule",
-            "target",
-            "text",
-            "url",
-        ],
-    ),
-    (
-        "error",
-        &[
-            "check", "cli", "dotenv", "exit", "log", "manifest", "os", "startup", "target",
-        ],
-    ),
-    (
-        "manifest",
-        &["os", "report", "rule", "target", "text", "url"],
-    ),
-    ("target", &["report", "text", "url"]),
-    ("rule", &["report", "text", "url"]),
-    ("platform", &["environment", "manifest", "text"]),
-    ("cli", &["dotenv", "os", "text"]),
-    ("log", &["os"]),
-    ("dotenv", &[]),
-    ("environment", &[]),
-    ("exit", &[]),
-    ("os", &[]),
-    ("report", &[]),
-    ("text", &[]),
-    ("url", &[]),
-];
+/// The page whose first table says who may import whom. Data flows one way: a module imports only what stands
+/// below it.
+const ARCHITECTURE: &str = include_str!("../docs/architecture.md");
 
-/// From here on a file is more than one idea, in lines.
-const MAX_LINES: usize = 400;
+/// Limits of the house: lines of code without blank lines, comments and unit tests, and numbers of files.
+const MAX_CODE: usize = 15_000;
+const MAX_FILES: usize = 130;
+const MAX_CODE_OF_FILE: usize = 450;
+const MAX_FILES_OF_FOLDER: usize = 22;
+
+/// The rows of the table in the architecture's page: each module with those that it may import.
+fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let rows = ARCHITECTURE
+        .lines()
+        .skip_while(|line| !line.starts_with("| module | may import |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let table: BTreeMap<_, _> = rows
+        .filter_map(|row| {
+            let mut cells = row.trim_matches('|').split('|');
+            let module = cells.next()?.trim().trim_matches('`');
+            let imports = cells.next()?.split('`').skip(1).step_by(2).collect();
+            Some((module, imports))
+        })
+        .collect();
+    assert!(table.len() > 10, "the table is in docs/architecture.md");
+    table
+}
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -151,24 +71,45 @@ fn module(path: &Path) -> String {
         .to_owned()
 }
 
-/// Modules of ours that a text names by their path, `crate::NAME`, braces included. In `main.rs` paths begin
-/// with the module itself.
-fn imports(text: &str, is_main: bool) -> BTreeSet<String> {
-    let known: Vec<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+/// The lines of a source that are code: without blank lines, comments, and modules of unit tests.
+fn code(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text.lines().peekable();
+    while let Some(line) = rest.next() {
+        if line == "#[cfg(test)]" {
+            let is_block = rest.next().is_some_and(|line| line.ends_with('{'));
+            while is_block && rest.next().is_some_and(|line| line != "}") {}
+        } else if !line.trim().is_empty() && !line.trim_start().starts_with("//") {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The sources that count: all but files of unit tests.
+fn counted() -> Vec<(PathBuf, String)> {
+    let is_test = |path: &Path| {
+        path.iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+    };
+    let all = sources().into_iter();
+    all.filter(|(path, _)| !is_test(path)).collect()
+}
+
+/// Modules of the first level that a text names by their path, `crate::NAME`, braces included. In `main.rs` paths
+/// begin with the module itself.
+fn imports(text: &str, is_main: bool, known: &[&str]) -> BTreeSet<String> {
+    let code: String = code(text).join("\n");
     let mut found = BTreeSet::new();
     for name in known {
-        let is_named = code.contains(&format!("crate::{name}::"))
-            || code.contains(&format!("crate::{name};"))
-            || code.contains(&format!("crate::{{{name}"))
-            || is_main
-                && (code.contains(&format!(" {name}::")) || code.contains(&format!("({name}::")));
+        let is_named = ["crate::{", "crate::"].iter().any(|before| {
+            [":", ";", ",", "}"]
+                .iter()
+                .any(|after| code.contains(&format!("{before}{name}{after}")))
+        }) || is_main
+            && (code.contains(&format!(" {name}::")) || code.contains(&format!("({name}::")));
         if is_named {
-            found.insert(name.to_owned());
+            found.insert((*name).to_owned());
         }
     }
     found
@@ -176,19 +117,17 @@ fn imports(text: &str, is_main: bool) -> BTreeSet<String> {
 
 #[test]
 fn every_module_imports_only_what_stands_below_it() {
+    let allowed = allowed();
+    let known: Vec<&str> = allowed.keys().copied().collect();
     let mut wrong = Vec::new();
-    for (path, text) in sources() {
+    for (path, text) in counted() {
         let module = module(&path);
-        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else {
+        let Some(admitted) = allowed.get(module.as_str()) else {
             wrong.push(format!("{} belongs to no known module", path.display()));
             continue;
         };
-        // Unit tests may use what other modules provide for tests.
-        if path.ends_with("tests.rs") {
-            continue;
-        }
-        for import in imports(&text, module == "main") {
-            if import != module && !allowed.contains(&import.as_str()) {
+        for import in imports(&text, module == "main", &known) {
+            if import != module && !admitted.contains(&import.as_str()) {
                 wrong.push(format!("{} imports {import}", path.display()));
             }
         }
@@ -196,19 +135,213 @@ fn every_module_imports_only_what_stands_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn reaches(graph: &BTreeMap<&str, &[&str]>, from: &str, to: &str) -> bool {
-    graph[from]
-        .iter()
-        .any(|&next| next == to || reaches(graph, next, to))
+/// A node that reaches itself over one arrow or more.
+fn circle<N: Ord + Clone>(graph: &BTreeMap<N, BTreeSet<N>>) -> Option<N> {
+    graph.keys().find_map(|start| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start.clone()]);
+        while let Some(node) = open.pop() {
+            for next in graph.get(&node).into_iter().flatten() {
+                if next == start {
+                    return Some(start.clone());
+                }
+                if seen.insert(next.clone()) {
+                    open.push(next.clone());
+                }
+            }
+        }
+        None
+    })
 }
 
 #[test]
 fn the_allowed_imports_go_one_way() {
-    let graph: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
-    for module in graph.keys() {
+    let graph = allowed()
+        .into_iter()
+        .map(|(module, imports)| (module, imports.into_iter().collect()))
+        .collect();
+    assert_eq!(circle(&graph), None, "a module imports itself in the end");
+}
+
+/// The path of the module that a file holds: `startup::wait` for `startup/wait.rs` and `startup/wait/mod.rs`.
+fn module_path(file: &Path) -> Vec<String> {
+    let mut parts: Vec<String> = file
+        .with_extension("")
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    parts.pop_if(|last| last == "mod");
+    parts
+}
+
+/// Every path that a `use` or an expression names, `crate::a::b` or `super::b`, with its braces resolved.
+fn named_paths(code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let starts = ["crate::", "super::", "self::"];
+    let positions = starts.iter().flat_map(|start| code.match_indices(start));
+    for (position, _) in positions {
+        let is_inside = code[..position]
+            .ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':');
+        if !is_inside {
+            collect_paths(&mut code[position..].chars().peekable(), &[], &mut found);
+        }
+    }
+    found
+}
+
+/// Reads one path, or the paths between braces, behind `before`.
+fn collect_paths(
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    before: &[String],
+    found: &mut Vec<Vec<String>>,
+) {
+    let mut path = before.to_vec();
+    loop {
+        let mut name = String::new();
+        while let Some(letter) = rest.next_if(|next| next.is_alphanumeric() || *next == '_') {
+            name.push(letter);
+        }
+        if !name.is_empty() {
+            path.push(name);
+        }
+        if rest.next_if_eq(&':').is_some() {
+            rest.next_if_eq(&':');
+            continue;
+        }
+        if rest.next_if_eq(&'{').is_some() {
+            loop {
+                while rest
+                    .next_if(|next| next.is_whitespace() || *next == ',')
+                    .is_some()
+                {}
+                if rest.next_if_eq(&'}').is_some() || rest.peek().is_none() {
+                    return;
+                }
+                collect_paths(rest, &path, found);
+                while rest.next_if(|next| !",}".contains(*next)).is_some() {}
+            }
+        }
+        found.push(path);
+        return;
+    }
+}
+
+/// Which files use which, by the paths that they name. A module's file and the files of its own folder count as
+/// one house, so an arrow between a module and its ancestor is left out: declaring a child is no use of it.
+fn uses(files: &[(PathBuf, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let modules: BTreeSet<Vec<String>> = files.iter().map(|(path, _)| module_path(path)).collect();
+    let mut graph = BTreeMap::new();
+    for (path, text) in files {
+        let own = module_path(path);
+        let mut used = BTreeSet::new();
+        for named in named_paths(&code(text).join("\n")) {
+            let mut base = own.clone();
+            let mut rest = named.as_slice();
+            while let [first, after @ ..] = rest {
+                match first.as_str() {
+                    "crate" => base.clear(),
+                    "super" => drop(base.pop()),
+                    "self" => {}
+                    _ => break,
+                }
+                rest = after;
+            }
+            base.extend_from_slice(rest);
+            while !base.is_empty() && !modules.contains(&base) {
+                base.pop();
+            }
+            if !base.is_empty() && !own.starts_with(&base) && !base.starts_with(&own) {
+                used.insert(base.join("::"));
+            }
+        }
+        graph.insert(own.join("::"), used);
+    }
+    graph
+}
+
+#[test]
+#[should_panic(expected = "left == right")] // Three circles are left.
+fn no_files_use_each_other_in_a_circle() {
+    assert_eq!(circle(&uses(&counted())), None);
+}
+
+#[test]
+fn a_circle_of_files_is_found() {
+    let file = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+    let house = |last: &str| {
+        uses(&[
+            file("net/mod.rs", "mod http;\nmod tls;\n"),
+            file("net/http.rs", "use super::tls;\n"),
+            file(
+                "net/tls/mod.rs",
+                "use super::{\n    dial::{self, share},\n};\n",
+            ),
+            file("net/dial.rs", last),
+        ])
+    };
+    assert_eq!(circle(&house("use crate::text::{names, http};\n")), None);
+    assert_eq!(circle(&house("// use super::http;\n")), None);
+    for back in ["use super::http;\n", "fn f() -> crate::net::http::X {}\n"] {
+        assert!(circle(&house(back)).is_some(), "{back}");
+    }
+}
+
+#[test]
+fn the_house_keeps_its_limits() {
+    let files = counted();
+    let sizes: Vec<(&PathBuf, usize)> = files
+        .iter()
+        .map(|(path, text)| (path, code(text).len()))
+        .collect();
+    for (path, size) in &sizes {
         assert!(
-            !reaches(&graph, module, module),
-            "{module} imports itself in the end"
+            *size <= MAX_CODE_OF_FILE,
+            "{} has {size} lines of code",
+            path.display()
+        );
+    }
+    let mut folders: BTreeMap<&Path, usize> = BTreeMap::new();
+    for (path, _) in &sizes {
+        *folders.entry(path.parent().unwrap_or(path)).or_default() += 1;
+    }
+    for (folder, count) in folders {
+        assert!(
+            count <= MAX_FILES_OF_FOLDER,
+            "{} has {count} files",
+            folder.display()
+        );
+    }
+    assert!(sizes.len() <= MAX_FILES, "there are {} files", sizes.len());
+    let total: usize = sizes.iter().map(|(_, size)| size).sum();
+    assert!(total <= MAX_CODE, "there are {total} lines of code");
+}
+
+#[test]
+fn blank_lines_comments_and_unit_tests_are_no_code() {
+    let text = "//! Doc.\n\nfn a() {\n    // Why.\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\n";
+    assert_eq!(code(text), ["fn a() {", "    b();", "}"]);
+    let text = "#[cfg(test)]\nmod tests;\nfn a() {}\n";
+    assert_eq!(code(text), ["fn a() {}"]);
+}
+
+#[test]
+fn the_pages_stay_short() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lines = |path: &Path| {
+        fs::read_to_string(path)
+            .expect("a page can be read")
+            .lines()
+            .count()
+    };
+    assert!(
+        lines(&root.join("README.md")) <= 150,
+        "the README is longer than 150 lines"
+    );
+    for entry in fs::read_dir(root.join("docs")).expect("the folder can be listed") {
+        let path = entry.expect("the entry can be read").path();
+        assert!(
+            lines(&path) <= 200,
+            "{} is longer than 200 lines",
+            path.display()
         );
     }
 }
@@ -252,14 +385,6 @@ fn the_environment_is_read_and_the_process_ended_in_one_place() {
             "{} calls process::exit",
             path.display()
         );
-    }
-}
-
-#[test]
-fn no_source_file_is_longer_than_one_idea() {
-    for (path, text) in sources() {
-        let lines = text.lines().count();
-        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The report for machines: one object per line. The README documents the fields.
+//! The report for machines: one object per line. docs/report-and-causes.md documents the fields.
 
 use std::collections::BTreeMap;
 

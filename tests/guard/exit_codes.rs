@@ -1,8 +1,8 @@
-//! The table of exit codes, and its copy in the README.
+//! The table of exit codes, and its copy in the documentation.
 
 use crate::support::Guard;
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/exit-codes.md");
 
 #[test]
 fn the_table_is_printed_for_people_and_for_machines() {
@@ -21,7 +21,7 @@ fn the_table_is_printed_for_people_and_for_machines() {
 }
 
 #[test]
-fn the_readme_has_the_same_table() {
+fn the_documentation_has_the_same_table() {
     let ended = Guard::new()
         .line("exit-codes --format json")
         .run()
@@ -36,15 +36,15 @@ fn the_readme_has_the_same_table() {
             text("meaning"),
             text("retry")
         );
-        assert!(README.contains(&line), "the README has no line\n{line}");
+        assert!(PAGE.contains(&line), "the page has no line\n{line}");
     }
-    let documented = README.lines().filter(|line| {
+    let documented = PAGE.lines().filter(|line| {
         line.strip_prefix("| ")
             .is_some_and(|cell| cell.starts_with(|first: char| first.is_ascii_digit()))
     });
     assert_eq!(
         documented.count(),
         rows.len(),
-        "the README has rows that the table has not"
+        "the page has rows that the table has not"
     );
 }

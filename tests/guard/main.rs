@@ -3,6 +3,7 @@
 mod bad_streams;
 mod canaries;
 mod check;
+mod docs;
 mod env_files;
 mod environment;
 mod exec;
