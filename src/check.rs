@@ -1,195 +1,215 @@
-//! The check: a manifest and an environment in, every finding and the effective environment out.
+//! The check: a manifest and an environment in; every finding, and the plan of the start, out.
 
-mod needs;
+mod plan;
 mod resolve;
-mod secret_file;
 mod secrets;
-mod uses;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 
 use crate::environment::Environment;
-use crate::manifest::{
-    FailOn, Generate, GenerateFormat, Level, Manifest, Place, Template, UnsetReference, Variable,
-};
-use crate::report::{Code, Finding, Report, Severity, ValueFinding};
-use crate::target::{Protocol, Target};
+use crate::manifest::{FailOn, Generate, GenerateFormat, Level, Manifest, Variable};
+use crate::report::{Code, Finding, Report, Severity, Source, ValueFinding};
 
-use needs::check_needs;
-use resolve::{Overlay, Resolved, Value, resolve};
-use uses::{announcement, check_uses};
+use plan::Planner;
+use resolve::{Resolved, Value, resolve};
 
-pub use needs::Need;
+#[cfg(feature = "postgres")]
+pub use plan::Lock;
+pub use plan::{Plan, Selection, Step, Wait, Words};
 pub use resolve::ReadFile;
-pub use uses::Use;
 
-/// What the check comes to.
+/// Where env files set variables, by the variable's name.
+pub type Sources = HashMap<String, Source>;
+
+/// The result of a check.
 pub struct Checked {
     pub report: Report,
-    /// The manifest's announcement, with its references replaced; as it is written where one of them is not
-    /// set, or holds a password.
+    /// The manifest's announcement, expanded. It is left as written if it cannot be expanded, or if it would
+    /// print a password.
     pub announcement: Option<OsString>,
-    /// Where the report has errors, the environment as it came: what a diagnosis looks at.
-    pub effective: Result<Effective, Environment>,
+    /// The environment as it came if the report has errors: the diagnosis needs it.
+    pub plan: Result<Plan, Environment>,
 }
 
-/// The environment for the steps and the server, sound by the manifest: the process's own with defaults and
-/// the contents of secret files. Only the check makes one, so what asks for one runs after it.
-pub struct Effective {
-    environment: Environment,
-    secrets: Vec<Vec<u8>>,
-}
-
-impl Effective {
-    /// The variables for every step and the server.
-    pub fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
-    /// The texts that must not come through in a step's output, none of them empty.
-    pub fn secrets(&self) -> &[Vec<u8>] {
-        &self.secrets
-    }
-
-    /// A text of the manifest with its references replaced.
-    ///
-    /// # Errors
-    /// A reference that the check was not told of, and that is not set.
-    pub fn expand(&self, template: &Template) -> Result<OsString, UnsetReference> {
-        template.expand(|name| self.environment.get(name))
-    }
-
-    /// Something to wait for or to lock; none where its variable is not set.
-    ///
-    /// # Errors
-    /// An address that the check was not told of, and that cannot be used.
-    pub fn endpoint(
-        &self,
-        protocol: Protocol,
-        place: &Place,
-    ) -> Result<Option<Target>, ValueFinding> {
-        needs::endpoint(protocol, place, |name| self.environment.get(name))
-    }
-}
-
-/// Checks the environment, and what is going to be expanded or connected to from it. Secret files
-/// are read by `read_file`.
+/// Checks the environment, and everything in the selection that is expanded or connected to. `sources` are the
+/// origins of values that come from env files; secret files are read with `read_file`.
 pub fn check(
     manifest: &Manifest,
     environment: Environment,
-    uses: &[Use<'_>],
-    needs: &[Need<'_>],
+    selection: &Selection<'_>,
+    sources: &Sources,
     read_file: ReadFile,
 ) -> Checked {
-    let resolved: Vec<Resolved<'_>> = manifest
-        .variables
-        .iter()
+    let variables = manifest.variables.iter();
+    let resolved: Vec<Resolved<'_>> = variables
         .map(|variable| resolve(variable, &environment, read_file))
         .collect();
-    let by_name = sorted_by_name(&resolved);
+    let by_name = resolved
+        .iter()
+        .map(|each| (each.variable.name.as_str(), each))
+        .collect();
     let mut findings = Findings {
         fail_on: manifest.fail_on,
+        by_name,
+        sources,
         list: Vec::new(),
     };
     for each in &resolved {
-        let level = level_of(each.variable, &by_name);
-        check_variable(each, level, &mut findings);
-        check_distinct(each, level, &by_name, &mut findings);
+        findings.check_variable(each);
     }
-    let overlay = Overlay::of(&resolved);
-    let lookup = |name: &str| overlay.get(name, &environment);
-    check_uses(uses, manifest, lookup, &mut findings.list);
-    check_needs(needs, manifest, lookup, &mut findings.list);
-    let announcement = manifest
-        .announce
-        .as_ref()
-        .map(|template| announcement(template, lookup));
+    let effective = resolve::effective(&resolved, environment.clone());
+    let mut planner = Planner {
+        environment: &effective,
+        findings: &mut findings,
+    };
+    let announcement = planner.announcement("the service", manifest.announce.as_ref());
+    let plan = planner.plan(manifest, selection);
     let report = Report {
         findings: findings.list,
         notes: Vec::new(),
         declared: manifest.variables.len(),
     };
-    let effective = if report.errors() == 0 {
-        let secrets = secrets::of(&resolved, &environment);
-        let environment = overlay.onto(environment);
-        Ok(Effective {
-            environment,
-            secrets,
-        })
-    } else {
-        Err(environment)
+    let plan = match plan {
+        Some(plan) if report.errors() == 0 => Ok(Plan {
+            environment: effective,
+            secrets: secrets::of(&resolved, &environment),
+            ..plan
+        }),
+        _ => Err(environment),
     };
     Checked {
         report,
         announcement,
-        effective,
+        plan,
     }
 }
 
-fn sorted_by_name<'a, 'b>(resolved: &'b [Resolved<'a>]) -> Vec<&'b Resolved<'a>> {
-    let mut sorted: Vec<&Resolved<'_>> = resolved.iter().collect();
-    sorted.sort_by_key(|each| each.variable.name.as_str());
-    sorted
-}
-
-fn find<'b>(by_name: &[&'b Resolved<'_>], name: &str) -> Option<&'b str> {
-    let position = by_name
-        .binary_search_by(|each| each.variable.name.as_str().cmp(name))
-        .ok()?;
-    by_name[position].value.text()
-}
-
-/// The level that counts: `required_when` makes a variable required while its conditions hold, and optional
-/// while they do not.
-fn level_of(variable: &Variable, by_name: &[&Resolved<'_>]) -> Level {
-    if variable.required_when.is_empty() {
-        return variable.level;
-    }
-    let holds = variable.required_when.iter().all(|(name, values)| {
-        find(by_name, name).is_some_and(|value| values.iter().any(|other| other == value))
-    });
-    match (holds, variable.level) {
-        (false, _) => Level::Optional,
-        (true, Level::Optional) => Level::Required,
-        (true, level) => level,
-    }
-}
-
-/// The findings so far, and the rule for their severity.
-struct Findings {
+/// The findings so far, and what decides their severity.
+struct Findings<'a> {
     fail_on: FailOn,
+    by_name: HashMap<&'a str, &'a Resolved<'a>>,
+    sources: &'a Sources,
     list: Vec<Finding>,
 }
 
-impl Findings {
-    fn tell(
-        &mut self,
-        variable: &Variable,
-        level: Level,
-        code: Code,
-        problem: String,
-        fix: String,
-    ) {
-        let Some(severity) = severity(code, level, self.fail_on) else {
-            return;
-        };
-        self.list.push(Finding {
-            code,
-            severity,
-            variable: variable.name.clone(),
-            level: Some(level.name()),
-            problem,
-            fix,
-            hint: hint_of(variable),
-            description: variable.description.clone(),
-            source: None,
+impl Findings<'_> {
+    fn check_variable(&mut self, each: &Resolved<'_>) {
+        let variable = each.variable;
+        let level = self.level_of(variable);
+        match &each.value {
+            Value::Missing => {
+                let found = ValueFinding::new(Code::Missing, "is not set", how_to_set(each));
+                self.add_of_value(variable, level, found);
+            }
+            Value::Placeholder => {
+                let problem = "still holds a placeholder";
+                let found = ValueFinding::new(Code::Placeholder, problem, how_to_set(each));
+                self.add_of_value(variable, level, found);
+            }
+            Value::Unusable(found) => self.add_of_value(variable, level, found.clone()),
+            Value::Text(text) => {
+                for found in variable.rule.violations(text) {
+                    self.add_of_value(variable, level, found);
+                }
+                for other in &variable.distinct_from {
+                    if self.text(other) == Some(text) {
+                        let problem = format!("has the same value as {other}");
+                        let fix = format!("make a value of its own for {}", variable.name);
+                        let found = ValueFinding::new(Code::SameSecret, problem, fix);
+                        self.add_of_value(variable, level, found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The value of a declared variable, if it is usable text.
+    fn text(&self, name: &str) -> Option<&str> {
+        match &self.by_name.get(name)?.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The level of a variable in this environment: `required_when` makes a variable required while its
+    /// conditions hold, and optional while they do not.
+    fn level_of(&self, variable: &Variable) -> Level {
+        let holds = variable.required_when.iter().all(|(name, values)| {
+            self.text(name)
+                .is_some_and(|value| values.iter().any(|other| other == value))
         });
+        match (holds, variable.level) {
+            (true, level) if variable.required_when.is_empty() => level,
+            (false, _) => Level::Optional,
+            (true, Level::Optional) => Level::Required,
+            (true, level) => level,
+        }
+    }
+
+    /// Adds a finding of a variable's value, unless the table of severities leaves it out.
+    fn add_of_value(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
+        let is_elsewhere = found.code == Code::FileUnreadable
+            && self
+                .sources
+                .contains_key(&format!("{}_FILE", variable.name));
+        if is_elsewhere {
+            "check it where the service runs: this machine may not be that"
+                .clone_into(&mut found.fix);
+        }
+        if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+            let finding = self.finding(&variable.name, severity, found);
+            self.list.push(Finding {
+                level: Some(level.name()),
+                hint: hint_of(variable),
+                description: variable.description.clone(),
+                ..finding
+            });
+        }
+    }
+
+    /// Adds a finding of how a variable is used.
+    fn add_of_use(&mut self, name: &str, severity: Severity, found: ValueFinding) {
+        let finding = self.finding(name, severity, found);
+        self.list.push(finding);
+    }
+
+    /// Whether a finding says already why a variable gives no address.
+    fn explain_absence(&self, name: &str) -> bool {
+        self.list.iter().any(|finding| {
+            let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
+            finding.variable == name && (finding.severity == Severity::Error || is_elsewhere)
+        })
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        let declared = self.by_name.get(name);
+        declared.is_some_and(|each| each.variable.secret)
+    }
+
+    fn finding(&self, name: &str, severity: Severity, found: ValueFinding) -> Finding {
+        let source = self.sources.get(name);
+        let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
+        let declared = self.by_name.get(name).map(|each| each.variable);
+        Finding {
+            code: found.code,
+            severity,
+            variable: name.to_owned(),
+            level: declared.map(|variable| variable.level.name()),
+            problem: found.problem,
+            fix: found.fix,
+            hint: None,
+            description: None,
+            source: source.cloned(),
+        }
     }
 }
 
-/// The design's table of severities; none means that there is nothing to tell.
-fn severity(code: Code, level: Level, fail_on: FailOn) -> Option<Severity> {
+/// The table of severities; `None` means that there is no finding. `is_elsewhere` says that an env file names
+/// the secret's file: that this machine does not have it proves nothing.
+fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
     match (level, code, fail_on) {
+        (_, Code::FileUnreadable, _) if is_elsewhere => Some(Severity::Warning),
         (Level::Optional, Code::Missing, _) => None,
         (Level::Optional, Code::Placeholder, _) => Some(Severity::Warning),
         (Level::Critical, _, _) | (_, _, FailOn::Required) => Some(Severity::Error),
@@ -197,56 +217,16 @@ fn severity(code: Code, level: Level, fail_on: FailOn) -> Option<Severity> {
     }
 }
 
-fn check_variable(each: &Resolved<'_>, level: Level, findings: &mut Findings) {
-    let variable = each.variable;
-    let name = &variable.name;
-    let mut tell = |code, problem: &str, fix: String| {
-        findings.tell(variable, level, code, problem.to_owned(), fix);
-    };
-    match &each.value {
-        Value::Missing => tell(Code::Missing, "is not set", how_to_set(each)),
-        Value::Placeholder => {
-            tell(
-                Code::Placeholder,
-                "still holds a placeholder",
-                how_to_set(each),
-            );
-        }
-        Value::NotUtf8 => tell(
-            Code::NotUtf8,
-            "is not UTF-8 text",
-            format!("set {name} again, as UTF-8"),
-        ),
-        Value::FileAndValue => tell(
-            Code::FileAndValue,
-            &format!("is set, and {name}_FILE as well"),
-            format!("keep one of {name} and {name}_FILE"),
-        ),
-        Value::File(problem) => tell(
-            Code::FileUnreadable,
-            &format!("comes from the file that {name}_FILE names, which {problem}"),
-            problem.fix(&format!("{name}_FILE")),
-        ),
-        Value::Text(text) => {
-            for violation in variable.rule.violations(text) {
-                let fix = violation.fix;
-                findings.tell(variable, level, violation.code, violation.problem, fix);
-            }
-        }
-    }
-}
-
-/// What a person should know who sets the variable.
+/// What the manifest says about a right value, for people.
 fn hint_of(variable: &Variable) -> Option<String> {
     match (&variable.hint, &variable.docs) {
         (Some(hint), Some(docs)) => Some(format!("{hint} (see {docs})")),
         (Some(hint), None) => Some(hint.clone()),
-        (None, Some(docs)) => Some(format!("see {docs}")),
-        (None, None) => None,
+        (None, docs) => docs.as_ref().map(|docs| format!("see {docs}")),
     }
 }
 
-/// What to set a missing variable to, from what the manifest tells about it.
+/// The fix for a missing variable, from what the manifest says about it.
 fn how_to_set(each: &Resolved<'_>) -> String {
     let variable = each.variable;
     let name = &variable.name;
@@ -273,25 +253,6 @@ fn how_to_set(each: &Resolved<'_>) -> String {
         fix.push_str(&format!(" (see {docs})"));
     }
     fix
-}
-
-/// Secrets that protect different things must not be the same.
-fn check_distinct(
-    each: &Resolved<'_>,
-    level: Level,
-    by_name: &[&Resolved<'_>],
-    findings: &mut Findings,
-) {
-    let Some(text) = each.value.text() else {
-        return;
-    };
-    for other in &each.variable.distinct_from {
-        if find(by_name, other) == Some(text) {
-            let problem = format!("has the same value as {other}");
-            let fix = format!("make a value of its own for {}", each.variable.name);
-            findings.tell(each.variable, level, Code::SameSecret, problem, fix);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -153,7 +153,6 @@ impl Error {
                 WaitError::NotReady(_) => Exit::NotReady,
                 WaitError::Refused(_) => Exit::NotPermitted,
                 WaitError::Stopped(signal) => Exit::Stopped(signal.0),
-                WaitError::Unusable { .. } => Exit::InvalidEnvironment,
                 WaitError::System(_) => Exit::OsRefused,
             },
             Error::Step(error) => match &error.problem {
@@ -164,19 +163,17 @@ impl Error {
                 StepProblem::Lock(error) => match error {
                     LockError::NotFree { .. } | LockError::Lost(_) => Exit::LockNotHeld,
                     LockError::Refused { .. } => Exit::NotPermitted,
-                    LockError::Unfit { .. } | LockError::Unusable(_) => Exit::InvalidEnvironment,
+                    LockError::Unfit { .. } => Exit::InvalidEnvironment,
                     LockError::Stopped(signal) => Exit::Stopped(signal.0),
                     LockError::System(_) => Exit::OsRefused,
                 },
                 StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
                 StepProblem::Refused(refusal) => exit_of_refusal(refusal),
-                StepProblem::Unset(_) => Exit::InvalidEnvironment,
                 StepProblem::User(error) => exit_of_user(error),
                 StepProblem::Left | StepProblem::System(_) => Exit::OsRefused,
             },
             Error::Serve(error) => match error {
                 ServeError::Refused(refusal) => exit_of_refusal(refusal),
-                ServeError::Unset(_) => Exit::InvalidEnvironment,
                 ServeError::User(error) => exit_of_user(error),
                 ServeError::Stopped(signal) => Exit::Stopped(signal.0),
                 ServeError::System(_) => Exit::OsRefused,

@@ -79,7 +79,7 @@ fn dispatch() -> Result<u8, Error> {
         Command::Version => {
             print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")).map(done)
         }
-        Command::ExitCodes(format) => commands::exit_codes::run(format).map(done),
+        Command::ExitCodes(format) => commands::exit_codes(format).map(done),
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment).map(done),
         Command::Check(arguments) => {
             commands::check::run(&arguments, environment, format?).map(done)

@@ -53,7 +53,7 @@ impl Code {
 }
 
 /// What is wrong with a value, before it is known which variable holds it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueFinding {
     pub code: Code,
     /// What is wrong: the rest of a sentence that begins with the variable's name.

@@ -1,169 +1,154 @@
-//! The value that each variable has for the service: its own, a file's, or its default.
+//! The value of each variable: its own, the content of its file, or its default.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use super::secret_file::{self, FileProblem};
 use crate::environment::Environment;
 use crate::manifest::Variable;
+use crate::report::{Code, ValueFinding};
 use crate::rule::is_placeholder;
 
-/// Reads a file, and of a large one no more than one byte over the limit.
+/// Reads a file. The second argument is a limit in bytes: of a larger file it reads one byte more than that.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
 
-/// A variable with the value that it has for the service.
+/// The largest secret file, in bytes; Linux admits no longer string in an environment (`MAX_ARG_STRLEN`).
+const MAX_SECRET: usize = 128 * 1024;
+
+/// A variable and its value.
 pub struct Resolved<'a> {
     pub variable: &'a Variable,
     pub value: Value,
-    /// A former name of the variable, when that is set.
+    /// The content of the variable's file, or its default: what the service gets in place of what is set.
+    pub replacement: Option<OsString>,
+    /// A former name of the variable that is set.
     pub former: Option<&'a str>,
-    source: Source,
-}
-
-impl Resolved<'_> {
-    /// What the file that `NAME_FILE` names holds, if the value comes from there.
-    pub fn file_content(&self) -> Option<&OsStr> {
-        match &self.source {
-            Source::File(content) => Some(content),
-            Source::Own | Source::Default => None,
-        }
-    }
-}
-
-/// Where a value comes from.
-enum Source {
-    /// The process's environment, or nowhere.
-    Own,
-    /// The file that `NAME_FILE` names: its content, whatever the check says of it.
-    File(OsString),
-    Default,
 }
 
 pub enum Value {
     /// Unset, empty or only white space.
     Missing,
     Placeholder,
+    /// There is no text that a rule could be applied to.
+    Unusable(ValueFinding),
     Text(String),
-    NotUtf8,
-    /// Both `NAME` and `NAME_FILE` are set.
-    FileAndValue,
-    File(FileProblem),
 }
 
 impl Value {
-    fn of(raw: Option<&OsStr>, variable: &Variable) -> Self {
-        let Some(raw) = raw else {
-            return Value::Missing;
+    fn of(raw: &OsStr, variable: &Variable) -> Self {
+        let name = &variable.name;
+        let Some(text) = raw.to_str() else {
+            let fix = format!("set {name} again, as UTF-8");
+            return Value::Unusable(ValueFinding::new(Code::NotUtf8, "is not UTF-8 text", fix));
         };
-        match raw.to_str() {
-            None => Value::NotUtf8,
-            Some(text) if text.trim().is_empty() => Value::Missing,
-            Some(text) if is_placeholder(text) || is_own_example(text, variable) => {
-                Value::Placeholder
-            }
-            Some(text) => Value::Text(text.to_owned()),
-        }
-    }
-
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Value::Text(text) => Some(text),
-            _ => None,
+        // The example of a secret is no secret.
+        let is_example = variable.secret && variable.example.as_deref() == Some(text.trim());
+        if text.trim().is_empty() {
+            Value::Missing
+        } else if is_example || is_placeholder(text) {
+            Value::Placeholder
+        } else {
+            Value::Text(text.to_owned())
         }
     }
 }
 
-/// A secret's example, taken over as it stands.
-fn is_own_example(text: &str, variable: &Variable) -> bool {
-    variable.secret
-        && variable
-            .example
-            .as_deref()
-            .is_some_and(|example| example == text.trim())
-}
-
-/// Finds out the value. The environment's own comes first, then the file's, then the default.
+/// Determines the value of a variable. The environment's own comes before the file's, and that before the
+/// default.
 pub fn resolve<'a>(
     variable: &'a Variable,
     environment: &Environment,
     read_file: ReadFile,
 ) -> Resolved<'a> {
-    let is_set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let own = is_set(&variable.name);
-    let file_variable = variable.file_name().filter(|name| is_set(name).is_some());
-    let (value, source) = match (own, file_variable) {
-        (Some(_), Some(_)) => (Value::FileAndValue, Source::Own),
-        (None, Some(file_variable)) => {
-            match secret_file::read(is_set(&file_variable).unwrap_or_default(), read_file) {
-                Ok(content) => (Value::of(Some(&content), variable), Source::File(content)),
-                Err(problem) => (Value::File(problem), Source::Own),
-            }
+    let name = &variable.name;
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let file = variable.file_name().and_then(|name| set(&name));
+    let (mut value, mut replacement) = match (set(name), file) {
+        (Some(_), Some(_)) => {
+            let problem = format!("is set, and {name}_FILE as well");
+            let fix = format!("keep one of {name} and {name}_FILE");
+            let found = ValueFinding::new(Code::FileAndValue, problem, fix);
+            (Value::Unusable(found), None)
         }
-        (own, None) => (Value::of(own, variable), Source::Own),
+        (None, Some(file)) => match content(name, Path::new(file), read_file) {
+            Ok(content) => (Value::of(&content, variable), Some(content)),
+            Err(found) => (Value::Unusable(found), None),
+        },
+        (Some(own), None) => (Value::of(own, variable), None),
+        (None, None) => (Value::Missing, None),
     };
-    let (value, source) = match (value, &variable.default) {
-        (Value::Missing, Some(default)) => (Value::Text(default.clone()), Source::Default),
-        (value, _) => (value, source),
-    };
-    let former = variable
-        .renamed_from
-        .iter()
-        .map(String::as_str)
-        .find(|name| is_set(name).is_some());
+    if let (Value::Missing, Some(default)) = (&value, &variable.default) {
+        value = Value::Text(default.clone());
+        replacement = Some(default.into());
+    }
+    let mut former = variable.renamed_from.iter().map(String::as_str);
     Resolved {
         variable,
         value,
-        former,
-        source,
+        replacement,
+        former: former.find(|name| set(name).is_some()),
     }
 }
 
-/// What the steps and the server get on top of the environment as it came: the contents of files, and
-/// defaults.
-pub struct Overlay<'a> {
-    /// Sorted by name.
-    set: Vec<(&'a str, OsString)>,
-    /// Names of files whose content is the value now, sorted.
-    removed: Vec<String>,
-}
-
-impl<'a> Overlay<'a> {
-    pub fn of(resolved: &[Resolved<'a>]) -> Self {
-        let mut set: Vec<(&str, OsString)> = Vec::new();
-        let mut removed = Vec::new();
-        for each in resolved {
-            let value = match (&each.source, &each.variable.default) {
-                (Source::Own, _) | (Source::Default, None) => continue,
-                (Source::File(content), _) => content.clone(),
-                (Source::Default, Some(default)) => default.into(),
-            };
-            set.push((&each.variable.name, value));
+/// The environment for the steps and the server: with defaults and the contents of secret files, without the
+/// variables that name these files.
+pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environment {
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    for each in resolved {
+        if let Some(replacement) = &each.replacement {
+            set.push((each.variable.name.as_str(), replacement.clone()));
             removed.extend(each.variable.file_name());
         }
-        set.sort_by_key(|(name, _)| *name);
-        removed.sort();
-        Self { set, removed }
     }
+    set.sort();
+    removed.sort();
+    environment.with(&set, &removed)
+}
 
-    /// The value of a name as the server will have it.
-    pub fn get<'b>(&'b self, name: &str, environment: &'b Environment) -> Option<&'b OsStr> {
-        match self.set.binary_search_by(|(other, _)| (*other).cmp(name)) {
-            Ok(position) => Some(&self.set[position].1),
-            Err(_)
-                if self
-                    .removed
-                    .binary_search_by(|other| other.as_str().cmp(name))
-                    .is_ok() =>
-            {
-                None
-            }
-            Err(_) => environment.get(name),
+/// The content of a secret's file without its trailing newlines.
+///
+/// # Errors
+/// The finding if it cannot be read, or cannot be a variable's value.
+fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, ValueFinding> {
+    let wrong = |problem: &str, fix: String| {
+        let problem = format!("comes from the file that {name}_FILE names, which {problem}");
+        ValueFinding::new(Code::FileUnreadable, problem, fix)
+    };
+    let name_another = || format!("name a text file with the value alone in {name}_FILE");
+    let mut content = read_file(file, MAX_SECRET).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let fix = format!("mount the secret there, or correct {name}_FILE");
+            wrong("does not exist", fix)
+        }
+        ErrorKind::IsADirectory => wrong(
+            "is a directory",
+            format!(
+                "name the file itself in {name}_FILE (Docker makes a directory of a mounted file that the host does not have)"
+            ),
+        ),
+        ErrorKind::PermissionDenied => wrong(
+            "this user may not read",
+            "let the user that starts the container read it: its mode, or the uid of the secret"
+                .to_owned(),
+        ),
+        // `read_file` itself names what is no regular file.
+        ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+            wrong(&format!("is {error}"), name_another())
+        }
+        other => wrong(&format!("cannot be read: {other}"), name_another()),
+    })?;
+    if content.len() > MAX_SECRET {
+        return Err(wrong("is larger than 128 KiB", name_another()));
+    }
+    while content.ends_with(b"\n") {
+        content.pop();
+        if content.ends_with(b"\r") {
+            content.pop();
         }
     }
-
-    /// The environment for the steps and the server.
-    pub fn onto(self, environment: Environment) -> Environment {
-        environment.with(&self.set, &self.removed)
+    if content.contains(&0) {
+        return Err(wrong("has a NUL byte in it", name_another()));
     }
+    Ok(OsString::from_vec(content))
 }

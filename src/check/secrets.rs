@@ -19,15 +19,14 @@ pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> 
         let name = each.variable.name.as_str();
         let own = environment.get(name).map(OsStr::as_bytes);
         let duplicates = environment.duplicates(name).map(OsStr::as_bytes);
-        let content = each.file_content().map(OsStr::as_bytes);
-        let text = each.value.text().map(str::as_bytes);
+        let replacement = each.replacement.as_deref().map(OsStr::as_bytes);
         // A password is a secret whatever the manifest says of the rest of the value.
         let add = if each.variable.secret {
             add
         } else {
             add_passwords
         };
-        for value in [own, content, text].into_iter().flatten().chain(duplicates) {
+        for value in [own, replacement].into_iter().flatten().chain(duplicates) {
             add(value, &mut secrets);
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Checked, check};
+use super::{Checked, Selection, Sources, check};
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest};
 
@@ -21,8 +21,8 @@ fn checked(text: &str, entries: &[(&str, &str)]) -> Checked {
     check(
         &manifest(text),
         Environment::from_entries(entries),
-        &[],
-        &[],
+        &Selection::default(),
+        &Sources::new(),
         secret_file,
     )
 }
@@ -47,11 +47,11 @@ fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
-    let effective = checked(text, entries)
-        .effective
+    let plan = checked(text, entries)
+        .plan
         .ok()
         .expect("this environment is sound");
-    let entries = effective.environment().entries().iter();
+    let entries = plan.environment().entries().iter();
     entries
         .map(|(name, value)| format!("{}={}", name.display(), value.display()))
         .collect()

@@ -1,19 +1,17 @@
 //! `startup-guard check`: the check alone. Nothing is waited for, run, or looked up in PATH.
 
-use crate::check::{self, Checked};
+use crate::check::{self, Checked, Selection};
 use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, diagnose};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::Manifest;
-use crate::os::output::STDOUT;
 use crate::os::{container, file, terminal};
 use crate::platform;
 use crate::render::{self, View};
 
 use super::env_files::{self, EnvFiles};
-use super::plan::Plan;
 use super::settings;
 use super::verdict;
 
@@ -45,7 +43,7 @@ pub fn run(
             }
         },
     );
-    print(&told.text)?;
+    super::print(&told.text, "write the report")?;
     told.error.map_or(Ok(()), Err)
 }
 
@@ -69,21 +67,18 @@ fn tell(
     let place = platform::detect(&environment);
     let only_file = files.first().map(str::to_owned).filter(|_| only_file);
     let reader = files.reader();
-    let plan = Plan::whole(manifest);
     let Checked {
-        mut report,
-        effective,
-        ..
+        mut report, plan, ..
     } = check::check(
         manifest,
         environment,
-        &plan.uses(),
-        &plan.needs(),
+        &Selection::whole(manifest),
+        files.sources(),
         file::read,
     );
-    files.annotate(&mut report, manifest);
-    let checked = match &effective {
-        Ok(effective) => effective.environment(),
+    report.notes = files.notes(manifest);
+    let checked = match &plan {
+        Ok(plan) => plan.environment(),
         Err(environment) => environment,
     };
     let circumstances = Circumstances {
@@ -103,14 +98,6 @@ fn tell(
         text: render(&view),
         error: (report.errors() > 0).then(|| verdict::error(&view, log)),
     }
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    STDOUT.push(text.as_bytes());
-    STDOUT.drain().map_err(|cause| Error::System {
-        what: "write the report",
-        cause,
-    })
 }
 
 #[cfg(test)]

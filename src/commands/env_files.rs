@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::check::Sources;
 use crate::cli;
 use crate::diagnosis::{EnvFileReader, NearNames};
 use crate::dotenv::{self, Dialect, Remark, RemarkKind};
@@ -11,7 +12,7 @@ use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::os::file;
 use crate::platform::is_injected;
-use crate::report::{Code, Note, NoteCode, Report, Severity, Source};
+use crate::report::{Note, NoteCode, Source};
 
 /// So many undeclared variables are told one by one.
 const SHOWN_VARIABLES: usize = 20;
@@ -24,7 +25,7 @@ pub struct EnvFiles {
     /// Of each name, the entry that counts.
     positions: HashMap<String, usize>,
     /// Where each was written.
-    sources: HashMap<String, Source>,
+    sources: Sources,
     /// What there is to say of the lines, in the order of the files.
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
@@ -143,26 +144,20 @@ impl EnvFiles {
         }
     }
 
-    /// Adds to a report what is known of the files: where a finding's value was written, and the notes.
-    pub fn annotate(self, report: &mut Report, manifest: &Manifest) {
-        for finding in &mut report.findings {
-            let file_variable = format!("{}_FILE", finding.variable);
-            let of_file = self.sources.get(&file_variable);
-            finding.source = self.sources.get(&finding.variable).or(of_file).cloned();
-            // The file is the container's; that this machine has none says nothing.
-            if finding.code == Code::FileUnreadable && of_file.is_some() {
-                finding.severity = Severity::Warning;
-                "check it where the service runs: this machine may not be that"
-                    .clone_into(&mut finding.fix);
-            }
-        }
+    /// Where each variable is set.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// The notes for a report.
+    pub fn notes(self, manifest: &Manifest) -> Vec<Note> {
         if self.files.is_empty() {
-            return;
+            return Vec::new();
         }
         let names = Names::of(manifest);
         let undeclared = self.undeclared(&names);
         let remarks = self.remarks.into_iter();
-        report.notes = remarks
+        let mut notes: Vec<Note> = remarks
             .map(|(source, remark)| Note {
                 code: match remark.kind {
                     RemarkKind::Portability => NoteCode::Portability,
@@ -173,7 +168,8 @@ impl EnvFiles {
                 text: remark.text,
             })
             .collect();
-        report.notes.extend(undeclared);
+        notes.extend(undeclared);
+        notes
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {

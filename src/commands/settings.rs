@@ -5,16 +5,24 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::cli::ManifestChoice;
+use crate::check::Selection;
+use crate::cli::{self, ManifestChoice};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
-use crate::manifest::{self, Manifest};
-use crate::os::file;
-use crate::os::terminal;
+use crate::manifest::{self, Manifest, Template};
+#[cfg(debug_assertions)]
+use crate::os::helper;
+use crate::os::signals::Signal;
+use crate::os::user::User;
+use crate::os::{file, terminal};
 use crate::platform::{self, Platform};
 use crate::render::github::ManifestLines;
+use crate::startup::init::{Forward, Init, Rewrite};
+use crate::startup::user::{self, UserError};
+use crate::text::did_you_mean;
 
+const INIT: &str = "STARTUP_GUARD_INIT";
 const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
@@ -57,11 +65,57 @@ pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
     }
 }
 
-/// The names of steps to leave out, and where they were given.
+/// The steps and the server of a run.
 ///
 /// # Errors
-/// When the variable's value is no text.
-pub fn skipped(
+/// If a step to skip does not exist, if its name is not text, or if there is no command to run.
+pub fn selection<'a>(
+    arguments: &cli::Run,
+    manifest: &'a Manifest,
+    environment: &Environment,
+) -> Result<Selection<'a>, Error> {
+    let (skipped, place) = skipped(&arguments.skip, environment)?;
+    let names = || manifest.steps.iter().map(|step| step.name.as_str());
+    for name in &skipped {
+        if !names().any(|known| known == name) {
+            let hint = did_you_mean(name, names());
+            let name = name.clone();
+            return Err(Error::UnknownStep { place, name, hint });
+        }
+    }
+    let steps = manifest.steps.iter();
+    Ok(Selection {
+        steps: steps.filter(|step| !skipped.contains(&step.name)).collect(),
+        server: if arguments.no_server {
+            None
+        } else {
+            Some(server_command(arguments, manifest)?)
+        },
+    })
+}
+
+fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, Error> {
+    let command: Vec<Template> = match (&arguments.command, &manifest.server) {
+        (Some(words), _) => {
+            // Without a manifest the guard is transparent.
+            let read = match arguments.manifest {
+                ManifestChoice::None => Template::literal,
+                _ => Template::parse_argument,
+            };
+            words.iter().map(|word| read(word)).collect()
+        }
+        (None, server) => server
+            .as_ref()
+            .map_or_else(Vec::new, |server| server.command.clone()),
+    };
+    if command.first().is_none_or(Template::is_empty) {
+        return Err(Error::NoCommand);
+    }
+    Ok(command)
+}
+
+/// The names of the steps to skip, and the setting that they come from.
+fn skipped(
     flags: &[String],
     environment: &Environment,
 ) -> Result<(Vec<String>, &'static str), Error> {
@@ -71,13 +125,80 @@ pub fn skipped(
     let value = environment.get(SKIP).unwrap_or_default();
     let names = value.to_str().ok_or(Error::NotText { variable: SKIP })?;
     let names = names.split(',').map(str::trim);
-    Ok((
-        names
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        SKIP,
-    ))
+    let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
+    Ok((names.collect(), SKIP))
+}
+
+/// How to be the init of the server; `None` if the server replaces this process, or if there is none.
+///
+/// # Errors
+/// If a setting is invalid, or is about an init that was not asked for.
+pub fn init(
+    arguments: &cli::Run,
+    manifest: &Manifest,
+    environment: &Environment,
+) -> Result<Option<Init>, Error> {
+    if arguments.no_server {
+        return Ok(None);
+    }
+    let by_manifest = manifest.server.as_ref().is_some_and(|server| server.init);
+    let word = environment.get(INIT).unwrap_or_default().to_string_lossy();
+    let is_wanted = match word.to_ascii_lowercase().as_str() {
+        _ if arguments.init => true,
+        "" => by_manifest,
+        "true" | "1" | "yes" | "on" => true,
+        "false" | "0" | "no" | "off" => false,
+        _ => return Err(Error::UnknownInit),
+    };
+    if !is_wanted {
+        let is_idle = arguments.forward.is_none() && arguments.rewrites.is_empty();
+        return if is_idle {
+            Ok(None)
+        } else {
+            Err(Error::NoInit)
+        };
+    }
+    let forward = match arguments.forward {
+        None | Some(cli::Forward::Child) => Forward::Child,
+        Some(cli::Forward::Group) => Forward::Group,
+    };
+    let rewrites = arguments.rewrites.iter().map(rewrite);
+    let rewrites = rewrites.collect::<Result<_, _>>()?;
+    Ok(Some(Init { forward, rewrites }))
+}
+
+fn rewrite(written: &cli::Rewrite) -> Result<Rewrite, Error> {
+    let wrong = |problem| Error::Rewrite {
+        rewrite: format!("{}:{}", written.from, written.to),
+        problem,
+    };
+    let from = Signal::parse(&written.from)
+        .ok_or_else(|| wrong("the first is neither a signal's name nor its number"))?;
+    if !from.can_be_passed_on() {
+        return Err(wrong("the first is a signal that no init can pass on"));
+    }
+    let to = match written.to.as_str() {
+        "0" => None,
+        other => Some(Signal::parse(other).ok_or_else(|| {
+            wrong("the second is neither a signal's name nor its number, nor 0 for none")
+        })?),
+    };
+    Ok(Rewrite { from, to })
+}
+
+/// The environment with the home of the manifest's user, and that user. An error is returned with the environment
+/// as it is, because the report on it comes first.
+pub fn user(
+    manifest: &Manifest,
+    environment: Environment,
+) -> (Environment, Result<Option<User>, UserError>) {
+    match manifest.user.as_deref().map_or(Ok(None), user::look_up) {
+        Ok(Some(account)) => {
+            let set = [("HOME", account.home.into()), ("USER", account.name.into())];
+            (environment.with(&set, &[]), Ok(Some(account.user)))
+        }
+        other => (environment, other.map(|_| None)),
+    }
 }
 
 /// How to log: as asked for, or JSON where lines are read by a machine that wants it so.
@@ -112,4 +233,34 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
 /// Whether colour is welcome on a terminal: `NO_COLOR` is unset or empty (<https://no-color.org>).
 pub fn admits_colour(environment: &Environment) -> bool {
     environment.get("NO_COLOR").is_none_or(OsStr::is_empty)
+}
+
+/// Panics with a variable's value in the message if `STARTUP_GUARD_TEST_PANIC` asks for it: `main:NAME` or
+/// `helper:NAME`. For the tests, which have no bug to provoke; a release does not have it.
+///
+/// # Errors
+/// If the system does not start a thread.
+#[cfg(debug_assertions)]
+pub fn provoke_panic(environment: &Environment) -> Result<(), Error> {
+    let request = environment.text("STARTUP_GUARD_TEST_PANIC");
+    let Some((thread, name)) = request.and_then(|request| request.split_once(':')) else {
+        return Ok(());
+    };
+    let value = environment.text(name).unwrap_or_default().to_owned();
+    let work = move || panic!("the value is {value}");
+    if thread == "main" {
+        work();
+    }
+    let (outbox, news) = helper::mailbox::<()>();
+    helper::spawn("panic", move || {
+        let _outbox = outbox;
+        work()
+    })
+    .map_err(|cause| Error::System {
+        what: "start a thread",
+        cause,
+    })?;
+    // The start must not go on before the thread has panicked.
+    let _ = news.recv();
+    Ok(())
 }

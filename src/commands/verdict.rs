@@ -1,49 +1,61 @@
-//! What a check comes to, said the same way whoever asked for it.
+//! The result of a check, told in the log.
 
+use crate::check::{self, Checked, Plan, Selection, Sources};
 use crate::diagnosis::{Circumstances, Diagnosis, diagnose};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::Manifest;
-use crate::os::container;
-use crate::platform::Place;
+use crate::os::{container, file};
+use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, json};
-use crate::report::{Report, Severity};
+use crate::report::Severity;
 
-/// Explains the report of a run that cannot start, in the log.
-pub fn explain(
-    report: &Report,
+/// Checks the environment of a run, and logs the announcement and the report. A report with errors is diagnosed.
+///
+/// # Errors
+/// If the report has errors.
+pub fn plan(
     manifest: &Manifest,
-    environment: &Environment,
-    place: Option<&Place>,
+    environment: Environment,
+    selection: &Selection<'_>,
     format: log::Format,
-) -> Error {
-    let circumstances = Circumstances {
-        place,
-        is_in_container: container::is_inside(),
-        ..Circumstances::default()
+) -> Result<Plan, Error> {
+    let place = platform::detect(&environment);
+    let Checked {
+        report,
+        announcement,
+        plan,
+    } = check::check(
+        manifest,
+        environment,
+        selection,
+        &Sources::new(),
+        file::read,
+    );
+    if let Some(text) = announcement {
+        tracing::info!(target: "announce", "{}", text.display());
+    }
+    let diagnosis = match &plan {
+        Ok(_) => Diagnosis::default(),
+        Err(environment) => {
+            let circumstances = Circumstances {
+                place: place.as_ref(),
+                is_in_container: container::is_inside(),
+                ..Circumstances::default()
+            };
+            diagnose(manifest, &report, environment, circumstances)
+        }
     };
-    let diagnosis = diagnose(manifest, report, environment, circumstances);
     let view = View {
         service: manifest.service.as_deref(),
-        place,
-        report,
+        place: place.as_ref(),
+        report: &report,
         diagnosis: &diagnosis,
     };
     log_pieces(&view, format);
-    error(&view, format)
-}
-
-/// Tells what does not keep the service from starting.
-pub fn warn(report: &Report, manifest: &Manifest, format: log::Format) {
-    let view = View {
-        service: manifest.service.as_deref(),
-        place: None,
-        report,
-        diagnosis: &Diagnosis::default(),
-    };
-    log_pieces(&view, format);
+    plan.map_err(|_| error(&view, format))
 }
 
 fn log_pieces(view: &View<'_>, format: log::Format) {
@@ -73,7 +85,7 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
     }
 }
 
-/// The error that a report with errors comes to.
+/// The error for a report with errors.
 pub fn error(view: &View<'_>, format: log::Format) -> Error {
     Error::Environment {
         headline: headline(view.report, view.service, view.place),

@@ -29,13 +29,3 @@ pub enum Place {
     /// As the manifest says.
     Literal(String),
 }
-
-impl Place {
-    /// The variable's name, where there is one.
-    pub fn variable(&self) -> Option<&str> {
-        match self {
-            Place::Variable(name) => Some(name),
-            Place::Literal(_) => None,
-        }
-    }
-}

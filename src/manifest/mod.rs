@@ -20,7 +20,7 @@ use crate::rule::Rule;
 
 pub use dependency::{Lock, Place, Wait};
 pub use load::{Error, lines_of_variables, load};
-pub use template::{Template, UnsetReference, shown};
+pub use template::Template;
 
 /// The file's name where nobody says otherwise.
 pub const DEFAULT_FILE: &str = "required-vars.yaml";

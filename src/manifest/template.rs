@@ -141,15 +141,6 @@ impl Template {
     }
 }
 
-/// A command as logs show it: as it was written, its arguments with spaces between them.
-pub fn shown(command: &[Template]) -> String {
-    let words: Vec<_> = command
-        .iter()
-        .map(|argument| argument.source().to_string_lossy())
-        .collect();
-    words.join(" ")
-}
-
 /// A `${NAME}` or `${NAME:-text}` at the beginning of `text`, and what follows it.
 fn braced_reference(text: &str) -> Option<(Part, &str)> {
     let (inside, after) = text.strip_prefix("${")?.split_once('}')?;

@@ -1,5 +1,5 @@
-//! What happens after the check: the waiting, the steps, then the hand-over to the server. Everything here asks for the
-//! effective environment, which only a passed check makes.
+//! What happens after the check: the waiting, the steps, then the hand-over to the server. Everything here takes the
+//! plan, which only a passed check makes.
 
 mod backoff;
 mod display;

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::mask::{Mask, Masker};
+use crate::log;
 use crate::os::child;
 use crate::os::output::{Output, STDERR, STDOUT};
 
@@ -25,6 +26,16 @@ pub enum Form {
     Events,
     /// For whoever looks for faults: as log events of the lowest level.
     Debug,
+}
+
+impl From<log::Format> for Form {
+    /// Where the log is for machines, a step's lines are part of it.
+    fn from(format: log::Format) -> Self {
+        match format {
+            log::Format::Text { .. } => Form::Text,
+            log::Format::Json => Form::Events,
+        }
+    }
 }
 
 /// Which of a step's streams.

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use crate::check::Effective;
-use crate::manifest::{Template, UnsetReference};
+use crate::check::{Plan, Words};
 use crate::os::exec::{ExecError, exec};
 use crate::os::fork::SpawnError;
 use crate::os::output::{STDERR, STDOUT};
@@ -19,8 +18,6 @@ pub enum ServeError {
     Refused(#[from] Refusal),
     #[error(transparent)]
     User(#[from] BecomeError),
-    #[error(transparent)]
-    Unset(#[from] UnsetReference),
     #[error("stopped by {} before the server started", .0.name())]
     Stopped(Signal),
     #[error("the system refused to start the server: {0}")]
@@ -46,8 +43,7 @@ impl From<QueueError> for ServeError {
     }
 }
 
-/// A server that is ready to take over. Only an effective environment, which a passed check makes, leads to
-/// one; afterwards neither that nor the manifest is needed any more.
+/// A server that is ready to take over. It is made from a plan, which is not needed afterwards.
 pub struct Server {
     pub(super) program: Program,
     /// Who it runs as; none: who we are.
@@ -55,18 +51,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server of this command, in the effective environment.
+    /// The plan's server; `None` if it has none.
     ///
     /// # Errors
-    /// When the command refers to a variable that is not set, or comes to no program at all. Whether there is
-    /// such a program is asked at the hand-over: a step may make it.
-    pub fn new(
-        command: &[Template],
-        effective: &Effective,
-        user: Option<User>,
-    ) -> Result<Self, ServeError> {
-        let program = program::<ServeError>(command, effective)?;
-        Ok(Self { program, user })
+    /// If the first word of its command is empty. Whether the program exists is looked up at the hand-over: a step
+    /// may create it.
+    pub fn of(plan: &Plan, user: Option<&User>) -> Result<Option<Self>, ServeError> {
+        let Some(server) = &plan.server else {
+            return Ok(None);
+        };
+        let program = program(&server.command, plan)?;
+        let user = user.cloned();
+        Ok(Some(Self { program, user }))
     }
 
     /// Becomes the server. Comes back only with an error.
@@ -80,24 +76,13 @@ impl Server {
     }
 }
 
-/// The program of a command, in the effective environment. Messages show the command as it is written.
+/// The program of a command of the plan. Messages show it as the user wrote it.
 ///
 /// # Errors
-/// A reference to a variable that is not set, or a command that names no program.
-pub(super) fn program<E: From<UnsetReference> + From<Refusal>>(
-    command: &[Template],
-    effective: &Effective,
-) -> Result<Program, E> {
-    let words = command
-        .iter()
-        .map(|word| effective.expand(word))
-        .collect::<Result<_, _>>()?;
-    let shown = command.first().map(Template::source).unwrap_or_default();
-    Ok(Program::new(
-        words,
-        shown,
-        effective.environment().entries(),
-    )?)
+/// If the first word is empty.
+pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, Refusal> {
+    let environment = plan.environment().entries();
+    Program::new(command.expanded().to_vec(), command.program(), environment)
 }
 
 /// What was said must be read before the server speaks; a broken stream is no reason not to serve.

@@ -1,5 +1,6 @@
 //! The steps: commands that must succeed, one after the other, before the server starts.
 
+use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,7 @@ use super::mask::Mask;
 use super::relay::{Form, Relay, Stream};
 use super::serve::program;
 use super::supervise::{Keeper, Limits, Outcome, Supervisor};
-use crate::check::Effective;
-use crate::manifest::{Step, StopSignal, Template, UnsetReference, shown};
+use crate::check::{Plan, Step, Words};
 use crate::os::child::{Child, SpawnError};
 use crate::os::family::Ending;
 use crate::os::program::Refusal;
@@ -40,8 +40,6 @@ pub enum StepProblem {
     Refused(#[from] Refusal),
     #[error(transparent)]
     User(#[from] BecomeError),
-    #[error(transparent)]
-    Unset(#[from] UnsetReference),
     #[error("up_to_date failed with {}", ending(*.0))]
     QuestionFailed(Ending),
     #[error("up_to_date ran out of time ({}) and was stopped", humantime::format_duration(*.0))]
@@ -88,23 +86,28 @@ impl From<SpawnError> for StepProblem {
 /// What every step is given.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    pub service: Option<&'a str>,
-    pub effective: &'a Effective,
-    /// Who it runs as; none: who we are.
+    pub plan: &'a Plan,
     pub user: Option<&'a User>,
     pub form: Form,
 }
 
-/// Runs the steps in order. The first that does not succeed ends it, unless it is allowed to fail.
+/// Runs the steps of the plan in order, as `user` or else as the current user. The first that does not succeed ends it, unless it is allowed to fail.
 ///
 /// # Errors
 /// Which step did not succeed, and why. A stop explains whatever failed after it was asked for.
-pub fn run_all(steps: &[&Step], context: Context<'_>, signals: &Signals) -> Result<(), StepError> {
+pub fn run_all(
+    plan: &Plan,
+    user: Option<&User>,
+    form: Form,
+    signals: &Signals,
+) -> Result<(), StepError> {
+    let context = Context { plan, user, form };
+    let steps = &plan.steps;
     let Some(first) = steps.first() else {
         return Ok(());
     };
-    let mask = Mask::new(context.effective.secrets());
-    let mut current = *first;
+    let mask = Mask::new(plan.secrets());
+    let mut current = first;
     let mut run_each = || {
         for step in steps {
             current = step;
@@ -151,7 +154,8 @@ pub struct Run<'a> {
 impl Run<'_> {
     fn run(&self) -> Result<(), StepProblem> {
         if self.is_up_to_date()? {
-            return self.skip();
+            self.skip();
+            return Ok(());
         }
         #[cfg(feature = "postgres")]
         if let Some(lock) = &self.step.lock {
@@ -161,7 +165,7 @@ impl Run<'_> {
     }
 
     /// There is nothing to do: what the step is for is done.
-    pub fn skip(&self) -> Result<(), StepProblem> {
+    pub fn skip(&self) {
         let step = self.step;
         tracing::info!(
             phase = "step",
@@ -169,7 +173,7 @@ impl Run<'_> {
             "step {}: up to date, nothing to do",
             step.name
         );
-        self.announce(step.announce_done.as_ref())
+        self.announce(step.announce_done.as_deref());
     }
 
     /// Runs the step's command.
@@ -181,13 +185,16 @@ impl Run<'_> {
                 step = step.name,
                 "step {}: {}",
                 step.name,
-                shown(&step.command)
+                step.command.shown()
             ),
-            announcement => self.announce(announcement.as_ref())?,
+            announcement => self.announce(announcement.as_deref()),
         }
         let form = self.context.form;
         match self.launch(&step.command, step.timeout, form, keeper)? {
-            Outcome::Ended(Ending::Exited(0)) => self.announce(step.announce_done.as_ref()),
+            Outcome::Ended(Ending::Exited(0)) => {
+                self.announce(step.announce_done.as_deref());
+                Ok(())
+            }
             Outcome::Ended(ending) => Err(StepProblem::Failed(ending)),
             Outcome::Left => Err(StepProblem::Left),
             Outcome::TimedOut => Err(StepProblem::TimedOut(step.timeout.unwrap_or_default())),
@@ -199,22 +206,20 @@ impl Run<'_> {
     /// Runs a command of the step to its end, and ends whatever it left running.
     pub fn launch(
         &self,
-        command: &[Template],
+        command: &Words,
         timeout: Option<Duration>,
         form: Form,
         keeper: Option<&dyn Keeper>,
     ) -> Result<Outcome, StepProblem> {
-        let Context {
-            effective, user, ..
-        } = self.context;
-        let program = program::<StepProblem>(command, effective)?;
+        let Context { plan, user, .. } = self.context;
+        let program = program(command, plan)?;
         // What came until now was not meant for this step.
         self.signals.take();
         let started = Instant::now();
         let child = Child::spawn(&program, user, keeper.map(Keeper::descriptor), self.signals)?;
         let limits = Limits {
             deadline: timeout.and_then(|timeout| started.checked_add(timeout)),
-            stop_signal: signal_of(self.step.stop_signal),
+            stop_signal: self.step.stop_signal,
             stop_grace: self.step.stop_grace,
         };
         let name = &self.step.name;
@@ -229,24 +234,10 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    fn announce(&self, text: Option<&Template>) -> Result<(), StepProblem> {
+    fn announce(&self, text: Option<&OsStr>) {
         if let Some(text) = text {
-            let text = self.context.effective.expand(text)?;
             let step = &self.step.name;
             tracing::info!(target: "announce", phase = "step", step, "{}", text.display());
         }
-        Ok(())
-    }
-}
-
-fn signal_of(signal: StopSignal) -> Signal {
-    match signal {
-        StopSignal::Term => Signal::TERM,
-        StopSignal::Int => Signal::INT,
-        StopSignal::Quit => Signal::QUIT,
-        StopSignal::Hup => Signal::HUP,
-        StopSignal::Usr1 => Signal::USR1,
-        StopSignal::Usr2 => Signal::USR2,
-        StopSignal::Kill => Signal::KILL,
     }
 }

@@ -10,12 +10,10 @@ use super::display::Display;
 use super::obstacle::{Obstacle, after};
 use super::pause::pause;
 use super::probe::Probe;
-use crate::check::Effective;
-use crate::manifest::{Place, Wait};
+use crate::check::Wait;
 use crate::net::Failure;
 use crate::os::helper::{Outbox, mailbox, spawn};
 use crate::os::signals::{Signal, Signals};
-use crate::report::ValueFinding;
 use crate::target::Target;
 
 /// Why the wait for the dependencies failed.
@@ -27,8 +25,6 @@ pub enum WaitError {
     Refused(String),
     #[error("stopped by {} while waiting", .0.name())]
     Stopped(Signal),
-    #[error("the address of {what} {}", problem.problem)]
-    Unusable { what: String, problem: ValueFinding },
     #[error("the system refused to wait: {0}")]
     System(#[from] io::Error),
 }
@@ -37,29 +33,18 @@ pub enum WaitError {
 ///
 /// # Errors
 /// The first that is not ready in time, or that refuses us.
-pub fn for_all(waits: &[Wait], effective: &Effective, signals: &Signals) -> Result<(), WaitError> {
+pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
     let (outbox, news) = mailbox();
     let mut entries = Vec::new();
     for wait in waits {
-        let name = name(wait);
-        match effective.endpoint(wait.protocol, &wait.place) {
-            Ok(None) => {
-                tracing::info!(phase = "wait", "{name} is not waited for: it is not set");
-            }
-            Ok(Some(endpoint)) => {
-                let what = match wait.place {
-                    Place::Variable(_) => format!("{name} ({})", endpoint.shown()),
-                    Place::Literal(_) => format!("{name} {}", endpoint.shown()),
-                };
-                let (index, outbox) = (entries.len(), outbox.clone());
-                spawn("wait", move || ask_until_ready(endpoint, index, &outbox))?;
-                entries.push(Entry::new(what, wait.timeout));
-            }
-            Err(problem) => {
-                let what = name;
-                return Err(WaitError::Unusable { what, problem });
-            }
-        }
+        let what = wait.what.clone();
+        let Some(target) = wait.target.clone() else {
+            tracing::info!(phase = "wait", "{what} is not waited for: it is not set");
+            continue;
+        };
+        let (index, outbox) = (entries.len(), outbox.clone());
+        spawn("wait", move || ask_until_ready(target, index, &outbox))?;
+        entries.push(Entry::new(what, wait.timeout));
     }
     if entries.is_empty() {
         return Ok(());
@@ -70,15 +55,6 @@ pub fn for_all(waits: &[Wait], effective: &Effective, signals: &Signals) -> Resu
         display: Display::new(Instant::now()),
     }
     .wait(signals)
-}
-
-/// The entry as the manifest names it, without a password or path of its address.
-fn name(wait: &Wait) -> String {
-    let protocol = wait.protocol.name();
-    match wait.place.variable() {
-        Some(variable) => format!("{protocol} {variable}"),
-        None => protocol.to_owned(),
-    }
 }
 
 /// What a helper reports: the index of its entry, and the result of its last attempt.

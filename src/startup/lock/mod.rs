@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::pause::pause;
 use super::step::{Run, StepProblem};
 use super::supervise::Keeper;
-use crate::manifest;
+use crate::check;
 use crate::os::signals::{Signal, Signals};
 
 use keeper::{News, Request, Unfit};
@@ -35,8 +35,6 @@ pub enum LockError {
     Refused { at: String, reason: String },
     #[error("the lock on {at} would not hold: {reason}")]
     Unfit { at: String, reason: Unfit },
-    #[error("the lock's database {0}")]
-    Unusable(String),
     #[error("stopped by {} before the server started", .0.name())]
     Stopped(Signal),
     #[error("the system refused to wait for the lock: {0}")]
@@ -46,7 +44,7 @@ pub enum LockError {
 impl Run<'_> {
     /// Runs the step while nobody else does. The question whether there is anything to do was asked already,
     /// without the lock.
-    pub fn run_locked(&self, lock: &manifest::Lock) -> Result<(), StepProblem> {
+    pub fn run_locked(&self, lock: &check::Lock) -> Result<(), StepProblem> {
         let mut lock = Lock::open(self, lock)?;
         let signals = self.signals;
         let socket = loop {
@@ -61,7 +59,8 @@ impl Run<'_> {
             // more replicas there are.
             lock.wait_until_free(signals)?;
             if self.is_up_to_date()? {
-                return self.skip();
+                self.skip();
+                return Ok(());
             }
         };
         let held = Held {
@@ -79,8 +78,9 @@ impl Run<'_> {
         let released = held.release(signals);
         match result? {
             Done::Already => self.skip(),
-            Done::Now => Ok(released?),
+            Done::Now => released?,
         }
+        Ok(())
     }
 
     fn run_held(&self, held: &Held) -> Result<Done, StepProblem> {

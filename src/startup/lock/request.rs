@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::LockError;
 use super::keeper::{Keeper, News, Request};
 use super::key::{holder_query, key};
-use crate::manifest;
+use crate::check;
 use crate::net::postgres::Client;
 use crate::os::helper::{mailbox, spawn};
 use crate::os::signals::Signals;
@@ -19,7 +19,6 @@ use crate::startup::obstacle::{Obstacle, after};
 use crate::startup::pause::pause;
 use crate::startup::step::Run;
 use crate::target::postgres::Role;
-use crate::target::{Protocol, Target};
 
 /// The longest `application_name` that PostgreSQL keeps, in bytes.
 const MAX_NAME: usize = 63;
@@ -54,17 +53,15 @@ impl Lock {
     /// Starts the helper. The time-out of the lock begins here.
     ///
     /// # Errors
-    /// When there is no usable address, or no helper.
-    pub fn open(run: &Run<'_>, lock: &manifest::Lock) -> Result<Self, LockError> {
-        let effective = run.context.effective;
-        let mut database = match effective.endpoint(Protocol::Postgres, &lock.place) {
-            Ok(Some(Target::Postgres(database))) => *database,
-            Ok(_) => return Err(LockError::Unusable("is not set".to_owned())),
-            Err(violation) => return Err(LockError::Unusable(violation.problem)),
-        };
+    /// When the system does not start the helper.
+    pub fn open(run: &Run<'_>, lock: &check::Lock) -> Result<Self, LockError> {
+        let mut database = lock.database.clone();
         // Advisory locks on a standby exclude nobody on the primary.
         database.role = Role::Primary;
-        let (service, step) = (run.context.service.unwrap_or_default(), &run.step.name);
+        let (service, step) = (
+            run.context.plan.service.as_deref().unwrap_or_default(),
+            &run.step.name,
+        );
         let key = key(service, step);
         let (at, name) = (database.shown(), application(service, step));
         let (outbox, news) = mailbox();

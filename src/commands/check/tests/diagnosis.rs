@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{environment_of, manifest_of};
-use crate::check::check;
+use crate::check::{Selection, Sources, check};
 use crate::diagnosis::{Cause, CauseCode, Circumstances, Diagnosis, diagnose};
 use crate::platform;
 
@@ -17,7 +17,14 @@ fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -
     let environment = environment_of(entries.iter().map(owned).collect());
     let place = platform::detect(&environment);
     let no_file = |_: &Path, _| Err(std::io::ErrorKind::NotFound.into());
-    let report = check(&manifest, environment.clone(), &[], &[], no_file).report;
+    let report = check(
+        &manifest,
+        environment.clone(),
+        &Selection::default(),
+        &Sources::new(),
+        no_file,
+    )
+    .report;
     let circumstances = Circumstances {
         place: place.as_ref(),
         is_in_container,

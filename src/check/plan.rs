@@ -1,0 +1,377 @@
+//! The plan of the start: every text expanded, and every address parsed, before anything is waited for or run.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use super::Findings;
+use crate::environment::Environment;
+use crate::manifest::{self, Manifest, Place, StopSignal, Template};
+use crate::os::signals::Signal;
+use crate::report::{Code, Severity, ValueFinding};
+use crate::rule::certain_passwords;
+#[cfg(feature = "postgres")]
+use crate::target::postgres::PostgresTarget;
+use crate::target::{Protocol, Target};
+
+/// The longest text that is expanded, in bytes. A program can be given no more than that in any case: Linux
+/// rejects arguments of 128 KiB (`MAX_ARG_STRLEN`) when the program is executed.
+const MAX_LENGTH: usize = 4 * 1024 * 1024;
+
+/// What the manifest and the command line together select.
+#[derive(Default)]
+pub struct Selection<'a> {
+    /// In the manifest's order.
+    pub steps: Vec<&'a manifest::Step>,
+    /// The server's command; `None` if no server is to be started.
+    pub server: Option<Vec<Template>>,
+}
+
+impl<'a> Selection<'a> {
+    /// Everything in the manifest.
+    pub fn whole(manifest: &'a Manifest) -> Self {
+        let server = manifest.server.as_ref();
+        Self {
+            steps: manifest.steps.iter().collect(),
+            server: server.map(|server| server.command.clone()),
+        }
+    }
+}
+
+/// What happens after the check. A check that finds no error makes it, and nothing else does: its private fields
+/// keep others from making one.
+pub struct Plan {
+    pub(super) environment: Environment,
+    pub(super) secrets: Vec<Vec<u8>>,
+    pub service: Option<String>,
+    pub waits: Vec<Wait>,
+    pub steps: Vec<Step>,
+    /// `None` if no server is to be started.
+    pub server: Option<Server>,
+}
+
+/// A dependency that must be ready before the first step.
+pub struct Wait {
+    /// The dependency for messages, such as `postgres DATABASE_URL (db:5432)`.
+    pub what: String,
+    /// `None` if the variable that holds the address is not set: there is nothing to wait for.
+    pub target: Option<Target>,
+    pub timeout: Duration,
+}
+
+/// A command to run before the server starts. The fields are those of [`manifest::Step`], expanded.
+pub struct Step {
+    pub name: String,
+    pub announce_start: Option<OsString>,
+    pub announce_done: Option<OsString>,
+    pub command: Words,
+    pub timeout: Option<Duration>,
+    pub stop_signal: Signal,
+    pub stop_grace: Duration,
+    pub allow_failure: bool,
+    pub up_to_date: Option<Words>,
+    pub lock: Option<Lock>,
+}
+
+/// The lock to hold while a step runs.
+pub struct Lock {
+    #[cfg(feature = "postgres")]
+    pub database: PostgresTarget,
+    /// How long to wait for the lock.
+    pub timeout: Duration,
+}
+
+/// The server to become.
+pub struct Server {
+    pub announce: Option<OsString>,
+    pub command: Words,
+}
+
+/// A command: a program and its arguments.
+pub struct Words {
+    expanded: Vec<OsString>,
+    written: Vec<OsString>,
+}
+
+impl Plan {
+    /// The variables for every step and the server.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The texts to mask in the output of steps. None of them is empty.
+    pub fn secrets(&self) -> &[Vec<u8>] {
+        &self.secrets
+    }
+
+    /// Logs the server's announcement.
+    pub fn announce_server(&self) {
+        if let Some(text) = self
+            .server
+            .as_ref()
+            .and_then(|server| server.announce.as_ref())
+        {
+            tracing::info!(target: "announce", phase = "serve", "{}", text.display());
+        }
+    }
+}
+
+impl Words {
+    /// The words with their references replaced. They can hold secrets.
+    pub fn expanded(&self) -> &[OsString] {
+        &self.expanded
+    }
+
+    /// The program as the user wrote it: what messages call it.
+    pub fn program(&self) -> &OsStr {
+        self.written.first().map_or(OsStr::new(""), |word| word)
+    }
+
+    /// The command as the user wrote it, for messages.
+    pub fn shown(&self) -> String {
+        let words: Vec<_> = self
+            .written
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        words.join(" ")
+    }
+}
+
+/// Makes the parts of a plan, and adds a finding for each that cannot be made.
+pub struct Planner<'a, 'f> {
+    /// The effective one.
+    pub environment: &'a Environment,
+    pub findings: &'a mut Findings<'f>,
+}
+
+impl Planner<'_, '_> {
+    /// The plan, still without the environment and the secrets; `None` if a lock is missing. Whether the findings
+    /// allow its use is for the caller to judge.
+    pub fn plan(&mut self, manifest: &Manifest, selection: &Selection<'_>) -> Option<Plan> {
+        let steps = selection.steps.iter();
+        let mut steps: Vec<Step> = steps.map(|step| self.step(step)).collect();
+        let server = selection.server.as_ref().map(|command| {
+            let server = manifest.server.as_ref();
+            let announce = server.and_then(|server| server.announce.as_ref());
+            Server {
+                announce: self.announcement("the server", announce),
+                command: self.words("the server", command),
+            }
+        });
+        let waits = manifest.waits.iter().map(|wait| self.wait(wait)).collect();
+        let mut is_complete = true;
+        for (step, declared) in steps.iter_mut().zip(&selection.steps) {
+            if let Some(lock) = &declared.lock {
+                step.lock = self.lock(lock, &step.name);
+                is_complete &= step.lock.is_some();
+            }
+        }
+        is_complete.then(|| Plan {
+            environment: Environment::default(),
+            secrets: Vec::new(),
+            service: manifest.service.clone(),
+            waits,
+            steps,
+            server,
+        })
+    }
+
+    fn step(&mut self, step: &manifest::Step) -> Step {
+        let place = format!("the step {}", step.name);
+        Step {
+            name: step.name.clone(),
+            announce_start: self.announcement(&place, step.announce_start.as_ref()),
+            announce_done: self.announcement(&place, step.announce_done.as_ref()),
+            command: self.words(&place, &step.command),
+            timeout: step.timeout,
+            stop_signal: signal_of(step.stop_signal),
+            stop_grace: step.stop_grace,
+            allow_failure: step.allow_failure,
+            up_to_date: (step.up_to_date.as_ref())
+                .map(|question| self.words(&format!("{place}, up_to_date"), question)),
+            lock: None,
+        }
+    }
+
+    fn wait(&mut self, wait: &manifest::Wait) -> Wait {
+        let protocol = wait.protocol.name();
+        let target = self.target(
+            &format!("the wait for {protocol}"),
+            wait.protocol,
+            &wait.place,
+            true,
+        );
+        let shown = target.as_ref().map(Target::shown);
+        let what = match (&wait.place, shown) {
+            (Place::Variable(name), Some(shown)) => format!("{protocol} {name} ({shown})"),
+            (Place::Variable(name), None) => format!("{protocol} {name}"),
+            (Place::Literal(_), shown) => format!("{protocol} {}", shown.unwrap_or_default()),
+        };
+        Wait {
+            what,
+            target,
+            timeout: wait.timeout,
+        }
+    }
+
+    fn lock(&mut self, lock: &manifest::Lock, step: &str) -> Option<Lock> {
+        let what = format!("the lock of the step {step}");
+        match self.target(&what, Protocol::Postgres, &lock.place, false)? {
+            #[cfg(feature = "postgres")]
+            Target::Postgres(database) => Some(Lock {
+                database: *database,
+                timeout: lock.timeout,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Something to wait for or to lock; `None` if its variable is not set, or if its address cannot be used.
+    /// That is an error whatever the variable's level: nothing may start that was not waited for, or is not
+    /// locked.
+    fn target(
+        &mut self,
+        what: &str,
+        protocol: Protocol,
+        place: &Place,
+        may_be_absent: bool,
+    ) -> Option<Target> {
+        let environment = self.environment;
+        let set = |name: &str| {
+            let text = environment.get(name).and_then(OsStr::to_str);
+            text.filter(|text| !text.trim().is_empty())
+        };
+        let (name, text) = match place {
+            Place::Literal(text) => (protocol.name(), Some(text.as_str())),
+            Place::Variable(name) => (name.as_str(), set(name)),
+        };
+        let found = match text.map(|text| Target::parse(protocol, text, set)) {
+            Some(Ok(target)) => return Some(target),
+            None if may_be_absent => return None,
+            None => ValueFinding::new(
+                Code::Missing,
+                format!("is not set, and {what} needs it"),
+                format!("set {name}"),
+            ),
+            Some(Err(found)) => ValueFinding {
+                problem: format!("{} ({what} uses it)", found.problem),
+                ..found
+            },
+        };
+        // One error says that the variable is wrong.
+        if !self.findings.explain_absence(name) {
+            self.findings.add_of_use(name, Severity::Error, found);
+        }
+        None
+    }
+
+    fn words(&mut self, place: &str, command: &[Template]) -> Words {
+        let place = format!("the command of {place}");
+        Words {
+            expanded: (command.iter())
+                .map(|word| self.expanded(&place, word, true))
+                .collect(),
+            written: (command.iter())
+                .map(|word| word.source().to_owned())
+                .collect(),
+        }
+    }
+
+    /// The announcement of `place`, expanded.
+    pub fn announcement(&mut self, place: &str, text: Option<&Template>) -> Option<OsString> {
+        let place = format!("the announcement of {place}");
+        text.map(|text| self.expanded(&place, text, false))
+    }
+
+    /// A text with its references replaced, or as written if that is not possible or would print a password.
+    /// Adds a finding for each unset variable, for a text that gets too long, for each secret that would become
+    /// an argument, and for a password that would be announced.
+    fn expanded(&mut self, place: &str, template: &Template, is_argument: bool) -> OsString {
+        let environment = self.environment;
+        let lookup = |name: &str| environment.get(name);
+        let as_written = || template.source().to_owned();
+        if template.length(lookup) > MAX_LENGTH {
+            // A manifest is shorter than that, so a reference makes the text this long.
+            let references = template.references();
+            let longest = references.max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
+            if let Some((name, _)) = longest {
+                let problem =
+                    format!("makes {place} longer than 4 MiB, which no program can be given");
+                let fix = "use a shorter value, or refer to it once".to_owned();
+                self.findings.add_of_use(
+                    name,
+                    Severity::Error,
+                    ValueFinding::new(Code::TooLong, problem, fix),
+                );
+            }
+            return as_written();
+        }
+        let announced = if is_argument {
+            None
+        } else {
+            announced_password(template, environment)
+        };
+        if let Some(name) = announced {
+            let problem = format!("holds a password, and {place} prints it");
+            let fix =
+                format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
+            self.findings.add_of_use(
+                name,
+                Severity::Error,
+                ValueFinding::new(Code::PasswordAnnounced, problem, fix),
+            );
+        }
+        for (name, has_default) in template.references() {
+            if lookup(name).is_none() && !has_default {
+                let problem = format!("is not set, and {place} refers to it");
+                let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
+                self.findings.add_of_use(
+                    name,
+                    Severity::Error,
+                    ValueFinding::new(Code::UnsetReference, problem, fix),
+                );
+            } else if is_argument && self.findings.is_secret(name) {
+                let problem =
+                    format!("is a secret, and {place} makes it an argument, which is public");
+                let fix = "let the program read it from its environment".to_owned();
+                self.findings.add_of_use(
+                    name,
+                    Severity::Warning,
+                    ValueFinding::new(Code::SecretInArgument, problem, fix),
+                );
+            }
+        }
+        match announced {
+            Some(_) => as_written(),
+            None => template.expand(lookup).unwrap_or_else(|_| as_written()),
+        }
+    }
+}
+
+/// The variable from which an announcement would print the password of a URL.
+fn announced_password<'t>(template: &'t Template, environment: &Environment) -> Option<&'t str> {
+    let lookup = |name: &str| environment.get(name);
+    // The whole text: a URL may be put together from several variables.
+    let text = template.expand(lookup).ok()?;
+    let text = text.to_string_lossy();
+    let passwords = certain_passwords(&text);
+    let is_part_of_password = |name: &&str| {
+        let value = lookup(name).unwrap_or_default().to_string_lossy();
+        let is_related = |password: &&str| value.contains(password) || password.contains(&*value);
+        !value.is_empty() && passwords.iter().any(is_related)
+    };
+    let mut names = template.references().map(|(name, _)| name);
+    names.find(is_part_of_password)
+}
+
+fn signal_of(signal: StopSignal) -> Signal {
+    match signal {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Hup => Signal::HUP,
+        StopSignal::Usr1 => Signal::USR1,
+        StopSignal::Usr2 => Signal::USR2,
+        StopSignal::Kill => Signal::KILL,
+    }
+}
