@@ -90,7 +90,7 @@ fn a_panic_on_any_thread_ends_the_start_and_tells_its_place_but_no_value() {
                 .run()
                 .expect_code(128 + nix::libc::SIGABRT)
                 .expect_stdout("")
-                .expect_stderr("startup-guard: internal error at src/commands/panic.rs:")
+                .expect_stderr("startup-guard: internal error at src/commands/settings.rs:")
                 .expect_never("canary");
             for mark in ["stepped", "served"] {
                 assert!(!ended.folder.path().join(mark).exists(), "{mark}\n{ended}");
