@@ -96,31 +96,26 @@ struct Findings<'a> {
 impl Findings<'_> {
     fn check_variable(&mut self, each: &Resolved<'_>) {
         let variable = each.variable;
-        let level = self.level_of(variable);
-        match &each.value {
-            Value::Missing => {
-                let found = ValueFinding::new(Code::Missing, "is not set", how_to_set(each));
-                self.add_of_value(variable, level, found);
-            }
-            Value::Placeholder => {
-                let problem = "still holds a placeholder";
-                let found = ValueFinding::new(Code::Placeholder, problem, how_to_set(each));
-                self.add_of_value(variable, level, found);
-            }
-            Value::Unusable(found) => self.add_of_value(variable, level, found.clone()),
+        let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
+        let found = match &each.value {
+            Value::Missing => vec![missing(Code::Missing, "is not set")],
+            Value::Placeholder => vec![missing(Code::Placeholder, "still holds a placeholder")],
+            Value::Unusable(found) => vec![found.clone()],
             Value::Text(text) => {
-                for found in variable.rule.violations(text) {
-                    self.add_of_value(variable, level, found);
-                }
-                for other in &variable.distinct_from {
-                    if self.text(other) == Some(text) {
-                        let problem = format!("has the same value as {other}");
-                        let fix = format!("make a value of its own for {}", variable.name);
-                        let found = ValueFinding::new(Code::SameSecret, problem, fix);
-                        self.add_of_value(variable, level, found);
-                    }
-                }
+                let mut found = variable.rule.violations(text);
+                let others = variable.distinct_from.iter();
+                let same = others.filter(|other| self.text(other) == Some(text));
+                found.extend(same.map(|other| {
+                    let problem = format!("has the same value as {other}");
+                    let fix = format!("make a value of its own for {}", variable.name);
+                    ValueFinding::new(Code::SameSecret, problem, fix)
+                }));
+                found
             }
+        };
+        let level = self.level_of(variable);
+        for found in found {
+            self.add(variable, level, found);
         }
     }
 
@@ -139,16 +134,15 @@ impl Findings<'_> {
             self.text(name)
                 .is_some_and(|value| values.iter().any(|other| other == value))
         });
-        match (holds, variable.level) {
-            (true, level) if variable.required_when.is_empty() => level,
-            (false, _) => Level::Optional,
-            (true, Level::Optional) => Level::Required,
-            (true, level) => level,
+        match variable.level {
+            _ if !holds => Level::Optional,
+            Level::Optional if !variable.required_when.is_empty() => Level::Required,
+            level => level,
         }
     }
 
     /// Adds a finding of a variable's value, unless the table of severities leaves it out.
-    fn add_of_value(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
+    fn add(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
         let is_elsewhere = found.code == Code::FileUnreadable
             && self
                 .sources
@@ -166,12 +160,6 @@ impl Findings<'_> {
                 ..finding
             });
         }
-    }
-
-    /// Adds a finding of how a variable is used.
-    fn add_of_use(&mut self, name: &str, severity: Severity, found: ValueFinding) {
-        let finding = self.finding(name, severity, found);
-        self.list.push(finding);
     }
 
     /// Whether a finding says already why a variable gives no address.

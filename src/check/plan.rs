@@ -88,8 +88,10 @@ pub struct Server {
 
 /// A command: a program and its arguments.
 pub struct Words {
-    expanded: Vec<OsString>,
-    written: Vec<OsString>,
+    /// With their references replaced. They can hold secrets.
+    pub expanded: Vec<OsString>,
+    /// As the user wrote them, for messages.
+    pub written: Vec<OsString>,
 }
 
 impl Plan {
@@ -105,35 +107,18 @@ impl Plan {
 
     /// Logs the server's announcement.
     pub fn announce_server(&self) {
-        if let Some(text) = self
-            .server
-            .as_ref()
-            .and_then(|server| server.announce.as_ref())
-        {
+        let server = self.server.as_ref();
+        if let Some(text) = server.and_then(|server| server.announce.as_ref()) {
             tracing::info!(target: "announce", phase = "serve", "{}", text.display());
         }
     }
 }
 
 impl Words {
-    /// The words with their references replaced. They can hold secrets.
-    pub fn expanded(&self) -> &[OsString] {
-        &self.expanded
-    }
-
-    /// The program as the user wrote it: what messages call it.
-    pub fn program(&self) -> &OsStr {
-        self.written.first().map_or(OsStr::new(""), |word| word)
-    }
-
-    /// The command as the user wrote it, for messages.
+    /// The whole command as the user wrote it.
     pub fn shown(&self) -> String {
-        let words: Vec<_> = self
-            .written
-            .iter()
-            .map(|word| word.to_string_lossy())
-            .collect();
-        words.join(" ")
+        let words = self.written.iter().map(|word| word.to_string_lossy());
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -177,30 +162,26 @@ impl Planner<'_, '_> {
     }
 
     fn step(&mut self, step: &manifest::Step) -> Step {
-        let place = format!("the step {}", step.name);
+        let of = format!("the step {}", step.name);
+        let question = step.up_to_date.as_ref();
         Step {
             name: step.name.clone(),
-            announce_start: self.announcement(&place, step.announce_start.as_ref()),
-            announce_done: self.announcement(&place, step.announce_done.as_ref()),
-            command: self.words(&place, &step.command),
+            announce_start: self.announcement(&of, step.announce_start.as_ref()),
+            announce_done: self.announcement(&of, step.announce_done.as_ref()),
+            command: self.words(&of, &step.command),
             timeout: step.timeout,
             stop_signal: signal_of(step.stop_signal),
             stop_grace: step.stop_grace,
             allow_failure: step.allow_failure,
-            up_to_date: (step.up_to_date.as_ref())
-                .map(|question| self.words(&format!("{place}, up_to_date"), question)),
+            up_to_date: question.map(|words| self.words(&format!("{of}, up_to_date"), words)),
             lock: None,
         }
     }
 
     fn wait(&mut self, wait: &manifest::Wait) -> Wait {
         let protocol = wait.protocol.name();
-        let target = self.target(
-            &format!("the wait for {protocol}"),
-            wait.protocol,
-            &wait.place,
-            true,
-        );
+        let what = format!("the wait for {protocol}");
+        let target = self.target(&what, wait.protocol, &wait.place, true);
         let shown = target.as_ref().map(Target::shown);
         let what = match (&wait.place, shown) {
             (Place::Variable(name), Some(shown)) => format!("{protocol} {name} ({shown})"),
@@ -245,48 +226,45 @@ impl Planner<'_, '_> {
             Place::Literal(text) => (protocol.name(), Some(text.as_str())),
             Place::Variable(name) => (name.as_str(), set(name)),
         };
-        let found = match text.map(|text| Target::parse(protocol, text, set)) {
+        let (code, problem, fix) = match text.map(|text| Target::parse(protocol, text, set)) {
             Some(Ok(target)) => return Some(target),
             None if may_be_absent => return None,
-            None => ValueFinding::new(
-                Code::Missing,
-                format!("is not set, and {what} needs it"),
-                format!("set {name}"),
-            ),
-            Some(Err(found)) => ValueFinding {
-                problem: format!("{} ({what} uses it)", found.problem),
-                ..found
-            },
+            None => {
+                let problem = format!("is not set, and {what} needs it");
+                (Code::Missing, problem, format!("set {name}"))
+            }
+            Some(Err(found)) => {
+                let problem = format!("{} ({what} uses it)", found.problem);
+                (found.code, problem, found.fix)
+            }
         };
-        // One error says that the variable is wrong.
+        // A variable that is already reported is not reported again.
         if !self.findings.explain_absence(name) {
-            self.findings.add_of_use(name, Severity::Error, found);
+            self.add(name, Severity::Error, code, problem, fix);
         }
         None
     }
 
-    fn words(&mut self, place: &str, command: &[Template]) -> Words {
-        let place = format!("the command of {place}");
+    fn words(&mut self, of: &str, command: &[Template]) -> Words {
+        let what = format!("the command of {of}");
+        let expanded = command.iter().map(|word| self.expanded(&what, word, true));
+        let written = command.iter().map(|word| word.source().to_owned());
         Words {
-            expanded: (command.iter())
-                .map(|word| self.expanded(&place, word, true))
-                .collect(),
-            written: (command.iter())
-                .map(|word| word.source().to_owned())
-                .collect(),
+            expanded: expanded.collect(),
+            written: written.collect(),
         }
     }
 
-    /// The announcement of `place`, expanded.
-    pub fn announcement(&mut self, place: &str, text: Option<&Template>) -> Option<OsString> {
-        let place = format!("the announcement of {place}");
-        text.map(|text| self.expanded(&place, text, false))
+    /// The announcement of the service, of a step or of the server, expanded.
+    pub fn announcement(&mut self, of: &str, text: Option<&Template>) -> Option<OsString> {
+        let what = format!("the announcement of {of}");
+        text.map(|text| self.expanded(&what, text, false))
     }
 
     /// A text with its references replaced, or as written if that is not possible or would print a password.
     /// Adds a finding for each unset variable, for a text that gets too long, for each secret that would become
     /// an argument, and for a password that would be announced.
-    fn expanded(&mut self, place: &str, template: &Template, is_argument: bool) -> OsString {
+    fn expanded(&mut self, what: &str, template: &Template, is_argument: bool) -> OsString {
         let environment = self.environment;
         let lookup = |name: &str| environment.get(name);
         let as_written = || template.source().to_owned();
@@ -296,13 +274,9 @@ impl Planner<'_, '_> {
             let longest = references.max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
             if let Some((name, _)) = longest {
                 let problem =
-                    format!("makes {place} longer than 4 MiB, which no program can be given");
+                    format!("makes {what} longer than 4 MiB, which no program can be given");
                 let fix = "use a shorter value, or refer to it once".to_owned();
-                self.findings.add_of_use(
-                    name,
-                    Severity::Error,
-                    ValueFinding::new(Code::TooLong, problem, fix),
-                );
+                self.add(name, Severity::Error, Code::TooLong, problem, fix);
             }
             return as_written();
         }
@@ -312,32 +286,26 @@ impl Planner<'_, '_> {
             announced_password(template, environment)
         };
         if let Some(name) = announced {
-            let problem = format!("holds a password, and {place} prints it");
+            let problem = format!("holds a password, and {what} prints it");
             let fix =
                 format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
-            self.findings.add_of_use(
-                name,
-                Severity::Error,
-                ValueFinding::new(Code::PasswordAnnounced, problem, fix),
-            );
+            self.add(name, Severity::Error, Code::PasswordAnnounced, problem, fix);
         }
         for (name, has_default) in template.references() {
             if lookup(name).is_none() && !has_default {
-                let problem = format!("is not set, and {place} refers to it");
+                let problem = format!("is not set, and {what} refers to it");
                 let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
-                self.findings.add_of_use(
-                    name,
-                    Severity::Error,
-                    ValueFinding::new(Code::UnsetReference, problem, fix),
-                );
+                self.add(name, Severity::Error, Code::UnsetReference, problem, fix);
             } else if is_argument && self.findings.is_secret(name) {
                 let problem =
-                    format!("is a secret, and {place} makes it an argument, which is public");
+                    format!("is a secret, and {what} makes it an argument, which is public");
                 let fix = "let the program read it from its environment".to_owned();
-                self.findings.add_of_use(
+                self.add(
                     name,
                     Severity::Warning,
-                    ValueFinding::new(Code::SecretInArgument, problem, fix),
+                    Code::SecretInArgument,
+                    problem,
+                    fix,
                 );
             }
         }
@@ -345,6 +313,12 @@ impl Planner<'_, '_> {
             Some(_) => as_written(),
             None => template.expand(lookup).unwrap_or_else(|_| as_written()),
         }
+    }
+
+    fn add(&mut self, name: &str, severity: Severity, code: Code, problem: String, fix: String) {
+        let found = ValueFinding::new(code, problem, fix);
+        let finding = self.findings.finding(name, severity, found);
+        self.findings.list.push(finding);
     }
 }
 

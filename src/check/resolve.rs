@@ -111,44 +111,39 @@ pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environ
 /// # Errors
 /// The finding if it cannot be read, or cannot be a variable's value.
 fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, ValueFinding> {
-    let wrong = |problem: &str, fix: String| {
-        let problem = format!("comes from the file that {name}_FILE names, which {problem}");
-        ValueFinding::new(Code::FileUnreadable, problem, fix)
-    };
-    let name_another = || format!("name a text file with the value alone in {name}_FILE");
-    let mut content = read_file(file, MAX_SECRET).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            let fix = format!("mount the secret there, or correct {name}_FILE");
-            wrong("does not exist", fix)
+    let text_file = format!("name a text file with the value alone in {name}_FILE");
+    let (problem, fix) = match read_file(file, MAX_SECRET) {
+        Ok(content) if content.len() > MAX_SECRET => ("is larger than 128 KiB".into(), text_file),
+        Ok(content) if content.contains(&0) => ("has a NUL byte in it".into(), text_file),
+        Ok(mut content) => {
+            while content.ends_with(b"\n") {
+                content.pop();
+                content.pop_if(|last| *last == b'\r');
+            }
+            return Ok(OsString::from_vec(content));
         }
-        ErrorKind::IsADirectory => wrong(
-            "is a directory",
-            format!(
-                "name the file itself in {name}_FILE (Docker makes a directory of a mounted file that the host does not have)"
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => (
+                "does not exist".into(),
+                format!("mount the secret there, or correct {name}_FILE"),
             ),
-        ),
-        ErrorKind::PermissionDenied => wrong(
-            "this user may not read",
-            "let the user that starts the container read it: its mode, or the uid of the secret"
-                .to_owned(),
-        ),
-        // `read_file` itself names what is no regular file.
-        ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
-            wrong(&format!("is {error}"), name_another())
-        }
-        other => wrong(&format!("cannot be read: {other}"), name_another()),
-    })?;
-    if content.len() > MAX_SECRET {
-        return Err(wrong("is larger than 128 KiB", name_another()));
-    }
-    while content.ends_with(b"\n") {
-        content.pop();
-        if content.ends_with(b"\r") {
-            content.pop();
-        }
-    }
-    if content.contains(&0) {
-        return Err(wrong("has a NUL byte in it", name_another()));
-    }
-    Ok(OsString::from_vec(content))
+            ErrorKind::IsADirectory => (
+                "is a directory".into(),
+                format!(
+                    "name the file itself in {name}_FILE (Docker makes a directory of a mounted file that the host does not have)"
+                ),
+            ),
+            ErrorKind::PermissionDenied => (
+                "this user may not read".into(),
+                "let the user that starts the container read it: its mode, or the uid of the secret".into(),
+            ),
+            // The error of `read_file` itself says what the file is instead of a regular one.
+            ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
+                (format!("is {error}"), text_file)
+            }
+            other => (format!("cannot be read: {other}"), text_file),
+        },
+    };
+    let problem = format!("comes from the file that {name}_FILE names, which {problem}");
+    Err(ValueFinding::new(Code::FileUnreadable, problem, fix))
 }

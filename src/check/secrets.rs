@@ -1,4 +1,4 @@
-//! The texts that must not come through in a step's output.
+//! The texts to mask in the output of steps.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,12 +7,11 @@ use super::resolve::Resolved;
 use crate::environment::Environment;
 use crate::rule;
 
-/// Lines of a secret from so many bytes on are masked alone, too: a PEM key is printed line by line.
+/// The shortest line of a secret that is masked on its own, in bytes. A PEM key is printed line by line.
 const MIN_LINE: usize = 6;
 
-/// Each secret's whole value, each of its longer lines, and the passwords in it, raw and percent-decoded. A
-/// value that was found wrong is a secret all the same, and so is one that is not passed on because its name
-/// is in the environment twice.
+/// Each secret's whole value, each of its longer lines, and the passwords in it, raw and percent-decoded. That
+/// includes values with findings, and values that are not passed on because the name is in the environment twice.
 pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
     for each in resolved {
@@ -20,7 +19,7 @@ pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> 
         let own = environment.get(name).map(OsStr::as_bytes);
         let duplicates = environment.duplicates(name).map(OsStr::as_bytes);
         let replacement = each.replacement.as_deref().map(OsStr::as_bytes);
-        // A password is a secret whatever the manifest says of the rest of the value.
+        // A password in a URL is a secret even if the manifest does not say so of the variable.
         let add = if each.variable.secret {
             add
         } else {
@@ -30,7 +29,7 @@ pub fn of(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> 
             add(value, &mut secrets);
         }
     }
-    // What counts as missing is no secret. As one it would be found between all words.
+    // A blank value counts as missing. Masked, every space of the output would be replaced.
     secrets.retain(|secret| !is_blank(secret));
     secrets.sort();
     secrets.dedup();
@@ -52,7 +51,7 @@ fn add(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
 
 fn add_passwords(value: &[u8], secrets: &mut Vec<Vec<u8>>) {
     let text = str::from_utf8(value).unwrap_or_default().trim();
-    // A query may have its keys encoded, or a whole connection string in it.
+    // A query can have encoded keys, or contain an encoded connection string.
     let decoded = String::from_utf8(crate::url::percent_decoded(text)).unwrap_or_default();
     for text in [text, &decoded] {
         for password in rule::passwords(text) {

@@ -12,13 +12,12 @@ use crate::platform;
 use crate::render::{self, View};
 
 use super::env_files::{self, EnvFiles};
-use super::settings;
-use super::verdict;
+use super::{settings, verdict};
 
 /// Prints the report.
 ///
 /// # Errors
-/// When a file cannot be read, the environment is invalid, or the report cannot be written.
+/// If a file cannot be read, if the environment is invalid, or if the report cannot be written.
 pub fn run(
     arguments: &cli::Check,
     environment: Environment,
@@ -47,14 +46,14 @@ pub fn run(
     told.error.map_or(Ok(()), Err)
 }
 
-/// What there is to say.
+/// The rendered report.
 struct Told {
     text: String,
-    /// There when the environment is invalid.
+    /// `None` if the report has no errors.
     error: Option<Error>,
 }
 
-/// Checks the environment with the files over it, explains the report, and renders it.
+/// Checks the environment with the files over it, diagnoses the report, and renders it.
 fn tell(
     manifest: &Manifest,
     environment: Environment,

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Asks once.
 ///
 /// # Errors
-/// When the answer is no 2xx, or there is none in time. The URL is not shown: it can hold a password.
+/// If the answer is not a 2xx, or does not come in time. No error shows the URL: it can hold a password.
 pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     let unhealthy = |reason: String| Error::Unhealthy(reason);
     let url = Template::parse(url)
@@ -38,12 +38,12 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     }
 }
 
-/// The answer, if it comes in time. A name server that says nothing keeps the thread that asks it, which ends
-/// with the process.
+/// The answer, if it comes in time. The request is made on a thread of its own, because a name server that does
+/// not answer would block it for longer. The thread ends with the process.
 fn ask(page: HttpTarget) -> Result<Option<Result<u16, Failure>>, Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let work = move || {
-        // Nobody listens any more once the time is up.
+        // The receiver is gone once the time is up.
         let _ = sender.send(http::status(&page, Instant::now() + TIMEOUT));
     };
     std::thread::Builder::new()

@@ -1,5 +1,5 @@
-//! What the command line leaves open: a flag comes before a variable, a variable before the manifest, and an
-//! empty variable is none.
+//! The settings of a run: a flag takes precedence over a variable, and a variable over the manifest. An empty
+//! variable counts as unset.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -27,7 +27,10 @@ const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
 
-/// The manifest that the choice comes to; an empty one for `--no-manifest`.
+/// Loads the manifest that is chosen; an empty one for `--no-manifest`.
+///
+/// # Errors
+/// If it cannot be read, or has faults.
 pub fn load_manifest(
     choice: &ManifestChoice,
     environment: &Environment,
@@ -38,7 +41,7 @@ pub fn load_manifest(
     }
 }
 
-/// The manifest's file; none for `--no-manifest`.
+/// The manifest's file; `None` for `--no-manifest`.
 pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Option<PathBuf> {
     match choice {
         ManifestChoice::None => None,
@@ -50,10 +53,10 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
     }
 }
 
-/// Where the manifest declares its variables.
+/// The lines on which the manifest declares its variables.
 pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
     let file = file.unwrap_or(Path::new(manifest::DEFAULT_FILE));
-    // What is no plain file was read to its end already.
+    // A pipe was read to its end when the manifest was loaded.
     let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());
     ManifestLines {
         file: file.display().to_string(),
@@ -95,18 +98,15 @@ pub fn selection<'a>(
 }
 
 fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, Error> {
+    // Without a manifest the guard changes nothing.
+    let read = match arguments.manifest {
+        ManifestChoice::None => Template::literal,
+        _ => Template::parse_argument,
+    };
     let command: Vec<Template> = match (&arguments.command, &manifest.server) {
-        (Some(words), _) => {
-            // Without a manifest the guard is transparent.
-            let read = match arguments.manifest {
-                ManifestChoice::None => Template::literal,
-                _ => Template::parse_argument,
-            };
-            words.iter().map(|word| read(word)).collect()
-        }
-        (None, server) => server
-            .as_ref()
-            .map_or_else(Vec::new, |server| server.command.clone()),
+        (Some(words), _) => words.iter().map(|word| read(word)).collect(),
+        (None, Some(server)) => server.command.clone(),
+        (None, None) => Vec::new(),
     };
     if command.first().is_none_or(Template::is_empty) {
         return Err(Error::NoCommand);
@@ -150,13 +150,11 @@ pub fn init(
         "false" | "0" | "no" | "off" => false,
         _ => return Err(Error::UnknownInit),
     };
+    if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
+        return Err(Error::NoInit);
+    }
     if !is_wanted {
-        let is_idle = arguments.forward.is_none() && arguments.rewrites.is_empty();
-        return if is_idle {
-            Ok(None)
-        } else {
-            Err(Error::NoInit)
-        };
+        return Ok(None);
     }
     let forward = match arguments.forward {
         None | Some(cli::Forward::Child) => Forward::Child,
@@ -201,36 +199,26 @@ pub fn user(
     }
 }
 
-/// How to log: as asked for, or JSON where lines are read by a machine that wants it so.
+/// The format of the log: that of the variable, or else JSON on Railway and text everywhere else.
 ///
 /// # Errors
-/// When something unknown is asked for.
+/// If the variable has any other value.
 pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
-    let text = || log::Format::Text {
-        colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
+    let is_railway = || {
+        let place = platform::detect(environment);
+        place.is_some_and(|place| place.platform == Platform::Railway)
     };
-    let wanted = match environment.get(LOG) {
-        Some(value) => value.to_str().ok_or(Error::UnknownLogFormat)?,
-        None => "",
-    };
-    match wanted {
-        "" | "auto" => {
-            let place = platform::detect(environment);
-            Ok(
-                if place.is_some_and(|place| place.platform == Platform::Railway) {
-                    log::Format::Json
-                } else {
-                    text()
-                },
-            )
-        }
-        "text" => Ok(text()),
-        "json" => Ok(log::Format::Json),
+    match environment.get(LOG).map_or(Some(""), OsStr::to_str) {
+        Some("json") => Ok(log::Format::Json),
+        Some("" | "auto") if is_railway() => Ok(log::Format::Json),
+        Some("" | "auto" | "text") => Ok(log::Format::Text {
+            colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
+        }),
         _ => Err(Error::UnknownLogFormat),
     }
 }
 
-/// Whether colour is welcome on a terminal: `NO_COLOR` is unset or empty (<https://no-color.org>).
+/// Whether a terminal may be written to in colour: `NO_COLOR` is unset or empty (<https://no-color.org>).
 pub fn admits_colour(environment: &Environment) -> bool {
     environment.get("NO_COLOR").is_none_or(OsStr::is_empty)
 }

@@ -1,5 +1,6 @@
 //! The hand-over: this process becomes the server.
 
+use std::ffi::OsString;
 use std::io;
 
 use crate::check::{Plan, Words};
@@ -82,7 +83,12 @@ impl Server {
 /// If the first word is empty.
 pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, Refusal> {
     let environment = plan.environment().entries();
-    Program::new(command.expanded().to_vec(), command.program(), environment)
+    let written = command.written.first().map(OsString::as_os_str);
+    Program::new(
+        command.expanded.clone(),
+        written.unwrap_or_default(),
+        environment,
+    )
 }
 
 /// What was said must be read before the server speaks; a broken stream is no reason not to serve.
