@@ -1,26 +1,25 @@
 //! The check: a manifest and an environment in; every finding, and the plan of the start, out.
 
+mod findings;
 mod plan;
 mod resolve;
 mod secrets;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 
 use crate::environment::Environment;
-use crate::manifest::{FailOn, Generate, GenerateFormat, Level, Manifest, Variable};
-use crate::report::{Code, Finding, Report, Severity, Source, ValueFinding};
+use crate::manifest::Manifest;
+use crate::report::Report;
 
+use findings::Findings;
 use plan::Planner;
-use resolve::{Resolved, Value, resolve};
+use resolve::{Resolved, resolve};
 
+pub use findings::Sources;
 #[cfg(feature = "postgres")]
 pub use plan::Lock;
 pub use plan::{Plan, Selection, Step, Wait, Words};
 pub use resolve::ReadFile;
-
-/// Where env files set variables, by the variable's name.
-pub type Sources = HashMap<String, Source>;
 
 /// The result of a check.
 pub struct Checked {
@@ -83,164 +82,6 @@ pub fn check(
         announcement,
         plan,
     }
-}
-
-/// The findings so far, and what decides their severity.
-struct Findings<'a> {
-    fail_on: FailOn,
-    by_name: HashMap<&'a str, &'a Resolved<'a>>,
-    sources: &'a Sources,
-    list: Vec<Finding>,
-}
-
-impl Findings<'_> {
-    fn check_variable(&mut self, each: &Resolved<'_>) {
-        let variable = each.variable;
-        let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
-        let found = match &each.value {
-            Value::Missing => vec![missing(Code::Missing, "is not set")],
-            Value::Placeholder => vec![missing(Code::Placeholder, "still holds a placeholder")],
-            Value::Unusable(found) => vec![found.clone()],
-            Value::Text(text) => {
-                let mut found = variable.rule.violations(text);
-                let others = variable.distinct_from.iter();
-                let same = others.filter(|other| self.text(other) == Some(text));
-                found.extend(same.map(|other| {
-                    let problem = format!("has the same value as {other}");
-                    let fix = format!("make a value of its own for {}", variable.name);
-                    ValueFinding::new(Code::SameSecret, problem, fix)
-                }));
-                found
-            }
-        };
-        let level = self.level_of(variable);
-        for found in found {
-            self.add(variable, level, found);
-        }
-    }
-
-    /// The value of a declared variable, if it is usable text.
-    fn text(&self, name: &str) -> Option<&str> {
-        match &self.by_name.get(name)?.value {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The level of a variable in this environment: `required_when` makes a variable required while its
-    /// conditions hold, and optional while they do not.
-    fn level_of(&self, variable: &Variable) -> Level {
-        let holds = variable.required_when.iter().all(|(name, values)| {
-            self.text(name)
-                .is_some_and(|value| values.iter().any(|other| other == value))
-        });
-        match variable.level {
-            _ if !holds => Level::Optional,
-            Level::Optional if !variable.required_when.is_empty() => Level::Required,
-            level => level,
-        }
-    }
-
-    /// Adds a finding of a variable's value, unless the table of severities leaves it out.
-    fn add(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
-        let is_elsewhere = found.code == Code::FileUnreadable
-            && self
-                .sources
-                .contains_key(&format!("{}_FILE", variable.name));
-        if is_elsewhere {
-            "check it where the service runs: this machine may not be that"
-                .clone_into(&mut found.fix);
-        }
-        if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
-            let finding = self.finding(&variable.name, severity, found);
-            self.list.push(Finding {
-                level: Some(level.name()),
-                hint: hint_of(variable),
-                description: variable.description.clone(),
-                ..finding
-            });
-        }
-    }
-
-    /// Whether a finding says already why a variable gives no address.
-    fn explain_absence(&self, name: &str) -> bool {
-        self.list.iter().any(|finding| {
-            let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
-            finding.variable == name && (finding.severity == Severity::Error || is_elsewhere)
-        })
-    }
-
-    fn is_secret(&self, name: &str) -> bool {
-        let declared = self.by_name.get(name);
-        declared.is_some_and(|each| each.variable.secret)
-    }
-
-    fn finding(&self, name: &str, severity: Severity, found: ValueFinding) -> Finding {
-        let source = self.sources.get(name);
-        let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
-        let declared = self.by_name.get(name).map(|each| each.variable);
-        Finding {
-            code: found.code,
-            severity,
-            variable: name.to_owned(),
-            level: declared.map(|variable| variable.level.name()),
-            problem: found.problem,
-            fix: found.fix,
-            hint: None,
-            description: None,
-            source: source.cloned(),
-        }
-    }
-}
-
-/// The table of severities; `None` means that there is no finding. `is_elsewhere` says that an env file names
-/// the secret's file: that this machine does not have it proves nothing.
-fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
-    match (level, code, fail_on) {
-        (_, Code::FileUnreadable, _) if is_elsewhere => Some(Severity::Warning),
-        (Level::Optional, Code::Missing, _) => None,
-        (Level::Optional, Code::Placeholder, _) => Some(Severity::Warning),
-        (Level::Critical, _, _) | (_, _, FailOn::Required) => Some(Severity::Error),
-        (_, _, FailOn::Critical) => Some(Severity::Warning),
-    }
-}
-
-/// What the manifest says about a right value, for people.
-fn hint_of(variable: &Variable) -> Option<String> {
-    match (&variable.hint, &variable.docs) {
-        (Some(hint), Some(docs)) => Some(format!("{hint} (see {docs})")),
-        (Some(hint), None) => Some(hint.clone()),
-        (None, docs) => docs.as_ref().map(|docs| format!("see {docs}")),
-    }
-}
-
-/// The fix for a missing variable, from what the manifest says about it.
-fn how_to_set(each: &Resolved<'_>) -> String {
-    let variable = each.variable;
-    let name = &variable.name;
-    if let Some(former) = each.former {
-        return format!("rename {former}, which is set, to {name}: it was called so before");
-    }
-    let mut fix = match (&variable.hint, &variable.example) {
-        (Some(hint), _) => format!("set {name}: {hint}"),
-        (None, Some(example)) if !variable.secret => format!("set {name}, for example {example}"),
-        (None, _) => match variable.rule.one_of.as_slice() {
-            [] => format!("set {name}"),
-            [only] => format!("set {name} to {only}"),
-            several => format!("set {name} to one of {}", several.join(", ")),
-        },
-    };
-    if let Some(Generate { bytes, format }) = variable.generate {
-        let flag = match format {
-            GenerateFormat::Base64 => "-base64",
-            GenerateFormat::Hex => "-hex",
-        };
-        fix.push_str(&format!(" (a new one: openssl rand {flag} {bytes})"));
-    }
-    if let Some(docs) = &variable.docs {
-        fix.push_str(&format!(" (see {docs})"));
-    }
-    fix
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest, Place, StopSignal, Template};
 use crate::os::signals::Signal;
@@ -239,7 +239,7 @@ impl Planner<'_, '_> {
             }
         };
         // A variable that is already reported is not reported again.
-        if !self.findings.explain_absence(name) {
+        if !self.findings.is_explained(name) {
             self.add(name, Severity::Error, code, problem, fix);
         }
         None
@@ -280,16 +280,12 @@ impl Planner<'_, '_> {
             }
             return as_written();
         }
-        let announced = if is_argument {
-            None
-        } else {
-            announced_password(template, environment)
-        };
-        if let Some(name) = announced {
+        if !is_argument && let Some(name) = announced_password(template, environment) {
             let problem = format!("holds a password, and {what} prints it");
             let fix =
                 format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
             self.add(name, Severity::Error, Code::PasswordAnnounced, problem, fix);
+            return as_written();
         }
         for (name, has_default) in template.references() {
             if lookup(name).is_none() && !has_default {
@@ -309,10 +305,7 @@ impl Planner<'_, '_> {
                 );
             }
         }
-        match announced {
-            Some(_) => as_written(),
-            None => template.expand(lookup).unwrap_or_else(|_| as_written()),
-        }
+        template.expand(lookup).unwrap_or_else(|_| as_written())
     }
 
     fn add(&mut self, name: &str, severity: Severity, code: Code, problem: String, fix: String) {

@@ -6,9 +6,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::os::signals::{Signals, requested_stop};
-use crate::startup::init::Init;
-use crate::startup::serve::Server;
-use crate::startup::{step, wait};
+use crate::startup::{init::Init, serve::Server, step, wait};
 
 /// Checks, runs the steps, and becomes the server. Returns 0 if there is no server to become, or the exit code of
 /// the server that this process was the init of.
@@ -21,27 +19,22 @@ pub fn run(
     log: log::Format,
     signals: Signals,
 ) -> Result<u8, Error> {
+    let stopped = |signal, phase| Error::Stopped { signal, phase };
     let result = match up_to_the_server(arguments, environment, log, &signals) {
         Err(error) => Err(error),
         Ok(None) => (signals.release_stops())
             .map(|()| 0)
-            .map_err(|signal| Error::Stopped {
-                signal,
-                phase: None,
-            }),
+            .map_err(|signal| stopped(signal, None)),
         Ok(Some((server, None))) => Err(server.take_over(signals).into()),
         Ok(Some((server, Some(init)))) => server.attend(&init, &signals).map_err(Error::from),
     };
     result.map_err(|error| match requested_stop() {
-        Some(signal) if error.step().is_none() => {
-            let phase = error.phase();
-            Error::Stopped { signal, phase }
-        }
+        Some(signal) if error.step().is_none() => stopped(signal, error.phase()),
         _ => error,
     })
 }
 
-/// All phases before the hand-over. What only they need is freed at their end: an init lives long.
+/// Runs all phases before the hand-over. Their data is freed here: an init lives long.
 fn up_to_the_server(
     arguments: &cli::Run,
     environment: Environment,
@@ -55,7 +48,7 @@ fn up_to_the_server(
     let plan = verdict::plan(&manifest, environment, &selection, log)?;
     let user = user?;
     #[cfg(debug_assertions)]
-    settings::provoke_panic(plan.environment())?;
+    settings::provoke_panic(plan.environment());
     // Before the waits: a command without a program would make them useless.
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;

@@ -11,8 +11,6 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
-#[cfg(debug_assertions)]
-use crate::os::helper;
 use crate::os::signals::Signal;
 use crate::os::user::User;
 use crate::os::{file, terminal};
@@ -224,31 +222,19 @@ pub fn admits_colour(environment: &Environment) -> bool {
 }
 
 /// Panics with a variable's value in the message if `STARTUP_GUARD_TEST_PANIC` asks for it: `main:NAME` or
-/// `helper:NAME`. For the tests, which have no bug to provoke; a release does not have it.
-///
-/// # Errors
-/// If the system does not start a thread.
+/// `helper:NAME`, by the thread. For the tests, which have no bug to provoke; a release does not have it.
 #[cfg(debug_assertions)]
-pub fn provoke_panic(environment: &Environment) -> Result<(), Error> {
+pub fn provoke_panic(environment: &Environment) {
     let request = environment.text("STARTUP_GUARD_TEST_PANIC");
     let Some((thread, name)) = request.and_then(|request| request.split_once(':')) else {
-        return Ok(());
+        return;
     };
     let value = environment.text(name).unwrap_or_default().to_owned();
-    let work = move || panic!("the value is {value}");
+    let work = move || -> () { panic!("the value is {value}") };
     if thread == "main" {
         work();
+    } else {
+        // The hook for panics ends the process before this returns.
+        let _ = std::thread::spawn(work).join();
     }
-    let (outbox, news) = helper::mailbox::<()>();
-    helper::spawn("panic", move || {
-        let _outbox = outbox;
-        work()
-    })
-    .map_err(|cause| Error::System {
-        what: "start a thread",
-        cause,
-    })?;
-    // The start must not go on before the thread has panicked.
-    let _ = news.recv();
-    Ok(())
 }

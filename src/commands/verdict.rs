@@ -60,27 +60,23 @@ pub fn plan(
 
 fn log_pieces(view: &View<'_>, format: log::Format) {
     for piece in pieces(view) {
-        match piece {
+        let (finding, cause, text) = match piece {
             // A title is for the lines below it; a line of JSON stands alone.
-            Piece::Title(_) if format == log::Format::Json => {}
-            Piece::Title(text) | Piece::Other(text) => {
-                tracing::info!(target: "report", phase = "check", "{text}");
+            Piece::Title(_) if format == log::Format::Json => continue,
+            Piece::Title(text) | Piece::Other(text) => (None, None, text),
+            Piece::Finding(finding, text) => (Some(finding), None, text),
+            Piece::Cause(cause, text) => (None, Some(cause.code.name()), text),
+        };
+        let variable = finding.map(|finding| finding.variable.as_str());
+        let code = finding.map(|finding| finding.code.name());
+        match finding.map(|finding| finding.severity) {
+            Some(Severity::Error) => {
+                tracing::error!(target: "report", phase = "check", variable, finding = code, "{text}");
             }
-            Piece::Finding(finding, text) => {
-                let (variable, code) = (finding.variable.as_str(), finding.code.name());
-                match finding.severity {
-                    Severity::Error => {
-                        tracing::error!(target: "report", phase = "check", variable, finding = code, "{text}");
-                    }
-                    Severity::Warning => {
-                        tracing::warn!(target: "report", phase = "check", variable, finding = code, "{text}");
-                    }
-                }
+            Some(Severity::Warning) => {
+                tracing::warn!(target: "report", phase = "check", variable, finding = code, "{text}");
             }
-            Piece::Cause(cause, text) => {
-                let code = cause.code.name();
-                tracing::info!(target: "report", phase = "check", cause = code, "{text}");
-            }
+            None => tracing::info!(target: "report", phase = "check", cause, "{text}"),
         }
     }
 }
