@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Checked, Selection, Sources, check};
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest};
+use crate::report::{Severity, Source};
 
 fn manifest(text: &str) -> Manifest {
     let read = |path: &Path, _| Ok(path.as_os_str().as_encoded_bytes().to_vec());
@@ -14,15 +15,21 @@ fn manifest(text: &str) -> Manifest {
 }
 
 fn checked(text: &str, entries: &[(&str, &str)]) -> Checked {
+    checked_with(text, entries, &Sources::new())
+}
+
+/// The check of everything in a manifest.
+fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Checked {
     let entries = entries
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
+    let manifest = manifest(text);
     check(
-        &manifest(text),
+        &manifest,
         Environment::from_entries(entries),
-        &Selection::default(),
-        &Sources::new(),
+        &Selection::whole(&manifest),
+        sources,
         secret_file,
     )
 }
@@ -245,4 +252,136 @@ variables:
             assert!(!told.contains("canary") && !told.contains("c@n"), "{told}");
         }
     }
+}
+
+#[test]
+fn the_plan_has_every_text_expanded_and_every_address_parsed() {
+    let text = "version: 1
+announce: about to serve on ${PORT}
+variables:
+  CACHE: {level: optional}
+  QUEUE: {level: optional}
+  PORT: {default: 8000}
+wait_for: [{tcp: CACHE}, {tcp: QUEUE}, {tcp: 'mail:25'}]
+steps:
+  - {name: migrate, announce: {start: 'to ${PORT}'}, command: [run, '${PORT}'], up_to_date: [ask, '${X:-y}']}
+server: {announce: 'on ${PORT}', command: [serve, '--port=${PORT}']}
+";
+    let checked = checked(text, &[("CACHE", "redis://:secret@cache/0")]);
+    assert_eq!(
+        checked.announcement.as_deref(),
+        Some("about to serve on 8000".as_ref())
+    );
+    let plan = checked.plan.ok().expect("this environment is sound");
+    let waits: Vec<_> = plan.waits.iter().map(|wait| wait.what.as_str()).collect();
+    assert_eq!(
+        waits,
+        ["tcp CACHE (cache:6379)", "tcp QUEUE", "tcp mail:25"]
+    );
+    let is_set: Vec<_> = plan
+        .waits
+        .iter()
+        .map(|wait| wait.target.is_some())
+        .collect();
+    assert_eq!(is_set, [true, false, true]);
+    let [step] = plan.steps.as_slice() else {
+        panic!("one step");
+    };
+    assert_eq!(step.announce_start.as_deref(), Some("to 8000".as_ref()));
+    assert_eq!(step.command.expanded, ["run", "8000"]);
+    assert_eq!(step.command.shown(), "run ${PORT}");
+    let question = step.up_to_date.as_ref().expect("the step has a question");
+    assert_eq!(question.expanded, ["ask", "y"]);
+    let server = plan.server.expect("there is a server");
+    assert_eq!(server.announce.as_deref(), Some("on 8000".as_ref()));
+    assert_eq!(server.command.expanded, ["serve", "--port=8000"]);
+}
+
+#[test]
+fn a_plan_has_only_what_is_selected() {
+    let text = "version: 1
+steps: [{name: a, command: ['${UNSET}']}, {name: b, command: ['true']}]
+server: {command: ['${UNSET}']}
+";
+    let manifest = manifest(text);
+    let selection = Selection {
+        steps: manifest.steps.iter().skip(1).collect(),
+        server: None,
+    };
+    let environment = Environment::default();
+    let checked = check(
+        &manifest,
+        environment,
+        &selection,
+        &Sources::new(),
+        secret_file,
+    );
+    let plan = checked.plan.ok().expect("nothing refers to UNSET");
+    assert_eq!(plan.steps.len(), 1);
+    assert!(plan.server.is_none());
+    assert_eq!(
+        findings(text, &[]),
+        ["UNSET unset_reference error", "UNSET unset_reference error"]
+    );
+}
+
+#[test]
+fn a_file_that_an_env_file_names_may_be_missing_here() {
+    let text = "version: 1\nvariables: {TOKEN: {level: critical, secret: true}}\n";
+    let entries = [("TOKEN_FILE", "/run/secrets/none")];
+    assert_eq!(findings(text, &entries), ["TOKEN file_unreadable error"]);
+    let source = Source {
+        file: ".env".to_owned(),
+        line: 3,
+    };
+    let sources = Sources::from([("TOKEN_FILE".to_owned(), source.clone())]);
+    let report = checked_with(text, &entries, &sources).report;
+    let [finding] = report.findings.as_slice() else {
+        panic!("one finding, and not {:?}", report.findings);
+    };
+    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(finding.source, Some(source));
+    assert!(finding.fix.starts_with("check it where the service runs"));
+}
+
+#[test]
+#[cfg(feature = "postgres")]
+fn no_plan_has_a_step_without_its_lock() {
+    let text = "version: 1
+service: s
+variables: {DATABASE_URL: {secret: true}}
+steps: [{name: migrate, command: ['true'], lock: {postgres: DATABASE_URL}}]
+";
+    let plan = |entries: &[(&str, &str)], sources: &Sources| {
+        let checked = checked_with(text, entries, sources);
+        (checked.report.findings.len(), checked.plan.ok())
+    };
+    let (_, ready) = plan(
+        &[("DATABASE_URL", "postgresql://u:p@db/app")],
+        &Sources::new(),
+    );
+    assert!(ready.expect("the URL is sound").steps[0].lock.is_some());
+    // The database's URL comes from a file that is not here: a warning, which says why there is no address.
+    let file = "DATABASE_URL_FILE".to_owned();
+    let source = Source {
+        file: ".env".to_owned(),
+        line: 1,
+    };
+    let (told, ready) = plan(
+        &[("DATABASE_URL_FILE", "/run/secrets/none")],
+        &Sources::from([(file, source)]),
+    );
+    assert_eq!(told, 1);
+    assert!(ready.is_none());
+}
+
+#[test]
+#[cfg(feature = "postgres")]
+fn an_address_in_the_manifest_that_the_environment_spoils_is_a_finding() {
+    let text = "version: 1\nwait_for: [{postgres: 'postgresql://db/app'}]\n";
+    assert_eq!(findings(text, &[]), [""; 0]);
+    assert_eq!(
+        findings(text, &[("PGSSLMODE", "no-such-mode")]),
+        ["postgres wrong_type error"]
+    );
 }
