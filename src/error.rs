@@ -3,6 +3,7 @@
 use crate::cli::UsageError;
 use crate::dotenv;
 use crate::exit::Exit;
+use crate::log::Phase;
 use crate::manifest;
 use crate::os::program::Refusal;
 use crate::os::signals::Signal;
@@ -77,39 +78,6 @@ pub enum Error {
         what: &'static str,
         cause: std::io::Error,
     },
-}
-
-/// The phases of a start, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    Usage,
-    Manifest,
-    EnvFile,
-    Check,
-    User,
-    Wait,
-    Lock,
-    Step,
-    Serve,
-    Healthcheck,
-}
-
-impl Phase {
-    /// The name in logs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::Usage => "usage",
-            Phase::Manifest => "manifest",
-            Phase::EnvFile => "env_file",
-            Phase::Check => "check",
-            Phase::User => "user",
-            Phase::Wait => "wait",
-            Phase::Lock => "lock",
-            Phase::Step => "step",
-            Phase::Serve => "serve",
-            Phase::Healthcheck => "healthcheck",
-        }
-    }
 }
 
 impl Error {

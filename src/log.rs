@@ -1,17 +1,15 @@
-//! What the guard says: `tracing` events as text lines for people, or as JSON lines for platforms.
+//! The log: `tracing` events as text lines for people, or as JSON lines for platforms.
 //!
-//! Targets decide the form: an event of the target `announce` or `report` is shown as it is, any other with
-//! the program's name before it; one of the target `step` is a line of a step's output.
+//! The event's target decides how the text line looks: `announce`, `report` and `step` (a line of a step's
+//! output) are written as they are, every other target with the program's name before the message.
 
-use std::fmt;
+use std::fmt::{self, Display, Write};
 use std::time::SystemTime;
 
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, SubscriberExt};
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,19 +18,71 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log. Once, before the first event. `write` takes a whole line each time.
-pub fn start(format: Format, write: fn(&[u8])) {
-    let subscriber = Spanless.with(Lines { format, write });
-    tracing::subscriber::set_global_default(subscriber).expect("the log is started once");
+/// The phases of a start, in their order. Log lines name them in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Usage,
+    Manifest,
+    EnvFile,
+    Check,
+    User,
+    Wait,
+    Lock,
+    Step,
+    Serve,
+    Healthcheck,
 }
 
-/// What the layer below stands on. There are no spans here: the registry that would keep them reserves 32 KB,
-/// page by page, at every start.
-struct Spanless;
+impl Display for Phase {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
+    }
+}
 
-impl Subscriber for Spanless {
+/// The fields that an event can have besides its message, in their order in a JSON line. `phase` is a [`Phase`].
+const FIELDS: [&str; 8] = [
+    "phase",
+    "variable",
+    "finding",
+    "step",
+    "exit_code",
+    "retry",
+    "cause",
+    SUMMARY,
+];
+
+/// The one field whose value is JSON already.
+const SUMMARY: &str = "summary";
+
+/// Starts the log. `write` gets one whole line per call.
+///
+/// # Panics
+/// When it is called twice.
+pub fn start(format: Format, write: fn(&[u8])) {
+    let log = Log { format, write };
+    tracing::subscriber::set_global_default(log).expect("the log is started once");
+}
+
+/// Writes each event as a line. There are no spans.
+struct Log {
+    format: Format,
+    write: fn(&[u8]),
+}
+
+impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::INFO
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let line = match self.format {
+            Format::Text { colour } => text(event.metadata(), &fields.message, colour),
+            Format::Json => json(*event.metadata().level(), &fields),
+        };
+        (self.write)(line.as_bytes());
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -43,53 +93,27 @@ impl Subscriber for Spanless {
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
-    fn event(&self, _: &Event<'_>) {}
-
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
 }
 
-/// Writes each event as a line.
-struct Lines {
-    format: Format,
-    write: fn(&[u8]),
-}
-
-impl<S: Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let line = match self.format {
-            Format::Text { colour } => text(event, &fields, colour),
-            Format::Json => json(event, &fields),
-        };
-        (self.write)(line.as_bytes());
-    }
-}
-
-/// The fields that our events can have. The order here is their order in a JSON line.
-#[derive(Default, Serialize)]
+/// The fields of one event.
+#[derive(Default)]
 struct Fields {
-    #[serde(skip)]
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variable: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finding: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<String>,
-    /// JSON already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<Box<serde_json::value::RawValue>>,
+    /// The values as JSON, in the order of `FIELDS`.
+    values: [Option<String>; FIELDS.len()],
+}
+
+impl Fields {
+    fn set(&mut self, field: &Field, json: String) {
+        let position = FIELDS.iter().position(|name| *name == field.name());
+        debug_assert!(position.is_some(), "unknown log field {}", field.name());
+        if let Some(position) = position {
+            self.values[position] = Some(json);
+        }
+    }
 }
 
 impl Visit for Fields {
@@ -98,62 +122,73 @@ impl Visit for Fields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "exit_code" {
-            self.exit_code = Some(value);
-        }
+        self.set(field, value.to_string());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
-            "phase" => self.phase = Some(value.to_owned()),
-            "variable" => self.variable = Some(value.to_owned()),
-            "finding" => self.finding = Some(value.to_owned()),
-            "step" => self.step = Some(value.to_owned()),
-            "retry" => self.retry = Some(value.to_owned()),
-            "cause" => self.cause = Some(value.to_owned()),
-            "summary" => {
-                self.summary = serde_json::value::RawValue::from_string(value.to_owned()).ok();
-            }
-            _ => {}
+            SUMMARY => self.set(field, value.to_owned()),
+            _ => self.set(field, quoted(value)),
         }
     }
 }
 
-fn text(event: &Event<'_>, fields: &Fields, colour: bool) -> String {
-    let metadata = event.metadata();
+fn text(metadata: &Metadata<'_>, message: &str, colour: bool) -> String {
     let is_bare = matches!(metadata.target(), "announce" | "report" | "step");
+    let name = if is_bare { "" } else { "startup-guard: " };
     let (before, after) = match (colour, *metadata.level()) {
         (true, Level::ERROR) => ("\x1b[31m", "\x1b[0m"),
         (true, Level::WARN) => ("\x1b[33m", "\x1b[0m"),
         _ => ("", ""),
     };
-    let name = if is_bare { "" } else { "startup-guard: " };
-    format!("{before}{name}{}{after}\n", fields.message)
+    format!("{before}{name}{message}{after}\n")
 }
 
-#[derive(Serialize)]
-struct JsonLine<'a> {
-    level: &'static str,
-    message: &'a str,
-    timestamp: String,
-    #[serde(flatten)]
-    fields: &'a Fields,
+fn json(level: Level, fields: &Fields) -> String {
+    let level = level.as_str().to_ascii_lowercase();
+    let message = quoted(&fields.message);
+    let timestamp = humantime::format_rfc3339_millis(SystemTime::now());
+    let mut line = format!(r#"{{"level":"{level}","message":{message},"timestamp":"{timestamp}""#);
+    for (name, value) in FIELDS.iter().zip(&fields.values) {
+        if let Some(value) = value {
+            write!(line, r#","{name}":{value}"#).expect("a String takes any text");
+        }
+    }
+    line + "}\n"
 }
 
-fn json(event: &Event<'_>, fields: &Fields) -> String {
-    let level = match *event.metadata().level() {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG | Level::TRACE => "debug",
-    };
-    let timestamp = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let line = JsonLine {
-        level,
-        message: &fields.message,
-        timestamp,
-        fields,
-    };
-    serde_json::to_string(&line).expect("texts and numbers are always JSON") + "\n"
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Log, Phase};
+
+    fn logged(log: impl FnOnce()) {
+        let format = Format::Json;
+        let write = |line: &[u8]| {
+            let fields: serde_json::Value = serde_json::from_slice(line).expect("a line is JSON");
+            assert_eq!(fields["phase"], "env_file");
+            assert_eq!(fields["exit_code"], 78);
+            assert_eq!(fields["summary"]["errors"], 1);
+            assert_eq!(fields["message"], "a \"quote\"");
+        };
+        tracing::subscriber::with_default(Log { format, write }, log);
+    }
+
+    #[test]
+    fn each_field_is_written_as_its_type() {
+        logged(|| {
+            let summary = r#"{"errors":1}"#;
+            tracing::error!(phase = %Phase::EnvFile, exit_code = 78_u64, summary, "a \"quote\"");
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "unknown log field pahse")]
+    fn an_unknown_field_is_a_bug() {
+        logged(|| tracing::info!(pahse = %Phase::Step, "a line"));
+    }
 }

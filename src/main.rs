@@ -34,6 +34,7 @@ use cli::Command;
 use environment::Environment;
 use error::Error;
 use exit::Exit;
+use log::Phase;
 use os::output::{STDERR, STDOUT};
 use os::signals::Signals;
 
@@ -99,15 +100,15 @@ fn print(text: &str) -> Result<(), Error> {
 /// The last line of a failure, in the log and where Kubernetes looks for it.
 fn tell(error: &Error) {
     let exit = error.exit();
-    let phase = error.phase().map(error::Phase::name);
+    let phase = error.phase();
     let retry = exit.row().retry.word();
     for detail in error.details() {
-        tracing::error!(phase, "{detail}");
+        tracing::error!(phase = phase.map(tracing::field::display), "{detail}");
     }
     let line = last_line(error, phase, exit, retry);
     os::termination::write(&line);
     tracing::error!(
-        phase,
+        phase = phase.map(tracing::field::display),
         step = error.step(),
         exit_code = u64::from(exit.code()),
         retry,
@@ -117,7 +118,7 @@ fn tell(error: &Error) {
     );
 }
 
-fn last_line(error: &Error, phase: Option<&str>, exit: Exit, retry: Option<&str>) -> String {
+fn last_line(error: &Error, phase: Option<Phase>, exit: Exit, retry: Option<&str>) -> String {
     let phase = phase
         .map(|phase| format!("phase {phase}, "))
         .unwrap_or_default();

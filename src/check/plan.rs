@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use crate::environment::Environment;
+use crate::log::Phase;
 use crate::manifest::{self, Manifest, Place, StopSignal, Template};
 use crate::os::signals::Signal;
 use crate::report::{Code, Severity, ValueFinding};
@@ -109,7 +110,7 @@ impl Plan {
     pub fn announce_server(&self) {
         let server = self.server.as_ref();
         if let Some(text) = server.and_then(|server| server.announce.as_ref()) {
-            tracing::info!(target: "announce", phase = "serve", "{}", text.display());
+            tracing::info!(target: "announce", phase = %Phase::Serve, "{}", text.display());
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::check::{self, Checked, Plan, Selection, Sources};
 use crate::diagnosis::{Circumstances, Diagnosis, diagnose};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::log;
+use crate::log::{self, Phase};
 use crate::manifest::Manifest;
 use crate::os::{container, file};
 use crate::platform;
@@ -71,12 +71,12 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
         let code = finding.map(|finding| finding.code.name());
         match finding.map(|finding| finding.severity) {
             Some(Severity::Error) => {
-                tracing::error!(target: "report", phase = "check", variable, finding = code, "{text}");
+                tracing::error!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
             }
             Some(Severity::Warning) => {
-                tracing::warn!(target: "report", phase = "check", variable, finding = code, "{text}");
+                tracing::warn!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
             }
-            None => tracing::info!(target: "report", phase = "check", cause, "{text}"),
+            None => tracing::info!(target: "report", phase = %Phase::Check, cause, "{text}"),
         }
     }
 }

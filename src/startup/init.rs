@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::serve::{ServeError, Server, say_everything};
+use crate::log::Phase;
 use crate::os::family::{self, Adoption, Change, Ending, Left, Strangers};
 use crate::os::memory;
 use crate::os::queue::{self, Queue, Received};
@@ -197,7 +198,7 @@ impl Attendant<'_> {
         if !self.has_complained {
             self.has_complained = true;
             tracing::error!(
-                phase = "serve",
+                phase = %Phase::Serve,
                 "{} cannot be passed on to the server: the guard may not signal it, for which it needs the \
                  capability KILL or the same user",
                 signal.name()
@@ -264,7 +265,7 @@ impl Attendant<'_> {
                 return;
             }
         }
-        tracing::error!(phase = "serve", "processes of the server survive SIGKILL");
+        tracing::error!(phase = %Phase::Serve, "processes of the server survive SIGKILL");
     }
 
     /// Waits until no process is left. A further stop signal ends the wait. Gives whether no process is left.

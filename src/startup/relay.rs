@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::mask::{Mask, Masker};
-use crate::log;
+use crate::log::{self, Phase};
 use crate::os::child;
 use crate::os::output::{Output, STDERR, STDOUT};
 
@@ -168,13 +168,17 @@ impl<'a> Relay<'a> {
         let line = line.trim_end_matches(['\n', '\r']);
         let step = self.step;
         if self.form == Form::Debug {
-            tracing::debug!(target: "step", phase = "step", step, "{line}");
+            tracing::debug!(target: "step", phase = %Phase::Step, step, "{line}");
             return;
         }
         match level_of(line) {
-            LineLevel::Error => tracing::error!(target: "step", phase = "step", step, "{line}"),
-            LineLevel::Warning => tracing::warn!(target: "step", phase = "step", step, "{line}"),
-            LineLevel::Info => tracing::info!(target: "step", phase = "step", step, "{line}"),
+            LineLevel::Error => {
+                tracing::error!(target: "step", phase = %Phase::Step, step, "{line}")
+            }
+            LineLevel::Warning => {
+                tracing::warn!(target: "step", phase = %Phase::Step, step, "{line}")
+            }
+            LineLevel::Info => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
         }
     }
 }

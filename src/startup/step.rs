@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::log::Phase;
+
 #[cfg(feature = "postgres")]
 use super::lock::LockError;
 use super::mask::Mask;
@@ -122,7 +124,7 @@ pub fn run_all(
                 Err(problem) if step.allow_failure && problem.is_failure() => {
                     stop_if_asked()?;
                     tracing::warn!(
-                        phase = "step",
+                        phase = %Phase::Step,
                         step = step.name,
                         "step {}: {problem}; it is allowed to",
                         step.name
@@ -168,7 +170,7 @@ impl Run<'_> {
     pub fn skip(&self) {
         let step = self.step;
         tracing::info!(
-            phase = "step",
+            phase = %Phase::Step,
             step = step.name,
             "step {}: up to date, nothing to do",
             step.name
@@ -181,7 +183,7 @@ impl Run<'_> {
         let step = self.step;
         match &step.announce_start {
             None => tracing::info!(
-                phase = "step",
+                phase = %Phase::Step,
                 step = step.name,
                 "step {}: {}",
                 step.name,
@@ -237,7 +239,7 @@ impl Run<'_> {
     fn announce(&self, text: Option<&OsStr>) {
         if let Some(text) = text {
             let step = &self.step.name;
-            tracing::info!(target: "announce", phase = "step", step, "{}", text.display());
+            tracing::info!(target: "announce", phase = %Phase::Step, step, "{}", text.display());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
+use crate::log::Phase;
 use crate::os::child::Tree;
 use crate::os::family::{self, Descendant, Ending, Left};
 use crate::os::output::{Output, STDERR, STDOUT};
@@ -149,7 +150,7 @@ impl<'a> Supervisor<'a> {
     fn heed_loss(&mut self, reason: &str) {
         self.keeper = None;
         tracing::error!(
-            phase = "lock",
+            phase = %Phase::Lock,
             "the lock is lost ({reason}); the step is killed"
         );
         self.outcome.get_or_insert(Outcome::Lost);
@@ -196,7 +197,7 @@ impl<'a> Supervisor<'a> {
     fn stop_the_rest(&mut self) {
         if let Some(Outcome::Ended(_)) = self.outcome {
             tracing::warn!(
-                phase = "step",
+                phase = %Phase::Step,
                 "the step left processes running; they are stopped"
             );
         }
@@ -238,7 +239,7 @@ impl<'a> Supervisor<'a> {
             }
             Stage::Stopping { until } if now >= until => self.kill(),
             Stage::Killing { until, .. } if now >= until => {
-                tracing::error!(phase = "step", "processes of the step survive SIGKILL");
+                tracing::error!(phase = %Phase::Step, "processes of the step survive SIGKILL");
                 self.give_up();
             }
             Stage::Killing { again, until } if now >= again => {

@@ -11,6 +11,7 @@ use super::obstacle::{Obstacle, after};
 use super::pause::pause;
 use super::probe::Probe;
 use crate::check::Wait;
+use crate::log::Phase;
 use crate::net::Failure;
 use crate::os::helper::{Outbox, mailbox, spawn};
 use crate::os::signals::{Signal, Signals};
@@ -39,7 +40,7 @@ pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
     for wait in waits {
         let what = wait.what.clone();
         let Some(target) = wait.target.clone() else {
-            tracing::info!(phase = "wait", "{what} is not waited for: it is not set");
+            tracing::info!(phase = %Phase::Wait, "{what} is not waited for: it is not set");
             continue;
         };
         let (index, outbox) = (entries.len(), outbox.clone());
@@ -190,7 +191,7 @@ impl Waiting {
         }
         let elapsed = self.display.elapsed(now);
         if let Some(text) = self.display.update(text.clone(), now) {
-            tracing::info!(phase = "wait", "waiting ({elapsed}) for {text}");
+            tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
         }
         self.display.next(&text)
     }
@@ -199,7 +200,7 @@ impl Waiting {
         let shown: Vec<String> = self.entries.iter().map(Entry::shown).collect();
         let elapsed = self.display.elapsed(now);
         tracing::info!(
-            phase = "wait",
+            phase = %Phase::Wait,
             "ready after {elapsed}: {}",
             shown.join(", ")
         );

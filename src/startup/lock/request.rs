@@ -11,6 +11,7 @@ use super::LockError;
 use super::keeper::{Keeper, News, Request};
 use super::key::{holder_query, key};
 use crate::check;
+use crate::log::Phase;
 use crate::net::postgres::Client;
 use crate::os::helper::{mailbox, spawn};
 use crate::os::signals::Signals;
@@ -204,7 +205,7 @@ impl Lock {
             let query = query.map(|query| format!("; who holds it: {query}"));
             let query = query.unwrap_or_default();
             tracing::info!(
-                phase = "lock",
+                phase = %Phase::Lock,
                 step,
                 "waiting ({elapsed}) for {text}{query}"
             );
@@ -215,7 +216,7 @@ impl Lock {
     fn tell_taken(&self) {
         let (step, key, at) = (&self.step, self.key, &self.at);
         tracing::info!(
-            phase = "lock",
+            phase = %Phase::Lock,
             step,
             "step {step}: holding the lock {key} on {at}"
         );
