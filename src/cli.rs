@@ -1,10 +1,12 @@
-//! The command line's types: what a user can ask for. `parse` reads them; what the commands do stands in
-//! `commands/`.
+//! The command line's types and help texts: what a user can ask for.
 
 mod parse;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use crate::dotenv::Dialect;
+use crate::os::signals::{Forward, Rewrite};
 
 pub use parse::parse;
 
@@ -16,11 +18,11 @@ pub enum Command {
     /// The URL to ask, unexpanded.
     Healthcheck(String),
     ExitCodes(TableFormat),
-    Help(Topic),
-    Version,
+    /// A help text or the version, to be printed as it is.
+    Print(&'static str),
 }
 
-/// `startup-guard run`.
+/// The arguments of `startup-guard run`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Run {
     pub manifest: ManifestChoice,
@@ -30,54 +32,31 @@ pub struct Run {
     pub no_server: bool,
     /// Stay as the server's init.
     pub init: bool,
-    /// Who gets the signals then.
+    /// Which processes an init passes signals on to.
     pub forward: Option<Forward>,
-    /// Signals that are passed on as others then.
+    /// Signals that an init passes on as others.
     pub rewrites: Vec<Rewrite>,
     /// Replaces the manifest's `server.command`.
     pub command: Option<Vec<OsString>>,
 }
 
-/// `--forward`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
-    Child,
-    Group,
-}
-
-/// `--rewrite FROM:TO`: two signals, as they were written.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Rewrite {
-    pub from: String,
-    pub to: String,
-}
-
-/// `startup-guard check`.
+/// The arguments of `startup-guard check`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Check {
     pub manifest: ManifestChoice,
     pub format: ReportFormat,
-    /// In order; `-` is standard input.
+    /// In their order; `-` is standard input.
     pub env_files: Vec<OsString>,
-    /// None: by what is in the file.
+    /// `None`: chosen by the content of each file.
     pub dialect: Option<Dialect>,
-    /// The files alone, without the process's environment.
+    /// Check the files alone, without the process's environment.
     pub only_file: bool,
 }
 
-/// Whose reading of an env file counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    Compose,
-    Docker,
-    PythonDotenv,
-    Kv,
-}
-
-/// Which manifest, by the command line alone.
+/// The manifest that the command line names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum ManifestChoice {
-    /// Not said here: the variable or the default decides.
+    /// Neither option is given: `STARTUP_GUARD_MANIFEST` or the default file name decides.
     #[default]
     Default,
     File(PathBuf),
@@ -85,17 +64,17 @@ pub enum ManifestChoice {
     None,
 }
 
-/// How `check` prints its report.
+/// The value of `check --format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReportFormat {
     #[default]
     Text,
     Json,
-    /// Annotations of a workflow.
+    /// Annotations of a GitHub workflow.
     Github,
 }
 
-/// How `exit-codes` prints its table.
+/// The value of `exit-codes --format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TableFormat {
     #[default]
@@ -103,28 +82,18 @@ pub enum TableFormat {
     Json,
 }
 
-/// What `--help` was asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    All,
-    Run,
-    Check,
-    Healthcheck,
-    ExitCodes,
-}
-
 /// Wrong usage: what is wrong with which argument, and what would be right.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct UsageError(String);
 
-/// The help text of a topic.
-pub fn help(topic: Topic) -> &'static str {
-    match topic {
-        Topic::All => include_str!("cli/help/all.txt"),
-        Topic::Run => include_str!("cli/help/run.txt"),
-        Topic::Check => include_str!("cli/help/check.txt"),
-        Topic::Healthcheck => include_str!("cli/help/healthcheck.txt"),
-        Topic::ExitCodes => include_str!("cli/help/exit-codes.txt"),
-    }
-}
+/// The help text of the program.
+const OVERVIEW: &str = include_str!("cli/help/all.txt");
+
+/// The subcommands and their help texts. A line that begins with two spaces and an option documents that option.
+const SUBCOMMANDS: [(&str, &str); 4] = [
+    ("run", include_str!("cli/help/run.txt")),
+    ("check", include_str!("cli/help/check.txt")),
+    ("healthcheck", include_str!("cli/help/healthcheck.txt")),
+    ("exit-codes", include_str!("cli/help/exit-codes.txt")),
+];

@@ -1,5 +1,5 @@
-//! The process's environment and arguments, read once into plain values. Nothing else of ours asks the
-//! operating system for them, so everything below can be tested with values made up on the spot.
+//! The process's environment and arguments, read once into plain values. No other file of the program reads them,
+//! so tests can give every other module made-up values.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the one file that reads the process's environment"
@@ -8,14 +8,14 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// An environment: names and values in the order they came, whatever their bytes. No name is in it twice.
+/// Names and values in their order, as any bytes. No name is in it twice.
 #[derive(Clone, Default)]
 pub struct Environment {
     entries: Vec<Entry>,
     /// Positions in `entries`, sorted by name.
-    by_name: Vec<u32>,
-    /// Entries of names that came before. `execve` admits them, and programs differ in which one they use:
-    /// `getenv` takes the first, dash the last. So only the first is passed on.
+    by_name: Vec<usize>,
+    /// Further entries of names that are in `entries`. `execve` allows them, and programs differ in which one they
+    /// use: `getenv` takes the first, dash the last. So only the first is passed on.
     duplicates: Vec<Entry>,
 }
 
@@ -27,13 +27,13 @@ pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// Whether the tests are to run with their full counts.
+/// Whether property tests run with their full number of cases.
 #[cfg(test)]
 pub fn is_soak() -> bool {
     std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
 }
 
-/// Where tests may put files.
+/// The folder in which tests create files.
 #[cfg(test)]
 pub fn temporary_folder() -> std::path::PathBuf {
     std::env::temp_dir()
@@ -45,39 +45,35 @@ impl Environment {
         Self::from_entries(std::env::vars_os().collect())
     }
 
-    /// An environment of these entries, in this order. Of several of one name the first counts.
-    pub fn from_entries(entries: Vec<Entry>) -> Self {
-        let count = u32::try_from(entries.len()).expect("the kernel admits far fewer variables");
-        let name = |at: u32| &entries[at as usize].0;
-        let mut by_name: Vec<u32> = (0..count).collect();
-        // Stable: those of one name stay in their order.
-        by_name.sort_by(|&a, &b| name(a).cmp(name(b)));
-        let pairs = by_name.windows(2);
-        let mut repeated: Vec<u32> = pairs
-            .filter(|pair| name(pair[0]) == name(pair[1]))
-            .map(|pair| pair[1])
+    /// An environment of these entries, in this order. Of several entries with one name the first counts.
+    pub fn from_entries(mut entries: Vec<Entry>) -> Self {
+        let mut by_name: Vec<usize> = (0..entries.len()).collect();
+        // A stable sort: entries with one name stay in their order.
+        by_name.sort_by(|&a, &b| entries[a].0.cmp(&entries[b].0));
+        let mut is_duplicate = vec![false; entries.len()];
+        for pair in by_name.windows(2) {
+            is_duplicate[pair[1]] = entries[pair[0]].0 == entries[pair[1]].0;
+        }
+        let mut is_duplicate = is_duplicate.into_iter();
+        let duplicates: Vec<Entry> = entries
+            .extract_if(.., |_| is_duplicate.next() == Some(true))
             .collect();
-        if repeated.is_empty() {
+        if !duplicates.is_empty() {
+            // The positions have changed.
+            let first = Self::from_entries(entries);
             return Self {
-                entries,
-                by_name,
-                duplicates: Vec::new(),
+                duplicates,
+                ..first
             };
         }
-        repeated.sort_unstable();
-        let (repeated, first): (Vec<_>, Vec<_>) = (0..count)
-            .zip(entries)
-            .partition(|(at, _)| repeated.binary_search(at).is_ok());
-        let entries_of = |positions: Vec<(u32, Entry)>| -> Vec<Entry> {
-            positions.into_iter().map(|(_, entry)| entry).collect()
-        };
         Self {
-            duplicates: entries_of(repeated),
-            ..Self::from_entries(entries_of(first))
+            entries,
+            by_name,
+            duplicates,
         }
     }
 
-    /// The values that a name had besides the one that counts.
+    /// The values of the further entries of a name.
     pub fn duplicates(&self, name: &str) -> impl Iterator<Item = &OsStr> {
         let duplicates = self.duplicates.iter();
         duplicates
@@ -85,52 +81,48 @@ impl Environment {
             .map(|(_, value)| value.as_os_str())
     }
 
-    /// The value of a name, set or empty.
+    /// The value of a name, which can be empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         let position = self
             .by_name
-            .partition_point(|&at| self.entries[at as usize].0.as_bytes() < name.as_bytes());
+            .partition_point(|&at| self.entries[at].0.as_bytes() < name.as_bytes());
         let &at = self.by_name.get(position)?;
-        let (found, value) = &self.entries[at as usize];
+        let (found, value) = &self.entries[at];
         (found == name).then_some(value)
     }
 
-    /// The value of a name as text; nothing when it is unset, empty or not UTF-8.
+    /// The value of a name as text; `None` if it is unset, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)
             .and_then(OsStr::to_str)
             .filter(|value| !value.is_empty())
     }
 
-    /// All entries in the order they came.
+    /// All entries, in their order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The same environment with these names set anew and those taken out; everything else, and the
-    /// order, stays as it is. Both lists are sorted by name.
-    pub fn with(self, set: &[(&str, OsString)], removed: &[String]) -> Self {
+    /// The same environment with some names set anew and others removed. All other entries keep their order. Both
+    /// lists must be sorted by name.
+    pub fn with(mut self, set: &[(&str, OsString)], removed: &[String]) -> Self {
         if set.is_empty() && removed.is_empty() {
             return self;
         }
-        let is_replaced = |name: &OsStr| {
-            name.to_str().is_some_and(|name| {
-                set.binary_search_by(|(other, _)| (*other).cmp(name))
+        let is_replaced = |name: &str| {
+            set.binary_search_by_key(&name, |(other, _)| other).is_ok()
+                || removed
+                    .binary_search_by(|other| other.as_str().cmp(name))
                     .is_ok()
-                    || removed
-                        .binary_search_by(|other| other.as_str().cmp(name))
-                        .is_ok()
-            })
         };
-        let mut entries = self.entries;
-        entries.retain(|(name, _)| !is_replaced(name));
-        entries.extend(
-            set.iter()
-                .map(|(name, value)| (OsString::from(name), value.clone())),
-        );
+        self.entries
+            .retain(|(name, _)| !name.to_str().is_some_and(is_replaced));
+        let set = set.iter();
+        self.entries
+            .extend(set.map(|(name, value)| (OsString::from(name), value.clone())));
         Self {
             duplicates: self.duplicates,
-            ..Self::from_entries(entries)
+            ..Self::from_entries(self.entries)
         }
     }
 }

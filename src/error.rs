@@ -2,11 +2,12 @@
 
 use crate::cli::UsageError;
 use crate::dotenv;
-use crate::exit::Exit;
+use crate::exit::{Exit, Retry};
 use crate::log::Phase;
 use crate::manifest;
 use crate::os::program::Refusal;
 use crate::os::signals::Signal;
+use crate::os::termination;
 use crate::os::user::BecomeError;
 #[cfg(feature = "postgres")]
 use crate::startup::lock::LockError;
@@ -15,7 +16,7 @@ use crate::startup::step::{StepError, StepProblem};
 use crate::startup::user::UserError;
 use crate::startup::wait::WaitError;
 
-/// Any failure of a command.
+/// Why a command ends without success.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -30,29 +31,24 @@ pub enum Error {
         name: String,
         hint: String,
     },
-    #[error("{variable} is not valid UTF-8")]
-    NotText { variable: &'static str },
-    #[error("STARTUP_GUARD_LOG is none of auto, text and json")]
-    UnknownLogFormat,
-    #[error("STARTUP_GUARD_INIT is none of true and false")]
-    UnknownInit,
+    #[error("{name} must be {expected}")]
+    Variable {
+        /// One of the guard's own variables.
+        name: &'static str,
+        expected: &'static str,
+    },
     #[error(
-        "--forward and --rewrite say how to be an init: add --init, or set server.init: true in the manifest"
+        "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest"
     )]
     NoInit,
-    #[error("--rewrite {rewrite}: {problem}")]
-    Rewrite {
-        rewrite: String,
-        problem: &'static str,
-    },
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     #[error("{headline}")]
     Environment {
         headline: String,
-        /// What explains the most, by its code.
+        /// The code of the first cause.
         cause: Option<&'static str>,
-        /// The whole report, as JSON; left out where the log has no place for it.
+        /// The whole report as JSON, if the log is JSON.
         summary: Option<String>,
     },
     #[error(transparent)]
@@ -68,7 +64,7 @@ pub enum Error {
     #[error("stopped by {} before the server started", signal.name())]
     Stopped {
         signal: Signal,
-        /// What it cut short.
+        /// The phase that the signal ended.
         phase: Option<Phase>,
     },
     #[error("the service is not healthy: {0}")]
@@ -80,124 +76,67 @@ pub enum Error {
     },
 }
 
+impl From<Signal> for Error {
+    /// A stop outside of every phase.
+    fn from(signal: Signal) -> Self {
+        let phase = None;
+        Error::Stopped { signal, phase }
+    }
+}
+
 impl Error {
-    /// The exit code. No wildcard: a new error does not compile until it has one.
-    pub fn exit(&self) -> Exit {
-        match self {
+    /// The exit code, and the phase in which the error happened; no phase where it can be any. There is no
+    /// wildcard: a new error does not compile until it has both.
+    fn outcome(&self) -> (Exit, Option<Phase>) {
+        let (exit, phase) = match self {
             Error::Usage(_)
             | Error::NoCommand
             | Error::UnknownStep { .. }
-            | Error::NotText { .. }
-            | Error::UnknownLogFormat
-            | Error::UnknownInit
-            | Error::NoInit
-            | Error::Rewrite { .. } => Exit::Usage,
-            Error::Manifest(error) => match error {
+            | Error::Variable { .. }
+            | Error::NoInit => (Exit::Usage, Phase::Usage),
+            Error::Manifest(
                 manifest::Error::NotFound { .. }
                 | manifest::Error::Unreadable { .. }
-                | manifest::Error::Directory { .. } => Exit::NoInput,
-                manifest::Error::TooLarge { .. } | manifest::Error::Invalid { .. } => {
-                    Exit::InvalidInput
-                }
-            },
-            Error::Environment { .. } => Exit::InvalidEnvironment,
-            Error::User(error) => match error {
-                UserError::UnknownUser(_)
-                | UserError::UnknownGroup(_)
-                | UserError::OutOfRange(_)
-                | UserError::Unreadable { .. } => Exit::NotPermitted,
-            },
-            Error::EnvFile(error) => match error.problem {
-                dotenv::Problem::NotFound
-                | dotenv::Problem::Directory
-                | dotenv::Problem::Unreadable(_) => Exit::NoInput,
-                dotenv::Problem::TooLarge
-                | dotenv::Problem::Empty
-                | dotenv::Problem::Utf16
-                | dotenv::Problem::NoText { .. }
-                | dotenv::Problem::Invalid(_) => Exit::InvalidInput,
-            },
-            Error::Wait(error) => match error {
-                WaitError::NotReady(_) => Exit::NotReady,
-                WaitError::Refused(_) => Exit::NotPermitted,
-                WaitError::Stopped(signal) => Exit::Stopped(signal.0),
-                WaitError::System(_) => Exit::OsRefused,
-            },
-            Error::Step(error) => match &error.problem {
-                StepProblem::Failed(_) | StepProblem::QuestionFailed(_) => Exit::StepFailed,
-                StepProblem::TimedOut(_) | StepProblem::QuestionTimedOut(_) => Exit::TimedOut,
-                StepProblem::LockLost => Exit::LockNotHeld,
-                #[cfg(feature = "postgres")]
-                StepProblem::Lock(error) => match error {
-                    LockError::NotFree { .. } | LockError::Lost(_) => Exit::LockNotHeld,
-                    LockError::Refused { .. } => Exit::NotPermitted,
-                    LockError::Unfit { .. } => Exit::InvalidEnvironment,
-                    LockError::Stopped(signal) => Exit::Stopped(signal.0),
-                    LockError::System(_) => Exit::OsRefused,
-                },
-                StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
-                StepProblem::Refused(refusal) => exit_of_refusal(refusal),
-                StepProblem::User(error) => exit_of_user(error),
-                StepProblem::Left | StepProblem::System(_) => Exit::OsRefused,
-            },
-            Error::Serve(error) => match error {
-                ServeError::Refused(refusal) => exit_of_refusal(refusal),
-                ServeError::User(error) => exit_of_user(error),
-                ServeError::Stopped(signal) => Exit::Stopped(signal.0),
-                ServeError::System(_) => Exit::OsRefused,
-            },
-            Error::Stopped { signal, .. } => Exit::Stopped(signal.0),
-            Error::Unhealthy(_) => Exit::Unhealthy,
-            Error::System { .. } => Exit::OsRefused,
-        }
-    }
-
-    /// Where it happened; none where it can be anywhere.
-    pub fn phase(&self) -> Option<Phase> {
-        match self {
-            Error::Usage(_)
-            | Error::NoCommand
-            | Error::UnknownStep { .. }
-            | Error::NotText { .. }
-            | Error::UnknownLogFormat
-            | Error::UnknownInit
-            | Error::NoInit
-            | Error::Rewrite { .. } => Some(Phase::Usage),
-            Error::Manifest(_) => Some(Phase::Manifest),
-            Error::Environment { .. } => Some(Phase::Check),
-            Error::User(_) => Some(Phase::User),
-            Error::EnvFile(_) => Some(Phase::EnvFile),
-            Error::Wait(_) => Some(Phase::Wait),
-            Error::Step(error) => Some(match &error.problem {
-                StepProblem::LockLost => Phase::Lock,
-                #[cfg(feature = "postgres")]
-                StepProblem::Lock(_) => Phase::Lock,
-                _ => Phase::Step,
-            }),
-            Error::Serve(_) => Some(Phase::Serve),
-            Error::Unhealthy(_) => Some(Phase::Healthcheck),
-            Error::Stopped { phase, .. } => *phase,
-            Error::System { .. } => None,
-        }
-    }
-
-    /// What there is to say before the last line, a line each: the faults of a manifest or an env file.
-    pub fn details(&self) -> Vec<String> {
-        match self {
-            Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
-                told(faults, ToString::to_string)
+                | manifest::Error::Directory { .. },
+            ) => (Exit::NoInput, Phase::Manifest),
+            Error::Manifest(manifest::Error::TooLarge { .. } | manifest::Error::Invalid { .. }) => {
+                (Exit::InvalidInput, Phase::Manifest)
             }
-            Error::EnvFile(dotenv::Error {
-                problem: dotenv::Problem::Invalid(faults),
-                ..
-            }) => told(faults, |fault| {
-                format!("line {} {}", fault.line, fault.problem)
-            }),
-            _ => Vec::new(),
-        }
+            Error::Environment { .. } => (Exit::InvalidEnvironment, Phase::Check),
+            Error::User(_) => (Exit::NotPermitted, Phase::User),
+            Error::EnvFile(error) => (exit_of_env_file(&error.problem), Phase::EnvFile),
+            Error::Wait(error) => {
+                let exit = match error {
+                    WaitError::NotReady(_) => Exit::NotReady,
+                    WaitError::Refused(_) => Exit::NotPermitted,
+                    WaitError::Stopped(signal) => Exit::Stopped(signal.0),
+                    WaitError::System(_) => Exit::OsRefused,
+                };
+                (exit, Phase::Wait)
+            }
+            Error::Step(error) => outcome_of_step(&error.problem),
+            Error::Serve(error) => {
+                let exit = match error {
+                    ServeError::Refused(refusal) => exit_of_refusal(refusal),
+                    ServeError::User(error) => exit_of_user(error),
+                    ServeError::Stopped(signal) => Exit::Stopped(signal.0),
+                    ServeError::System(_) => Exit::OsRefused,
+                };
+                (exit, Phase::Serve)
+            }
+            Error::Unhealthy(_) => (Exit::Unhealthy, Phase::Healthcheck),
+            Error::Stopped { signal, phase } => return (Exit::Stopped(signal.0), *phase),
+            Error::System { .. } => return (Exit::OsRefused, None),
+        };
+        (exit, Some(phase))
     }
 
-    /// The step that it is about.
+    /// The phase in which the error happened; `None` where it can be any.
+    pub fn phase(&self) -> Option<Phase> {
+        self.outcome().1
+    }
+
+    /// The name of the step that the error is about.
     pub fn step(&self) -> Option<&str> {
         match self {
             Error::Step(error) => Some(&error.step),
@@ -205,33 +144,113 @@ impl Error {
         }
     }
 
-    /// The report that it sums up, as JSON.
-    pub fn summary(&self) -> Option<&str> {
+    /// The faults of a manifest or an env file, a line each.
+    pub fn details(&self) -> Vec<String> {
         match self {
-            Error::Environment { summary, .. } => summary.as_deref(),
-            _ => None,
+            Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
+                capped(faults, ToString::to_string)
+            }
+            Error::EnvFile(dotenv::Error {
+                problem: dotenv::Problem::Invalid(faults),
+                ..
+            }) => capped(faults, |fault| {
+                format!("line {} {}", fault.line, fault.problem)
+            }),
+            _ => Vec::new(),
         }
     }
 
-    /// The cause, by its code.
-    pub fn cause(&self) -> Option<&'static str> {
-        match self {
-            Error::Environment { cause, .. } => *cause,
-            _ => None,
+    /// Logs the error, its details first, and writes the last line to Kubernetes' termination message as well.
+    /// Returns the exit code.
+    pub fn tell(&self) -> u8 {
+        let (exit, phase) = self.outcome();
+        let code = exit.code();
+        let retry = exit.retry();
+        let (cause, summary) = match self {
+            Error::Environment { cause, summary, .. } => (*cause, summary.as_deref()),
+            _ => (None, None),
+        };
+        for detail in self.details() {
+            tracing::error!(phase = phase.map(tracing::field::display), "{detail}");
         }
+        let parts = [
+            phase.map(|phase| format!("phase {phase}")),
+            cause.map(|cause| format!("cause {cause}")),
+            Some(format!("exit code {code}")),
+            retry.map(|retry| {
+                let helps = match retry {
+                    Retry::Yes => "helps",
+                    Retry::Perhaps => "may help",
+                    Retry::No => "does not help",
+                };
+                format!("a retry {helps}")
+            }),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let line = format!("{self} ({})", parts.join(", "));
+        termination::write(&line);
+        tracing::error!(
+            phase = phase.map(tracing::field::display),
+            step = self.step(),
+            exit_code = u64::from(code),
+            retry = retry.map(tracing::field::display),
+            cause,
+            summary,
+            "{line}"
+        );
+        code
     }
 }
 
-/// So many faults of one file are told.
-const TOLD_FAULTS: usize = 200;
+/// How many faults of one file are logged.
+const MAX_FAULTS: usize = 200;
 
-fn told<T>(faults: &[T], tell: impl Fn(&T) -> String) -> Vec<String> {
-    let mut told: Vec<String> = faults.iter().take(TOLD_FAULTS).map(tell).collect();
-    let more = faults.len() - told.len();
+fn capped<T>(faults: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
+    let mut lines: Vec<String> = faults.iter().take(MAX_FAULTS).map(line).collect();
+    let more = faults.len() - lines.len();
     if more > 0 {
-        told.push(format!("and {more} more"));
+        lines.push(format!("and {more} more"));
     }
-    told
+    lines
+}
+
+fn exit_of_env_file(problem: &dotenv::Problem) -> Exit {
+    match problem {
+        dotenv::Problem::NotFound | dotenv::Problem::Directory | dotenv::Problem::Unreadable(_) => {
+            Exit::NoInput
+        }
+        dotenv::Problem::TooLarge
+        | dotenv::Problem::Empty
+        | dotenv::Problem::Utf16
+        | dotenv::Problem::NoText { .. }
+        | dotenv::Problem::Invalid(_) => Exit::InvalidInput,
+    }
+}
+
+fn outcome_of_step(problem: &StepProblem) -> (Exit, Phase) {
+    let exit = match problem {
+        StepProblem::Failed(_) | StepProblem::QuestionFailed(_) => Exit::StepFailed,
+        StepProblem::TimedOut(_) | StepProblem::QuestionTimedOut(_) => Exit::TimedOut,
+        StepProblem::LockLost => return (Exit::LockNotHeld, Phase::Lock),
+        #[cfg(feature = "postgres")]
+        StepProblem::Lock(error) => return (exit_of_lock(error), Phase::Lock),
+        StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
+        StepProblem::Refused(refusal) => exit_of_refusal(refusal),
+        StepProblem::User(error) => exit_of_user(error),
+        StepProblem::Left | StepProblem::System(_) => Exit::OsRefused,
+    };
+    (exit, Phase::Step)
+}
+
+#[cfg(feature = "postgres")]
+fn exit_of_lock(error: &LockError) -> Exit {
+    match error {
+        LockError::NotFree { .. } | LockError::Lost(_) => Exit::LockNotHeld,
+        LockError::Refused { .. } => Exit::NotPermitted,
+        LockError::Unfit { .. } => Exit::InvalidEnvironment,
+        LockError::Stopped(signal) => Exit::Stopped(signal.0),
+        LockError::System(_) => Exit::OsRefused,
+    }
 }
 
 fn exit_of_user(error: &BecomeError) -> Exit {

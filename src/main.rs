@@ -33,28 +33,20 @@ use std::process::ExitCode;
 use cli::Command;
 use environment::Environment;
 use error::Error;
-use exit::Exit;
-use log::Phase;
 use os::output::{STDERR, STDOUT};
 use os::signals::Signals;
 
 fn main() -> ExitCode {
-    end_at_panics();
-    let code = match dispatch() {
-        Ok(code) => code,
-        Err(error) => {
-            tell(&error);
-            error.exit().code()
-        }
-    };
-    // A stop ends the wait for a slow reader; a broken stream cannot be told to anybody.
+    abort_on_panic();
+    let code = dispatch().unwrap_or_else(|error| error.tell());
+    // A stop ends the wait for a slow reader; a broken stream cannot be reported anywhere.
     let _ = (STDOUT.drain(), STDERR.drain());
     ExitCode::from(code)
 }
 
-/// Gives the exit code: 0, or that of a server of which we were the init.
+/// Runs the command. Returns the exit code: 0, or that of the server whose init this process was.
 fn dispatch() -> Result<u8, Error> {
-    // Before anything else: from here on a stop is noted, and never lost.
+    // Before anything else: a signal that asks for a stop is noted from here on.
     let signals = Signals::claim();
     let environment = Environment::snapshot();
     let format = commands::log_format(&environment);
@@ -67,89 +59,34 @@ fn dispatch() -> Result<u8, Error> {
         cause,
     })?;
     let command = cli::parse(environment::arguments())?;
-    // Only `run` has anything to clean up: all else a stop may simply end.
+    // Only `run` has anything to clean up. A stop simply ends every other command.
     if !matches!(command, Command::Run(_)) {
-        signals.release_stops().map_err(|signal| Error::Stopped {
-            signal,
-            phase: None,
-        })?;
+        signals.release_stops()?;
     }
-    let done = |()| Exit::Done.code();
     match command {
-        Command::Help(topic) => print(cli::help(topic)).map(done),
-        Command::Version => {
-            print(concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n")).map(done)
+        Command::Print(text) => commands::print(text, "write the text")?,
+        Command::ExitCodes(format) => commands::exit_codes(format)?,
+        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
+        Command::Check(arguments) => commands::check::run(&arguments, environment, format?)?,
+        Command::Run(arguments) => {
+            return commands::run::run(&arguments, environment, format?, signals);
         }
-        Command::ExitCodes(format) => commands::exit_codes(format).map(done),
-        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment).map(done),
-        Command::Check(arguments) => {
-            commands::check::run(&arguments, environment, format?).map(done)
-        }
-        Command::Run(arguments) => commands::run::run(&arguments, environment, format?, signals),
     }
+    Ok(0)
 }
 
-fn print(text: &str) -> Result<(), Error> {
-    STDOUT.push(text.as_bytes());
-    STDOUT.drain().map_err(|cause| Error::System {
-        what: "write the text",
-        cause,
-    })
-}
-
-/// The last line of a failure, in the log and where Kubernetes looks for it.
-fn tell(error: &Error) {
-    let exit = error.exit();
-    let phase = error.phase();
-    let retry = exit.row().retry.word();
-    for detail in error.details() {
-        tracing::error!(phase = phase.map(tracing::field::display), "{detail}");
-    }
-    let line = last_line(error, phase, exit, retry);
-    os::termination::write(&line);
-    tracing::error!(
-        phase = phase.map(tracing::field::display),
-        step = error.step(),
-        exit_code = u64::from(exit.code()),
-        retry,
-        cause = error.cause(),
-        summary = error.summary(),
-        "{line}"
-    );
-}
-
-fn last_line(error: &Error, phase: Option<Phase>, exit: Exit, retry: Option<&str>) -> String {
-    let phase = phase
-        .map(|phase| format!("phase {phase}, "))
-        .unwrap_or_default();
-    let cause = error
-        .cause()
-        .map(|cause| format!("cause {cause}, "))
-        .unwrap_or_default();
-    let retry = match retry {
-        None => "",
-        Some("yes") => ", a retry helps",
-        Some("perhaps") => ", a retry may help",
-        Some(_) => ", a retry does not help",
-    };
-    format!("{error} ({phase}{cause}exit code {}{retry})", exit.code())
-}
-
-/// A panic is a bug of ours, on whichever thread it is. It ends the process at once: a helper that is gone must
-/// not leave the others waiting, or let the start go on. Its message could hold a value, so only its place is told.
+/// Ends the process at a panic of any thread: without its helper threads the guard must not go on. Only the
+/// place of the panic is reported, because its message could hold a value.
 #[expect(
     clippy::disallowed_methods,
     reason = "a panic on another thread cannot come back to main"
 )]
-fn end_at_panics() {
+fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        STDERR.push_in_panic(
-            format!("startup-guard: internal error at {place}; please report it\n").as_bytes(),
-        );
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_default();
+        let line = format!("startup-guard: internal error at {place}; please report it\n");
+        STDERR.push_in_panic(line.as_bytes());
         std::process::abort();
     }));
 }

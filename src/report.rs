@@ -1,10 +1,13 @@
 //! What the check found, as plain ordered data. A report holds names and problems, never values, so nothing
-//! that renders it can leak one.
+//! that renders it can leak one. The serialized form is that of `check --format json`.
 
 use std::fmt;
 
-/// The kinds of finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::Serialize;
+
+/// The kinds of finding. Logs and reports name them in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Code {
     Missing,
     Placeholder,
@@ -26,29 +29,9 @@ pub enum Code {
     PasswordAnnounced,
 }
 
-impl Code {
-    /// The stable name, as it stands in logs and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Code::Missing => "missing",
-            Code::Placeholder => "placeholder",
-            Code::TooShort => "too_short",
-            Code::TooLong => "too_long",
-            Code::NotOneOf => "not_one_of",
-            Code::NoMatch => "no_match",
-            Code::WrongType => "wrong_type",
-            Code::WrongScheme => "wrong_scheme",
-            Code::Unescaped => "unescaped",
-            Code::Quoted => "quoted",
-            Code::WhiteSpace => "white_space",
-            Code::SameSecret => "same_secret",
-            Code::FileUnreadable => "file_unreadable",
-            Code::FileAndValue => "file_and_value",
-            Code::NotUtf8 => "not_utf8",
-            Code::UnsetReference => "unset_reference",
-            Code::SecretInArgument => "secret_in_argument",
-            Code::PasswordAnnounced => "password_announced",
-        }
+impl fmt::Display for Code {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
     }
 }
 
@@ -73,53 +56,56 @@ impl ValueFinding {
 }
 
 /// Whether a finding keeps the server from starting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     Error,
     Warning,
 }
 
-impl Severity {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        }
+impl fmt::Display for Severity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
     }
 }
 
 /// One thing that is wrong with one variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    pub code: Code,
-    pub severity: Severity,
     /// The variable's name.
     pub variable: String,
-    /// The level that the manifest gives it, by name; none for a variable that it does not declare.
+    #[serde(rename = "finding")]
+    pub code: Code,
+    pub severity: Severity,
+    /// The level that the manifest gives the variable; `None` if it does not declare the variable.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<&'static str>,
-    /// What is wrong: the rest of a sentence that begins with the variable's name.
+    /// What is wrong: the predicate of a sentence whose subject is the variable's name.
     pub problem: String,
-    /// How to mend it, as an order.
+    /// How to correct it, in the imperative.
     pub fix: String,
-    /// What the manifest says about a right value, where a command already does what `fix` orders.
+    /// What the manifest says about a right value. Shown instead of `fix` if a command sets the variable.
+    #[serde(skip)]
     pub hint: Option<String>,
     /// What the variable is for, from the manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where its value was written, when that was an env file.
+    /// The line of the env file that sets the variable, if one does.
+    #[serde(flatten)]
     pub source: Option<Source>,
 }
 
-/// A line of a file that we were given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line of an env file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Source {
-    /// As the user named it; `-` is standard input.
+    /// The file's name as the user gave it; `-` is standard input.
     pub file: String,
     /// Counted from 1.
     pub line: usize,
 }
 
 impl Source {
-    /// The file as people read it.
+    /// The file's name for people, with control characters escaped.
     pub fn shown_file(&self) -> String {
         match self.file.as_str() {
             "-" => "standard input".to_owned(),
@@ -128,43 +114,35 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}", self.shown_file(), self.line)
-    }
-}
-
-/// The kinds of note.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kinds of note. Reports name them in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NoteCode {
-    /// A line of an env file that its readers understand differently.
+    /// A line of an env file that readers of env files understand differently.
     Portability,
-    /// A line that has no effect, or another one than it seems.
+    /// A line that has no effect, or another effect than it seems to have.
     Line,
     /// Variables of an env file that the manifest does not declare.
     Undeclared,
 }
 
-impl NoteCode {
-    /// The stable name, as it stands in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            NoteCode::Portability => "portability",
-            NoteCode::Line => "line",
-            NoteCode::Undeclared => "undeclared",
-        }
+impl fmt::Display for NoteCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(out)
     }
 }
 
-/// Something worth knowing that is no fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A remark about an env file that is not a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
+    #[serde(rename = "note")]
     pub code: NoteCode,
-    pub source: Option<Source>,
     /// Names of the variables that it is about.
     pub variables: Vec<String>,
-    /// The rest of a sentence that begins with the source; a whole one where there is no source.
+    /// The predicate of a sentence whose subject is the source; a whole sentence if there is no source.
     pub text: String,
+    #[serde(flatten)]
+    pub source: Option<Source>,
 }
 
 /// All findings, in the manifest's order.
@@ -173,25 +151,21 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// In the order of the files and their lines.
     pub notes: Vec<Note>,
-    /// How many variables the manifest declares.
+    /// The number of variables that the manifest declares.
     pub declared: usize,
 }
 
 impl Report {
-    /// How many findings keep the server from starting.
+    /// The number of findings that keep the server from starting.
     pub fn errors(&self) -> usize {
-        self.count(Severity::Error)
-    }
-
-    /// How many findings do not.
-    pub fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.findings
-            .iter()
-            .filter(|finding| finding.severity == severity)
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity == Severity::Error)
             .count()
+    }
+
+    /// The number of findings that do not.
+    pub fn warnings(&self) -> usize {
+        self.findings.len() - self.errors()
     }
 }

@@ -1,16 +1,32 @@
 //! Words in sentences: lists of names, plurals, the nearest word, and line wrapping.
 
-/// So many names are told; of more, how many.
+/// `1 error`, `2 errors`.
+pub fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// How many names of a list are shown.
 const SHOWN: usize = 5;
 
 /// `A`, `A and B`, `A, B and C`, `A, B, C, D, E and 7 more`.
 pub fn names<T: AsRef<str>>(names: &[T]) -> String {
-    let all: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    match all.as_slice() {
-        [] => String::new(),
-        [only] => (*only).to_owned(),
-        [first @ .., last] if all.len() <= SHOWN => format!("{} and {last}", first.join(", ")),
-        _ => format!("{} and {} more", all[..SHOWN].join(", "), all.len() - SHOWN),
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => joined(&names, "and"),
+        more => format!("{} and {more} more", names[..SHOWN].join(", ")),
+    }
+}
+
+/// `A`, `A or B`, `A, B or C`: all of them.
+pub fn either(names: &[&str]) -> String {
+    joined(names, "or")
+}
+
+fn joined(names: &[&str], word: &str) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} {word} {last}", first.join(", ")),
+        _ => names.concat(),
     }
 }
 
@@ -24,9 +40,9 @@ pub fn verb(count: usize, one: &'static str, several: &'static str) -> &'static 
     if count == 1 { one } else { several }
 }
 
-/// The nearest of the known words, for `did you mean`.
+/// The known word with the fewest edits from this one, if there are at most two.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Two edits, but never so many that nothing of a short word is left.
+    // A short word must keep half of its letters.
     let limit = (word.chars().count() / 2).min(2);
     let distance = |other: &str| strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase());
     known
@@ -34,47 +50,41 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .min_by_key(|other| distance(other))
 }
 
-/// `; did you mean X?`, where there is a near word.
+/// `; did you mean X?`, or an empty text if no known word is near.
 pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(word, known)
         .map(|near| format!("; did you mean `{near}`?"))
         .unwrap_or_default()
 }
 
-/// Logs are 80 to 120 columns wide, in characters.
+/// The width of a line, in characters. Logs are shown in 80 to 120 columns.
 const WIDTH: usize = 110;
 
-/// Breaks a text between its words; lines from the second on begin with `indent`. A line break in the text
-/// stays one.
+/// Breaks lines that are too long between their words. Each line but the first begins with `indent`. Line breaks
+/// in the text stay.
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
+    let mut width = 0;
     for (index, line) in text.lines().enumerate() {
-        if index > 0 {
-            out.push('\n');
-            out.push_str(indent);
-        }
-        let mut width = if index > 0 { indent.len() } else { 0 };
-        let beginning = line.len() - line.trim_start().len();
-        out.push_str(&line[..beginning]);
-        width += beginning;
-        for (position, word) in line[beginning..].split(' ').enumerate() {
+        for (position, word) in line.split(' ').enumerate() {
             let length = word.chars().count();
-            if position > 0 && width + 1 + length > WIDTH {
-                out.push('\n');
-                out.push_str(indent);
+            let is_first = position == 0;
+            if is_first && index > 0 || !is_first && width + 1 + length > WIDTH {
+                out += "\n";
+                out += indent;
                 width = indent.len();
-            } else if position > 0 {
-                out.push(' ');
+            } else if !is_first {
+                out += " ";
                 width += 1;
             }
-            out.push_str(word);
+            out += word;
             width += length;
         }
     }
     out
 }
 
-/// Whether a text stays within one line.
+/// Whether the text fits one line.
 pub fn fits(text: &str) -> bool {
     text.chars().count() <= WIDTH && !text.contains('\n')
 }

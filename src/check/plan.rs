@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use crate::environment::Environment;
-use crate::log::Phase;
 use crate::manifest::{self, Manifest, Place, StopSignal, Template};
 use crate::os::signals::Signal;
 use crate::report::{Code, Severity, ValueFinding};
@@ -104,14 +103,6 @@ impl Plan {
     /// The texts to mask in the output of steps. None of them is empty.
     pub fn secrets(&self) -> &[Vec<u8>] {
         &self.secrets
-    }
-
-    /// Logs the server's announcement.
-    pub fn announce_server(&self) {
-        let server = self.server.as_ref();
-        if let Some(text) = server.and_then(|server| server.announce.as_ref()) {
-            tracing::info!(target: "announce", phase = %Phase::Serve, "{}", text.display());
-        }
     }
 }
 

@@ -47,7 +47,7 @@ fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
 fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let told = checked(text, entries).report.findings.into_iter();
     told.map(|finding| {
-        let (code, severity) = (finding.code.name(), finding.severity.name());
+        let (code, severity) = (finding.code, finding.severity);
         format!("{} {code} {severity}", finding.variable)
     })
     .collect()

@@ -1,75 +1,80 @@
-//! Arguments in, a `Command` out.
+//! Arguments in, a [`Command`] out.
 //!
-//! `lexopt` and a help text written by hand, not clap: with these options in a program of its own clap 4 made
-//! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole. Its
-//! suggestions are what we would miss; `strsim` makes them, and is here for the manifest anyway.
+//! `lexopt` and help texts written by hand, not clap: in a program of its own with these options, clap 4 made
+//! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole start.
 
-mod check;
+use std::ffi::OsString;
 
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use lexopt::Arg::{self, Long, Short, Value};
+use lexopt::{Parser, ValueExt};
 
-use lexopt::Arg::{Long, Short, Value};
-use lexopt::ValueExt;
+use super::{Check, Command, ManifestChoice, ReportFormat, Run, TableFormat, UsageError};
+use super::{OVERVIEW, SUBCOMMANDS};
+use crate::dotenv::Dialect;
+use crate::os::signals::{Forward, Rewrite, Signal};
+use crate::text::{either, nearest};
 
-use super::{Command, Forward, ManifestChoice, Rewrite, Run, TableFormat, Topic, UsageError};
+const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
 
-const SUBCOMMANDS: [&str; 4] = ["run", "check", "healthcheck", "exit-codes"];
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Reads the arguments (without the program's own name).
 ///
 /// # Errors
-/// Anything that is not in the usage, with the nearest thing that is.
+/// The first argument that is not in the usage, with the nearest one that is.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
-    let (ours, command) = split_at_command(arguments);
-    let means_run = ours.first().is_none_or(|first| is_option_of_run(first));
-    let mut parser = lexopt::Parser::from_args(ours);
-    if means_run {
-        return run(&mut parser, command);
-    }
-    let subcommand = match parser.next().map_err(usage)? {
-        Some(Value(name)) => name.string().map_err(usage)?,
-        Some(Short('h') | Long("help")) => return Ok(Command::Help(Topic::All)),
-        Some(Short('V') | Long("version")) => return Ok(Command::Version),
-        Some(other) => {
-            return Err(UsageError(format!(
-                "unknown option `{}`; did you mean `--help` or `--version`?",
-                option_name(&other)
-            )));
+    let (mut ours, command) = split_at_command(arguments);
+    let first = ours
+        .first()
+        .map(|first| first.to_string_lossy().into_owned());
+    let subcommand = match first.as_deref() {
+        None => "run",
+        Some("-h" | "--help" | "help") => return Ok(Command::Print(OVERVIEW)),
+        Some("-V" | "--version") => return Ok(Command::Print(VERSION)),
+        Some(option) if option.starts_with('-') => {
+            // Without a subcommand the options are those of `run`, unless they resemble the program's own.
+            if nearest(option, ["-h", "--help", "-V", "--version"].into_iter()).is_some() {
+                return Err(UsageError(format!(
+                    "unknown option `{option}`; did you mean `--help` or `--version`?"
+                )));
+            }
+            "run"
         }
-        None => return run(&mut parser, command),
+        Some(subcommand) => {
+            ours.remove(0);
+            subcommand
+        }
     };
     if command.is_some() && subcommand != "run" {
         return Err(UsageError(format!(
             "`{subcommand}` takes no command after `--`; only `run` does"
         )));
     }
-    match subcommand.as_str() {
+    let mut parser = Parser::from_args(ours);
+    match subcommand {
         "run" => run(&mut parser, command),
-        "check" => check::check(&mut parser),
+        "check" => check(&mut parser),
         "healthcheck" => healthcheck(&mut parser),
         "exit-codes" => exit_codes(&mut parser),
-        "help" => Ok(Command::Help(Topic::All)),
-        unknown => Err(UsageError(match nearest(unknown, &SUBCOMMANDS) {
-            Some(known) => format!("unknown subcommand `{unknown}`; did you mean `{known}`?"),
-            None => format!(
-                "unknown subcommand `{unknown}`; there are run, check, healthcheck and exit-codes. \
-                 To run a command, write it after `--`: startup-guard run -- {unknown}"
-            ),
-        })),
+        unknown => {
+            let known = SUBCOMMANDS.map(|(name, _)| name);
+            Err(UsageError(match nearest(unknown, known.into_iter()) {
+                Some(near) => format!("unknown subcommand `{unknown}`; did you mean `{near}`?"),
+                None => format!(
+                    "unknown subcommand `{unknown}`; it must be {}. \
+                     To run a command, write it after `--`: startup-guard run -- {unknown}",
+                    either(&known)
+                ),
+            }))
+        }
     }
 }
 
-/// Without a subcommand, options are those of the main job, unless they are (or nearly are) the program's own.
-fn is_option_of_run(first: &OsStr) -> bool {
-    const OWN: [&str; 4] = ["-h", "--help", "-V", "--version"];
-    let Some(first) = first.to_str() else {
-        return false;
-    };
-    first.starts_with('-') && !OWN.contains(&first) && nearest(first, &OWN[1..]).is_none()
-}
-
-/// Everything after the first `--` is the user's command; nothing after it means that there is none.
+/// Everything after the first `--` is the user's command. An empty one counts as none.
 fn split_at_command(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<Vec<OsString>>) {
     let Some(at) = arguments.iter().position(|argument| argument == "--") else {
         return (arguments, None);
@@ -78,88 +83,105 @@ fn split_at_command(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<Vec<
     (arguments, (!command.is_empty()).then_some(command))
 }
 
-fn run(parser: &mut lexopt::Parser, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
-    const OPTIONS: [&str; 8] = [
-        "--manifest",
-        "--no-manifest",
-        "--skip",
-        "--no-server",
-        "--init",
-        "--forward",
-        "--rewrite",
-        "--help",
-    ];
+fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
     let mut run = Run {
         command,
         ..Run::default()
     };
-    while let Some(argument) = parser.next().map_err(usage)? {
+    while let Some(argument) = parser.next()? {
         match argument {
-            Long("manifest") => choose(&mut run.manifest, ManifestChoice::File(file_of(parser)?))?,
+            Long("manifest") => choose(&mut run.manifest, manifest(parser)?)?,
             Long("no-manifest") => choose(&mut run.manifest, ManifestChoice::None)?,
-            Long("skip") => run.skip.push(text_of(parser)?),
+            Long("skip") => run.skip.push(parser.value()?.string()?),
             Long("no-server") => run.no_server = true,
             Long("init") => run.init = true,
-            Long("forward") => run.forward = Some(forward(parser)?),
-            Long("rewrite") => run.rewrites.push(rewrite(parser)?),
-            Short('h') | Long("help") => return Ok(Command::Help(Topic::Run)),
+            Long("forward") => run.forward = Some(choice(parser, "--forward", &FORWARDS)?),
+            Long("rewrite") => run.rewrites.push(rewrite(&parser.value()?.string()?)?),
             Value(word) => {
+                let word = word.to_string_lossy();
                 return Err(UsageError(format!(
-                    "unexpected argument `{word}`; a command follows `--`: startup-guard run -- {word}",
-                    word = word.to_string_lossy()
+                    "unexpected argument `{word}`; a command follows `--`: startup-guard run -- {word}"
                 )));
             }
-            other => return Err(unknown_option(&other, "run", &OPTIONS)),
+            other => return help_or_error("run", &other),
         }
     }
-    if run.no_server && run.command.is_some() {
-        return Err(UsageError(
-            "`--no-server` and a command after `--` exclude each other".to_owned(),
-        ));
-    }
     let is_init = run.init || run.forward.is_some() || !run.rewrites.is_empty();
-    if run.no_server && is_init {
-        return Err(UsageError(
-            "`--no-server` and `--init`, `--forward` or `--rewrite` exclude each other".to_owned(),
-        ));
-    }
-    Ok(Command::Run(run))
+    let excluded = match (run.no_server, &run.command) {
+        (true, Some(_)) => "a command after `--`",
+        (true, None) if is_init => "`--init`, `--forward` or `--rewrite`",
+        _ => return Ok(Command::Run(run)),
+    };
+    Err(UsageError(format!(
+        "`--no-server` and {excluded} exclude each other"
+    )))
 }
 
-fn forward(parser: &mut lexopt::Parser) -> Result<Forward, UsageError> {
-    match text_of(parser)?.as_str() {
-        "child" => Ok(Forward::Child),
-        "group" => Ok(Forward::Group),
-        other => Err(UsageError(format!(
-            "`--forward` is child or group, and not `{other}`"
-        ))),
-    }
-}
+const FORWARDS: [(&str, Forward); 2] = [("child", Forward::Child), ("group", Forward::Group)];
 
-fn rewrite(parser: &mut lexopt::Parser) -> Result<Rewrite, UsageError> {
-    let text = text_of(parser)?;
+fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
     let (from, to) = text.split_once(':').ok_or_else(|| {
         UsageError(format!(
-            "`--rewrite` takes FROM:TO, such as TERM:INT, and not `{text}`"
+            "`--rewrite` must be FROM:TO, such as TERM:INT, not `{text}`"
         ))
     })?;
-    Ok(Rewrite {
-        from: from.to_owned(),
-        to: to.to_owned(),
-    })
+    let wrong = |problem| UsageError(format!("--rewrite {text}: {problem}"));
+    let from = Signal::parse(from)
+        .ok_or_else(|| wrong("FROM must be the name or the number of a signal"))?;
+    if !from.can_be_passed_on() {
+        return Err(wrong("FROM is a signal that no init can pass on"));
+    }
+    let to = match to {
+        "0" => None,
+        name => Some(Signal::parse(name).ok_or_else(|| {
+            wrong("TO must be the name or the number of a signal, or 0 to drop FROM")
+        })?),
+    };
+    Ok(Rewrite { from, to })
 }
 
-fn text_of(parser: &mut lexopt::Parser) -> Result<String, UsageError> {
-    parser.value().and_then(ValueExt::string).map_err(usage)
-}
-
-fn healthcheck(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
-    let mut url = None;
-    while let Some(argument) = parser.next().map_err(usage)? {
+fn check(parser: &mut Parser) -> Result<Command, UsageError> {
+    let mut check = Check::default();
+    while let Some(argument) = parser.next()? {
         match argument {
-            Value(value) if url.is_none() => url = Some(value.string().map_err(usage)?),
-            Short('h') | Long("help") => return Ok(Command::Help(Topic::Healthcheck)),
-            other => return Err(unknown_option(&other, "healthcheck", &["--help"])),
+            Long("manifest") => choose(&mut check.manifest, manifest(parser)?)?,
+            Long("format") => check.format = choice(parser, "--format", &REPORT_FORMATS)?,
+            Long("env-file") => check.env_files.push(file(parser, "--env-file")?),
+            Long("dialect") => check.dialect = Some(choice(parser, "--dialect", &DIALECTS)?),
+            Long("only-file") => check.only_file = true,
+            other => return help_or_error("check", &other),
+        }
+    }
+    let problem = match check.env_files.as_slice() {
+        [] if check.only_file => "`--only-file` needs an `--env-file`",
+        [] if check.dialect.is_some() => "`--dialect` needs an `--env-file`",
+        files if files.iter().filter(|file| *file == "-").count() > 1 => {
+            "`--env-file -` can be given only once: standard input is read to its end"
+        }
+        _ => return Ok(Command::Check(check)),
+    };
+    Err(UsageError(problem.to_owned()))
+}
+
+const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
+    ("text", ReportFormat::Text),
+    ("json", ReportFormat::Json),
+    ("github", ReportFormat::Github),
+];
+
+const DIALECTS: [(&str, Dialect); 4] = [
+    ("compose", Dialect::Compose),
+    ("docker", Dialect::Docker),
+    ("python-dotenv", Dialect::PythonDotenv),
+    ("kv", Dialect::Kv),
+];
+
+fn healthcheck(parser: &mut Parser) -> Result<Command, UsageError> {
+    let mut url = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(value) if url.is_none() => url = Some(value.string()?),
+            other => return help_or_error("healthcheck", &other),
         }
     }
     url.map(Command::Healthcheck).ok_or_else(|| {
@@ -170,28 +192,19 @@ fn healthcheck(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
     })
 }
 
-fn exit_codes(parser: &mut lexopt::Parser) -> Result<Command, UsageError> {
+fn exit_codes(parser: &mut Parser) -> Result<Command, UsageError> {
     let mut format = TableFormat::Text;
-    while let Some(argument) = parser.next().map_err(usage)? {
+    while let Some(argument) = parser.next()? {
         match argument {
-            Long("format") => {
-                format = format_of(
-                    parser,
-                    &[("text", TableFormat::Text), ("json", TableFormat::Json)],
-                )?;
-            }
-            Short('h') | Long("help") => return Ok(Command::Help(Topic::ExitCodes)),
-            other => {
-                return Err(unknown_option(
-                    &other,
-                    "exit-codes",
-                    &["--format", "--help"],
-                ));
-            }
+            Long("format") => format = choice(parser, "--format", &TABLE_FORMATS)?,
+            other => return help_or_error("exit-codes", &other),
         }
     }
     Ok(Command::ExitCodes(format))
 }
+
+const TABLE_FORMATS: [(&str, TableFormat); 2] =
+    [("text", TableFormat::Text), ("json", TableFormat::Json)];
 
 fn choose(choice: &mut ManifestChoice, new: ManifestChoice) -> Result<(), UsageError> {
     if *choice != ManifestChoice::Default {
@@ -203,81 +216,62 @@ fn choose(choice: &mut ManifestChoice, new: ManifestChoice) -> Result<(), UsageE
     Ok(())
 }
 
-fn file_of(parser: &mut lexopt::Parser) -> Result<PathBuf, UsageError> {
-    let file = parser.value().map_err(usage)?;
+fn manifest(parser: &mut Parser) -> Result<ManifestChoice, UsageError> {
+    Ok(ManifestChoice::File(file(parser, "--manifest")?.into()))
+}
+
+fn file(parser: &mut Parser, option: &str) -> Result<OsString, UsageError> {
+    let file = parser.value()?;
     if file.is_empty() {
-        return Err(UsageError(
-            "`--manifest` needs a file's name, and got an empty one".to_owned(),
-        ));
+        return Err(UsageError(format!("`{option}` must be the name of a file")));
     }
-    Ok(file.into())
+    Ok(file)
 }
 
-fn format_of<F: Copy>(parser: &mut lexopt::Parser, formats: &[(&str, F)]) -> Result<F, UsageError> {
-    choice_of(parser, "format", formats)
+/// Reads the value of an option that has a fixed set of values.
+fn choice<T: Copy>(
+    parser: &mut Parser,
+    option: &str,
+    values: &[(&str, T)],
+) -> Result<T, UsageError> {
+    let text = parser.value()?.string()?;
+    let found = values.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        UsageError(format!(
+            "`{option}` must be {}, not `{text}`",
+            either(&names)
+        ))
+    })
 }
 
-fn choice_of<F: Copy>(
-    parser: &mut lexopt::Parser,
-    what: &str,
-    formats: &[(&str, F)],
-) -> Result<F, UsageError> {
-    let name = text_of(parser)?;
-    formats
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, format)| *format)
-        .ok_or_else(|| {
-            let known: Vec<&str> = formats.iter().map(|(known, _)| *known).collect();
-            let known = match known.as_slice() {
-                [first @ .., last] if !first.is_empty() => {
-                    format!("{} and {last}", first.join(", "))
-                }
-                all => all.join(""),
-            };
-            UsageError(format!("unknown {what} `{name}`; there are {known}"))
-        })
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn usage(error: lexopt::Error) -> UsageError {
-    UsageError(error.to_string())
-}
-
-fn unknown_option(argument: &lexopt::Arg, subcommand: &str, options: &[&str]) -> UsageError {
-    let name = option_name(argument);
-    let what = if matches!(argument, Value(_)) {
-        "unexpected argument"
-    } else {
-        "unknown option"
+/// The help text if it is asked for. Any other argument is an error: the subcommand does not have it.
+fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError> {
+    let help = SUBCOMMANDS.iter().find(|(name, _)| *name == subcommand);
+    let help = help.map_or(OVERVIEW, |(_, help)| help);
+    let (what, name) = match argument {
+        Short('h') | Long("help") => return Ok(Command::Print(help)),
+        Short(letter) => ("unknown option", format!("-{letter}")),
+        Long(name) => ("unknown option", format!("--{name}")),
+        Value(value) => ("unexpected argument", value.to_string_lossy().into_owned()),
     };
-    let hint = match nearest(&name, options) {
-        Some(known) => format!("did you mean `{known}`?"),
+    let lines = help.lines().filter_map(|line| line.strip_prefix("  --"));
+    let options: Vec<String> = lines
+        .filter_map(|line| Some(format!("--{}", line.split(' ').next()?)))
+        .collect();
+    let known = options.iter().map(String::as_str).chain(["--help"]);
+    let hint = match nearest(&name, known) {
+        Some(near) => format!("did you mean `{near}`?"),
         None => format!("see `startup-guard {subcommand} --help`"),
     };
-    UsageError(format!("{what} `{name}` for `{subcommand}`; {hint}"))
-}
-
-fn option_name(argument: &lexopt::Arg) -> String {
-    match argument {
-        Short(letter) => format!("-{letter}"),
-        Long(name) => format!("--{name}"),
-        Value(value) => value.to_string_lossy().into_owned(),
-    }
-}
-
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let near = |known: &&str| strsim::osa_distance(word, known) <= 2;
-    known
-        .iter()
-        .copied()
-        .filter(near)
-        .min_by_key(|known| strsim::osa_distance(word, known))
+    Err(UsageError(format!(
+        "{what} `{name}` for `{subcommand}`; {hint}"
+    )))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, ManifestChoice, Run, parse};
+    use super::{Command, ManifestChoice, Run, VERSION, parse};
 
     fn parsed(line: &str) -> Result<Command, String> {
         parse(line.split_whitespace().map(Into::into).collect()).map_err(|error| error.to_string())
@@ -294,7 +288,7 @@ mod tests {
             let with_run = format!("run {line}");
             assert_eq!(parsed(line), parsed(&with_run), "{line}");
         }
-        assert_eq!(parsed("--version"), Ok(Command::Version));
+        assert_eq!(parsed("--version"), Ok(Command::Print(VERSION)));
         let told = "unknown option `--versoin`; did you mean `--help` or `--version`?";
         assert_eq!(parsed("--versoin"), Err(told.to_owned()));
     }
@@ -339,7 +333,7 @@ mod tests {
             ),
             (
                 "check --format xml",
-                "unknown format `xml`; there are text, json and github",
+                "`--format` must be text, json or github, not `xml`",
             ),
             (
                 "run --no-server -- ls",

@@ -39,7 +39,7 @@ pub struct EnvFiles {
 /// # Errors
 /// The first file that cannot be read or understood.
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
-    let dialect = arguments.dialect.map(dialect);
+    let dialect = arguments.dialect;
     let mut all = EnvFiles {
         dialect,
         ..EnvFiles::default()
@@ -77,15 +77,6 @@ fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
         file::read_standard_input(limit)
     } else {
         file::read_input(Path::new(path), limit)
-    }
-}
-
-fn dialect(dialect: cli::Dialect) -> Dialect {
-    match dialect {
-        cli::Dialect::Compose => Dialect::Compose,
-        cli::Dialect::Docker => Dialect::Docker,
-        cli::Dialect::PythonDotenv => Dialect::PythonDotenv,
-        cli::Dialect::Kv => Dialect::Kv,
     }
 }
 

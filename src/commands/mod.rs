@@ -9,9 +9,8 @@ mod verdict;
 
 use crate::cli::TableFormat;
 use crate::error::Error;
-use crate::exit::TABLE;
+use crate::exit;
 use crate::os::output::STDOUT;
-use crate::render::exit_codes::{Row, json, text};
 
 pub use settings::log_format;
 
@@ -31,17 +30,9 @@ pub fn print(text: &str, what: &'static str) -> Result<(), Error> {
 /// # Errors
 /// If it cannot be written.
 pub fn exit_codes(format: TableFormat) -> Result<(), Error> {
-    let rows = TABLE.map(|exit| {
-        let row = exit.row();
-        Row {
-            code: exit.label(),
-            meaning: row.meaning,
-            retry: row.retry.word(),
-        }
-    });
     let table = match format {
-        TableFormat::Text => text(&rows),
-        TableFormat::Json => json(&rows),
+        TableFormat::Text => exit::text(),
+        TableFormat::Json => exit::json(),
     };
     print(&table, "write the table")
 }

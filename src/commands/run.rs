@@ -53,6 +53,7 @@ fn up_to_the_server(
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;
     step::run_all(&plan, user.as_ref(), log.into(), signals)?;
-    plan.announce_server();
-    Ok(server.map(|server| (server, init)))
+    Ok(server
+        .inspect(Server::announce)
+        .map(|server| (server, init)))
 }

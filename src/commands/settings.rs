@@ -11,12 +11,11 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
-use crate::os::signals::Signal;
 use crate::os::user::User;
 use crate::os::{file, terminal};
 use crate::platform::{self, Platform};
 use crate::render::github::ManifestLines;
-use crate::startup::init::{Forward, Init, Rewrite};
+use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
 use crate::text::did_you_mean;
 
@@ -121,7 +120,10 @@ fn skipped(
         return Ok((flags.to_vec(), "--skip"));
     }
     let value = environment.get(SKIP).unwrap_or_default();
-    let names = value.to_str().ok_or(Error::NotText { variable: SKIP })?;
+    let names = value.to_str().ok_or(Error::Variable {
+        name: SKIP,
+        expected: "valid UTF-8",
+    })?;
     let names = names.split(',').map(str::trim);
     let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
     Ok((names.collect(), SKIP))
@@ -146,7 +148,12 @@ pub fn init(
         "" => by_manifest,
         "true" | "1" | "yes" | "on" => true,
         "false" | "0" | "no" | "off" => false,
-        _ => return Err(Error::UnknownInit),
+        _ => {
+            return Err(Error::Variable {
+                name: INIT,
+                expected: "true or false",
+            });
+        }
     };
     if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
         return Err(Error::NoInit);
@@ -154,32 +161,10 @@ pub fn init(
     if !is_wanted {
         return Ok(None);
     }
-    let forward = match arguments.forward {
-        None | Some(cli::Forward::Child) => Forward::Child,
-        Some(cli::Forward::Group) => Forward::Group,
-    };
-    let rewrites = arguments.rewrites.iter().map(rewrite);
-    let rewrites = rewrites.collect::<Result<_, _>>()?;
-    Ok(Some(Init { forward, rewrites }))
-}
-
-fn rewrite(written: &cli::Rewrite) -> Result<Rewrite, Error> {
-    let wrong = |problem| Error::Rewrite {
-        rewrite: format!("{}:{}", written.from, written.to),
-        problem,
-    };
-    let from = Signal::parse(&written.from)
-        .ok_or_else(|| wrong("the first is neither a signal's name nor its number"))?;
-    if !from.can_be_passed_on() {
-        return Err(wrong("the first is a signal that no init can pass on"));
-    }
-    let to = match written.to.as_str() {
-        "0" => None,
-        other => Some(Signal::parse(other).ok_or_else(|| {
-            wrong("the second is neither a signal's name nor its number, nor 0 for none")
-        })?),
-    };
-    Ok(Rewrite { from, to })
+    Ok(Some(Init {
+        forward: arguments.forward.unwrap_or_default(),
+        rewrites: arguments.rewrites.clone(),
+    }))
 }
 
 /// The environment with the home of the manifest's user, and that user. An error is returned with the environment
@@ -212,7 +197,10 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
         Some("" | "auto" | "text") => Ok(log::Format::Text {
             colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
         }),
-        _ => Err(Error::UnknownLogFormat),
+        _ => Err(Error::Variable {
+            name: LOG,
+            expected: "auto, text or json",
+        }),
     }
 }
 

@@ -68,7 +68,7 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
             Piece::Cause(cause, text) => (None, Some(cause.code.name()), text),
         };
         let variable = finding.map(|finding| finding.variable.as_str());
-        let code = finding.map(|finding| finding.code.name());
+        let code = finding.map(|finding| finding.code.to_string());
         match finding.map(|finding| finding.severity) {
             Some(Severity::Error) => {
                 tracing::error!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");

@@ -69,6 +69,24 @@ impl Signal {
     }
 }
 
+/// Which processes an init passes signals on to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forward {
+    /// The server alone, in a process group of its own (as `tini` does).
+    #[default]
+    Child,
+    /// All of the server's process group, in a session of its own (as `dumb-init` does).
+    Group,
+}
+
+/// A signal that an init passes on as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    pub from: Signal,
+    /// `None`: the signal is dropped.
+    pub to: Option<Signal>,
+}
+
 fn number_of(name: &str) -> Option<i32> {
     let name = name.strip_prefix("SIG").unwrap_or(name);
     let offset = |text: &str, sign: char| match text {

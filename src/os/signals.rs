@@ -17,7 +17,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSign
 use nix::unistd::Pid;
 
 use super::mask::Mask;
-pub use super::signal::Signal;
+pub use super::signal::{Forward, Rewrite, Signal};
 
 /// Stops: the guard ends, and never in the server.
 const STOPS: [NixSignal; 4] = [

@@ -1,102 +1,82 @@
-//! Annotations of a GitHub workflow: each at the line of the env file, or of the manifest, that it is about.
+//! Annotations of a GitHub workflow, each at the line of the env file or the manifest that it is about.
 
 use std::collections::HashMap;
 
-use super::{View, text};
-use crate::report::{Severity, Source};
+use super::{View, label, text};
+use crate::report::Source;
 
-/// Where the manifest declares what.
+/// Where the manifest declares its variables.
 pub struct ManifestLines {
-    /// As the user named the file.
+    /// The file's name as the user gave it.
     pub file: String,
-    /// Counted from 1.
+    /// Lines are counted from 1.
     pub by_variable: HashMap<String, usize>,
 }
 
+/// The file and the line of an annotation.
+type Place<'a> = (Option<&'a str>, Option<usize>);
+
+const NOWHERE: Place<'_> = (None, None);
+
 /// The annotations, then the headline.
 pub fn report(view: &View<'_>, manifest: &ManifestLines) -> String {
-    let mut out = String::new();
-    for finding in &view.report.findings {
-        let level = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        let title = format!("{} {}", finding.variable, finding.code.name());
-        let message = format!("{} {}: {}", finding.variable, finding.problem, finding.fix);
-        let place = finding
-            .source
-            .as_ref()
-            .map_or_else(|| in_manifest(manifest, &finding.variable), in_file);
-        push(&mut out, level, place, &title, &message);
-    }
-    for note in &view.report.notes {
-        let place = note.source.as_ref().map(in_file).unwrap_or_default();
-        push(&mut out, "notice", place, note.code.name(), &note.text);
-    }
-    for cause in &view.diagnosis.causes {
-        let likely = if cause.is_certain {
-            "Cause"
-        } else {
-            "Likely cause"
-        };
-        let title = format!("{likely}: {}", cause.code.name());
-        push(&mut out, "notice", Place::default(), &title, &cause.text);
-    }
-    for fix in &view.diagnosis.fixes {
+    let findings = view.report.findings.iter().map(|finding| {
+        let variable = &finding.variable;
+        let declared = (
+            Some(manifest.file.as_str()),
+            manifest.by_variable.get(variable).copied(),
+        );
+        annotation(
+            &finding.severity.to_string(),
+            finding.source.as_ref().map_or(declared, place),
+            &format!("{variable} {}", finding.code),
+            &format!("{variable} {}: {}", finding.problem, finding.fix),
+        )
+    });
+    let notes = view.report.notes.iter().map(|note| {
+        let place = note.source.as_ref().map_or(NOWHERE, place);
+        annotation("notice", place, &note.code.to_string(), &note.text)
+    });
+    let causes = view.diagnosis.causes.iter().map(|cause| {
+        let title = format!("{}: {}", label(cause), cause.code.name());
+        annotation("notice", NOWHERE, &title, &cause.text)
+    });
+    let fixes = view.diagnosis.fixes.iter().map(|fix| {
         let message = format!("{}:\n{}", fix.title, fix.commands.join("\n"));
-        push(&mut out, "notice", Place::default(), "Fix", &message);
-    }
-    out.push_str(&text::headline(view.report, view.service, view.place));
-    out.push('\n');
-    out
+        annotation("notice", NOWHERE, "Fix", &message)
+    });
+    let annotations: String = findings.chain(notes).chain(causes).chain(fixes).collect();
+    annotations + &text::headline(view.report, view.service, view.place) + "\n"
 }
 
-#[derive(Clone, Copy, Default)]
-struct Place<'a> {
-    file: Option<&'a str>,
-    line: Option<usize>,
-}
-
-fn in_file(source: &Source) -> Place<'_> {
-    // Standard input is no file that could be annotated.
-    let file = Some(source.file.as_str()).filter(|file| *file != "-");
-    Place {
-        file,
-        line: file.map(|_| source.line),
+fn place(source: &Source) -> Place<'_> {
+    match source.file.as_str() {
+        // Standard input cannot be annotated.
+        "-" => NOWHERE,
+        file => (Some(file), Some(source.line)),
     }
 }
 
-fn in_manifest<'a>(manifest: &'a ManifestLines, variable: &str) -> Place<'a> {
-    Place {
-        file: Some(&manifest.file),
-        line: manifest.by_variable.get(variable).copied(),
-    }
-}
-
-fn push(out: &mut String, level: &str, place: Place<'_>, title: &str, message: &str) {
-    let file = place
-        .file
-        .map(|file| format!("file={},", property(file)))
-        .unwrap_or_default();
-    let line = place
-        .line
-        .map(|line| format!("line={line},"))
-        .unwrap_or_default();
-    let annotation = format!(
-        "::{level} {file}{line}title={}::{}\n",
+fn annotation(level: &str, (file, line): Place<'_>, title: &str, message: &str) -> String {
+    let file = file.map(|file| format!("file={},", property(file)));
+    let line = line.map(|line| format!("line={line},"));
+    format!(
+        "::{level} {}{}title={}::{}\n",
+        file.unwrap_or_default(),
+        line.unwrap_or_default(),
         property(title),
         data(message)
-    );
-    out.push_str(&annotation);
+    )
 }
 
-/// A workflow command ends with its line.
+/// Escapes the message of a workflow command, which ends at the end of its line.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
+/// Escapes a property of a workflow command.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

@@ -1,20 +1,27 @@
-//! Reports and tables as text for people and JSON for machines. Data in, a text out.
+//! Reports as text for people, as JSON, and as annotations of a GitHub workflow: data in, a text out.
 
-pub mod exit_codes;
 pub mod github;
 pub mod json;
 pub mod text;
 
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Cause, Diagnosis};
 use crate::platform::Place;
 use crate::report::Report;
 
-/// All that there is to show of a check.
+/// Everything that a report shows.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// The manifest's name for the service.
+    /// The service's name in the manifest.
     pub service: Option<&'a str>,
     pub place: Option<&'a Place>,
     pub report: &'a Report,
     pub diagnosis: &'a Diagnosis,
+}
+
+fn label(cause: &Cause) -> &'static str {
+    if cause.is_certain {
+        "Cause"
+    } else {
+        "Likely cause"
+    }
 }

@@ -1,173 +1,122 @@
-//! The report for people: what is wrong in groups by what to do, then why, then what to paste.
+//! The report for people: the findings, grouped by what is to be done, then the causes, then the fixes.
 
 use std::collections::{HashMap, HashSet};
 
-use super::View;
+use super::{View, label};
 use crate::diagnosis::{Cause, Fix};
 use crate::platform::Place;
 use crate::report::{Code, Finding, Note, Report, Severity};
-use crate::text::{fits, wrapped};
+use crate::text::{count, fits, wrapped};
 
-/// Lines below the first of a paragraph.
+/// Begins each line of a paragraph but the first.
 const INDENT: &str = "   ";
 
-/// What is to be done about a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Set,
-    Correct,
-    Consider,
-}
+/// The titles of the groups of findings, in their order.
+const GROUPS: [&str; 3] = ["To set", "To correct", "To consider"];
 
-impl Group {
-    const ALL: [Group; 3] = [Group::Set, Group::Correct, Group::Consider];
-
-    fn of(finding: &Finding) -> Self {
-        match (finding.severity, finding.code) {
-            (Severity::Warning, _) => Group::Consider,
-            (_, Code::Missing | Code::Placeholder | Code::UnsetReference) => Group::Set,
-            _ => Group::Correct,
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Group::Set => "To set",
-            Group::Correct => "To correct",
-            Group::Consider => "To consider",
-        }
+fn group(finding: &Finding) -> &'static str {
+    match (finding.severity, finding.code) {
+        (Severity::Warning, _) => "To consider",
+        (_, Code::Missing | Code::Placeholder | Code::UnsetReference) => "To set",
+        _ => "To correct",
     }
 }
 
-/// One piece of a report, which ends with no line break.
+/// One paragraph of a report, without a line break at its end.
 pub enum Piece<'a> {
-    /// The title of what follows.
+    /// The title of the paragraphs that follow.
     Title(String),
     Finding(&'a Finding, String),
     Cause(&'a Cause, String),
     Other(String),
 }
 
-/// The pieces of a report but for its headline, in their order.
+/// The paragraphs of a report below its headline, in their order.
 pub fn pieces<'a>(view: &View<'a>) -> Vec<Piece<'a>> {
     let mut pieces = Vec::new();
-    let covered = covered(view);
-    let groups = Group::ALL.map(|group| {
-        let findings = view.report.findings.iter();
-        let of_group: Vec<&Finding> = findings.filter(|each| Group::of(each) == group).collect();
-        (group, of_group)
-    });
-    // A title tells what the next one does not say; of one group there is nothing to tell apart.
-    let is_one = groups
-        .iter()
-        .filter(|(_, findings)| !findings.is_empty())
-        .count()
-        == 1;
-    for (group, of_group) in groups {
-        if !is_one && !of_group.is_empty() {
-            let title = format!("{} ({}):", group.title(), of_group.len());
-            pieces.push(Piece::Title(title));
+    let findings = &view.report.findings;
+    let causes = &view.diagnosis.causes;
+    let fixes = &view.diagnosis.fixes;
+    let set_by_fixes: HashSet<&String> = fixes.iter().flat_map(|fix| &fix.variables).collect();
+    for title in GROUPS {
+        let of_group: Vec<&Finding> = findings
+            .iter()
+            .filter(|each| group(each) == title)
+            .collect();
+        // A single group needs no title.
+        if !of_group.is_empty() && of_group.len() < findings.len() {
+            pieces.push(Piece::Title(format!("{title} ({}):", of_group.len())));
         }
         pieces.extend(of_group.into_iter().map(|each| {
-            let is_covered = covered.contains(each.variable.as_str());
-            Piece::Finding(each, finding(each, is_covered))
+            let is_set = set_by_fixes.contains(&each.variable);
+            Piece::Finding(each, finding(each, is_set))
         }));
     }
     pieces.extend(notes(&view.report.notes));
-    let causes = view.diagnosis.causes.iter();
-    pieces.extend(causes.map(|each| Piece::Cause(each, cause(each))));
-    pieces.extend(
-        view.diagnosis
-            .fixes
-            .iter()
-            .map(|each| Piece::Other(fix(each))),
-    );
+    pieces.extend(causes.iter().map(|each| Piece::Cause(each, cause(each))));
+    pieces.extend(fixes.iter().map(|each| Piece::Other(fix(each))));
     pieces
 }
 
-/// Variables that a fix sets.
-fn covered<'a>(view: &View<'a>) -> HashSet<&'a str> {
-    let variables = view.diagnosis.fixes.iter().flat_map(|fix| &fix.variables);
-    variables.map(String::as_str).collect()
-}
-
-/// The whole report, each line ended.
+/// The whole report, with a line break at its end. Colours are those of a terminal.
 pub fn report(view: &View<'_>, is_coloured: bool) -> String {
-    let headline = wrapped(&headline(view.report, view.service, view.place), INDENT);
-    let mut text = painted(&headline, "1", is_coloured);
-    for piece in pieces(view) {
-        text.push('\n');
-        text.push_str(&match piece {
-            Piece::Title(title) => painted(&title, "1", is_coloured),
-            Piece::Finding(finding, told) => match finding.severity {
-                Severity::Error => painted(&told, "31", is_coloured),
-                Severity::Warning => painted(&told, "33", is_coloured),
-            },
-            Piece::Cause(_, told) => painted(&told, "1", is_coloured),
-            Piece::Other(text) => text,
-        });
-    }
-    text.push('\n');
-    text
+    let headline = headline(view.report, view.service, view.place);
+    let headline = wrapped(&headline, INDENT);
+    let pieces = pieces(view).into_iter().map(|piece| match piece {
+        Piece::Title(text) | Piece::Cause(_, text) => (text, "1"),
+        Piece::Finding(finding, text) => match finding.severity {
+            Severity::Error => (text, "31"),
+            Severity::Warning => (text, "33"),
+        },
+        Piece::Other(text) => (text, ""),
+    });
+    let paragraphs = std::iter::once((headline, "1")).chain(pieces);
+    let painted = paragraphs.map(|(text, colour)| match colour {
+        colour if is_coloured && !colour.is_empty() => format!("\x1b[{colour}m{text}\x1b[0m\n"),
+        _ => text + "\n",
+    });
+    painted.collect()
 }
 
-/// In a colour of the terminal (SGR).
-fn painted(text: &str, colour: &str, is_coloured: bool) -> String {
-    if is_coloured {
-        format!("\x1b[{colour}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
-}
-
-/// One line: whose environment, how it is, and where.
+/// One line: whose environment it is, whether it is sound, and where the service runs.
 pub fn headline(report: &Report, service: Option<&str>, place: Option<&Place>) -> String {
-    let whose = service
-        .map(|service| format!(" of {service}"))
-        .unwrap_or_default();
-    let place = place
-        .map(|place| format!(", {}", place.description))
-        .unwrap_or_default();
-    let declared = count(report.declared, "variable");
-    match (report.errors(), report.warnings()) {
-        (0, 0) => format!("the environment{whose} is sound: {declared} checked{place}"),
-        (0, warnings) => {
-            format!(
-                "the environment{whose} is sound: {declared} checked, {}{place}",
-                count(warnings, "warning")
-            )
-        }
-        (errors, 0) => format!(
-            "the environment{whose} is invalid: {}{place}",
-            count(errors, "error")
-        ),
-        (errors, warnings) => {
-            let (errors, warnings) = (count(errors, "error"), count(warnings, "warning"));
-            format!("the environment{whose} is invalid: {errors}, {warnings}{place}")
-        }
+    let (errors, warnings) = (report.errors(), report.warnings());
+    let whose = service.map(|service| format!(" of {service}"));
+    let mut parts = Vec::new();
+    if errors == 0 {
+        parts.push(count(report.declared, "variable") + " checked");
+    } else {
+        parts.push(count(errors, "error"));
     }
+    if warnings > 0 {
+        parts.push(count(warnings, "warning"));
+    }
+    parts.extend(place.map(|place| place.description.clone()));
+    format!(
+        "the environment{} is {}: {}",
+        whose.unwrap_or_default(),
+        if errors == 0 { "sound" } else { "invalid" },
+        parts.join(", ")
+    )
 }
 
-/// One finding: what is wrong, what the variable is for, and how to mend it; where a command mends it already,
-/// only what the manifest says about a right value.
-fn finding(finding: &Finding, is_covered: bool) -> String {
+/// What is wrong, what the variable is for, and how to correct it. If a fix sets the variable, the manifest's
+/// hint about a right value takes the place of the last.
+fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
     let mark = match finding.severity {
         Severity::Error => "❌",
         Severity::Warning => "⚠️",
     };
-    let level = finding
-        .level
-        .map(|level| format!(", {level}"))
-        .unwrap_or_default();
-    let code = finding.code.name();
-    let source = finding
-        .source
-        .as_ref()
-        .map(|source| format!(" ({source})"))
-        .unwrap_or_default();
+    let level = finding.level.map(|level| format!(", {level}"));
+    let source = finding.source.as_ref();
+    let source = source.map(|source| format!(" ({}:{})", source.shown_file(), source.line));
     let mut text = format!(
-        "{mark} {} {} [{code}{level}]{source}",
-        finding.variable, finding.problem
+        "{mark} {} {} [{}{}]{}",
+        finding.variable,
+        finding.problem,
+        finding.code,
+        level.unwrap_or_default(),
+        source.unwrap_or_default()
     );
     if let Some(description) = &finding.description {
         let in_one = format!("{text}: {description}");
@@ -177,94 +126,62 @@ fn finding(finding: &Finding, is_covered: bool) -> String {
             format!("{text}\n{INDENT}{}", wrapped(description, INDENT))
         };
     }
-    let order = if is_covered {
-        // What it says of references is in the command already.
+    let advice = if is_set_by_fix {
+        // The fix has the references of the hint already.
         finding.hint.as_ref().filter(|hint| !hint.contains("${{"))
     } else {
         Some(&finding.fix)
     };
-    if let Some(order) = order {
-        text.push_str(&format!("\n{INDENT}→ {}", wrapped(order, "     ")));
+    if let Some(advice) = advice {
+        text += &format!("\n{INDENT}→ {}", wrapped(advice, "     "));
     }
     text
 }
 
 fn cause(cause: &Cause) -> String {
-    let likely = if cause.is_certain {
-        "Cause"
-    } else {
-        "Likely cause"
-    };
-    wrapped(
-        &format!("{likely} [{}]: {}", cause.code.name(), cause.text),
-        INDENT,
-    )
+    let text = format!("{} [{}]: {}", label(cause), cause.code.name(), cause.text);
+    wrapped(&text, INDENT)
 }
 
-/// Commands begin at the margin: a here-document ends only there.
+/// Commands are not indented: a here-document ends only at the margin.
 fn fix(fix: &Fix) -> String {
     let title = wrapped(&format!("Fix, {}:", fix.title), INDENT);
     format!("{title}\n{}", fix.commands.join("\n"))
 }
 
-/// Notes with the same text as one, with all their lines.
+/// Merges the notes of one file that have the same text, and lists their lines.
 fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
-    if notes.is_empty() {
-        return Vec::new();
-    }
-    let mut groups: Vec<Vec<&Note>> = Vec::new();
+    let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
     let mut positions = HashMap::new();
     for note in notes {
-        let file = note.source.as_ref().map(|source| source.file.as_str());
-        let position = *positions
-            .entry((file, note.text.as_str()))
-            .or_insert(groups.len());
+        let file = note.source.as_ref().map(|source| &source.file);
+        let position = *positions.entry((file, &note.text)).or_insert(groups.len());
         if position == groups.len() {
-            groups.push(Vec::new());
+            groups.push((note, Vec::new()));
         }
-        groups[position].push(note);
+        let name = note.variables.first().map(|name| format!(" ({name})"));
+        let line = note.source.as_ref().map(|source| source.line.to_string());
+        groups[position]
+            .1
+            .extend(line.map(|line| line + &name.unwrap_or_default()));
     }
-    let told = groups.into_iter().filter_map(|group| {
-        let first = group.first()?;
-        let text = match &first.source {
-            None => first.text.clone(),
-            Some(source) => {
-                let lines = group
-                    .iter()
-                    .filter_map(|note| Some((note.source.as_ref()?.line, note.variables.first())));
-                format!(
-                    "{}{}: {}",
-                    source.shown_file(),
-                    first_lines(lines),
-                    first.text
-                )
-            }
-        };
-        Some(Piece::Other(wrapped(&format!(" · {text}"), INDENT)))
+    let pieces = groups.into_iter().map(|(note, lines)| {
+        let source = note.source.as_ref();
+        let source = source.map(|source| format!("{}:{}: ", source.shown_file(), capped(&lines)));
+        let text = format!(" · {}{}", source.unwrap_or_default(), note.text);
+        Piece::Other(wrapped(&text, INDENT))
     });
-    let title = Piece::Title("Notes:".to_owned());
-    std::iter::once(title).chain(told).collect()
+    let title = (!notes.is_empty()).then(|| Piece::Title("Notes:".to_owned()));
+    title.into_iter().chain(pieces).collect()
 }
 
-/// So many lines with the same note are told.
-const SHOWN_LINES: usize = 8;
+/// How many lines with the same note are listed.
+const MAX_LINES: usize = 8;
 
-fn first_lines<'a>(lines: impl Iterator<Item = (usize, Option<&'a String>)>) -> String {
-    let lines: Vec<String> = lines
-        .map(|(line, name)| match name {
-            Some(name) => format!("{line} ({name})"),
-            None => line.to_string(),
-        })
-        .collect();
-    let shown = lines[..lines.len().min(SHOWN_LINES)].join(", ");
-    let rest = match lines.len().saturating_sub(SHOWN_LINES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!(":{shown}{rest}")
-}
-
-fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+fn capped(lines: &[String]) -> String {
+    let shown = lines[..lines.len().min(MAX_LINES)].join(", ");
+    match lines.len().saturating_sub(MAX_LINES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

@@ -11,7 +11,7 @@ use crate::os::family::{self, Adoption, Change, Ending, Left, Strangers};
 use crate::os::memory;
 use crate::os::queue::{self, Queue, Received};
 use crate::os::server::{self, Apart, spawn};
-use crate::os::signals::{Signal, Signals};
+use crate::os::signals::{Forward, Rewrite, Signal, Signals};
 use crate::os::terminal::{self, Terminal};
 
 /// How long processes that the server leaves behind may take to end. Whoever stops us is waiting by now.
@@ -28,24 +28,6 @@ const KILL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Init {
     pub forward: Forward,
     pub rewrites: Vec<Rewrite>,
-}
-
-/// Who gets the signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Forward {
-    /// The server alone, in a process group of its own (as `tini` does).
-    #[default]
-    Child,
-    /// All of its process group, in a session of its own (as `dumb-init` does).
-    Group,
-}
-
-/// A signal that is passed on as another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewrite {
-    pub from: Signal,
-    /// None: not at all.
-    pub to: Option<Signal>,
 }
 
 impl Init {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 
 use crate::check::{Plan, Words};
+use crate::log::Phase;
 use crate::os::exec::{ExecError, exec};
 use crate::os::fork::SpawnError;
 use crate::os::output::{STDERR, STDOUT};
@@ -49,6 +50,7 @@ pub struct Server {
     pub(super) program: Program,
     /// Who it runs as; none: who we are.
     pub(super) user: Option<User>,
+    announce: Option<OsString>,
 }
 
 impl Server {
@@ -62,8 +64,18 @@ impl Server {
             return Ok(None);
         };
         let program = program(&server.command, plan)?;
-        let user = user.cloned();
-        Ok(Some(Self { program, user }))
+        Ok(Some(Self {
+            program,
+            user: user.cloned(),
+            announce: server.announce.clone(),
+        }))
+    }
+
+    /// Logs the server's announcement.
+    pub fn announce(&self) {
+        if let Some(text) = &self.announce {
+            tracing::info!(target: "announce", phase = %Phase::Serve, "{}", text.display());
+        }
     }
 
     /// Becomes the server. Comes back only with an error.

@@ -549,11 +549,11 @@ fn wrong_usage_of_the_flags_ends_with_64() {
         ("check --dialect kv", "`--dialect` needs an `--env-file`"),
         (
             "check --env-file a --dialect bash",
-            "there are compose, docker, python-dotenv and kv",
+            "`--dialect` must be compose, docker, python-dotenv or kv, not `bash`",
         ),
         (
             "check --env-file - --env-file -",
-            "standard input can be read once",
+            "`--env-file -` can be given only once",
         ),
         ("check --envfile a", "did you mean `--env-file`?"),
     ] {

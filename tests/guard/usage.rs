@@ -26,7 +26,7 @@ fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
         ("--verson", "did you mean `--help` or `--version`?"),
         (
             "check --format yaml",
-            "unknown format `yaml`; there are text, json and github",
+            "`--format` must be text, json or github, not `yaml`",
         ),
         ("healthcheck", "`healthcheck` needs a URL"),
         ("run --skip", "missing argument for option '--skip'"),
@@ -104,7 +104,7 @@ fn an_unknown_log_format_ends_with_64() {
     guard
         .run()
         .expect_code(64)
-        .expect_stderr("STARTUP_GUARD_LOG is none of auto, text and json")
+        .expect_stderr("STARTUP_GUARD_LOG must be auto, text or json")
         .expect_stdout("");
 }
 
@@ -115,15 +115,15 @@ fn a_variable_that_is_read_as_text_and_is_not_utf_8_ends_with_64_and_runs_nothin
     for (name, told) in [
         (
             "STARTUP_GUARD_SKIP",
-            "STARTUP_GUARD_SKIP is not valid UTF-8",
+            "STARTUP_GUARD_SKIP must be valid UTF-8",
         ),
         (
             "STARTUP_GUARD_LOG",
-            "STARTUP_GUARD_LOG is none of auto, text and json",
+            "STARTUP_GUARD_LOG must be auto, text or json",
         ),
         (
             "STARTUP_GUARD_INIT",
-            "STARTUP_GUARD_INIT is none of true and false",
+            "STARTUP_GUARD_INIT must be true or false",
         ),
     ] {
         let ended = Guard::with_manifest(manifest)

@@ -64,23 +64,23 @@ fn wrong_usage() {
         ("run --no-manifest --rewrite 1:2 -- true", "add --init"),
         (
             "run --no-manifest --init --forward all -- true",
-            "`--forward` is child or group, and not `all`",
+            "`--forward` must be child or group, not `all`",
         ),
         (
             "run --no-manifest --init --rewrite 15 -- true",
-            "`--rewrite` takes FROM:TO",
+            "`--rewrite` must be FROM:TO",
         ),
         (
             "run --no-manifest --init --rewrite TERMS:2 -- true",
-            "--rewrite TERMS:2: the first is neither",
+            "--rewrite TERMS:2: FROM must be",
         ),
         (
             "run --no-manifest --init --rewrite 0:2 -- true",
-            "--rewrite 0:2: the first is neither",
+            "--rewrite 0:2: FROM must be",
         ),
         (
             "run --no-manifest --init --rewrite 65:2 -- true",
-            "--rewrite 65:2: the first is neither",
+            "--rewrite 65:2: FROM must be",
         ),
         (
             "run --no-manifest --init --rewrite KILL:2 -- true",
@@ -92,7 +92,7 @@ fn wrong_usage() {
         ),
         (
             "run --no-manifest --init --rewrite 2:TERMS -- true",
-            "--rewrite 2:TERMS: the second is neither",
+            "--rewrite 2:TERMS: TO must be",
         ),
         ("run --no-server --init", "exclude each other"),
     ] {
@@ -107,7 +107,7 @@ fn wrong_usage() {
         .line("run --no-manifest -- true")
         .run()
         .expect_code(64)
-        .expect_stderr("STARTUP_GUARD_INIT is none of true and false");
+        .expect_stderr("STARTUP_GUARD_INIT must be true or false");
     Guard::with_manifest("version: 1\nserver: {init: perhaps}\n")
         .run()
         .expect_code(65)

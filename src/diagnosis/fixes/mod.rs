@@ -23,7 +23,7 @@ use crate::rule::Type;
 pub use env_file::EnvFileReader;
 
 /// What to paste, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
     /// What it is for and where it goes: the beginning of a sentence, without its colon.
     pub title: String,

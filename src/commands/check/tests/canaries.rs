@@ -10,6 +10,7 @@ use super::tables::{LINES, NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
 use super::{cases, environment_of, manifest_of, runner};
 use crate::cli;
 use crate::commands::check::{Told, env_files, tell};
+use crate::dotenv::Dialect;
 use crate::environment;
 use crate::error::Error;
 use crate::log;
@@ -132,11 +133,11 @@ impl Case {
     }
 }
 
-const DIALECTS: [cli::Dialect; 4] = [
-    cli::Dialect::Compose,
-    cli::Dialect::Docker,
-    cli::Dialect::PythonDotenv,
-    cli::Dialect::Kv,
+const DIALECTS: [Dialect; 4] = [
+    Dialect::Compose,
+    Dialect::Docker,
+    Dialect::PythonDotenv,
+    Dialect::Kv,
 ];
 
 /// Everything that we write about a case, in every form.
@@ -214,7 +215,9 @@ fn push(written: &mut String, told: Told) {
 
 fn push_error(written: &mut String, error: &Error) {
     written.push_str(&format!("{error}\n{}\n", error.details().join("\n")));
-    written.push_str(error.summary().unwrap_or_default());
+    if let Error::Environment { summary, .. } = error {
+        written.push_str(summary.as_deref().unwrap_or_default());
+    }
 }
 
 fn shown_part<'a>(written: &str, canary: &'a str) -> Option<&'a str> {
