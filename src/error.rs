@@ -11,8 +11,9 @@ use crate::os::termination;
 use crate::os::user::BecomeError;
 #[cfg(feature = "postgres")]
 use crate::startup::lock::LockError;
+use crate::startup::progress::Interruption;
 use crate::startup::serve::ServeError;
-use crate::startup::step::{StepError, StepProblem};
+use crate::startup::step::{StepError, StepErrorKind};
 use crate::startup::user::UserError;
 use crate::startup::wait::WaitError;
 
@@ -109,12 +110,11 @@ impl Error {
                 let exit = match error {
                     WaitError::NotReady(_) => Exit::NotReady,
                     WaitError::Refused(_) => Exit::NotPermitted,
-                    WaitError::Stopped(signal) => Exit::Stopped(signal.0),
-                    WaitError::System(_) => Exit::OsRefused,
+                    WaitError::Interrupted(interruption) => exit_of_interruption(interruption),
                 };
                 (exit, Phase::Wait)
             }
-            Error::Step(error) => outcome_of_step(&error.problem),
+            Error::Step(error) => outcome_of_step(&error.kind),
             Error::Serve(error) => {
                 let exit = match error {
                     ServeError::Refused(refusal) => exit_of_refusal(refusal),
@@ -227,17 +227,17 @@ fn exit_of_env_file(problem: &dotenv::Problem) -> Exit {
     }
 }
 
-fn outcome_of_step(problem: &StepProblem) -> (Exit, Phase) {
-    let exit = match problem {
-        StepProblem::Failed(_) | StepProblem::QuestionFailed(_) => Exit::StepFailed,
-        StepProblem::TimedOut(_) | StepProblem::QuestionTimedOut(_) => Exit::TimedOut,
-        StepProblem::LockLost => return (Exit::LockNotHeld, Phase::Lock),
+fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
+    let exit = match kind {
+        StepErrorKind::Failed { .. } => Exit::StepFailed,
+        StepErrorKind::TimedOut { .. } => Exit::TimedOut,
+        StepErrorKind::LockLost => return (Exit::LockNotHeld, Phase::Lock),
         #[cfg(feature = "postgres")]
-        StepProblem::Lock(error) => return (exit_of_lock(error), Phase::Lock),
-        StepProblem::Stopped(signal) => Exit::Stopped(signal.0),
-        StepProblem::Refused(refusal) => exit_of_refusal(refusal),
-        StepProblem::User(error) => exit_of_user(error),
-        StepProblem::Left | StepProblem::System(_) => Exit::OsRefused,
+        StepErrorKind::Lock(error) => return (exit_of_lock(error), Phase::Lock),
+        StepErrorKind::Stopped(signal) => Exit::Stopped(signal.0),
+        StepErrorKind::Refused(refusal) => exit_of_refusal(refusal),
+        StepErrorKind::User(error) => exit_of_user(error),
+        StepErrorKind::Left | StepErrorKind::System(_) => Exit::OsRefused,
     };
     (exit, Phase::Step)
 }
@@ -245,11 +245,17 @@ fn outcome_of_step(problem: &StepProblem) -> (Exit, Phase) {
 #[cfg(feature = "postgres")]
 fn exit_of_lock(error: &LockError) -> Exit {
     match error {
-        LockError::NotFree { .. } | LockError::Lost(_) => Exit::LockNotHeld,
-        LockError::Refused { .. } => Exit::NotPermitted,
-        LockError::Unfit { .. } => Exit::InvalidEnvironment,
-        LockError::Stopped(signal) => Exit::Stopped(signal.0),
-        LockError::System(_) => Exit::OsRefused,
+        LockError::NotFree(_) | LockError::Lost(_) => Exit::LockNotHeld,
+        LockError::Refused(_) => Exit::NotPermitted,
+        LockError::NotExclusive(_) => Exit::InvalidEnvironment,
+        LockError::Interrupted(interruption) => exit_of_interruption(interruption),
+    }
+}
+
+fn exit_of_interruption(interruption: &Interruption) -> Exit {
+    match interruption {
+        Interruption::Stopped(signal) => Exit::Stopped(signal.0),
+        Interruption::System(_) => Exit::OsRefused,
     }
 }
 

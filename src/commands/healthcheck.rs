@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
-use crate::net::{Failure, http};
+use crate::net::{self, http};
 use crate::target::HttpTarget;
 
 /// How long the service may take to answer. Docker's own limit is 30 seconds.
@@ -33,14 +33,14 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
         // A redirect is an answer, but no 2xx.
         Some(Ok(200..=299)) => Ok(()),
         Some(Ok(code)) => Err(unhealthy(format!("it answered with {code}"))),
-        Some(Err(failure)) => Err(unhealthy(failure.reason)),
+        Some(Err(error)) => Err(unhealthy(error.reason)),
         None => Err(unhealthy("no answer".to_owned())),
     }
 }
 
 /// The answer, if it comes in time. The request is made on a thread of its own, because a name server that does
 /// not answer would block it for longer. The thread ends with the process.
-fn ask(page: HttpTarget) -> Result<Option<Result<u16, Failure>>, Error> {
+fn ask(page: HttpTarget) -> Result<Option<Result<u16, net::Error>>, Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let work = move || {
         // The receiver is gone once the time is up.

@@ -1,21 +1,23 @@
-//! Asks a server for one page, of which only the status matters. No HTTP library is used: bodies, redirects and
-//! connection pools are not needed, and would be most of the program's size.
+//! Asks a web server for the status of one page. An HTTP library would add bodies, redirects and connection pools,
+//! which nobody needs here, and be most of the program's size.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{Failure, dial, in_words};
+#[cfg(feature = "postgres")]
+use super::tls;
+use super::{Error, dial};
 use crate::target::HttpTarget;
 
-/// How far the final status may stand into the answer, in bytes: interim answers come before it.
+/// How many bytes of the answer are read to find the final status, which follows any interim answers.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// GETs the page, and gives the status of the answer.
+/// GETs the page, and returns the status of the answer.
 ///
 /// # Errors
-/// Why there is none until then.
-pub fn status(page: &HttpTarget, until: Instant) -> Result<u16, Failure> {
+/// Why there is no answer until `until`.
+pub fn status(page: &HttpTarget, until: Instant) -> Result<u16, Error> {
     let address = &page.address;
     let stream = Timed {
         stream: dial(&address.host, address.port, until)?,
@@ -23,71 +25,65 @@ pub fn status(page: &HttpTarget, until: Instant) -> Result<u16, Failure> {
     };
     if page.is_encrypted {
         #[cfg(feature = "postgres")]
-        return ask(&mut super::tls::wrap(stream, page)?, page);
+        return ask(
+            &mut tls::wrap(stream, &address.host, page.roots.as_deref())?,
+            page,
+        );
     }
     ask(&mut { stream }, page)
 }
 
-fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<u16, Failure> {
+fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<u16, Error> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: startup-guard\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         page.path, page.host_header
     );
     stream
         .write_all(request.as_bytes())
-        .map_err(|error| failure(&error))?;
-    stream.flush().map_err(|error| failure(&error))?;
+        .and_then(|()| stream.flush())
+        .map_err(explain)?;
     let mut answer = Vec::new();
     let mut chunk = [0; 1024];
     while answer.len() < MAX_HEAD {
         let count = match stream.read(&mut chunk) {
-            Ok(0) => return Err(failure(&io::ErrorKind::UnexpectedEof.into())),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failure(&error)),
+            Err(error) => return Err(explain(error)),
         };
         answer.extend_from_slice(&chunk[..count]);
         if let Some(status) = final_status(&answer)? {
             return Ok(status);
         }
     }
-    Err(Failure::not_yet(format!(
+    Err(Error::not_yet(format!(
         "it sends more than {} KiB before the status of its answer",
         MAX_HEAD / 1024
     )))
 }
 
-const NO_HTTP: &str = "it answers with something that is not HTTP";
-
-fn failure(error: &io::Error) -> Failure {
+fn explain(error: io::Error) -> Error {
     #[cfg(feature = "postgres")]
-    if let Some(failure) = super::tls::failure(error, super::tls::Peer::Page) {
-        return failure;
+    if let Some(error) = tls::explain(&error, &tls::WEB_SERVER) {
+        return error;
     }
-    Failure::not_yet(in_words(error))
+    error.into()
 }
 
-/// The status of the first answer that is not an interim one; nothing while its line is not whole.
-fn final_status(answer: &[u8]) -> Result<Option<u16>, Failure> {
-    let mut rest = answer;
-    loop {
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            // Whoever does not begin like HTTP will not become it.
-            let beginning = &rest[..rest.len().min(5)];
-            return if b"HTTP/".starts_with(beginning) {
-                Ok(None)
-            } else {
-                Err(Failure::not_yet(NO_HTTP))
-            };
-        };
-        let status = status_of(&rest[..end]).ok_or_else(|| Failure::not_yet(NO_HTTP))?;
-        if !(100..200).contains(&status) {
-            return Ok(Some(status));
-        }
-        match memchr::memmem::find(rest, b"\r\n\r\n") {
-            Some(end) => rest = &rest[end + 4..],
-            None => return Ok(None),
-        }
+/// The status of the first answer that is not interim. None while its line is incomplete.
+fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
+    let no_http = || Error::not_yet("it answers with something that is not HTTP");
+    let Some(end) = memchr::memchr(b'\n', answer) else {
+        // A server of another protocol need not send a whole line.
+        let is_http = b"HTTP/".starts_with(&answer[..answer.len().min(5)]);
+        return if is_http { Ok(None) } else { Err(no_http()) };
+    };
+    match status_of(&answer[..end]).ok_or_else(no_http)? {
+        100..200 => match memchr::memmem::find(answer, b"\r\n\r\n") {
+            Some(end) => final_status(&answer[end + 4..]),
+            None => Ok(None),
+        },
+        status => Ok(Some(status)),
     }
 }
 
@@ -100,8 +96,8 @@ fn status_of(line: &[u8]) -> Option<u16> {
     status.parse().ok()
 }
 
-/// A stream that gives up at a moment, however little comes at a time.
-pub struct Timed {
+/// A stream with one deadline for all reads and writes.
+struct Timed {
     stream: TcpStream,
     until: Instant,
 }

@@ -1,63 +1,176 @@
-//! Connections to other machines. These calls block until their deadline, so helper threads make them, and
-//! `healthcheck`. No message here shows more of what a user wrote than a host and a port.
+//! Connections to other machines. Every function blocks its thread until its deadline, so only helper threads and
+//! `healthcheck` call them. No message shows more of a declared value than a host and a port.
 
-mod dial;
 pub mod http;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "postgres")]
 mod tls;
+#[cfg(feature = "postgres")]
+mod wire;
 
+use std::collections::HashSet;
 use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
-pub use dial::{dial, share};
+use crate::os::helper::spawn;
+
+/// The least time for one attempt of several, so that a name with very many addresses can still be reached.
+const LEAST_SHARE: Duration = Duration::from_millis(100);
+
+/// What the standard library puts before the resolver's message.
+const LOOKUP: &str = "failed to lookup address information: ";
 
 /// Why the other side is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Failure {
-    pub kind: FailureKind,
+pub struct Error {
+    pub kind: ErrorKind,
     /// The rest of a line that begins with the other side's name and a colon.
     pub reason: String,
 }
 
 /// Whether waiting can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
+pub enum ErrorKind {
     NotYet,
     /// Somebody must change something: it refuses our password or role, there is no such database, or its
     /// certificate is not to be trusted.
     Refused,
 }
 
-impl Failure {
+impl Error {
     pub fn not_yet(reason: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::NotYet,
-            reason: reason.into(),
-        }
-    }
-
-    #[cfg(feature = "postgres")]
-    fn refused(reason: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Refused,
-            reason: reason.into(),
-        }
+        let (kind, reason) = (ErrorKind::NotYet, reason.into());
+        Self { kind, reason }
     }
 }
 
-/// A system's error in words.
-fn in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        // A read that ran out of its time is reported as one that would block.
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer".to_owned(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
-            "it closed the connection without an answer".to_owned()
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        error.kind().into()
+    }
+}
+
+impl From<io::ErrorKind> for Error {
+    fn from(kind: io::ErrorKind) -> Self {
+        use io::ErrorKind as Kind;
+        Error::not_yet(match kind {
+            Kind::ConnectionRefused => "connection refused".to_owned(),
+            // A read that reaches its time-out is reported as one that would block.
+            Kind::TimedOut | Kind::WouldBlock => "no answer".to_owned(),
+            Kind::UnexpectedEof | Kind::BrokenPipe => {
+                "it closed the connection without an answer".to_owned()
+            }
+            Kind::ConnectionReset => "it reset the connection".to_owned(),
+            Kind::NotFound => "there is no such socket".to_owned(),
+            kind => kind.to_string(),
+        })
+    }
+}
+
+/// Makes one attempt per item until one succeeds. The attempts share the time until `until`.
+///
+/// # Errors
+/// A refusal, which ends the attempts as in libpq. Otherwise the first error, which tells more than those of later
+/// items, which may not be reachable at all.
+pub fn first_of<T, R>(
+    items: &[T],
+    until: Instant,
+    mut attempt: impl FnMut(&T, Instant) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let mut first = None;
+    for (index, item) in items.iter().enumerate() {
+        match attempt(item, share(until, items.len() - index)) {
+            Err(error) if error.kind == ErrorKind::NotYet => first = first.or(Some(error)),
+            result => return result,
         }
-        io::ErrorKind::ConnectionReset => "it reset the connection".to_owned(),
-        io::ErrorKind::NotFound => "there is no such socket".to_owned(),
-        kind => kind.to_string(),
+    }
+    Err(first.unwrap_or_else(|| Error::not_yet("no address")))
+}
+
+/// The end of the first of `attempts` attempts that share the time until `until`.
+fn share(until: Instant, attempts: usize) -> Instant {
+    let now = Instant::now();
+    let left = until.saturating_duration_since(now);
+    let share = left / u32::try_from(attempts.max(1)).unwrap_or(u32::MAX);
+    now + share.max(LEAST_SHARE).min(left)
+}
+
+/// Connects to the first address of a host that accepts, IPv6 and IPv4 in the resolver's order.
+///
+/// # Errors
+/// Why the first address did not accept, or why there is none.
+pub fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Error> {
+    connect(&resolve(host, port, until)?, until)
+}
+
+fn connect(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Error> {
+    first_of(addresses, until, |address, until| {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(TcpStream::connect_timeout(address, left)?)
+    })
+}
+
+/// Resolves a host name on another thread, because the resolver has no deadline. A thread that is given up ends with
+/// the resolver's answer or with the process.
+fn resolve(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let unknown = |reason: &str| Error::not_yet(format!("its name cannot be resolved ({reason})"));
+    let (sender, receiver) = channel();
+    let name = (host.to_owned(), port);
+    spawn("resolve", move || {
+        // The receiver is gone once the time is over.
+        let _ = sender.send(name.to_socket_addrs().map(Vec::from_iter));
+    })
+    .map_err(|error| unknown(&Error::from(error).reason))?;
+    let left = until.saturating_duration_since(Instant::now());
+    let answer = receiver
+        .recv_timeout(left)
+        .map_err(|_| unknown("no answer"))?;
+    let mut addresses: Vec<SocketAddr> = answer.map_err(|error| {
+        let words = error.to_string();
+        unknown(words.strip_prefix(LOOKUP).unwrap_or(&words))
+    })?;
+    let mut seen = HashSet::new();
+    addresses.retain(|address| seen.insert(*address));
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+    use std::time::{Duration, Instant};
+
+    use super::{connect, share};
+
+    #[test]
+    fn attempts_share_the_time_that_is_left() {
+        let start = Instant::now();
+        let until = start + Duration::from_mins(1);
+        let first = share(until, 3) - start;
+        assert!(
+            (Duration::from_secs(20)..Duration::from_secs(21)).contains(&first),
+            "{first:?}"
+        );
+        assert!(share(until, 1) <= until + Duration::from_millis(1));
+        assert!(share(start, 3) <= Instant::now());
+    }
+
+    #[test]
+    fn no_address_is_tried_once_the_time_is_over() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address: SocketAddr = listener.local_addr().expect("it listens somewhere");
+        let error = connect(&[address; 2], Instant::now()).expect_err("there is no time");
+        assert_eq!(error.to_string(), "no answer");
+        let later = Instant::now() + Duration::from_secs(20);
+        connect(&[address], later).expect("it listens");
     }
 }

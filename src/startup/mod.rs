@@ -1,21 +1,14 @@
 //! What happens after the check: the waiting, the steps, then the hand-over to the server. Everything here takes the
 //! plan, which only a passed check makes.
 
-mod backoff;
-mod display;
 pub mod init;
 #[cfg(feature = "postgres")]
 pub mod lock;
 mod mask;
-mod obstacle;
-mod pause;
-mod probe;
-mod question;
+pub mod progress;
 mod relay;
 pub mod serve;
 pub mod step;
 mod supervise;
 pub mod user;
 pub mod wait;
-
-pub use relay::Form;

@@ -4,36 +4,40 @@ use std::ffi::OsStr;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::log::Phase;
-
 #[cfg(feature = "postgres")]
-use super::lock::LockError;
+use super::lock::{AdvisoryLock, Goal, HeldLock, LockError};
 use super::mask::Mask;
 use super::relay::{Form, Relay, Stream};
 use super::serve::program;
 use super::supervise::{Keeper, Limits, Outcome, Supervisor};
+#[cfg(feature = "postgres")]
+use crate::check::Lock;
 use crate::check::{Plan, Step, Words};
+use crate::log::Phase;
 use crate::os::child::{Child, SpawnError};
 use crate::os::family::Ending;
 use crate::os::program::Refusal;
 use crate::os::signals::{Signal, Signals, requested_stop};
 use crate::os::user::{BecomeError, User};
 
+/// How long `up_to_date` may run.
+const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
+
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
-#[error("step {step}: {problem}")]
+#[error("step {step}: {kind}")]
 pub struct StepError {
     pub step: String,
-    pub problem: StepProblem,
+    pub kind: StepErrorKind,
 }
 
-/// What went wrong with a step.
+/// What went wrong with a step. `what` is empty for the step's command, and `up_to_date ` for its question.
 #[derive(Debug, thiserror::Error)]
-pub enum StepProblem {
-    #[error("failed with {}", ending(*.0))]
-    Failed(Ending),
-    #[error("ran out of time ({}) and was stopped", humantime::format_duration(*.0))]
-    TimedOut(Duration),
+pub enum StepErrorKind {
+    #[error("{what}failed with {}", shown_ending(*.ending))]
+    Failed { what: &'static str, ending: Ending },
+    #[error("{what}ran out of time ({}) and was stopped", humantime::format_duration(*.limit))]
+    TimedOut { what: &'static str, limit: Duration },
     #[error("stopped by {} before the server started", .0.name())]
     Stopped(Signal),
     #[error("left processes running that the guard cannot end")]
@@ -42,10 +46,6 @@ pub enum StepProblem {
     Refused(#[from] Refusal),
     #[error(transparent)]
     User(#[from] BecomeError),
-    #[error("up_to_date failed with {}", ending(*.0))]
-    QuestionFailed(Ending),
-    #[error("up_to_date ran out of time ({}) and was stopped", humantime::format_duration(*.0))]
-    QuestionTimedOut(Duration),
     #[error("the lock was lost while it ran, so it was killed")]
     LockLost,
     #[cfg(feature = "postgres")]
@@ -55,106 +55,89 @@ pub enum StepProblem {
     System(#[from] io::Error),
 }
 
-impl StepProblem {
-    /// Whether it is the step's own failure, which it can be allowed. A stop never is, nor a lock.
-    fn is_failure(&self) -> bool {
-        matches!(
-            self,
-            StepProblem::Failed(_)
-                | StepProblem::TimedOut(_)
-                | StepProblem::QuestionFailed(_)
-                | StepProblem::QuestionTimedOut(_)
-        )
-    }
-}
-
-fn ending(ending: Ending) -> String {
+fn shown_ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(code) => format!("exit code {code}"),
         Ending::Signaled(signal) => format!("{} ({})", signal.name(), 128 + signal.0),
     }
 }
 
-impl From<SpawnError> for StepProblem {
+impl From<SpawnError> for StepErrorKind {
     fn from(error: SpawnError) -> Self {
         match error {
-            SpawnError::Refused(refusal) => StepProblem::Refused(refusal),
-            SpawnError::User(error) => StepProblem::User(error),
-            SpawnError::System(error) => StepProblem::System(error),
+            SpawnError::Refused(refusal) => refusal.into(),
+            SpawnError::User(error) => error.into(),
+            SpawnError::System(error) => error.into(),
         }
     }
 }
 
-/// What every step is given.
+/// What all steps share.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
-    pub plan: &'a Plan,
-    pub user: Option<&'a User>,
-    pub form: Form,
+struct Context<'a> {
+    plan: &'a Plan,
+    /// The user that steps run as. None: the guard's own.
+    user: Option<&'a User>,
+    form: Form,
 }
 
-/// Runs the steps of the plan in order, as `user` or else as the current user. The first that does not succeed ends it, unless it is allowed to fail.
+/// Runs the steps of the plan in order, as `user` or else as the current user. The first step that does not
+/// succeed ends this, unless it is allowed to fail.
 ///
 /// # Errors
-/// Which step did not succeed, and why. A stop explains whatever failed after it was asked for.
+/// Which step did not succeed, and why. Once a stop was requested, the stop is the reason.
 pub fn run_all(
     plan: &Plan,
     user: Option<&User>,
     form: Form,
     signals: &Signals,
 ) -> Result<(), StepError> {
-    let context = Context { plan, user, form };
-    let steps = &plan.steps;
-    let Some(first) = steps.first() else {
+    if plan.steps.is_empty() {
         return Ok(());
-    };
+    }
+    let context = Context { plan, user, form };
     let mask = Mask::new(plan.secrets());
-    let mut current = first;
-    let mut run_each = || {
-        for step in steps {
-            current = step;
-            stop_if_asked()?;
-            let run = Run {
-                step,
-                context,
-                mask: &mask,
-                signals,
-            };
-            match run.run() {
-                Err(problem) if step.allow_failure && problem.is_failure() => {
-                    stop_if_asked()?;
-                    tracing::warn!(
-                        phase = %Phase::Step,
-                        step = step.name,
-                        "step {}: {problem}; it is allowed to",
-                        step.name
-                    );
-                }
-                result => result?,
+    for step in &plan.steps {
+        let runner = Runner {
+            step,
+            context,
+            mask: &mask,
+            signals,
+        };
+        let result = stop_if_requested().and_then(|()| runner.run());
+        // Also replaces an error that the stop has caused.
+        let result = stop_if_requested().and(result);
+        match result {
+            // Only the step's own failure is allowed. A stop never is, nor a lost lock.
+            Err(kind @ (StepErrorKind::Failed { .. } | StepErrorKind::TimedOut { .. }))
+                if step.allow_failure =>
+            {
+                let text = format!("step {}: {kind}; it is allowed to", step.name);
+                tracing::warn!(phase = %Phase::Step, step = step.name, "{text}");
             }
+            result => result.map_err(|kind| StepError {
+                step: step.name.clone(),
+                kind,
+            })?,
         }
-        stop_if_asked()
-    };
-    run_each().map_err(|problem| StepError {
-        step: current.name.clone(),
-        problem: requested_stop().map_or(problem, StepProblem::Stopped),
-    })
+    }
+    Ok(())
 }
 
-fn stop_if_asked() -> Result<(), StepProblem> {
-    requested_stop().map_or(Ok(()), |stop| Err(StepProblem::Stopped(stop)))
+fn stop_if_requested() -> Result<(), StepErrorKind> {
+    requested_stop().map_or(Ok(()), |stop| Err(StepErrorKind::Stopped(stop)))
 }
 
-/// One run of a step.
-pub struct Run<'a> {
-    pub step: &'a Step,
-    pub context: Context<'a>,
-    pub mask: &'a Mask,
-    pub signals: &'a Signals,
+/// Runs one step.
+struct Runner<'a> {
+    step: &'a Step,
+    context: Context<'a>,
+    mask: &'a Mask,
+    signals: &'a Signals,
 }
 
-impl Run<'_> {
-    fn run(&self) -> Result<(), StepProblem> {
+impl Runner<'_> {
+    fn run(&self) -> Result<(), StepErrorKind> {
         if self.is_up_to_date()? {
             self.skip();
             return Ok(());
@@ -166,74 +149,133 @@ impl Run<'_> {
         self.execute(None)
     }
 
-    /// There is nothing to do: what the step is for is done.
-    pub fn skip(&self) {
-        let step = self.step;
+    /// Runs the step while no other replica does, unless another one has run it meanwhile.
+    #[cfg(feature = "postgres")]
+    fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
+        let (step, signals) = (self.step, self.signals);
+        let service = self.context.plan.service.as_deref().unwrap_or_default();
+        let mut lock = AdvisoryLock::new(lock.database.clone(), service, &step.name, lock.timeout);
+        let goal = match step.up_to_date {
+            None => Goal::Taken,
+            Some(_) => Goal::TakenOrBusy,
+        };
+        let held = loop {
+            if let Some(held) = lock.wait_for(goal, signals)? {
+                break held;
+            }
+            // The holder probably runs this very step. Once the lock is free, all waiting replicas ask at the same
+            // time and without the lock whether the step is up to date: one after the other would take longer the
+            // more replicas there are.
+            lock.wait_for(Goal::Free, signals)?;
+            if self.is_up_to_date()? {
+                self.skip();
+                return Ok(());
+            }
+        };
+        let is_done_already = self.run_holding(&held);
+        let released = held.release(signals);
+        if is_done_already? {
+            self.skip();
+            return Ok(());
+        }
+        Ok(released?)
+    }
+
+    /// Runs the step unless it is up to date, which is returned.
+    #[cfg(feature = "postgres")]
+    fn run_holding(&self, held: &HeldLock) -> Result<bool, StepErrorKind> {
+        // Another replica may have run the step since the last question.
+        if self.is_up_to_date()? {
+            return Ok(true);
+        }
+        held.verify()?;
+        self.execute(Some(held))?;
+        Ok(false)
+    }
+
+    /// Asks the step's `up_to_date`. A step without one always has something to do.
+    fn is_up_to_date(&self) -> Result<bool, StepErrorKind> {
+        let what = "up_to_date ";
+        let Some(command) = &self.step.up_to_date else {
+            return Ok(false);
+        };
+        // Debug: alembic writes FAILED whenever there is something to do.
+        match self.launch(what, command, Some(UP_TO_DATE_LIMIT), Form::Debug, None)? {
+            Ending::Exited(0) => Ok(true),
+            // A shell exits with these when a command cannot be executed, or is not found.
+            ending @ Ending::Exited(126 | 127) => Err(StepErrorKind::Failed { what, ending }),
+            _ => Ok(false),
+        }
+    }
+
+    fn skip(&self) {
+        let step = &self.step.name;
         tracing::info!(
             phase = %Phase::Step,
-            step = step.name,
-            "step {}: up to date, nothing to do",
-            step.name
+            step,
+            "step {step}: up to date, nothing to do"
         );
-        self.announce(step.announce_done.as_deref());
+        self.announce(self.step.announce_done.as_deref());
     }
 
     /// Runs the step's command.
-    pub fn execute(&self, keeper: Option<&dyn Keeper>) -> Result<(), StepProblem> {
+    fn execute(&self, keeper: Option<&dyn Keeper>) -> Result<(), StepErrorKind> {
         let step = self.step;
-        match &step.announce_start {
-            None => tracing::info!(
-                phase = %Phase::Step,
-                step = step.name,
-                "step {}: {}",
-                step.name,
-                step.command.shown()
-            ),
-            announcement => self.announce(announcement.as_deref()),
+        if step.announce_start.is_none() {
+            let text = format!("step {}: {}", step.name, step.command.shown());
+            tracing::info!(phase = %Phase::Step, step = step.name, "{text}");
         }
+        self.announce(step.announce_start.as_deref());
         let form = self.context.form;
-        match self.launch(&step.command, step.timeout, form, keeper)? {
-            Outcome::Ended(Ending::Exited(0)) => {
+        let what = "";
+        match self.launch(what, &step.command, step.timeout, form, keeper)? {
+            Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
             }
-            Outcome::Ended(ending) => Err(StepProblem::Failed(ending)),
-            Outcome::Left => Err(StepProblem::Left),
-            Outcome::TimedOut => Err(StepProblem::TimedOut(step.timeout.unwrap_or_default())),
-            Outcome::Stopped(stop) => Err(StepProblem::Stopped(stop)),
-            Outcome::Lost => Err(StepProblem::LockLost),
+            ending => Err(StepErrorKind::Failed { what, ending }),
         }
     }
 
-    /// Runs a command of the step to its end, and ends whatever it left running.
-    pub fn launch(
+    /// Runs a command of the step to its end, and ends the processes that it left running.
+    fn launch(
         &self,
+        what: &'static str,
         command: &Words,
         timeout: Option<Duration>,
         form: Form,
         keeper: Option<&dyn Keeper>,
-    ) -> Result<Outcome, StepProblem> {
-        let Context { plan, user, .. } = self.context;
-        let program = program(command, plan)?;
-        // What came until now was not meant for this step.
+    ) -> Result<Ending, StepErrorKind> {
+        let program = program(command, self.context.plan)?;
+        // Signals that arrived until now were not meant for this command.
         self.signals.take();
         let started = Instant::now();
-        let child = Child::spawn(&program, user, keeper.map(Keeper::descriptor), self.signals)?;
+        let (user, inherited) = (self.context.user, keeper.map(Keeper::descriptor));
+        let child = Child::spawn(&program, user, inherited, self.signals)?;
         let limits = Limits {
             deadline: timeout.and_then(|timeout| started.checked_add(timeout)),
             stop_signal: self.step.stop_signal,
             stop_grace: self.step.stop_grace,
         };
         let name = &self.step.name;
+        let relay = |stream, pipe| Relay::new(name, stream, form, pipe, self.mask);
         let mut relays = [
-            (Stream::Stdout, child.stdout),
-            (Stream::Stderr, child.stderr),
-        ]
-        .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
+            relay(Stream::Stdout, child.stdout),
+            relay(Stream::Stderr, child.stderr),
+        ];
         let supervisor = Supervisor::new(child.tree, limits, keeper);
         let outcome = supervisor.supervise(self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
-        Ok(outcome)
+        match outcome {
+            Outcome::Ended(ending) => Ok(ending),
+            Outcome::Left => Err(StepErrorKind::Left),
+            Outcome::TimedOut => {
+                let limit = timeout.unwrap_or_default();
+                Err(StepErrorKind::TimedOut { what, limit })
+            }
+            Outcome::Stopped(stop) => Err(StepErrorKind::Stopped(stop)),
+            Outcome::Lost => Err(StepErrorKind::LockLost),
+        }
     }
 
     fn announce(&self, text: Option<&OsStr>) {

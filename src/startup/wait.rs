@@ -1,208 +1,158 @@
-//! Waits until every dependency is ready. A helper thread for each of them asks again and again, all at the same
+//! Waits until every dependency is ready. A helper thread per dependency asks it again and again, all at the same
 //! time.
 
-use std::io;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use super::backoff::{Backoff, WAIT};
-use super::display::Display;
-use super::obstacle::{Obstacle, after};
-use super::pause::pause;
-use super::probe::Probe;
+use super::progress::{Interruption, Messages, WaitState, receive, repeat};
 use crate::check::Wait;
 use crate::log::Phase;
-use crate::net::Failure;
+#[cfg(feature = "postgres")]
+use crate::net::postgres;
+use crate::net::{Error, dial, first_of, http};
 use crate::os::helper::{Outbox, mailbox, spawn};
-use crate::os::signals::{Signal, Signals};
+use crate::os::signals::Signals;
 use crate::target::Target;
 
-/// Why the wait for the dependencies failed.
+/// How long one attempt may take. A suspended database takes seconds to answer.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The first and the longest pause between two attempts.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Why the wait for the dependencies ended without them.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     #[error("not ready in time: {0}")]
     NotReady(String),
     #[error("waiting cannot help: {0}")]
     Refused(String),
-    #[error("stopped by {} while waiting", .0.name())]
-    Stopped(Signal),
-    #[error("the system refused to wait: {0}")]
-    System(#[from] io::Error),
+    #[error(transparent)]
+    Interrupted(#[from] Interruption),
 }
 
-/// Waits for all of them. What is not set is not waited for.
+/// Waits for all of them. One whose variable is not set is not waited for.
 ///
 /// # Errors
-/// The first that is not ready in time, or that refuses us.
+/// The dependencies that are not ready in time, or that refuse us.
 pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
-    let (outbox, news) = mailbox();
-    let mut entries = Vec::new();
+    let (outbox, reports) = mailbox();
+    let mut dependencies = Vec::new();
     for wait in waits {
-        let what = wait.what.clone();
+        let name = wait.what.clone();
         let Some(target) = wait.target.clone() else {
-            tracing::info!(phase = %Phase::Wait, "{what} is not waited for: it is not set");
+            tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
             continue;
         };
-        let (index, outbox) = (entries.len(), outbox.clone());
-        spawn("wait", move || ask_until_ready(target, index, &outbox))?;
-        entries.push(Entry::new(what, wait.timeout));
+        let (index, outbox) = (dependencies.len(), outbox.clone());
+        spawn("wait", move || ask_until_ready(&target, index, &outbox))
+            .map_err(Interruption::from)?;
+        dependencies.push(Dependency {
+            name,
+            state: WaitState::new(Instant::now(), wait.timeout),
+            is_ready: false,
+        });
     }
-    if entries.is_empty() {
+    if dependencies.is_empty() {
         return Ok(());
     }
-    Waiting {
-        entries,
-        news,
-        display: Display::new(Instant::now()),
-    }
-    .wait(signals)
+    wait(dependencies, &reports, signals)
 }
 
-/// What a helper reports: the index of its entry, and the result of its last attempt.
-type News = (usize, Result<(), Failure>);
+/// Asks once whether a dependency is ready.
+///
+/// # Errors
+/// Why it is not ready.
+fn ask(target: &Target, until: Instant) -> Result<(), Error> {
+    match target {
+        #[cfg(feature = "postgres")]
+        Target::Postgres(database) => {
+            let mut session = postgres::connect(database, "startup-guard", until)?;
+            // A pool may accept the log-in before its database does.
+            let answer = session.ask("SELECT 1", until);
+            session.close();
+            answer.map(drop)
+        }
+        Target::Tcp(addresses) => first_of(addresses, until, |address, until| {
+            dial(&address.host, address.port, until).map(drop)
+        }),
+        Target::Http(page) => match http::status(page, until)? {
+            200..=299 => Ok(()),
+            status => Err(Error::not_yet(format!("it answers with {status}"))),
+        },
+    }
+}
+
+/// The index of a dependency, and the result of its last attempt.
+type Report = (usize, Result<(), Error>);
 
 /// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
-fn ask_until_ready(endpoint: Target, index: usize, outbox: &Outbox<News>) {
-    let mut backoff = Backoff::new(WAIT);
-    let mut probe = match Probe::new(endpoint) {
-        Ok(probe) => probe,
-        Err(error) => {
-            outbox.send((index, Err(Failure::not_yet(error.to_string()))));
-            return;
-        }
-    };
-    loop {
-        let answer = probe.ask();
+fn ask_until_ready(target: &Target, index: usize, outbox: &Outbox<Report>) {
+    repeat(PAUSES, || {
+        let answer = ask(target, Instant::now() + ATTEMPT_LIMIT);
         let is_ready = answer.is_ok();
-        if !outbox.send((index, answer)) || is_ready {
-            return;
-        }
-        std::thread::sleep(backoff.next());
-    }
+        outbox.send((index, answer)) && !is_ready
+    });
 }
 
-/// One dependency.
-struct Entry {
-    what: String,
-    deadline: Instant,
-    /// None: it is ready.
-    obstacle: Option<Obstacle>,
+struct Dependency {
+    /// With its address, as messages show it.
+    name: String,
+    state: WaitState,
+    is_ready: bool,
 }
 
-impl Entry {
-    fn new(what: String, timeout: Duration) -> Self {
-        Self {
-            what,
-            deadline: after(Instant::now(), timeout),
-            obstacle: Some(Obstacle::Unknown),
-        }
-    }
-
-    fn note(&mut self, answer: Result<(), Failure>) {
-        self.obstacle = match (answer, &self.obstacle) {
-            (Err(failure), Some(obstacle)) => Some(obstacle.after(failure, Instant::now())),
-            _ => None,
-        };
-    }
-
-    fn is_ready(&self) -> bool {
-        self.obstacle.is_none()
-    }
-
-    /// When to give up if its state does not change; none if it is ready.
-    fn end(&self) -> Option<Instant> {
-        let obstacle = self.obstacle.as_ref()?;
-        Some(obstacle.end(self.deadline))
-    }
-
-    fn shown(&self) -> String {
-        match &self.obstacle {
-            None => self.what.clone(),
-            Some(obstacle) => format!("{}: {}", self.what, obstacle.reason()),
-        }
-    }
-}
-
-struct Waiting {
-    entries: Vec<Entry>,
-    news: Receiver<News>,
-    display: Display,
-}
-
-impl Waiting {
-    fn wait(mut self, signals: &Signals) -> Result<(), WaitError> {
-        loop {
-            while let Ok((index, answer)) = self.news.try_recv() {
-                self.entries[index].note(answer);
-            }
-            let now = Instant::now();
-            if self.entries.iter().all(Entry::is_ready) {
-                self.tell_ready(now);
-                return Ok(());
-            }
-            self.give_up(now)?;
-            let said = self.tell_progress(now);
-            let ends = self.entries.iter().filter_map(Entry::end);
-            let deadline = ends.chain(said).min();
-            if let Some(stop) = pause(signals, deadline)? {
-                return Err(WaitError::Stopped(stop));
+fn wait(
+    mut dependencies: Vec<Dependency>,
+    reports: &Receiver<Report>,
+    signals: &Signals,
+) -> Result<(), WaitError> {
+    let mut messages = Messages::new(Instant::now());
+    let mut deadline = Instant::now();
+    loop {
+        while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
+            deadline = Instant::now();
+            match answer {
+                Ok(()) => dependencies[index].is_ready = true,
+                Err(error) => dependencies[index].state.note(error, deadline),
             }
         }
-    }
-
-    /// Fails once the time of an entry is over, and names every entry whose time is.
-    fn give_up(&self, now: Instant) -> Result<(), WaitError> {
-        let is_over = |entry: &&Entry| entry.end().is_some_and(|end| now >= end);
-        let over: Vec<&Entry> = self.entries.iter().filter(is_over).collect();
-        if over.is_empty() {
+        let now = Instant::now();
+        let pending = || dependencies.iter().filter(|each| !each.is_ready);
+        let Some(end) = pending().map(|each| each.state.end()).min() else {
+            let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
+            let (elapsed, names) = (messages.elapsed(now), names.join(", "));
+            tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
             return Ok(());
+        };
+        if now >= end {
+            return Err(expired(pending().filter(|each| now >= each.state.end())));
         }
-        let is_refused =
-            |entry: &&&Entry| entry.obstacle.as_ref().is_some_and(Obstacle::is_refusal);
-        let refused: Vec<String> = over
-            .iter()
-            .filter(is_refused)
-            .map(|entry| entry.shown())
-            .collect();
-        if refused.is_empty() {
-            let shown: Vec<String> = over.into_iter().map(Entry::shown).collect();
-            return Err(WaitError::NotReady(shown.join("; ")));
+        let text = reasons(pending().filter(|each| each.state.is_known()));
+        deadline = end;
+        if !text.is_empty() {
+            let next = messages.update(&text, now, |elapsed| {
+                tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
+            });
+            deadline = end.min(next);
         }
-        Err(WaitError::Refused(refused.join("; ")))
     }
+}
 
-    /// What is not ready, and why; empty while no attempt has ended.
-    fn text(&self) -> String {
-        let is_told = |entry: &&Entry| !matches!(entry.obstacle, None | Some(Obstacle::Unknown));
-        let shown: Vec<String> = self
-            .entries
-            .iter()
-            .filter(is_told)
-            .map(Entry::shown)
-            .collect();
-        shown.join("; ")
+/// The error for dependencies whose time is over. Of refusals nothing else is told.
+fn expired<'a>(dependencies: impl Iterator<Item = &'a Dependency> + Clone) -> WaitError {
+    let refused = reasons(dependencies.clone().filter(|each| each.state.is_refused()));
+    if refused.is_empty() {
+        WaitError::NotReady(reasons(dependencies))
+    } else {
+        WaitError::Refused(refused)
     }
+}
 
-    /// Logs that, if it is time to. Returns when to call this again.
-    fn tell_progress(&mut self, now: Instant) -> Option<Instant> {
-        let text = self.text();
-        if text.is_empty() {
-            return None;
-        }
-        let elapsed = self.display.elapsed(now);
-        if let Some(text) = self.display.update(text.clone(), now) {
-            tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
-        }
-        self.display.next(&text)
-    }
-
-    fn tell_ready(&self, now: Instant) {
-        let shown: Vec<String> = self.entries.iter().map(Entry::shown).collect();
-        let elapsed = self.display.elapsed(now);
-        tracing::info!(
-            phase = %Phase::Wait,
-            "ready after {elapsed}: {}",
-            shown.join(", ")
-        );
-    }
+/// Why each dependency is not ready.
+fn reasons<'a>(dependencies: impl Iterator<Item = &'a Dependency>) -> String {
+    let reasons: Vec<String> = dependencies
+        .map(|each| format!("{}: {}", each.name, each.state.reason()))
+        .collect();
+    reasons.join("; ")
 }

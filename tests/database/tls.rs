@@ -520,3 +520,23 @@ fn a_server_that_promises_tls_and_speaks_something_else_is_told() {
         "it does not speak TLS; check the port",
     );
 }
+
+#[test]
+fn a_direct_tls_connection_is_encrypted_from_the_first_byte_on() {
+    let authority = authority();
+    let certificate = Certificate::new(&authority, |_| {});
+    let mut config = ServerConfig::clone(&certificate.config());
+    config.alpn_protocols = vec![b"postgresql".to_vec()];
+    let (config, database) = (Arc::new(config), Database::new());
+    let server = database.address().to_owned();
+    let address = certificates::serve(move |client| {
+        pass_on(&mut encrypted(client, Arc::clone(&config))?, &server)
+    });
+    let front = Front {
+        address,
+        root: authority.pem(),
+        database,
+    };
+    let query = "sslmode=verify-full&sslrootcert=ROOT&sslnegotiation=direct";
+    front.serves("localhost", query);
+}

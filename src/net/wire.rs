@@ -1,4 +1,4 @@
-//! The bytes to and from a server, plain or encrypted.
+//! The bytes to and from a PostgreSQL server, plain or encrypted.
 
 use std::future::Future;
 use std::io;
@@ -13,29 +13,29 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// What a PostgreSQL server's first byte can be: its answer to the question for TLS, an error, a request to
-/// authenticate, or word of the protocol's version.
+/// What a PostgreSQL server's first byte can be: the answer to a request for TLS, an error, a request to
+/// authenticate, or a negotiation of the protocol's version.
 const FIRST_BYTES: &[u8] = b"SNERv";
 
-/// How much a server may send at first, in bytes: its certificates, the log-in, and notices about either. The
-/// client keeps what it has not understood yet, and for ever what the server says of its parameters.
+/// How many bytes a server may send at first: its certificates, the log-in, and notices about either. The client
+/// buffers a message until it is complete, and keeps the server's parameters for ever.
 const ALLOWANCE: usize = 256 * 1024;
 
-/// How much more it may send for each thing that it is told or asked, in bytes: an answer here has one short row.
+/// How many more bytes it may send for each message of ours. An answer here has one short row.
 const ANSWER: usize = 256;
 
 /// Why a server's bytes are not read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum WireError {
     #[error("it speaks another protocol than PostgreSQL's")]
     OtherProtocol,
     #[error("it sends more than {} KiB where a short answer is due", ALLOWANCE / 1024)]
     TooMuch,
 }
 
-impl From<Unreadable> for io::Error {
-    fn from(reason: Unreadable) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, reason)
+impl From<WireError> for io::Error {
+    fn from(error: WireError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidData, error)
     }
 }
 
@@ -44,13 +44,9 @@ impl From<Unreadable> for io::Error {
 struct Allowance(usize);
 
 impl Allowance {
-    fn new() -> Self {
-        Self(ALLOWANCE)
-    }
-
     /// Counts bytes that the server sent.
     fn spend(&mut self, count: usize) -> io::Result<()> {
-        self.0 = self.0.checked_sub(count).ok_or(Unreadable::TooMuch)?;
+        self.0 = self.0.checked_sub(count).ok_or(WireError::TooMuch)?;
         Ok(())
     }
 
@@ -60,26 +56,30 @@ impl Allowance {
     }
 }
 
-/// A socket of either kind.
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+/// A socket, or the TLS connection over one.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
-/// A connection whose first byte must be one that a PostgreSQL server sends, and on which no more may come than
-/// is due: the client above it buffers whatever length a message claims to have, up to gigabytes. What TLS above
-/// it adds is counted as well. (TLS answers nothing that comes after its handshake until we write ourselves.)
+/// A connection that checks the first byte and the amount of what the server sends. The client above it buffers
+/// as many bytes as a message claims to have, up to gigabytes. An encrypted connection is a `Wire` over TLS over a
+/// `Wire`, so that what TLS adds is counted as well.
 pub struct Wire {
     socket: Box<dyn Socket>,
-    has_begun: bool,
+    is_first_byte_due: bool,
     allowance: Allowance,
+    /// The hash that a log-in is bound to.
+    binding: Option<Vec<u8>>,
 }
 
 impl Wire {
-    pub fn new(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+    /// Checks the first byte unless the server begins with TLS.
+    pub fn new(socket: impl Socket + 'static, begins_with_tls: bool) -> Self {
         Self {
             socket: Box::new(socket),
-            has_begun: false,
-            allowance: Allowance::new(),
+            is_first_byte_due: !begins_with_tls,
+            allowance: Allowance(ALLOWANCE),
+            binding: None,
         }
     }
 }
@@ -93,10 +93,10 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
         let received = &buffer.filled()[before..];
-        if let Some(first) = received.first().filter(|_| !self.has_begun) {
-            self.has_begun = true;
+        if let Some(first) = received.first().filter(|_| self.is_first_byte_due) {
+            self.is_first_byte_due = false;
             if !FIRST_BYTES.contains(first) {
-                return Poll::Ready(Err(Unreadable::OtherProtocol.into()));
+                return Poll::Ready(Err(WireError::OtherProtocol.into()));
             }
         }
         Poll::Ready(self.allowance.spend(received.len()))
@@ -123,60 +123,48 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Turns a plain connection into an encrypted one.
-pub struct Encryption {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-}
-
-impl Encryption {
-    pub fn new(config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
-        Self { config, name }
+impl TlsStream for Wire {
+    fn channel_binding(&self) -> ChannelBinding {
+        let binding = self.binding.clone();
+        binding.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
+
+/// Encrypts a connection. None: there is nothing to encrypt with, and `SslMode::Disable` never asks for it.
+pub struct Encryption(pub Option<(Arc<ClientConfig>, ServerName<'static>)>);
 
 impl TlsConnect<Wire> for Encryption {
-    type Stream = Encrypted;
+    type Stream = Wire;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Wire>> + Send>>;
 
     fn connect(self, wire: Wire) -> Self::Future {
-        let handshake = TlsConnector::from(self.config).connect(self.name, wire);
-        Box::pin(async { Ok(Encrypted(handshake.await?)) })
+        Box::pin(async {
+            let (config, name) = self.0.ok_or(io::ErrorKind::Unsupported)?;
+            let encrypted = TlsConnector::from(config).connect(name, wire).await?;
+            let certificates = encrypted.get_ref().1.peer_certificates();
+            let certificate = certificates.and_then(<[_]>::first);
+            let binding = certificate.and_then(|certificate| end_point(certificate));
+            let wire = Wire::new(encrypted, false);
+            Ok(Wire { binding, ..wire })
+        })
     }
 }
 
-/// An encrypted connection.
-pub struct Encrypted(tokio_rustls::client::TlsStream<Wire>);
-
-impl TlsStream for Encrypted {
-    fn channel_binding(&self) -> ChannelBinding {
-        let (_, session) = self.0.get_ref();
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        certificate
-            .and_then(|certificate| end_point(certificate))
-            .map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
-    }
-}
-
-/// The hash of a certificate that a log-in is bound to (RFC 5929): by the hash function of its signature,
-/// or SHA-256 in place of one that is broken. None where the signature has none.
+/// The hash of a certificate that a log-in is bound to (RFC 5929): by the hash function of its signature, or by
+/// SHA-256 in place of MD5 and SHA-1. None where the signature has none.
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
-    match signature_algorithm(certificate)? {
-        // sha384WithRSAEncryption, ecdsa-with-SHA384
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c" | b"\x2a\x86\x48\xce\x3d\x04\x03\x03" => {
-            Some(Sha384::digest(certificate).to_vec())
+    const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01";
+    const ECDSA_WITH_SHA1: &[u8] = b"\x2a\x86\x48\xce\x3d\x04";
+    const ECDSA_WITH_SHA2: &[u8] = b"\x2a\x86\x48\xce\x3d\x04\x03";
+    let (&last, family) = signature_algorithm(certificate)?.split_last()?;
+    match (family, last) {
+        // MD5, SHA-1, SHA-256; SHA-1; SHA-256
+        (RSA, 4 | 5 | 11) | (ECDSA_WITH_SHA1, 1) | (ECDSA_WITH_SHA2, 2) => {
+            Some(Sha256::digest(certificate).to_vec())
         }
-        // sha512WithRSAEncryption, ecdsa-with-SHA512
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d" | b"\x2a\x86\x48\xce\x3d\x04\x03\x04" => {
-            Some(Sha512::digest(certificate).to_vec())
-        }
-        // md5-, sha1- and sha256WithRSAEncryption, ecdsa-with-SHA1 and -SHA256
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04"
-        | b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05"
-        | b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"
-        | b"\x2a\x86\x48\xce\x3d\x04\x01"
-        | b"\x2a\x86\x48\xce\x3d\x04\x03\x02" => Some(Sha256::digest(certificate).to_vec()),
+        (RSA, 12) | (ECDSA_WITH_SHA2, 3) => Some(Sha384::digest(certificate).to_vec()),
+        (RSA, 13) | (ECDSA_WITH_SHA2, 4) => Some(Sha512::digest(certificate).to_vec()),
         _ => None,
     }
 }
@@ -206,41 +194,13 @@ fn element(text: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length).filter(|_| found == kind)
 }
 
-impl AsyncRead for Encrypted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Encrypted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWANCE, ANSWER, Allowance, Unreadable};
+    use super::{ALLOWANCE, ANSWER, Allowance, WireError};
 
     #[test]
     fn a_server_that_answers_every_question_shortly_is_never_cut_off() {
-        let mut allowance = Allowance::new();
+        let mut allowance = Allowance(ALLOWANCE);
         // More than a day of one question every 3 seconds, each answered in a TLS record of its own.
         for _ in 0..50_000 {
             allowance.renew();
@@ -251,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_server_that_sends_more_than_is_due_is_cut_off_however_slowly_it_does() {
-        let mut allowance = Allowance::new();
+        let mut allowance = Allowance(ALLOWANCE);
         let mut received = 0;
         let error = loop {
             allowance.renew();
@@ -261,6 +221,6 @@ mod tests {
             }
         };
         assert!(received <= 2 * ALLOWANCE, "{received}");
-        assert_eq!(error.to_string(), Unreadable::TooMuch.to_string());
+        assert_eq!(error.to_string(), WireError::TooMuch.to_string());
     }
 }

@@ -1,0 +1,378 @@
+//! A client that logs in to a PostgreSQL server. tokio-postgres speaks the protocol. This module chooses hosts, opens
+//! sockets, sets up TLS and explains errors.
+
+use std::error::Error as _;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout, timeout_at};
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+
+use super::wire::{Encryption, Wire, WireError};
+use super::{Error, ErrorKind, dial, first_of, tls};
+use crate::os::socket::{KeepAliveTimes, keep_alive};
+use crate::target::postgres::{Binding, Host, PostgresTarget, Role, TlsMode};
+
+/// How long it may take to close a connection in good order.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// The kernel closes a connection after about 10 seconds without an acknowledgement.
+const KEEP_ALIVE: KeepAliveTimes = KeepAliveTimes {
+    idle: Duration::from_secs(4),
+    interval: Duration::from_secs(2),
+    count: 3,
+    unacknowledged: Duration::from_secs(10),
+};
+
+/// A connection that is logged in.
+pub struct Session {
+    client: tokio_postgres::Client,
+    connection: Connection,
+    socket: OwnedFd,
+    runtime: Runtime,
+}
+
+/// Reads and writes for a session while it is polled, and ends with the reason why the connection ended. None after
+/// that.
+type Connection = Option<Pin<Box<dyn Future<Output = Error>>>>;
+
+async fn end_of(connection: &mut Connection) -> Error {
+    let error = match connection {
+        Some(connection) => connection.await,
+        None => Error::not_yet("the connection is closed"),
+    };
+    *connection = None;
+    error
+}
+
+/// Logs in to the first host that accepts and has the role that the URL asks for. `application` is the session's
+/// `application_name`.
+///
+/// # Errors
+/// Why none did until `until`.
+pub fn connect(
+    database: &PostgresTarget,
+    application: &str,
+    until: Instant,
+) -> Result<Session, Error> {
+    first_of(&database.hosts, until, |host, mut until| {
+        if let Some(limit) = database.connect_timeout {
+            until = until.min(Instant::now() + limit);
+        }
+        let attempt = Attempt {
+            database,
+            application,
+            host,
+            until,
+        };
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (client, connection, socket) = runtime.block_on(attempt.log_in())?;
+        let mut session = Session {
+            client,
+            connection,
+            socket,
+            runtime,
+        };
+        if database.role == Role::Any {
+            return Ok(session);
+        }
+        let is_standby = session.ask_bool("SELECT pg_is_in_recovery()", until)?;
+        let reason = match (database.role, is_standby) {
+            (Role::Primary, true) => "it is a standby, which takes no writes",
+            (Role::Standby, false) => "it is no standby",
+            _ => return Ok(session),
+        };
+        session.close();
+        Err(Error::not_yet(reason))
+    })
+}
+
+/// An attempt to log in to one host.
+struct Attempt<'a> {
+    database: &'a PostgresTarget,
+    application: &'a str,
+    host: &'a Host,
+    until: Instant,
+}
+
+type Parts = (tokio_postgres::Client, Connection, OwnedFd);
+
+impl Attempt<'_> {
+    async fn log_in(&self) -> Result<Parts, Error> {
+        let mode = match self.host {
+            // Like libpq, which never encrypts a Unix socket.
+            Host::Socket { .. } => TlsMode::Disable,
+            Host::Network { .. } => self.database.tls.mode,
+        };
+        let encrypted = match self.log_in_with(mode).await? {
+            Err(error) if mode == TlsMode::Prefer && is_of_tls(&error) => explain(&error),
+            result => return result.map_err(|error| explain(&error)),
+        };
+        let plain = self.log_in_with(TlsMode::Disable).await;
+        let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
+        // The first error explains more, unless the second is a refusal of the log-in itself.
+        plain.map_err(|plain| match plain.kind {
+            ErrorKind::Refused => plain,
+            ErrorKind::NotYet => encrypted,
+        })
+    }
+
+    /// The inner error is the server's or the client's.
+    async fn log_in_with(
+        &self,
+        mode: TlsMode,
+    ) -> Result<Result<Parts, tokio_postgres::Error>, Error> {
+        let is_encrypted = mode != TlsMode::Disable;
+        let (wire, socket) = self
+            .open(is_encrypted && self.database.tls.is_direct)
+            .await?;
+        let encryption = match self.host {
+            Host::Network { name, .. } if is_encrypted => {
+                let config = tls::config(&self.database.tls)?;
+                Some((Arc::new(config), tls::server_name(name)?))
+            }
+            _ => None,
+        };
+        let config = self.settings(mode);
+        let started = config.connect_raw(wire, Encryption(encryption));
+        let started = timeout_at(self.until.into(), started).await;
+        let started = started
+            .map_err(|_| Error::not_yet("it accepts the connection, and does not answer"))?;
+        Ok(started.map(|(client, connection)| {
+            let connection = async {
+                match connection.await {
+                    Ok(()) => Error::not_yet("the connection is closed"),
+                    Err(error) => explain(&error),
+                }
+            };
+            (client, Some(Box::pin(connection) as Pin<Box<_>>), socket)
+        }))
+    }
+
+    fn settings(&self, mode: TlsMode) -> tokio_postgres::Config {
+        let database = &self.database;
+        let mut config = tokio_postgres::Config::new();
+        config
+            .application_name(self.application)
+            .ssl_mode(match mode {
+                TlsMode::Disable => SslMode::Disable,
+                TlsMode::Prefer => SslMode::Prefer,
+                TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+            })
+            .channel_binding(match database.tls.binding {
+                Binding::Disable => ChannelBinding::Disable,
+                Binding::Prefer => ChannelBinding::Prefer,
+                Binding::Require => ChannelBinding::Require,
+            });
+        if let Some(user) = &database.user {
+            config.user(user);
+        }
+        if let Some(password) = &database.password {
+            config.password(password);
+        }
+        if let Some(name) = &database.name {
+            config.dbname(name);
+        }
+        if let Some(options) = &database.options {
+            config.options(options);
+        }
+        if database.tls.is_direct {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        config
+    }
+
+    /// Opens a socket. The descriptor is a duplicate of it, for `Session::socket`.
+    async fn open(&self, is_direct: bool) -> Result<(Wire, OwnedFd), Error> {
+        match self.host {
+            Host::Network { name, port } => {
+                let stream = dial(name, *port, self.until)?;
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                keep_alive(&stream, KEEP_ALIVE)?;
+                let socket = stream.as_fd().try_clone_to_owned()?;
+                let stream = TcpStream::from_std(stream)?;
+                Ok((Wire::new(stream, is_direct), socket))
+            }
+            Host::Socket { folder, port } => {
+                let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
+                // A blocking connect would wait for ever while the server's backlog is full. This one fails at once.
+                let stream = UnixStream::connect(path).await;
+                let stream = stream.map_err(|error| match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        Error::not_yet("too many others wait to be accepted")
+                    }
+                    kind => kind.into(),
+                })?;
+                let socket = stream.as_fd().try_clone_to_owned()?;
+                Ok((Wire::new(stream, false), socket))
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Runs statements, and returns the first column of the first row, with an empty text for NULL.
+    ///
+    /// # Errors
+    /// When the server refuses, the connection is lost, or there is no answer until `until`.
+    pub fn ask(&mut self, question: &str, until: Instant) -> Result<String, Error> {
+        let (client, connection) = (&self.client, &mut self.connection);
+        let asked = async {
+            let mut answers = pin!(client.simple_query(question));
+            let end = tokio::select! {
+                biased;
+                answers = &mut answers => return answers.map_err(|error| explain(&error)),
+                end = end_of(connection) => end,
+            };
+            // The server may have answered before the connection ended.
+            answers.await.map_err(|error| {
+                if error.is_closed() {
+                    end
+                } else {
+                    explain(&error)
+                }
+            })
+        };
+        let answers = self
+            .runtime
+            .block_on(async { timeout_at(until.into(), asked).await })
+            .map_err(|_| Error::not_yet("it does not answer"))??;
+        let value = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+            _ => None,
+        });
+        value.ok_or_else(|| Error::not_yet("it answered with nothing"))
+    }
+
+    /// Runs a statement that returns a boolean, as `ask` does.
+    pub fn ask_bool(&mut self, question: &str, until: Instant) -> Result<bool, Error> {
+        Ok(self.ask(question, until)? == "t")
+    }
+
+    /// Waits until the future is ready, but no longer than `limit`. Returns whether it is ready.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn wait_for(
+        &mut self,
+        future: impl Future + Unpin,
+        limit: Duration,
+    ) -> Result<bool, Error> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                error = end_of(&mut self.connection) => Err(error),
+                _ = future => Ok(true),
+                () = sleep(limit) => Ok(false),
+            }
+        })
+    }
+
+    /// A duplicate of the connection's socket, which keeps the connection open.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+
+    /// Tells the server that the connection ends, and closes it.
+    pub fn close(mut self) {
+        drop(self.client);
+        let closed = async { timeout(CLOSE_LIMIT, end_of(&mut self.connection)).await };
+        let _ = self.runtime.block_on(closed);
+    }
+}
+
+/// Whether the same log-in may succeed without TLS.
+fn is_of_tls(error: &tokio_postgres::Error) -> bool {
+    // `pg_hba.conf` can refuse encrypted connections.
+    let is_unwanted = error.code().is_some_and(|code| code.code() == "28000");
+    is_unwanted || tls_error(error).is_some()
+}
+
+fn tls_error(error: &tokio_postgres::Error) -> Option<Error> {
+    tls::explain(system_error(error)?, &tls::DATABASE)
+}
+
+/// The system's error among the causes.
+fn system_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+        .find_map(|cause| cause.downcast_ref())
+}
+
+const NOT_POSTGRES: &str = "it answers with something that is not PostgreSQL's";
+
+/// What an error means. The server's own message can name roles and databases, which are parts of a declared value,
+/// so only its code is used.
+fn explain(error: &tokio_postgres::Error) -> Error {
+    if let Some(code) = error.code() {
+        return by_code(code.code());
+    }
+    if let Some(error) = tls_error(error) {
+        return error;
+    }
+    if let Some(cause) = system_error(error) {
+        use io::ErrorKind as Kind;
+        let own = cause.get_ref().and_then(|cause| cause.downcast_ref());
+        return match (own, cause.kind()) {
+            (Some(own), _) => Error::not_yet(WireError::to_string(own)),
+            (None, Kind::InvalidData | Kind::InvalidInput | Kind::Other) => {
+                Error::not_yet(NOT_POSTGRES)
+            }
+            (None, kind) => kind.into(),
+        };
+    }
+    // These texts are the client's own, and hold nothing of the URL.
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    let is = |part: &str| cause.contains(part) || error.to_string().contains(part);
+    let (kind, reason) = if is("password missing") {
+        let reason = "it asks for a password, and there is none in the URL";
+        (ErrorKind::Refused, reason)
+    } else if is("server does not support TLS") {
+        (
+            ErrorKind::NotYet,
+            "it offers no TLS, which sslmode asks for",
+        )
+    } else if is("channel binding") {
+        let reason = "it offers no channel binding, which the URL asks for";
+        (ErrorKind::NotYet, reason)
+    } else if is("closed") {
+        (ErrorKind::NotYet, "it closed the connection")
+    } else if is("authentication") {
+        let reason = "it asks for an authentication method that is not supported";
+        (ErrorKind::Refused, reason)
+    } else {
+        (ErrorKind::NotYet, NOT_POSTGRES)
+    };
+    let reason = reason.to_owned();
+    Error { kind, reason }
+}
+
+/// What a SQLSTATE of the server means.
+fn by_code(code: &str) -> Error {
+    use ErrorKind::{NotYet, Refused};
+    let (kind, words) = match code {
+        "28P01" => (Refused, "it refuses the password"),
+        "28000" => (Refused, "it refuses the role, or connections from here"),
+        "3D000" => (Refused, "there is no such database"),
+        "42501" => (Refused, "the role may not connect to the database"),
+        "57P03" => (NotYet, "it is starting up, or shutting down"),
+        "53300" => (NotYet, "it has too many clients already"),
+        "57P01" | "57P02" | "57P05" => (NotYet, "it ended the connection"),
+        // A code has five of these. Anything else is the server's own text.
+        _ if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            return Error::not_yet(format!("it answers with the error {code}"));
+        }
+        _ => return Error::not_yet(NOT_POSTGRES),
+    };
+    let reason = format!("{words} ({code})");
+    Error { kind, reason }
+}

@@ -1,0 +1,376 @@
+//! TLS, as libpq's `sslmode` means it, and what its errors mean.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
+    InconsistentKeys, OtherError, RootCertStore, SignatureScheme, StreamOwned,
+};
+
+use super::Error;
+use super::ErrorKind::{self, NotYet, Refused};
+use crate::os::file;
+use crate::target::postgres::{Tls, TlsMode};
+
+/// Where systems keep their root certificates: Debian and Alpine, Fedora, SUSE, the BSDs.
+const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The protocol that a direct TLS connection to PostgreSQL must name.
+const ALPN: &[u8] = b"postgresql";
+
+/// The largest certificate or key file that is read, in bytes. A system's root certificates are about 200 KiB.
+const MAX_FILE: usize = 4 * 1024 * 1024;
+
+/// Advice for one kind of server, for the messages about it.
+pub struct Peer {
+    /// What names the file of root certificates.
+    roots: &'static str,
+    /// What to do when the server asks for a client certificate.
+    client_certificate: &'static str,
+    /// What to do when the server does not speak TLS.
+    no_tls: &'static str,
+}
+
+pub const WEB_SERVER: Peer = Peer {
+    roots: "the variable SSL_CERT_FILE",
+    client_certificate: "startup-guard cannot give one to a web server",
+    no_tls: "check the port, or begin the URL with http://",
+};
+
+pub const DATABASE: Peer = Peer {
+    roots: "sslrootcert in the URL",
+    client_certificate: "name one with sslcert and sslkey in the URL",
+    no_tls: "check the port",
+};
+
+/// Encrypts a connection to a web server, and verifies its certificate and name by the root certificates in the
+/// file `roots`, or by the system's.
+///
+/// # Errors
+/// When there are no root certificates, or the host cannot be the name in a certificate.
+pub fn wrap<S: Read + Write>(
+    stream: S,
+    host: &str,
+    roots: Option<&str>,
+) -> Result<StreamOwned<ClientConnection, S>, Error> {
+    let roots = load_roots(roots, &WEB_SERVER)?;
+    let config = client_config(Some(roots), true, None)?;
+    let connection = ClientConnection::new(Arc::new(config), server_name(host)?);
+    let connection = connection.map_err(|_| Error::not_yet("TLS cannot be set up"))?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
+/// The configuration that a database's URL asks for.
+///
+/// # Errors
+/// When a file that it names cannot be used, or there are no root certificates to verify with.
+pub fn config(tls: &Tls) -> Result<ClientConfig, Error> {
+    let roots = match tls.mode {
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => None,
+        TlsMode::VerifyCa | TlsMode::VerifyFull => {
+            Some(load_roots(tls.roots.as_deref(), &DATABASE)?)
+        }
+    };
+    let is_named = tls.mode == TlsMode::VerifyFull;
+    let mut config = client_config(roots, is_named, tls.certificate.as_ref())?;
+    if tls.is_direct {
+        config.alpn_protocols = vec![ALPN.to_vec()];
+    }
+    Ok(config)
+}
+
+/// The name to verify, and to ask for.
+///
+/// # Errors
+/// When it is neither a DNS name nor an address.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
+    ServerName::try_from(host.to_owned())
+        .map_err(|_| Error::not_yet("its host cannot be the name in a certificate"))
+}
+
+fn client_config(
+    roots: Option<Roots>,
+    is_named: bool,
+    own: Option<&(String, String)>,
+) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier {
+        roots,
+        is_named,
+        algorithms: provider.signature_verification_algorithms,
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Error::not_yet("TLS cannot be set up"))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some((certificate, key)) = own else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = certificates(certificate, "the client's certificate")?;
+    let key = read(key, "the client's key", "unencrypted private key", |pem| {
+        PrivateKeyDer::from_pem_slice(pem).ok()
+    })?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| {
+        Error::not_yet(match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                "the client's certificate and the client's key do not belong together"
+            }
+            rustls::Error::InvalidCertificate(_) => {
+                "the client's certificate cannot be used: it is malformed"
+            }
+            _ => "the client's key cannot be used: it is malformed, or of an unknown kind",
+        })
+    })
+}
+
+/// The certificates in a file.
+fn certificates(path: &str, purpose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    read(path, purpose, "certificate", |pem| {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        found.ok().filter(|found| !found.is_empty())
+    })
+}
+
+/// Reads a file, and parses its PEM. Messages name the file by its purpose, because its path is part of a declared
+/// value.
+fn read<T>(
+    path: &str,
+    purpose: &str,
+    content: &str,
+    parse: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<T, Error> {
+    let unusable = |problem: String| Error::not_yet(format!("the file with {purpose} {problem}"));
+    let pem = file::read(Path::new(path), MAX_FILE).map_err(|error| {
+        unusable(match error.kind() {
+            io::ErrorKind::NotFound => "does not exist".to_owned(),
+            io::ErrorKind::IsADirectory => "cannot be read: it is a directory".to_owned(),
+            // An error without a number is `file::read`'s own, and its text holds nothing declared.
+            _ if error.raw_os_error().is_none() => format!("cannot be read: {error}"),
+            kind => format!("cannot be read: {kind}"),
+        })
+    })?;
+    if pem.len() > MAX_FILE {
+        let limit = MAX_FILE / (1024 * 1024);
+        return Err(unusable(format!("is larger than {limit} MiB")));
+    }
+    parse(&pem).ok_or_else(|| unusable(format!("holds no {content} in PEM")))
+}
+
+/// A verifier by root certificates, and these certificates, to be compared with a server's own.
+type Roots = (Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>);
+
+/// Loads the root certificates of a file, or the system's.
+fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
+    const PURPOSE: &str = "the root certificates";
+    let certificates = match file {
+        Some(file) => certificates(file, PURPOSE)?,
+        None => SYSTEM_ROOTS
+            .iter()
+            .find_map(|file| certificates(file, PURPOSE).ok())
+            .ok_or_else(|| {
+                Error::not_yet(format!(
+                    "its certificate cannot be verified: this system has no root certificates; name them with {}",
+                    peer.roots
+                ))
+            })?,
+    };
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates.iter().cloned());
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+        .build()
+        .map_err(|_| Error::not_yet("none of the root certificates can be used"))?;
+    Ok((verifier, certificates))
+}
+
+/// Verifies a server as far as its `sslmode` asks for.
+struct Verifier {
+    /// None: any certificate is accepted.
+    roots: Option<Roots>,
+    /// Whether the certificate must be for the host that we asked for.
+    is_named: bool,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Verifier")
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        use CertificateError as Bad;
+        let Some((verifier, roots)) = &self.roots else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        // Verifies the name last, when everything else is right.
+        match verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
+            Err(rustls::Error::InvalidCertificate(
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. },
+            )) if !self.is_named => {}
+            // Like libpq and curl, accepts a self-signed authority's certificate that is itself a root, such as
+            // `openssl req -x509` makes. Its dates were verified before this error.
+            Err(rustls::Error::InvalidCertificate(Bad::Other(other)))
+                if is_authority(&other) && roots.contains(certificate) =>
+            {
+                if self.is_named {
+                    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                }
+            }
+            result => return result,
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    // Signatures are verified in every mode. Otherwise a server without the key of the certificate that it shows
+    // could take part in a log-in that is bound to that certificate (SCRAM-SHA-256-PLUS).
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Whether a certificate is refused as a server's because it is a certificate authority's.
+fn is_authority(OtherError(other): &OtherError) -> bool {
+    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+/// What a TLS error means, and what a person can do about it. None for errors of anything else.
+pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
+    let (kind, text) = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(error) => certificate_words(error),
+        rustls::Error::AlertReceived(alert) => alert_words(*alert),
+        rustls::Error::InvalidMessage(_) => (NotYet, "it does not speak TLS; {no_tls}"),
+        rustls::Error::PeerIncompatible(_) => (NotYet, NOTHING_IN_COMMON),
+        rustls::Error::NoCertificatesPresented => (NotYet, "it shows no certificate"),
+        _ => (NotYet, "it does not speak TLS as it should"),
+    };
+    let reason = text
+        .replace("{roots}", peer.roots)
+        .replace("{client_certificate}", peer.client_certificate)
+        .replace("{no_tls}", peer.no_tls);
+    Some(Error { kind, reason })
+}
+
+const NOTHING_IN_COMMON: &str =
+    "it has no version or cipher of TLS in common with us, who speak TLS 1.2 and 1.3";
+const EXPIRED: &str = "its certificate has expired; renew it, or check this machine's clock";
+const NOT_VALID_YET: &str =
+    "its certificate is not valid yet; check its dates, and this machine's clock";
+const NO_CERTIFICATE: &str = "it asks for a client certificate; {client_certificate}";
+const REFUSED_CERTIFICATE: &str =
+    "it refuses our client certificate, or that there is none; {client_certificate}";
+const UNVERIFIABLE: &str =
+    "its certificate, or one that signed it, is malformed or uses an unsupported extension";
+
+/// A certificate that is not valid now may become valid: clocks are set, and certificates are renewed. All other
+/// errors last until somebody changes something.
+fn certificate_words(error: &CertificateError) -> (ErrorKind, &'static str) {
+    use CertificateError as Bad;
+    let refused = match error {
+        Bad::Expired | Bad::ExpiredContext { .. } => return (NotYet, EXPIRED),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => return (NotYet, NOT_VALID_YET),
+        // A root of the same name with another key is another root.
+        Bad::UnknownIssuer | Bad::BadSignature => {
+            "its certificate is signed by none of the root certificates; name the right ones with {roots}"
+        }
+        Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "its certificate names no host; make one with a subjectAltName"
+        }
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+            "its certificate is for another name than this host; use a name that it is for"
+        }
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
+            "its certificate is not one for servers; make one with the extended key usage serverAuth"
+        }
+        Bad::Revoked => "its certificate has been revoked; replace it",
+        Bad::UnsupportedSignatureAlgorithmContext { .. }
+        | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its certificate is signed with an unsupported algorithm; make one that is signed with SHA-256"
+        }
+        Bad::Other(OtherError(other)) => match other.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => {
+                "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with {roots}"
+            }
+            Some(webpki::Error::EndEntityUsedAsCa) => {
+                "its certificate is signed by a certificate that is no authority's (CA:FALSE)"
+            }
+            Some(webpki::Error::UnsupportedCertVersion) => {
+                "its certificate is not one of X.509 version 3; make one with a subjectAltName"
+            }
+            Some(webpki::Error::NameConstraintViolation) => {
+                "its certificate is for a name that its authority may not sign"
+            }
+            _ => UNVERIFIABLE,
+        },
+        _ => UNVERIFIABLE,
+    };
+    (Refused, refused)
+}
+
+/// What a server says before it ends a connection.
+fn alert_words(alert: AlertDescription) -> (ErrorKind, &'static str) {
+    use AlertDescription as Alert;
+    let not_yet = match alert {
+        Alert::CertificateRequired | Alert::NoCertificate => return (Refused, NO_CERTIFICATE),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => return (Refused, REFUSED_CERTIFICATE),
+        Alert::CertificateExpired => {
+            "it says that our client certificate has expired; renew it, or check the clocks"
+        }
+        Alert::ProtocolVersion | Alert::InsufficientSecurity => NOTHING_IN_COMMON,
+        Alert::HandshakeFailure => {
+            "it ends the TLS handshake: it has no cipher in common with us, or asks for a client certificate; {client_certificate}"
+        }
+        Alert::UnrecognisedName => "it has no certificate for this host's name",
+        Alert::NoApplicationProtocol => "it speaks TLS, but not for this protocol (ALPN)",
+        _ => "it ends the TLS connection with an error",
+    };
+    (NotYet, not_yet)
+}

@@ -1,0 +1,243 @@
+//! The state of a wait, its messages, its pauses, and what interrupts it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::supervise;
+use crate::net::{Error, ErrorKind};
+use crate::os::signals::{Signal, Signals, requested_stop};
+
+/// How long refusals are tolerated. At a first start, the role, the database or the certificate may be about to be
+/// created.
+const REFUSAL_GRACE: Duration = Duration::from_secs(5);
+
+/// The least time between two messages.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// The time after which the same message is repeated, to show that the wait goes on.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+
+/// What the attempts of one wait came to.
+pub struct WaitState {
+    deadline: Instant,
+    /// The error of the last attempt.
+    error: Option<Error>,
+    /// Since when every attempt was refused.
+    refused_since: Option<Instant>,
+}
+
+impl WaitState {
+    /// A wait that begins now. A time-out beyond the clock's range is a day.
+    pub fn new(now: Instant, timeout: Duration) -> Self {
+        let deadline = now.checked_add(timeout);
+        Self {
+            deadline: deadline.unwrap_or(now + Duration::from_hours(24)),
+            error: None,
+            refused_since: None,
+        }
+    }
+
+    /// Notes the error of an attempt.
+    pub fn note(&mut self, error: Error, now: Instant) {
+        self.refused_since = match error.kind {
+            ErrorKind::NotYet => None,
+            ErrorKind::Refused => self.refused_since.or(Some(now)),
+        };
+        self.error = Some(error);
+    }
+
+    /// When to give up if the state does not change.
+    pub fn end(&self) -> Instant {
+        let refused = self.refused_since.map(|since| since + REFUSAL_GRACE);
+        refused.map_or(self.deadline, |end| end.min(self.deadline))
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.refused_since.is_some()
+    }
+
+    /// Whether an attempt has ended.
+    pub fn is_known(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// Why it is not ready.
+    pub fn reason(&self) -> &str {
+        let error = self.error.as_ref();
+        error.map_or("no answer yet", |error| &error.reason)
+    }
+}
+
+/// Rate-limits the messages of a wait.
+pub struct Messages {
+    started: Instant,
+    /// The last message, and when it was logged.
+    last: Option<(Instant, String)>,
+}
+
+impl Messages {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            started: now,
+            last: None,
+        }
+    }
+
+    /// Logs a message if it is due: when it has changed, or has not been logged for long. `log` receives the time
+    /// that the wait has taken. Returns when to call this again.
+    pub fn update(&mut self, text: &str, now: Instant, log: impl FnOnce(&str)) -> Instant {
+        if let Some((at, last)) = &self.last {
+            let is_same = last == text;
+            let next = *at + [SHORTEST_SILENCE, LONGEST_SILENCE][usize::from(is_same)];
+            if now < next {
+                return next;
+            }
+        }
+        log(&self.elapsed(now));
+        self.last = Some((now, text.to_owned()));
+        now + LONGEST_SILENCE
+    }
+
+    /// The time since the beginning: in tenths of a second below 10 seconds, else in seconds.
+    pub fn elapsed(&self, now: Instant) -> String {
+        let time = now.saturating_duration_since(self.started);
+        if time < Duration::from_secs(10) {
+            format!("{:.1}s", time.as_secs_f64())
+        } else {
+            humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
+        }
+    }
+}
+
+/// Calls `attempt` until it returns false, with pauses between the calls. Each pause is about twice as long as the one
+/// before.
+pub fn repeat(pauses: (Duration, Duration), mut attempt: impl FnMut() -> bool) {
+    let (mut pause, longest) = pauses;
+    while attempt() {
+        std::thread::sleep(jittered(pause));
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Shortens or lengthens a pause randomly by up to a half, so that replicas that were started together drift apart.
+fn jittered(pause: Duration) -> Duration {
+    // The standard library seeds its hashes randomly.
+    let random = RandomState::new().hash_one(0u8) >> 32;
+    let share = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    pause / 2 + pause.mul_f64(share)
+}
+
+/// Why a wait was interrupted.
+#[derive(Debug, thiserror::Error)]
+pub enum Interruption {
+    #[error("stopped by {} before the server started", .0.name())]
+    Stopped(Signal),
+    #[error("the system refused to wait: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Waits for the next report of a helper thread. None: the deadline has come first.
+///
+/// # Errors
+/// When a stop is requested, the system cannot wait, or no helper is left.
+pub fn receive<T>(
+    reports: &Receiver<T>,
+    signals: &Signals,
+    deadline: Option<Instant>,
+) -> Result<Option<T>, Interruption> {
+    loop {
+        match reports.try_recv() {
+            Ok(report) => return Ok(Some(report)),
+            Err(TryRecvError::Disconnected) => {
+                return Err(io::Error::other("a helper thread has ended").into());
+            }
+            Err(TryRecvError::Empty) => {}
+        }
+        if let Some(stop) = requested_stop() {
+            return Err(Interruption::Stopped(stop));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(None);
+        }
+        // A report or a stop that arrives from here on ends this wait at once.
+        if supervise::wait(signals, &mut [], None, deadline)? {
+            // There is no process yet to forward signals to.
+            signals.take();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Messages, REFUSAL_GRACE, WaitState, jittered, repeat};
+    use crate::net::{Error, ErrorKind};
+
+    #[test]
+    fn only_a_refusal_that_lasts_ends_a_wait_early() {
+        let start = Instant::now();
+        let mut state = WaitState::new(start, Duration::from_mins(1));
+        let deadline = start + Duration::from_mins(1);
+        assert_eq!(state.end(), deadline);
+        let (refused, not_yet) = (ErrorKind::Refused, ErrorKind::NotYet);
+        for (second, kind, end) in [
+            (1, refused, start + Duration::from_secs(1) + REFUSAL_GRACE),
+            (4, refused, start + Duration::from_secs(1) + REFUSAL_GRACE),
+            (5, not_yet, deadline),
+            (6, refused, start + Duration::from_secs(6) + REFUSAL_GRACE),
+            (59, not_yet, deadline),
+            (59, refused, deadline),
+        ] {
+            let reason = String::new();
+            let now = start + Duration::from_secs(second);
+            state.note(Error { kind, reason }, now);
+            assert_eq!(state.end(), end, "at second {second}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_logged_after_a_second_and_the_same_after_ten() {
+        let start = Instant::now();
+        let mut messages = Messages::new(start);
+        let mut is_logged = |text: &str, milliseconds| {
+            let mut is_logged = false;
+            let now = start + Duration::from_millis(milliseconds);
+            messages.update(text, now, |_| is_logged = true);
+            is_logged
+        };
+        assert!(is_logged("a", 0));
+        assert!(!is_logged("b", 999));
+        assert!(is_logged("b", 1000));
+        assert!(!is_logged("b", 10_999));
+        assert!(is_logged("b", 11_000));
+        assert!(!is_logged("a", 11_500));
+        assert!(is_logged("a", 12_000));
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_with_half_of_jitter() {
+        let base = Duration::from_millis(20);
+        let mut calls = Vec::new();
+        repeat((base, base * 2), || {
+            calls.push(Instant::now());
+            calls.len() < 4
+        });
+        for (pair, least) in calls.windows(2).zip([base / 2, base, base]) {
+            let pause = pair[1] - pair[0];
+            assert!(pause >= least, "{pause:?}, {least:?}");
+        }
+        for _ in 0..1000 {
+            let pause = jittered(base);
+            assert!(pause >= base / 2 && pause <= base * 3 / 2, "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn two_of_us_do_not_pause_alike() {
+        let pauses = || [(); 3].map(|()| jittered(Duration::from_secs(1)));
+        assert_ne!(pauses(), pauses());
+    }
+}
