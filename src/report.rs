@@ -53,6 +53,24 @@ impl ValueFinding {
             fix: fix.into(),
         }
     }
+
+    /// A URL whose credentials contain characters that must be percent-encoded.
+    pub fn unescaped_credentials() -> Self {
+        let problem = "has an unescaped character in its user or password";
+        let fix = "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F, % is %25, a space is %20";
+        Self::new(Code::Unescaped, problem, fix)
+    }
+
+    /// A URL with a host or port that cannot exist.
+    pub fn invalid_host() -> Self {
+        let fix = "check the part between :// and the next /";
+        wrong_type("has an invalid host or port", fix)
+    }
+}
+
+/// A value that is not of its type.
+pub fn wrong_type(problem: impl Into<String>, fix: impl Into<String>) -> ValueFinding {
+    ValueFinding::new(Code::WrongType, problem, fix)
 }
 
 /// Whether a finding keeps the server from starting.

@@ -1,40 +1,23 @@
-//! What can be waited for, from the text that names it.
+//! What can be waited for or locked, read from the text that names it.
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
 
-use crate::report::{Code, ValueFinding};
-use crate::url::{Parts, host_and_port, split};
+use std::fmt;
+
+use crate::report::{Code, ValueFinding, wrong_type};
+use crate::url::{Url, host_and_port};
 #[cfg(feature = "postgres")]
 use postgres::PostgresTarget;
-
-/// The ports of URLs that name none, by scheme.
-const PORTS: [(&str, u16); 15] = [
-    ("postgresql", 5432),
-    ("postgres", 5432),
-    ("mysql", 3306),
-    ("mariadb", 3306),
-    ("redis", 6379),
-    ("rediss", 6379),
-    ("valkey", 6379),
-    ("amqp", 5672),
-    ("amqps", 5671),
-    ("mongodb", 27017),
-    ("nats", 4222),
-    ("kafka", 9092),
-    ("memcached", 11211),
-    ("http", 80),
-    ("https", 443),
-];
 
 /// How something is asked whether it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// By logging in.
+    /// Logs in.
     Postgres,
-    /// By connecting.
+    /// Connects.
     Tcp,
-    /// By a GET that is answered with a 2xx.
+    /// Sends a GET, and expects a status from 200 to 299.
     Http,
 }
 
@@ -54,6 +37,7 @@ impl Protocol {
 pub enum Target {
     #[cfg(feature = "postgres")]
     Postgres(Box<PostgresTarget>),
+    /// Ready as soon as one of the addresses accepts a connection.
     Tcp(Vec<Address>),
     Http(HttpTarget),
 }
@@ -65,8 +49,15 @@ pub struct Address {
     pub port: u16,
 }
 
-impl std::fmt::Display for Address {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Address {
+    fn new(host: &str, port: u16) -> Self {
+        let host = host.to_owned();
+        Self { host, port }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(out, "[{}]:{}", self.host, self.port)
         } else {
@@ -75,25 +66,22 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Something to GET.
+/// A page to GET.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpTarget {
     pub address: Address,
     pub is_encrypted: bool,
-    /// The host as the URL has it, with the port where it names one.
+    /// The host as the URL has it, with the port if the URL names one.
     pub host_header: String,
     /// Path and query.
     pub path: String,
-    /// The file of the root certificates; none: the system's.
+    /// The file of the root certificates; `None` means the system's.
     pub roots: Option<String>,
 }
 
-fn wrong(problem: &str, fix: &str) -> ValueFinding {
-    ValueFinding::new(Code::WrongType, problem, fix)
-}
-
 impl Target {
-    /// Reads what a variable or the manifest says. `variable` gives libpq's variables.
+    /// Reads the value of a variable, or a literal of the manifest. `variable` looks up libpq's variables, and
+    /// `SSL_CERT_FILE`.
     ///
     /// # Errors
     /// What is wrong with the text, without it.
@@ -102,33 +90,33 @@ impl Target {
         text: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
     ) -> Result<Self, ValueFinding> {
-        refuse_cut_credentials(text.trim())?;
         match protocol {
             #[cfg(feature = "postgres")]
-            Protocol::Postgres => PostgresTarget::parse(text, variable)
-                .map(Box::new)
-                .map(Target::Postgres),
+            Protocol::Postgres => {
+                let database = PostgresTarget::parse(text, variable)?;
+                Ok(Target::Postgres(Box::new(database)))
+            }
             #[cfg(not(feature = "postgres"))]
-            Protocol::Postgres => Err(wrong(
-                "is a database, which this startup-guard was built without",
+            Protocol::Postgres => Err(wrong_type(
+                "needs a PostgreSQL client, and this startup-guard was built without one",
                 "use a build with the feature `postgres`",
             )),
-            Protocol::Tcp => addresses(text.trim()).map(Target::Tcp),
+            Protocol::Tcp => addresses(text).map(Target::Tcp),
             Protocol::Http => {
-                let page = HttpTarget::parse(text.trim())?;
                 let roots = variable("SSL_CERT_FILE").map(str::to_owned);
+                let page = HttpTarget::parse(text)?;
                 Ok(Target::Http(HttpTarget { roots, ..page }))
             }
         }
     }
 
-    /// `host:port`: what may be shown.
+    /// The addresses, each as `host:port`. They may be shown.
     pub fn shown(&self) -> String {
         match self {
             #[cfg(feature = "postgres")]
             Target::Postgres(database) => database.shown(),
             Target::Tcp(addresses) => {
-                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let shown: Vec<String> = addresses.iter().map(Address::to_string).collect();
                 shown.join(",")
             }
             Target::Http(page) => page.address.to_string(),
@@ -136,70 +124,31 @@ impl Target {
     }
 }
 
-/// `host:port`, or a URL with one host or several.
-fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
-    let (hosts, default_port) = match split(text) {
-        Some(parts) => (parts.hosts, default_port(parts.scheme)),
-        None => (text, None),
-    };
-    let no_address = || {
-        wrong(
-            "names no host and port",
-            "write it as host:port, or as a URL with a host",
-        )
-    };
-    let each = hosts.split(',').map(|host| {
-        let (host, port) = host_and_port(host)
-            .filter(|(host, _)| is_host(host))
-            .ok_or_else(no_address)?;
-        let port = port.or(default_port).ok_or_else(|| {
-            wrong(
-                "names no port",
-                "write the port behind the host, with a colon",
-            )
-        })?;
-        let host = host.to_owned();
-        Ok(Address { host, port })
-    });
-    each.collect()
-}
-
-fn is_host(host: &str) -> bool {
-    let is_other =
-        |other: char| other.is_whitespace() || other.is_control() || "/?#@".contains(other);
-    !host.is_empty() && !host.contains(is_other)
-}
-
-/// A raw `/`, `?` or `#` in a user or password ends the host too early: what would then be taken for the host,
-/// and shown, is a part of them. Of web addresses only those that cannot be meant so.
-fn refuse_cut_credentials(text: &str) -> Result<(), ValueFinding> {
-    let Some(parts) = split(text) else {
-        return Ok(());
-    };
-    let is_web = ["http", "https"]
-        .iter()
-        .any(|web| parts.scheme.eq_ignore_ascii_case(web));
-    // Behind a `?` an `@` can be a parameter's, if the user part is complete.
-    let suspicious = match parts.user_info {
-        Some(_) => parts.rest.split('?').next().unwrap_or_default(),
-        None => parts.rest,
-    };
-    if is_web || !suspicious.contains('@') {
-        return Ok(());
+/// Cuts a text, if it is a URL. One with cut credentials is refused: a part of a password would be shown as its host.
+fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
+    match Url::cut(text.trim()) {
+        Some(url) if url.has_cut_credentials() => Err(ValueFinding::unescaped_credentials()),
+        url => Ok(url),
     }
-    Err(ValueFinding::new(
-        Code::Unescaped,
-        "has an unescaped character in its user or password",
-        "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F",
-    ))
 }
 
-fn default_port(scheme: &str) -> Option<u16> {
-    let dialect = scheme.split('+').next().unwrap_or_default();
-    let known = PORTS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(dialect));
-    known.map(|&(_, port)| port)
+/// Reads `host:port`, or a URL with one host or several.
+fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
+    let url = cut(text)?;
+    let default_port = url.and_then(|url| url.default_port());
+    let hosts = url.map_or(text.trim(), |url| url.authority);
+    let read = |host| {
+        let (host, port) = host_and_port(host).ok_or_else(|| {
+            let fix = "write it as host:port, or as a URL with a host";
+            wrong_type("names no host and port", fix)
+        })?;
+        let port = port.or(default_port).ok_or_else(|| {
+            let fix = "write the port after the host, with a colon between them";
+            wrong_type("names no port", fix)
+        })?;
+        Ok(Address::new(host, port))
+    };
+    hosts.split(',').map(read).collect()
 }
 
 impl HttpTarget {
@@ -208,53 +157,38 @@ impl HttpTarget {
     /// # Errors
     /// What is wrong with the text, without it.
     pub fn parse(text: &str) -> Result<Self, ValueFinding> {
-        let shape = "write it as http://host:port/path";
-        let parts = split(text).ok_or_else(|| wrong("is not an http URL", shape))?;
-        let is_encrypted = parts.scheme.eq_ignore_ascii_case("https");
-        if !is_encrypted && !parts.scheme.eq_ignore_ascii_case("http") {
-            return Err(ValueFinding::new(
-                Code::WrongScheme,
-                "does not begin with http:// or https://",
-                shape,
-            ));
+        const SHAPE: &str = "write it as http://host:port/path";
+        let wrong_scheme = |problem, fix| Err(ValueFinding::new(Code::WrongScheme, problem, fix));
+        let url = cut(text)?.ok_or_else(|| wrong_type("is not an http URL", SHAPE))?;
+        if !url.is_web() {
+            return wrong_scheme("does not begin with http:// or https://", SHAPE);
         }
+        let is_encrypted = url.scheme.eq_ignore_ascii_case("https");
         if is_encrypted && cfg!(not(feature = "postgres")) {
-            return Err(ValueFinding::new(
-                Code::WrongScheme,
+            return wrong_scheme(
                 "begins with https://, which this startup-guard was built without",
                 "use http://, or a build with the feature `postgres`",
-            ));
+            );
         }
-        let (host, port) = host_and_port(parts.hosts)
-            .filter(|(host, _)| is_host(host))
-            .ok_or_else(|| wrong("has a host or a port that is none", shape))?;
-        let default = if is_encrypted { 443 } else { 80 };
-        let path = path_and_query(&parts);
+        let (host, port) = host_and_port(url.authority).ok_or_else(ValueFinding::invalid_host)?;
+        let port = port.unwrap_or(if is_encrypted { 443 } else { 80 });
+        let mut path = url.rest.split('#').next().unwrap_or_default().to_owned();
+        if !path.starts_with('/') {
+            path.insert(0, '/');
+        }
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong(
+            return Err(wrong_type(
                 "has a character in its path that must be percent-encoded",
-                "percent-encode white space and everything that is not ASCII",
+                "percent-encode white space and all characters that are not ASCII",
             ));
         }
         Ok(Self {
-            address: Address {
-                host: host.to_owned(),
-                port: port.unwrap_or(default),
-            },
+            address: Address::new(host, port),
             is_encrypted,
-            host_header: parts.hosts.to_owned(),
+            host_header: url.authority.to_owned(),
             path,
             roots: None,
         })
-    }
-}
-
-fn path_and_query(parts: &Parts<'_>) -> String {
-    let rest = parts.rest.split('#').next().unwrap_or_default();
-    if rest.starts_with('/') {
-        rest.to_owned()
-    } else {
-        format!("/{rest}")
     }
 }
 
@@ -271,7 +205,7 @@ mod tests {
             "redis://u@CAN:47/11@127.0.0.1/0",
         ] {
             let refused = Target::parse(Protocol::Tcp, text, |_| None);
-            let code = refused.err().map(|violation| violation.code);
+            let code = refused.err().map(|finding| finding.code);
             assert_eq!(code, Some(Code::Unescaped), "{text}");
         }
         for text in [

@@ -28,7 +28,7 @@ impl Findings<'_> {
             Value::Placeholder => vec![missing(Code::Placeholder, "still holds a placeholder")],
             Value::Unusable(found) => vec![found.clone()],
             Value::Text(text) => {
-                let mut found = variable.rule.violations(text);
+                let mut found = variable.rule.findings(text);
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(same.map(|other| {

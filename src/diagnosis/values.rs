@@ -4,8 +4,9 @@ use super::reference::{self, Reference};
 use super::{Cause, CauseCode, Facts};
 use crate::platform::Platform;
 use crate::report::{Code, Finding};
-use crate::rule::{self, List, Type};
+use crate::rule::{List, Type};
 use crate::text::{are, names, verb};
+use crate::url::Url;
 
 /// Several placeholders are a file that was taken over; one may be anything.
 const MIN_PLACEHOLDERS: usize = 2;
@@ -363,7 +364,7 @@ fn local_address(facts: &Facts<'_>) -> Option<Cause> {
             variable.rule.value_type == Type::Url && variable.rule.list.is_none()
         });
         // An http URL may be for a browser, which is where localhost is then.
-        is_server && !value.starts_with("http") && rule::is_local(bare(value))
+        is_server && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
     };
     let declared = facts
         .manifest

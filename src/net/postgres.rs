@@ -4,7 +4,6 @@
 use std::error::Error as _;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,12 +12,12 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::wire::{Encryption, Wire, WireError};
 use super::{Error, ErrorKind, dial, first_of, tls};
 use crate::os::socket::{KeepAliveTimes, keep_alive};
-use crate::target::postgres::{Binding, Host, PostgresTarget, Role, TlsMode};
+use crate::target::postgres::{PostgresTarget, TlsMode, socket};
 
 /// How long it may take to close a connection in good order.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -62,8 +61,9 @@ pub fn connect(
     application: &str,
     until: Instant,
 ) -> Result<Session, Error> {
-    first_of(&database.hosts, until, |host, mut until| {
-        if let Some(limit) = database.connect_timeout {
+    let hosts: Vec<(&Host, u16)> = database.hosts().collect();
+    first_of(&hosts, until, |&host, mut until| {
+        if let Some(&limit) = database.config.get_connect_timeout() {
             until = until.min(Instant::now() + limit);
         }
         let attempt = Attempt {
@@ -80,13 +80,14 @@ pub fn connect(
             socket,
             runtime,
         };
-        if database.role == Role::Any {
+        let role = database.config.get_target_session_attrs();
+        if role == TargetSessionAttrs::Any {
             return Ok(session);
         }
         let is_standby = session.ask_bool("SELECT pg_is_in_recovery()", until)?;
-        let reason = match (database.role, is_standby) {
-            (Role::Primary, true) => "it is a standby, which takes no writes",
-            (Role::Standby, false) => "it is no standby",
+        let reason = match (role, is_standby) {
+            (TargetSessionAttrs::ReadWrite, true) => "it is a standby, which takes no writes",
+            (TargetSessionAttrs::ReadOnly, false) => "it is no standby",
             _ => return Ok(session),
         };
         session.close();
@@ -98,7 +99,7 @@ pub fn connect(
 struct Attempt<'a> {
     database: &'a PostgresTarget,
     application: &'a str,
-    host: &'a Host,
+    host: (&'a Host, u16),
     until: Instant,
 }
 
@@ -106,10 +107,10 @@ type Parts = (tokio_postgres::Client, Connection, OwnedFd);
 
 impl Attempt<'_> {
     async fn log_in(&self) -> Result<Parts, Error> {
-        let mode = match self.host {
+        let mode = match self.host.0 {
             // Like libpq, which never encrypts a Unix socket.
-            Host::Socket { .. } => TlsMode::Disable,
-            Host::Network { .. } => self.database.tls.mode,
+            Host::Unix(_) => TlsMode::Disable,
+            Host::Tcp(_) => self.database.tls.mode,
         };
         let encrypted = match self.log_in_with(mode).await? {
             Err(error) if mode == TlsMode::Prefer && is_of_tls(&error) => explain(&error),
@@ -133,8 +134,8 @@ impl Attempt<'_> {
         let (wire, socket) = self
             .open(is_encrypted && self.database.tls.is_direct)
             .await?;
-        let encryption = match self.host {
-            Host::Network { name, .. } if is_encrypted => {
+        let encryption = match self.host.0 {
+            Host::Tcp(name) if is_encrypted => {
                 let config = tls::config(&self.database.tls)?;
                 Some((Arc::new(config), tls::server_name(name)?))
             }
@@ -157,33 +158,15 @@ impl Attempt<'_> {
     }
 
     fn settings(&self, mode: TlsMode) -> tokio_postgres::Config {
-        let database = &self.database;
-        let mut config = tokio_postgres::Config::new();
+        let mut config = self.database.config.clone();
         config
             .application_name(self.application)
             .ssl_mode(match mode {
                 TlsMode::Disable => SslMode::Disable,
                 TlsMode::Prefer => SslMode::Prefer,
                 TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
-            })
-            .channel_binding(match database.tls.binding {
-                Binding::Disable => ChannelBinding::Disable,
-                Binding::Prefer => ChannelBinding::Prefer,
-                Binding::Require => ChannelBinding::Require,
             });
-        if let Some(user) = &database.user {
-            config.user(user);
-        }
-        if let Some(password) = &database.password {
-            config.password(password);
-        }
-        if let Some(name) = &database.name {
-            config.dbname(name);
-        }
-        if let Some(options) = &database.options {
-            config.options(options);
-        }
-        if database.tls.is_direct {
+        if self.database.tls.is_direct {
             config.ssl_negotiation(SslNegotiation::Direct);
         }
         config
@@ -192,8 +175,8 @@ impl Attempt<'_> {
     /// Opens a socket. The descriptor is a duplicate of it, for `Session::socket`.
     async fn open(&self, is_direct: bool) -> Result<(Wire, OwnedFd), Error> {
         match self.host {
-            Host::Network { name, port } => {
-                let stream = dial(name, *port, self.until)?;
+            (Host::Tcp(name), port) => {
+                let stream = dial(name, port, self.until)?;
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;
                 keep_alive(&stream, KEEP_ALIVE)?;
@@ -201,10 +184,9 @@ impl Attempt<'_> {
                 let stream = TcpStream::from_std(stream)?;
                 Ok((Wire::new(stream, is_direct), socket))
             }
-            Host::Socket { folder, port } => {
-                let path = PathBuf::from(folder).join(format!(".s.PGSQL.{port}"));
+            (Host::Unix(folder), port) => {
                 // A blocking connect would wait for ever while the server's backlog is full. This one fails at once.
-                let stream = UnixStream::connect(path).await;
+                let stream = UnixStream::connect(socket(folder, port)).await;
                 let stream = stream.map_err(|error| match error.kind() {
                     io::ErrorKind::WouldBlock => {
                         Error::not_yet("too many others wait to be accepted")

@@ -1,18 +1,22 @@
-//! What one value must look like. A rule is data; checking a value against it yields every violation, told
-//! without the value: only names, limits and what is allowed appear in the texts.
+//! What one value must look like. A rule is data. Its findings contain names, limits and admitted values, but never
+//! the value that was checked.
 
-mod address;
-mod form;
 mod passwords;
-mod placeholder;
-mod scalar;
+mod types;
 
-pub use address::is_local;
-pub use form::strip_wrapping;
 pub use passwords::{certain_passwords, passwords};
-pub use placeholder::is_placeholder;
 
-use crate::report::{Code, ValueFinding};
+use crate::report::{Code, ValueFinding, wrong_type};
+
+/// The number of repetitions from which on a repeated character is a placeholder.
+const REPETITIONS: usize = 8;
+
+/// What stands around the whole of a placeholder, and what does not stand in it: `<a@b>` is a mailbox.
+const GAPS: [(&str, &str, &[char]); 3] = [
+    ("{{", "}}", &['{', '}']),
+    ("${", "}", &['{', '}']),
+    ("<", ">", &['@', '<', '>']),
+];
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -36,13 +40,13 @@ pub enum Type {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum List {
-    /// Items between commas.
+    /// Items separated by commas.
     Csv,
     /// A JSON array of strings.
     Json,
 }
 
-/// What a value must look like. With a `list`, everything but the list's form is asked of each item.
+/// What a value must look like. With a `list`, everything else applies to each item.
 #[derive(Debug, Default)]
 pub struct Rule {
     pub value_type: Type,
@@ -63,221 +67,164 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Every way in which `value` breaks this rule. What is wrapped around the value (quotes, white space)
-    /// is a violation of its own, and the rest is asked of what is inside.
-    pub fn violations(&self, value: &str) -> Vec<ValueFinding> {
-        let mut violations = form::violations(value, self.admits_quotes());
-        let inner = if self.admits_quotes() {
-            value.trim()
-        } else {
-            strip_wrapping(value)
-        };
-        match self.list {
-            None => self.check_item(inner, &mut violations),
-            Some(list) => self.check_list(inner, list, &mut violations),
+    /// Everything that is wrong with a value. Quotes and white space around it are findings of their own, and all
+    /// others are about what they enclose.
+    pub fn findings(&self, value: &str) -> Vec<ValueFinding> {
+        let mut findings: Vec<ValueFinding> = white_space(value).into_iter().collect();
+        // A JSON text can be a string in quotes.
+        let may_be_quoted = self.value_type == Type::Json && self.list.is_none();
+        let mut inner = value.trim();
+        if !may_be_quoted && let Some(unquoted) = unquoted(inner) {
+            inner = unquoted.trim();
+            let problem = "is wrapped in quotes, which are part of the value here";
+            let fix = "remove the quotes at both ends";
+            findings.push(ValueFinding::new(Code::Quoted, problem, fix));
         }
-        violations
-    }
-
-    /// In JSON, quotes around the value are part of it.
-    fn admits_quotes(&self) -> bool {
-        self.value_type == Type::Json && self.list.is_none()
-    }
-
-    fn check_list(&self, value: &str, list: List, violations: &mut Vec<ValueFinding>) {
-        let items = match form::items(value, list) {
-            Ok(items) => items,
-            Err(violation) => return violations.push(violation),
-        };
-        let count = items.len();
-        for (index, item) in items.iter().enumerate() {
-            let before = violations.len();
-            self.check_item(item, violations);
-            for violation in &mut violations[before..] {
-                violation.problem =
-                    format!("(item {} of {count}) {}", index + 1, violation.problem);
+        match self.list.map(|list| items(inner, list)) {
+            None => findings.extend(self.item_findings(inner)),
+            Some(Err(finding)) => findings.push(finding),
+            Some(Ok(items)) => {
+                for (item, number) in items.iter().zip(1..) {
+                    findings.extend(self.item_findings(item).map(|finding| ValueFinding {
+                        problem: format!("(item {number} of {}) {}", items.len(), finding.problem),
+                        ..finding
+                    }));
+                }
             }
         }
+        findings
     }
 
-    fn check_item(&self, value: &str, violations: &mut Vec<ValueFinding>) {
-        let typed = match self.value_type {
-            Type::String => Ok(()),
-            Type::Integer => scalar::integer(value, self.min, self.max),
-            Type::Number => scalar::number(value, self.min, self.max),
-            Type::Duration => scalar::duration(value, self.min, self.max),
-            Type::Boolean => scalar::boolean(value),
-            Type::Port => scalar::port(value),
-            Type::Json => scalar::json(value),
-            Type::Path => scalar::path(value),
-            Type::Email => address::email(value),
-            Type::Url => address::url(value, &self.schemes),
-            Type::Origin => address::origin(value, &self.schemes),
-        };
-        violations.extend(typed.err());
-        violations.extend(self.length_violation(value));
-        violations.extend(self.choice_violation(value));
-        violations.extend(self.pattern_violation(value));
+    fn item_findings(&self, value: &str) -> impl Iterator<Item = ValueFinding> {
+        let all = [
+            self.check_type(value).err(),
+            self.length_finding(value),
+            self.choice_finding(value),
+            self.pattern_finding(value),
+        ];
+        all.into_iter().flatten()
     }
 
-    fn length_violation(&self, value: &str) -> Option<ValueFinding> {
-        // Counted only where there is a limit: a value may be long.
-        if self.min_length.is_none() && self.max_length.is_none() {
-            return None;
-        }
+    fn length_finding(&self, value: &str) -> Option<ValueFinding> {
+        let (min, max) = (self.min_length, self.max_length);
+        // Counted only where there is a limit, as a value can be long.
+        min.or(max)?;
         let length = value.chars().count();
-        if let Some(min) = self.min_length.filter(|&min| length < min as usize) {
-            let problem = format!("is shorter than {min} characters");
-            return Some(ValueFinding::new(
-                Code::TooShort,
-                problem,
-                format!("use at least {min} characters"),
-            ));
-        }
-        let max = self.max_length.filter(|&max| length > max as usize)?;
-        let problem = format!("is longer than {max} characters");
-        Some(ValueFinding::new(
-            Code::TooLong,
-            problem,
-            format!("use at most {max} characters"),
-        ))
+        let (code, is, limit, bound) = match (min, max) {
+            (Some(min), _) if length < min as usize => (Code::TooShort, "shorter", min, "least"),
+            (_, Some(max)) if length > max as usize => (Code::TooLong, "longer", max, "most"),
+            _ => return None,
+        };
+        let problem = format!("is {is} than {limit} characters");
+        let fix = format!("use at {bound} {limit} characters");
+        Some(ValueFinding::new(code, problem, fix))
     }
 
-    fn choice_violation(&self, value: &str) -> Option<ValueFinding> {
+    fn choice_finding(&self, value: &str) -> Option<ValueFinding> {
         if self.one_of.is_empty() || self.one_of.iter().any(|admitted| admitted == value) {
             return None;
         }
         let admitted = self.one_of.join(", ");
-        let case_only = self
-            .one_of
-            .iter()
-            .any(|admitted| admitted.eq_ignore_ascii_case(value));
-        let (problem, fix) = match (self.one_of.as_slice(), case_only) {
-            (_, true) => (
-                format!("differs in upper and lower case from what is admitted: {admitted}"),
-                "write it exactly so".to_owned(),
-            ),
-            ([only], false) => (format!("must be {only}"), format!("set it to {only}")),
-            _ => (
-                format!("is not one of {admitted}"),
-                "choose one of these".to_owned(),
-            ),
+        let mut words = self.one_of.iter();
+        let (problem, fix) = if words.any(|word| word.eq_ignore_ascii_case(value)) {
+            let problem = "differs in upper and lower case from what is admitted: ";
+            (problem, "write it exactly so".to_owned())
+        } else if self.one_of.len() == 1 {
+            ("must be ", format!("set it to {admitted}"))
+        } else {
+            ("is not one of ", "choose one of these".to_owned())
         };
+        let problem = format!("{problem}{admitted}");
         Some(ValueFinding::new(Code::NotOneOf, problem, fix))
     }
 
-    fn pattern_violation(&self, value: &str) -> Option<ValueFinding> {
-        let pattern = self
-            .pattern
-            .as_ref()
-            .filter(|pattern| !pattern.is_match(value))?;
+    fn pattern_finding(&self, value: &str) -> Option<ValueFinding> {
+        let pattern = self.pattern.as_ref()?;
+        if pattern.is_match(value) {
+            return None;
+        }
         let problem = format!("does not match the pattern {}", pattern.as_str());
-        Some(ValueFinding::new(
-            Code::NoMatch,
-            problem,
-            "check that it is the right value, whole",
-        ))
+        let fix = "check that it is the right value, whole";
+        Some(ValueFinding::new(Code::NoMatch, problem, fix))
     }
+}
+
+/// The value without the white space and one pair of quotes that a reader of `.env` files left around it.
+pub fn strip_wrapping(value: &str) -> &str {
+    let trimmed = value.trim();
+    unquoted(trimmed).unwrap_or(trimmed).trim()
+}
+
+fn unquoted(value: &str) -> Option<&str> {
+    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\''))
+}
+
+/// White space where no reader of the variable expects it.
+fn white_space(value: &str) -> Option<ValueFinding> {
+    let (problem, fix) = if value.ends_with(['\n', '\r']) {
+        ("ends with a line break", "remove the line break at its end")
+    } else if value.ends_with(char::is_whitespace) {
+        ("ends with white space", "remove the white space at its end")
+    } else if value.starts_with(char::is_whitespace) {
+        let fix = "remove the white space at its beginning";
+        ("begins with white space", fix)
+    } else if value.contains('\r') {
+        let fix = "save its source with Unix line breaks, and set it again";
+        ("contains carriage returns (\\r)", fix)
+    } else if value.contains("-----BEGIN ") && value.contains("\\n") {
+        let problem = "is a PEM text whose line breaks are the two characters \\n";
+        (problem, "set it with real line breaks, or as a file")
+    } else {
+        return None;
+    };
+    Some(ValueFinding::new(Code::WhiteSpace, problem, fix))
+}
+
+/// The items of a list.
+fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
+    if list == List::Json {
+        return serde_json::from_str(value).map_err(|_| {
+            let fix = "write it as [\"a\", \"b\"]";
+            wrong_type("is not a JSON list of strings", fix)
+        });
+    }
+    if value.starts_with('[') {
+        let fix = "write the items with commas between them: a,b";
+        return Err(wrong_type("is written as a JSON list", fix));
+    }
+    let items = value.split(',').map(|item| item.trim().to_owned());
+    let items: Vec<String> = items.collect();
+    if items.iter().any(String::is_empty) {
+        let fix = "remove the superfluous comma";
+        return Err(wrong_type("has an empty item in its list", fix));
+    }
+    Ok(items)
+}
+
+/// Whether a value was meant to be replaced: it contains a platform's unresolved reference (`${{…}}`), or is a
+/// template's gap, one repeated character, or a text such as `change-me`. It counts as missing.
+pub fn is_placeholder(value: &str) -> bool {
+    let whole = strip_wrapping(value);
+    let reference = value.split_once("${{");
+    let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
+    let is_gap = GAPS.iter().any(|(open, close, outside)| {
+        let rest = whole.strip_prefix(open);
+        let inside = rest.and_then(|rest| rest.strip_suffix(close));
+        inside.is_some_and(|inside| !inside.contains(*outside))
+    });
+    let first = whole.chars().next();
+    let is_repeated =
+        whole.chars().all(|other| Some(other) == first) && whole.chars().count() >= REPETITIONS;
+    is_reference || is_gap || is_repeated || is_phrase(whole)
+}
+
+/// Whether a value contains `changeme`, or is `your…here`, in any case and with any separators.
+fn is_phrase(value: &str) -> bool {
+    let mut text = value.to_lowercase();
+    text.retain(|other| !"-_ ".contains(other));
+    text.contains("changeme") || text.starts_with("your") && text.contains("here")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{List, Rule, Type};
-    use crate::report::Code;
-
-    fn breaches(rule: &Rule, value: &str) -> Vec<Code> {
-        rule.violations(value)
-            .into_iter()
-            .map(|violation| violation.code)
-            .collect()
-    }
-
-    fn typed(value_type: Type) -> Rule {
-        Rule {
-            value_type,
-            ..Rule::default()
-        }
-    }
-
-    #[test]
-    fn quotes_and_white_space_are_told_and_the_rest_is_asked_of_what_is_inside() {
-        let rule = Rule {
-            value_type: Type::Integer,
-            ..Rule::default()
-        };
-        assert_eq!(breaches(&rule, "12"), []);
-        assert_eq!(breaches(&rule, "\"12\""), [Code::Quoted]);
-        assert_eq!(breaches(&rule, " '12' "), [Code::WhiteSpace, Code::Quoted]);
-        assert_eq!(
-            breaches(&rule, "\"twelve\"\n"),
-            [Code::WhiteSpace, Code::Quoted, Code::WrongType]
-        );
-    }
-
-    #[test]
-    fn json_may_be_a_quoted_string() {
-        assert_eq!(breaches(&typed(Type::Json), "\"text\""), []);
-        assert_eq!(breaches(&typed(Type::Json), "{\"a\": [1]}"), []);
-        assert_eq!(breaches(&typed(Type::Json), "{'a': 1}"), [Code::WrongType]);
-    }
-
-    #[test]
-    fn every_item_of_a_list_is_checked_and_numbered() {
-        let rule = Rule {
-            value_type: Type::Port,
-            list: Some(List::Csv),
-            ..Rule::default()
-        };
-        assert_eq!(breaches(&rule, "80, 443,8000"), []);
-        let violations = rule.violations("80,http,0");
-        assert_eq!(violations.len(), 2);
-        assert!(
-            violations[0].problem.starts_with("(item 2 of 3) "),
-            "{}",
-            violations[0].problem
-        );
-        let rule = Rule {
-            value_type: Type::Port,
-            list: Some(List::Json),
-            ..Rule::default()
-        };
-        assert_eq!(breaches(&rule, "[\"80\"]"), []);
-        assert_eq!(breaches(&rule, "80,443"), [Code::WrongType]);
-    }
-
-    #[test]
-    fn a_csv_rule_tells_a_json_list_and_an_empty_item() {
-        let rule = Rule {
-            list: Some(List::Csv),
-            ..Rule::default()
-        };
-        assert_eq!(breaches(&rule, "[\"a\",\"b\"]"), [Code::WrongType]);
-        assert_eq!(breaches(&rule, "a,,b"), [Code::WrongType]);
-    }
-
-    #[test]
-    fn lengths_are_counted_in_characters() {
-        let rule = Rule {
-            min_length: Some(3),
-            max_length: Some(4),
-            ..Rule::default()
-        };
-        assert_eq!(breaches(&rule, "éé"), [Code::TooShort]);
-        assert_eq!(breaches(&rule, "éééé"), []);
-        assert_eq!(breaches(&rule, "ééééé"), [Code::TooLong]);
-    }
-
-    #[test]
-    fn all_violations_come_at_once() {
-        let rule = Rule {
-            min_length: Some(10),
-            pattern: Some(regex_lite::Regex::new("^re_").expect("a sound pattern")),
-            one_of: vec!["re_a_long_one".to_owned()],
-            ..Rule::default()
-        };
-        assert_eq!(
-            breaches(&rule, "short"),
-            [Code::TooShort, Code::NotOneOf, Code::NoMatch]
-        );
-    }
-}
+mod tests;

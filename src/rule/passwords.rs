@@ -1,40 +1,39 @@
-//! The passwords that stand in a text: in the URLs in it, and in connection strings such as
-//! `host=db password=…`.
+//! The passwords in a text: those of the URLs in it, and those of connection strings such as `host=db password=…`.
 
-use crate::url::{cuts_password, is_scheme_character, split};
+use crate::url::{Url, is_scheme_character};
 
-/// Keys of a query or of a connection string whose value is a password. One that ends like another comes before it.
-const KEYS: [&str; 4] = ["sslpassword", "password", "passwd", "pwd"];
+/// Keys whose value is a password, in a query or in a connection string.
+const KEYS: [&str; 4] = ["password", "sslpassword", "passwd", "pwd"];
 
-/// Everything in a text that may be a password, as it is written: what is masked in output. The text may be one
-/// URL, a list of URLs in any form, a connection string, or a sentence with such in it.
+/// Everything in a text that can be a password, as it is written. It is masked in output. The text can be a URL, a
+/// list of URLs in any form, a connection string, or a sentence that contains such.
 pub fn passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in parts(text) {
-        found.extend(in_user_part(part).or_else(|| in_cut_user_part(part)));
+        let url = Url::cut(part);
+        found.extend(url.and_then(|url| url.password));
+        found.extend(url.and_then(|url| url.cut_password()));
         found.extend(by_key(part));
     }
     found.retain(|password| !password.is_empty());
     found
 }
 
-/// Every password in a text that is one for certain: in the user part or the query of a URL, or in a connection
-/// string with semicolons. A sentence in which a URL and an `@` stand apart has none.
+/// Everything in a text that is certainly a password: in the credentials or the query of a URL, or in a connection
+/// string with semicolons. A sentence that contains a URL and, elsewhere, an `@` has none.
 pub fn certain_passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    for word in text.split_whitespace() {
-        for part in parts(word) {
-            found.extend(in_user_part(part));
-            if part.contains("://") || part.contains(';') {
-                found.extend(by_key(part));
-            }
+    for part in text.split_whitespace().flat_map(parts) {
+        found.extend(Url::cut(part).and_then(|url| url.password));
+        if part.contains("://") || part.contains(';') {
+            found.extend(by_key(part));
         }
     }
     found.retain(|password| !password.is_empty());
     found
 }
 
-/// Cuts a text where URLs begin. Each part but the first is a URL with whatever follows it.
+/// Cuts a text where URLs begin. Each part but the first is a URL and the text after it.
 fn parts(text: &str) -> Vec<&str> {
     let starts = text
         .match_indices("://")
@@ -47,72 +46,46 @@ fn parts(text: &str) -> Vec<&str> {
         .collect()
 }
 
-fn in_user_part(url: &str) -> Option<&str> {
-    let (_, password) = split(url)?.user_info?.split_once(':')?;
-    Some(password)
-}
-
-/// The password where a raw `/`, `?` or `#` in it ends the user part too early. The URL is wrong then, and its
-/// password is one all the same.
-fn in_cut_user_part(url: &str) -> Option<&str> {
-    let parts = split(url).filter(|parts| parts.user_info.is_none())?;
-    let (user_info, _) = url.split_once("://")?.1.rsplit_once('@')?;
-    let (_, password) = user_info.split_once(':')?;
-    cuts_password(&parts).then_some(password)
-}
-
 fn by_key(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('=') {
-        let key = text[..at].trim_end();
-        let Some(before) = KEYS.iter().find_map(|name| before_key(key, name)) else {
+        let before = text[..at].trim_end();
+        let border = before.trim_end_matches(|other: char| other.is_ascii_alphabetic());
+        let key = &before[border.len()..];
+        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
             continue;
-        };
+        }
         let rest = &text[at + 1..];
-        if before.ends_with(['?', '&']) {
-            found.extend(of_query(rest));
-        } else if before.is_empty()
-            || before.ends_with([';', ',', '"', '\''])
-            || before.ends_with(char::is_whitespace)
-        {
+        let is_space = border.ends_with(char::is_whitespace);
+        if border.ends_with(['?', '&']) {
+            found.extend(readings(rest, &['&', '#']));
+        } else if border.is_empty() || is_space || border.ends_with([';', ',', '"', '\'']) {
             found.extend(of_connection_string(rest.trim_start()));
         }
     }
     found
 }
 
-/// What stands before a key, in any case, at the end of a text.
-fn before_key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let (before, found) = text.split_at_checked(text.len().checked_sub(key.len())?)?;
-    found.eq_ignore_ascii_case(key).then_some(before)
-}
-
-/// The value at the beginning of the rest of a query. In a list a comma ends it, in a single URL it does not, so
-/// both readings are found.
-fn of_query(rest: &str) -> [&str; 2] {
-    let is_end = |other: char| matches!(other, '&' | '#' | '"' | '\'') || other.is_whitespace();
-    let whole = rest.split(is_end).next().unwrap_or_default();
+/// The value at the beginning of a text. A comma ends it in a list of URLs and in some connection strings, but can
+/// also be part of it, so both readings are returned.
+fn readings<'a>(text: &'a str, ends: &[char]) -> [&'a str; 2] {
+    let is_end =
+        |other: char| ends.contains(&other) || matches!(other, '"' | '\'') || other.is_whitespace();
+    let whole = text.split(is_end).next().unwrap_or_default();
     let whole = whole.trim_end_matches(',');
     [whole.split(',').next().unwrap_or_default(), whole]
 }
 
-/// The value at the beginning of the rest of a connection string: quoted, or up to the next separator. A comma is
-/// one in some and not in others, so both readings are found.
-fn of_connection_string(rest: &str) -> [&str; 2] {
-    if let Some(quote) = rest
-        .chars()
-        .next()
-        .filter(|first| matches!(first, '\'' | '"'))
-    {
-        let inside = &rest[1..];
-        return [&inside[..quoted_length(inside, quote)], ""];
-    }
-    let is_end = |other: char| matches!(other, ';' | '"' | '\'') || other.is_whitespace();
-    let whole = rest.split(is_end).next().unwrap_or_default();
-    [whole.split(',').next().unwrap_or_default(), whole]
+fn of_connection_string(text: &str) -> [&str; 2] {
+    let first = text.chars().next();
+    let Some(quote) = first.filter(|first| matches!(first, '"' | '\'')) else {
+        return readings(text, &[';']);
+    };
+    let inside = &text[1..];
+    [&inside[..quoted_length(inside, quote)], ""]
 }
 
-/// How long a quoted value is, without its quotes. A backslash escapes a quote, and two quotes are one.
+/// The length of a quoted value, without its quotes, in bytes. A backslash escapes a quote, and so does another quote.
 fn quoted_length(text: &str, quote: char) -> usize {
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {

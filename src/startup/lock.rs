@@ -16,7 +16,7 @@ use crate::log::Phase;
 use crate::net::Error;
 use crate::os::helper::{mailbox, spawn};
 use crate::os::signals::Signals;
-use crate::target::postgres::{PostgresTarget, Role};
+use crate::target::postgres::PostgresTarget;
 
 pub use helper::Goal;
 use helper::{Helper, Report, State};
@@ -64,7 +64,7 @@ impl AdvisoryLock {
         let mut application = format!("startup-guard {service}/{step}");
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
         // Advisory locks on a standby exclude nobody on the primary.
-        database.role = Role::Primary;
+        database.require_primary();
         Self {
             at: database.shown(),
             database,

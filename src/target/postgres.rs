@@ -1,350 +1,268 @@
-//! Where a PostgreSQL is, and how to log in: its URL, read as libpq, `SQLAlchemy` and asyncpg read it.
+//! Where a PostgreSQL server is and how to log in, from a URL that libpq, `SQLAlchemy` or asyncpg reads.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::report::{Code, ValueFinding};
-use crate::url::{Parts, decoded, host_and_port, percent_decoded, split};
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
 
-/// The port where nobody names one.
+use super::{Address, cut};
+use crate::report::{Code, ValueFinding, wrong_type};
+use crate::url::{self, Url, decoded, host_and_port, is_ipv6, percent_decoded, port};
+
+/// The port where none is named.
 const PORT: u16 = 5432;
 
-/// Where the server is looked for when nobody names a host: the sockets' usual folders, then the network.
+/// The hosts where none is named: the usual folders of sockets, then the network.
 const DEFAULT_HOSTS: [&str; 3] = ["/var/run/postgresql", "/tmp", "localhost"];
 
-/// Shorter limits are taken for this one, as in libpq.
-const LEAST_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A shorter `connect_timeout` counts as this one, as in libpq.
+const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A database. No `Debug`: it holds the password.
+const MODES: [(&str, TlsMode); 6] = [
+    ("disable", TlsMode::Disable),
+    ("allow", TlsMode::Prefer),
+    ("prefer", TlsMode::Prefer),
+    ("require", TlsMode::Require),
+    ("verify-ca", TlsMode::VerifyCa),
+    ("verify-full", TlsMode::VerifyFull),
+];
+
+const ROLES: [(&str, TargetSessionAttrs); 6] = [
+    ("any", TargetSessionAttrs::Any),
+    ("read-write", TargetSessionAttrs::ReadWrite),
+    ("read-only", TargetSessionAttrs::ReadOnly),
+    ("primary", TargetSessionAttrs::ReadWrite),
+    ("standby", TargetSessionAttrs::ReadOnly),
+    ("prefer-standby", TargetSessionAttrs::Any),
+];
+
+/// A database. Has no `Debug`, as it holds the password.
 #[derive(Clone)]
 pub struct PostgresTarget {
-    /// Tried in this order.
-    pub hosts: Vec<Host>,
-    /// None: the name of the system's user.
-    pub user: Option<String>,
-    pub password: Option<Vec<u8>>,
-    /// None: as the user is named.
-    pub name: Option<String>,
-    /// Settings for the session, as the server takes them.
-    pub options: Option<String>,
-    pub connect_timeout: Option<Duration>,
-    pub role: Role,
+    /// Everything but TLS. The hosts are tried in their order, and each has a port. The role is
+    /// `target_session_attrs`: `ReadWrite` means a primary, `ReadOnly` a standby.
+    pub config: Config,
     pub tls: Tls,
-}
-
-/// One address of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    Network {
-        name: String,
-        port: u16,
-    },
-    /// A Unix socket in a folder; the port is part of its name.
-    Socket {
-        folder: String,
-        port: u16,
-    },
-}
-
-/// What a server must be to be the right one among several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Any,
-    /// It takes writes.
-    Primary,
-    /// It only follows another.
-    Standby,
 }
 
 /// How the connection is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     pub mode: TlsMode,
-    /// None: the system's.
+    /// The file of the root certificates; `None` means the system's.
     pub roots: Option<String>,
-    /// Files of our own certificate and its key.
+    /// The files of the client's certificate and its key.
     pub certificate: Option<(String, String)>,
-    /// TLS from the first byte on, without asking.
+    /// Whether TLS begins at once, without a request for it (`sslnegotiation=direct`).
     pub is_direct: bool,
-    pub binding: Binding,
 }
 
 /// libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
     Disable,
-    /// Encrypted where the server can, and nothing is verified.
+    /// Encrypted if the server can, without verification.
     Prefer,
-    /// Encrypted, and nothing is verified.
+    /// Encrypted, without verification.
     Require,
-    /// The certificate is one of ours, whatever its name.
+    /// The certificate must come from a trusted authority, and may be for any name.
     VerifyCa,
     VerifyFull,
 }
 
-/// Whether the log-in is bound to the encrypted channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
-    Disable,
-    Prefer,
-    Require,
-}
-
-fn wrong(problem: impl Into<String>, fix: impl Into<String>) -> ValueFinding {
-    ValueFinding::new(Code::WrongType, problem, fix)
-}
-
 impl PostgresTarget {
-    /// Reads a URL. What it leaves open comes from libpq's variables (`PGPASSWORD`, …), through `variable`.
+    /// Reads a URL. libpq's variables, looked up by `variable`, give what the URL leaves open.
     ///
     /// # Errors
-    /// What is wrong with it, without its text.
+    /// What is wrong with the URL, without its text.
     pub fn parse<'v>(
-        url: &str,
+        text: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
     ) -> Result<Self, ValueFinding> {
-        let parts = split(url.trim()).ok_or_else(|| {
-            wrong(
-                "is not a PostgreSQL URL",
-                "write it as postgresql://user:password@host:5432/database",
-            )
-        })?;
-        if !is_postgres(parts.scheme) {
-            return Err(ValueFinding::new(
-                Code::WrongScheme,
-                "does not begin with postgresql://, and no other database is known here",
-                "write it as postgresql://user:password@host:5432/database",
-            ));
+        const SHAPE: &str = "write it as postgresql://user:password@host:5432/database";
+        let url = cut(text)?.ok_or_else(|| wrong_type("is not a PostgreSQL URL", SHAPE))?;
+        if !url.is_postgres() {
+            let problem = "does not begin with postgresql://, the only database that is supported";
+            return Err(ValueFinding::new(Code::WrongScheme, problem, SHAPE));
         }
+        // The last one counts: the parts before the query are preferred to it.
+        let user = ("user".to_owned(), decoded(url.user.unwrap_or_default()));
+        let name = ("dbname".to_owned(), decoded(url.path()));
+        let parameters = [url.parameters(), vec![user, name]].concat();
         let source = Source {
-            query: parts.query(),
+            parameters,
             variable,
         };
-        let (user, password) = match parts.user_info {
-            Some(info) => {
-                let (user, password) = info
-                    .split_once(':')
-                    .map_or((info, None), |(user, password)| (user, Some(password)));
-                (decoded(user), password.map(percent_decoded))
-            }
-            None => (String::new(), None),
-        };
-        let path = decoded(parts.path());
-        Ok(Self {
-            hosts: source.hosts(&parts)?,
-            user: not_empty(user).or_else(|| source.get(&["user"], "PGUSER")),
-            password: password
-                .filter(|password| !password.is_empty())
-                .or_else(|| Some(source.get(&["password"], "PGPASSWORD")?.into_bytes())),
-            name: not_empty(path).or_else(|| source.get(&["dbname", "database"], "PGDATABASE")),
-            options: source.get(&["options"], "PGOPTIONS"),
-            connect_timeout: source.connect_timeout()?,
-            role: source.role()?,
-            tls: source.tls()?,
-        })
-    }
-
-    /// `host:port`, all of them: what may be shown.
-    pub fn shown(&self) -> String {
-        let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
-        hosts.join(",")
-    }
-}
-
-impl std::fmt::Display for Host {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Host::Network { name, port } if name.contains(':') => write!(out, "[{name}]:{port}"),
-            Host::Network { name, port } => write!(out, "{name}:{port}"),
-            Host::Socket { folder, port } => write!(out, "{folder}/.s.PGSQL.{port}"),
+        let mut config = Config::new();
+        let hosts = source.hosts(&url).ok_or_else(ValueFinding::invalid_host)?;
+        let ports = source.ports(hosts.len())?;
+        for ((name, port), default) in hosts.into_iter().zip(ports) {
+            config.host(name).port(port.unwrap_or(default));
         }
+        if let Some(user) = source.get(&["user"], "PGUSER") {
+            config.user(user);
+        }
+        if let Some(password) = url.password.filter(|password| !password.is_empty()) {
+            config.password(percent_decoded(password));
+        } else if let Some(password) = source.get(&["password"], "PGPASSWORD") {
+            config.password(password);
+        }
+        if let Some(name) = source.get(&["dbname", "database"], "PGDATABASE") {
+            config.dbname(name);
+        }
+        if let Some(options) = source.get(&["options"], "PGOPTIONS") {
+            config.options(options);
+        }
+        if let Some(text) = source.get(&["connect_timeout"], "PGCONNECT_TIMEOUT") {
+            let problem = "has a connect_timeout that is not a whole number of seconds";
+            let invalid = |_| wrong_type(problem, "write it as connect_timeout=10");
+            let seconds: i64 = text.trim().parse().map_err(invalid)?;
+            // As in libpq, there is no limit unless the number is positive.
+            if let Some(seconds) = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0) {
+                config.connect_timeout(Duration::from_secs(seconds).max(MIN_CONNECT_TIMEOUT));
+            }
+        }
+        config.channel_binding(match source.get(&["channel_binding"], "PGCHANNELBINDING") {
+            Some("disable") => ChannelBinding::Disable,
+            Some("require") => ChannelBinding::Require,
+            _ => ChannelBinding::Prefer,
+        });
+        if let Some(role) = source.get(&["target_session_attrs"], "PGTARGETSESSIONATTRS") {
+            config.target_session_attrs(choose("target_session_attrs", role, &ROLES)?);
+        }
+        let tls = source.tls()?;
+        Ok(Self { config, tls })
+    }
+
+    /// Makes a primary the only server that is right.
+    pub fn require_primary(&mut self) {
+        let role = TargetSessionAttrs::ReadWrite;
+        self.config.target_session_attrs(role);
+    }
+
+    /// The hosts and their ports, in the order in which they are tried.
+    pub fn hosts(&self) -> impl Iterator<Item = (&Host, u16)> {
+        let ports = self.config.get_ports().iter().copied();
+        self.config.get_hosts().iter().zip(ports)
+    }
+
+    /// The addresses, each as `host:port` or the path of a socket. They may be shown.
+    pub fn shown(&self) -> String {
+        let shown = self.hosts().map(|(host, port)| match host {
+            Host::Tcp(name) => Address::new(name, port).to_string(),
+            Host::Unix(folder) => socket(folder, port).display().to_string(),
+        });
+        shown.collect::<Vec<String>>().join(",")
     }
 }
 
-/// `postgresql`, `postgres`, and both with the name of a driver behind a `+`.
-pub fn is_postgres(scheme: &str) -> bool {
-    let dialect = scheme.split('+').next().unwrap_or_default();
-    dialect.eq_ignore_ascii_case("postgresql") || dialect.eq_ignore_ascii_case("postgres")
+/// The path of the socket in a folder.
+pub fn socket(folder: &Path, port: u16) -> PathBuf {
+    folder.join(format!(".s.PGSQL.{port}"))
 }
 
-fn not_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// Where a parameter comes from: the query first, then libpq's variable for it.
+/// The query's parameters, and libpq's variables for those that it lacks.
 struct Source<F> {
-    query: Vec<(String, String)>,
+    parameters: Vec<(String, String)>,
     variable: F,
 }
 
 impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
-    fn get(&self, keys: &[&str], variable: &str) -> Option<String> {
-        let named = |(key, value): &(String, String)| {
-            (keys.contains(&key.as_str()) && !value.is_empty()).then(|| value.clone())
-        };
-        let in_query = self.query.iter().rev().find_map(named);
-        in_query.or_else(|| (self.variable)(variable).map(str::to_owned))
+    fn get<'a>(&'a self, keys: &[&str], variable: &str) -> Option<&'a str>
+    where
+        'v: 'a,
+    {
+        let is_set = |(key, value): &&(String, String)| keys.contains(&&**key) && !value.is_empty();
+        let parameter = self.parameters.iter().rfind(is_set);
+        parameter.map_or_else(|| (self.variable)(variable), |(_, value)| Some(value))
     }
 
-    fn hosts(&self, parts: &Parts<'_>) -> Result<Vec<Host>, ValueFinding> {
-        // One for all hosts, or one for each.
-        let ports = self.get(&["port"], "PGPORT").unwrap_or_default();
-        let (default_port, ports) = match ports.as_str() {
-            "" => (PORT, Vec::new()),
-            several if several.contains(',') => (PORT, several.split(',').collect()),
-            one => (port(one)?, Vec::new()),
-        };
-        let in_authority = parts.hosts.split(',').filter(|host| !host.is_empty());
-        let mut named: Vec<String> = in_authority.map(str::to_owned).collect();
-        if named.is_empty() {
-            // SQLAlchemy writes the key once for each host, libpq once with commas.
-            let in_query = self.query.iter().filter(|(key, _)| key == "host");
-            named = in_query
-                .flat_map(|(_, hosts)| hosts.split(','))
-                .filter(|host| !host.is_empty())
-                .map(str::to_owned)
-                .collect();
+    /// The hosts that the URL, its query or `PGHOST` names, with their ports if these are named, too.
+    fn hosts(&self, url: &Url<'_>) -> Option<Vec<(String, Option<u16>)>> {
+        let owned = |(name, port): url::Host<'_>| (name.to_owned(), port);
+        if !url.authority.is_empty() {
+            let decode = |(name, port): url::Host<'_>| {
+                let name = decoded(name);
+                let (name, other) = host(&name)?;
+                Some(owned((name, port.or(other))))
+            };
+            return url.hosts()?.into_iter().map(decode).collect();
         }
-        if named.is_empty()
-            && let Some(hosts) = (self.variable)("PGHOST")
-        {
-            named = hosts.split(',').map(str::to_owned).collect();
+        // SQLAlchemy repeats the key for each host, libpq separates the hosts by commas.
+        let texts = self.parameters.iter().filter(|(key, _)| key == "host");
+        let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
+        let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
+        if texts.is_empty() {
+            let variable = (self.variable)("PGHOST");
+            texts = variable.map_or(DEFAULT_HOSTS.to_vec(), |hosts| hosts.split(',').collect());
         }
-        if named.is_empty() {
-            named = DEFAULT_HOSTS.map(str::to_owned).to_vec();
-        }
-        let numbered = named.iter().enumerate();
-        numbered
-            .map(|(index, text)| {
-                let default = match ports.get(index) {
-                    Some(text) => port(text)?,
-                    None => default_port,
-                };
-                host(text, default)
-            })
-            .collect()
+        let hosts = texts.into_iter().map(|text| host(text).map(owned));
+        hosts.collect()
     }
 
-    fn connect_timeout(&self) -> Result<Option<Duration>, ValueFinding> {
-        let Some(text) = self.get(&["connect_timeout"], "PGCONNECT_TIMEOUT") else {
-            return Ok(None);
+    /// The default port of each host: there is one for all of them, or one for each.
+    fn ports(&self, count: usize) -> Result<Vec<u16>, ValueFinding> {
+        let Some(texts) = self.get(&["port"], "PGPORT") else {
+            return Ok(vec![PORT; count]);
         };
-        let seconds: i64 = text.trim().parse().map_err(|_| {
-            wrong(
-                "has a connect_timeout that is no number of seconds",
-                "write it as connect_timeout=10",
-            )
-        })?;
-        let seconds = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0);
-        Ok(seconds.map(|seconds| Duration::from_secs(seconds).max(LEAST_CONNECT_TIMEOUT)))
-    }
-
-    fn role(&self) -> Result<Role, ValueFinding> {
-        let role = self.get(&["target_session_attrs"], "PGTARGETSESSIONATTRS");
-        match role.as_deref() {
-            None | Some("any" | "prefer-standby") => Ok(Role::Any),
-            Some("read-write" | "primary") => Ok(Role::Primary),
-            Some("read-only" | "standby") => Ok(Role::Standby),
-            Some(_) => Err(wrong(
-                "has an unknown target_session_attrs",
-                "use any, read-write, read-only, primary, standby or prefer-standby",
-            )),
-        }
+        let ports: Option<Vec<u16>> = texts.split(',').map(|text| port(text.trim())).collect();
+        let invalid = || wrong_type("has an invalid port", "use a number from 1 to 65535");
+        let mut ports = ports.ok_or_else(invalid)?;
+        let default = if ports.len() == 1 { ports[0] } else { PORT };
+        ports.resize(count, default);
+        Ok(ports)
     }
 
     fn tls(&self) -> Result<Tls, ValueFinding> {
         let roots = self.get(&["sslrootcert"], "PGSSLROOTCERT");
-        let is_system = roots.as_deref() == Some("system");
-        let mode = self.get(&["sslmode", "ssl"], "PGSSLMODE");
-        let mode = match mode.as_deref() {
-            // libpq: naming the system's roots asks for them to be used.
+        let is_system = roots == Some("system");
+        let mode = match self.get(&["sslmode", "ssl"], "PGSSLMODE") {
             None if is_system => TlsMode::VerifyFull,
             None => TlsMode::Prefer,
-            Some(text) => mode_of(text)?,
+            // As in libpq, which verifies the certificate where roots are named.
+            Some("require" | "true") if roots.is_some() => TlsMode::VerifyCa,
+            // asyncpg's `ssl` can be a boolean.
+            Some("true") => TlsMode::Require,
+            Some("false") => TlsMode::Disable,
+            Some(text) => choose("sslmode", text, &MODES)?,
         };
+        // libpq refuses this, too.
         if is_system && mode != TlsMode::VerifyFull {
-            return Err(wrong(
-                "has sslrootcert=system with a weaker sslmode than verify-full",
-                "write sslmode=verify-full",
-            ));
+            let problem = "has sslrootcert=system with a weaker sslmode than verify-full";
+            return Err(wrong_type(problem, "write sslmode=verify-full"));
         }
-        let mode = match mode {
-            // As libpq does: whoever names roots wants them to be used.
-            TlsMode::Require if roots.is_some() => TlsMode::VerifyCa,
-            mode => mode,
-        };
-        let certificate = self.get(&["sslcert"], "PGSSLCERT");
-        let key = self.get(&["sslkey"], "PGSSLKEY");
-        let binding = self.get(&["channel_binding"], "PGCHANNELBINDING");
+        let certificate = self.get(&["sslcert"], "PGSSLCERT").map(str::to_owned);
+        let key = self.get(&["sslkey"], "PGSSLKEY").map(str::to_owned);
+        let negotiation = self.get(&["sslnegotiation"], "PGSSLNEGOTIATION");
+        let own_roots = roots.filter(|_| !is_system);
+        let roots = own_roots.or_else(|| (self.variable)("SSL_CERT_FILE"));
         Ok(Tls {
             mode,
-            roots: roots
-                .filter(|_| !is_system)
-                .or_else(|| (self.variable)("SSL_CERT_FILE").map(str::to_owned)),
+            roots: roots.map(str::to_owned),
             certificate: certificate.zip(key),
-            is_direct: self.get(&["sslnegotiation"], "PGSSLNEGOTIATION").as_deref()
-                == Some("direct"),
-            binding: match binding.as_deref() {
-                Some("disable") => Binding::Disable,
-                Some("require") => Binding::Require,
-                _ => Binding::Prefer,
-            },
+            is_direct: negotiation == Some("direct"),
         })
     }
 }
 
-/// libpq's `sslmode`, and what asyncpg takes for its `ssl`.
-fn mode_of(text: &str) -> Result<TlsMode, ValueFinding> {
-    match text {
-        "disable" | "false" => Ok(TlsMode::Disable),
-        "allow" | "prefer" => Ok(TlsMode::Prefer),
-        "require" | "true" => Ok(TlsMode::Require),
-        "verify-ca" => Ok(TlsMode::VerifyCa),
-        "verify-full" => Ok(TlsMode::VerifyFull),
-        _ => Err(wrong(
-            "has an unknown sslmode",
-            "use disable, allow, prefer, require, verify-ca or verify-full",
-        )),
+/// Reads a host from the query or `PGHOST`: the folder of a socket, an IPv6 address without brackets, or `host[:port]`.
+fn host(text: &str) -> Option<url::Host<'_>> {
+    let is_socket = text.starts_with('/') && !text.contains(char::is_control);
+    if is_socket || is_ipv6(text) {
+        return Some((text, None));
     }
+    host_and_port(text)
 }
 
-fn port(text: &str) -> Result<u16, ValueFinding> {
-    let port = text.trim().parse().ok().filter(|&port| port > 0);
-    port.ok_or_else(|| wrong("has a port that is none", "use a number from 1 to 65535"))
-}
-
-fn host(text: &str, default_port: u16) -> Result<Host, ValueFinding> {
-    let decoded_text = decoded(text);
-    if decoded_text.starts_with('/') {
-        return Ok(socket(&decoded_text, default_port));
-    }
-    // An IPv6 address without brackets can have no port.
-    let is_bare_address = decoded_text.parse::<std::net::Ipv6Addr>().is_ok();
-    let cut = if is_bare_address {
-        Some((decoded_text.as_str(), None))
-    } else {
-        host_and_port(&decoded_text)
-    };
-    match cut {
-        Some((name, port)) if !name.is_empty() => Ok(Host::Network {
-            name: name.to_owned(),
-            port: port.unwrap_or(default_port),
-        }),
-        _ => Err(wrong(
-            "has a host or a port that is none",
-            "check what stands between the @ and the next /",
-        )),
-    }
-}
-
-/// A socket's folder; a port may stand behind it, as behind any other host.
-fn socket(text: &str, default_port: u16) -> Host {
-    let cut = text.rsplit_once(':');
-    let with_port = cut.and_then(|(folder, port)| Some((folder, port.parse().ok()?)));
-    let (folder, port) = with_port.unwrap_or((text, default_port));
-    Host::Socket {
-        folder: folder.trim_end_matches('/').to_owned(),
-        port,
-    }
+/// The meaning of a parameter's value.
+fn choose<T: Copy>(parameter: &str, value: &str, choices: &[(&str, T)]) -> Result<T, ValueFinding> {
+    let found = choices.iter().find(|(name, _)| *name == value);
+    found.map(|&(_, choice)| choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|&(name, _)| name).collect();
+        let fix = format!("use one of {}", names.join(", "));
+        wrong_type(format!("has an unknown {parameter}"), fix)
+    })
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn check_samples(
     }
     for (key, sample) in [("default", default), ("example", example)] {
         for violation in sample
-            .map(|sample| rule.violations(sample))
+            .map(|sample| rule.findings(sample))
             .unwrap_or_default()
         {
             tell(

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::{Binding, Code, Host, PostgresTarget, Role, TlsMode};
+use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
+
+use super::{Code, PostgresTarget, TlsMode};
 
 fn parse(url: &str) -> PostgresTarget {
     parse_with(url, &[])
@@ -13,25 +15,28 @@ fn parse_with(url: &str, variables: &[(&str, &'static str)]) -> PostgresTarget {
     };
     match PostgresTarget::parse(url, lookup) {
         Ok(database) => database,
-        Err(violation) => panic!("{url}: {violation:?}"),
+        Err(finding) => panic!("{url}: {finding:?}"),
     }
 }
 
 fn refused(url: &str) -> Code {
     match PostgresTarget::parse(url, |_| None) {
         Ok(_) => panic!("{url} is read"),
-        Err(violation) => violation.code,
+        Err(finding) => finding.code,
     }
 }
 
-fn network(name: &str, port: u16) -> Host {
-    let name = name.to_owned();
-    Host::Network { name, port }
+fn network(name: &str, port: u16) -> (Host, u16) {
+    (Host::Tcp(name.to_owned()), port)
 }
 
-fn socket(folder: &str, port: u16) -> Host {
-    let folder = folder.to_owned();
-    Host::Socket { folder, port }
+fn socket(folder: &str, port: u16) -> (Host, u16) {
+    (Host::Unix(folder.into()), port)
+}
+
+fn hosts(database: &PostgresTarget) -> Vec<(Host, u16)> {
+    let hosts = database.hosts();
+    hosts.map(|(host, port)| (host.clone(), port)).collect()
 }
 
 #[test]
@@ -45,10 +50,10 @@ fn every_dialects_scheme_is_postgresql() {
         "POSTGRESQL",
     ] {
         let database = parse(&format!("{scheme}://app:s3cret@db/app"));
-        assert_eq!(database.hosts, [network("db", 5432)], "{scheme}");
-        assert_eq!(database.user.as_deref(), Some("app"));
-        assert_eq!(database.password.as_deref(), Some(&b"s3cret"[..]));
-        assert_eq!(database.name.as_deref(), Some("app"));
+        assert_eq!(hosts(&database), [network("db", 5432)], "{scheme}");
+        assert_eq!(database.config.get_user(), Some("app"));
+        assert_eq!(database.config.get_password(), Some(&b"s3cret"[..]));
+        assert_eq!(database.config.get_dbname(), Some("app"));
         assert_eq!(database.tls.mode, TlsMode::Prefer);
     }
 }
@@ -56,10 +61,10 @@ fn every_dialects_scheme_is_postgresql() {
 #[test]
 fn what_is_percent_encoded_is_decoded() {
     let database = parse("postgresql://us%40er:p%2Fw%3A%25@h/my%20db?options=-c%20a%3D1");
-    assert_eq!(database.user.as_deref(), Some("us@er"));
-    assert_eq!(database.password.as_deref(), Some(&b"p/w:%"[..]));
-    assert_eq!(database.name.as_deref(), Some("my db"));
-    assert_eq!(database.options.as_deref(), Some("-c a=1"));
+    assert_eq!(database.config.get_user(), Some("us@er"));
+    assert_eq!(database.config.get_password(), Some(&b"p/w:%"[..]));
+    assert_eq!(database.config.get_dbname(), Some("my db"));
+    assert_eq!(database.config.get_options(), Some("-c a=1"));
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn hosts_are_one_or_several_names_addresses_or_sockets() {
             ],
         ),
     ] {
-        assert_eq!(parse(url).hosts, hosts, "{url}");
+        assert_eq!(super::tests::hosts(&parse(url)), hosts, "{url}");
     }
     assert_eq!(parse("postgres://[::1]:1,h2/d").shown(), "[::1]:1,h2:5432");
 }
@@ -122,10 +127,10 @@ fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
             "{query}"
         );
     }
-    let tls =
-        parse("postgres://h/d?sslrootcert=/ca.pem&channel_binding=require&sslcert=c&sslkey=k").tls;
+    let url = "postgres://h/d?sslrootcert=/ca.pem&channel_binding=require&sslcert=c&sslkey=k";
+    let PostgresTarget { config, tls } = parse(url);
     assert_eq!(tls.roots.as_deref(), Some("/ca.pem"));
-    assert_eq!(tls.binding, Binding::Require);
+    assert_eq!(config.get_channel_binding(), ChannelBinding::Require);
     assert_eq!(tls.certificate, Some(("c".to_owned(), "k".to_owned())));
     assert_eq!(parse("postgres://h/d?sslrootcert=system").tls.roots, None);
 }
@@ -141,29 +146,36 @@ fn what_the_url_leaves_open_comes_from_libpqs_variables() {
         ("PGSSLMODE", "require"),
     ];
     let database = parse_with("postgresql://", &variables);
-    assert_eq!(database.hosts, [network("h", 7)]);
-    assert_eq!(database.user.as_deref(), Some("u"));
-    assert_eq!(database.password.as_deref(), Some(&b"p"[..]));
-    assert_eq!(database.name.as_deref(), Some("d"));
+    assert_eq!(hosts(&database), [network("h", 7)]);
+    assert_eq!(database.config.get_user(), Some("u"));
+    assert_eq!(database.config.get_password(), Some(&b"p"[..]));
+    assert_eq!(database.config.get_dbname(), Some("d"));
     assert_eq!(database.tls.mode, TlsMode::Require);
+    let database = parse_with("postgresql:///app", &variables);
+    assert_eq!(hosts(&database), [network("h", 7)]);
     let database = parse_with("postgresql://a:b@c:1/e?sslmode=disable", &variables);
-    assert_eq!(database.hosts, [network("c", 1)]);
-    assert_eq!(database.user.as_deref(), Some("a"));
-    assert_eq!(database.password.as_deref(), Some(&b"b"[..]));
+    assert_eq!(hosts(&database), [network("c", 1)]);
+    assert_eq!(database.config.get_user(), Some("a"));
+    assert_eq!(database.config.get_password(), Some(&b"b"[..]));
     assert_eq!(database.tls.mode, TlsMode::Disable);
 }
 
 #[test]
 fn timeouts_and_roles_are_libpqs() {
-    let timeout =
-        |text: &str| parse(&format!("postgres://h/d?connect_timeout={text}")).connect_timeout;
+    let timeout = |text: &str| {
+        let database = parse(&format!("postgres://h/d?connect_timeout={text}"));
+        database.config.get_connect_timeout().copied()
+    };
     assert_eq!(timeout("0"), None);
     assert_eq!(timeout("1"), Some(Duration::from_secs(2)));
     assert_eq!(timeout("30"), Some(Duration::from_secs(30)));
-    let role = |text: &str| parse(&format!("postgres://h/d?target_session_attrs={text}")).role;
-    assert_eq!(role("read-write"), Role::Primary);
-    assert_eq!(role("prefer-standby"), Role::Any);
-    assert_eq!(role("standby"), Role::Standby);
+    let role = |text: &str| {
+        let database = parse(&format!("postgres://h/d?target_session_attrs={text}"));
+        database.config.get_target_session_attrs()
+    };
+    assert_eq!(role("read-write"), TargetSessionAttrs::ReadWrite);
+    assert_eq!(role("prefer-standby"), TargetSessionAttrs::Any);
+    assert_eq!(role("standby"), TargetSessionAttrs::ReadOnly);
 }
 
 #[test]
@@ -175,6 +187,8 @@ fn what_is_no_such_url_is_refused() {
         ("postgresqlx://h/d", Code::WrongScheme),
         ("postgres://h:0/d", Code::WrongType),
         ("postgres://h:port/d", Code::WrongType),
+        ("postgres://a%20b/d", Code::WrongType),
+        ("postgres://%2Frun%1b/d", Code::WrongType),
         ("postgres://h/d?port=x", Code::WrongType),
         ("postgres://h/d?sslmode=maybe", Code::WrongType),
         (

@@ -1,0 +1,395 @@
+use super::{List, Rule, Type, is_placeholder, strip_wrapping, white_space};
+use crate::report::Code;
+
+fn codes(rule: &Rule, value: &str) -> Vec<Code> {
+    rule.findings(value)
+        .into_iter()
+        .map(|finding| finding.code)
+        .collect()
+}
+
+fn typed(value_type: Type) -> Rule {
+    Rule {
+        value_type,
+        ..Rule::default()
+    }
+}
+
+#[test]
+fn quotes_and_white_space_are_told_and_the_rest_is_asked_of_what_is_inside() {
+    let rule = typed(Type::Integer);
+    assert_eq!(codes(&rule, "12"), []);
+    assert_eq!(codes(&rule, "\"12\""), [Code::Quoted]);
+    assert_eq!(codes(&rule, " '12' "), [Code::WhiteSpace, Code::Quoted]);
+    assert_eq!(
+        codes(&rule, "\"twelve\"\n"),
+        [Code::WhiteSpace, Code::Quoted, Code::WrongType]
+    );
+}
+
+#[test]
+fn json_may_be_a_quoted_string() {
+    assert_eq!(codes(&typed(Type::Json), "\"text\""), []);
+    assert_eq!(codes(&typed(Type::Json), "{\"a\": [1]}"), []);
+    assert_eq!(codes(&typed(Type::Json), "{'a': 1}"), [Code::WrongType]);
+}
+
+#[test]
+fn every_item_of_a_list_is_checked_and_numbered() {
+    let ports = |list| Rule {
+        list: Some(list),
+        ..typed(Type::Port)
+    };
+    let rule = ports(List::Csv);
+    assert_eq!(codes(&rule, "80, 443,8000"), []);
+    let findings = rule.findings("80,http,0");
+    assert_eq!(findings.len(), 2);
+    assert!(
+        findings[0].problem.starts_with("(item 2 of 3) "),
+        "{}",
+        findings[0].problem
+    );
+    let rule = ports(List::Json);
+    assert_eq!(codes(&rule, "[\"80\"]"), []);
+    assert_eq!(codes(&rule, "80,443"), [Code::WrongType]);
+}
+
+#[test]
+fn a_csv_rule_tells_a_json_list_and_an_empty_item() {
+    let rule = Rule {
+        list: Some(List::Csv),
+        ..Rule::default()
+    };
+    assert_eq!(codes(&rule, "[\"a\",\"b\"]"), [Code::WrongType]);
+    assert_eq!(codes(&rule, "a,,b"), [Code::WrongType]);
+}
+
+#[test]
+fn lengths_are_counted_in_characters() {
+    let rule = Rule {
+        min_length: Some(3),
+        max_length: Some(4),
+        ..Rule::default()
+    };
+    assert_eq!(codes(&rule, "éé"), [Code::TooShort]);
+    assert_eq!(codes(&rule, "éééé"), []);
+    assert_eq!(codes(&rule, "ééééé"), [Code::TooLong]);
+}
+
+#[test]
+fn all_findings_come_at_once() {
+    let rule = Rule {
+        min_length: Some(10),
+        pattern: Some(regex_lite::Regex::new("^re_").expect("a sound pattern")),
+        one_of: vec!["re_a_long_one".to_owned()],
+        ..Rule::default()
+    };
+    assert_eq!(
+        codes(&rule, "short"),
+        [Code::TooShort, Code::NotOneOf, Code::NoMatch]
+    );
+}
+
+#[test]
+fn wrapping_is_stripped_once() {
+    assert_eq!(strip_wrapping(" \"v\"\n"), "v");
+    assert_eq!(strip_wrapping("'a\"b'"), "a\"b");
+    assert_eq!(strip_wrapping("\""), "\"");
+    assert_eq!(strip_wrapping("\"open"), "\"open");
+}
+
+#[test]
+fn each_kind_of_white_space_says_what_to_remove() {
+    let told = |value| white_space(value).map(|finding| finding.problem);
+    assert_eq!(told("plain text"), None);
+    assert_eq!(told("-----BEGIN KEY-----\nabc\n-----END KEY-----"), None);
+    assert_eq!(told("v\r\n").as_deref(), Some("ends with a line break"));
+    assert_eq!(told("v ").as_deref(), Some("ends with white space"));
+    assert_eq!(told("\tv").as_deref(), Some("begins with white space"));
+    assert_eq!(
+        told("a\r\nb").as_deref(),
+        Some("contains carriage returns (\\r)")
+    );
+    assert!(told("-----BEGIN KEY-----\\nabc").is_some());
+}
+
+#[test]
+fn values_that_were_meant_to_be_replaced_are_placeholders() {
+    for value in [
+        "${{Postgres.DATABASE_URL}}",
+        "postgresql://example/${{shared.X}}",
+        "{{ secret }}",
+        "${DATABASE_URL}",
+        "<your key>",
+        "<insert>",
+        "changeme",
+        "Change-Me",
+        "CHANGE_ME_please_1234567890",
+        "please change me",
+        "exchange-memory",
+        "your-api-key-here",
+        "YOUR SECRET goes here",
+        "xxxxxxxx",
+        "00000000000000",
+        "\"changeme\"",
+        "'<token>' ",
+    ] {
+        assert!(is_placeholder(value), "{value} is a placeholder");
+    }
+}
+
+#[test]
+fn values_that_only_look_like_one_are_values() {
+    for value in [
+        "<noreply@example.com>",
+        "INTOWORK <noreply@example.com>",
+        "xxxxxxx",
+        "yourself",
+        "there are yours",
+        "${A}${B}",
+        "a ${X} b",
+        "{{a}}{{b}}",
+        "$PORT",
+        "",
+    ] {
+        assert!(!is_placeholder(value), "{value} is a value");
+    }
+}
+
+fn table(rule: &Rule, right: &[&str], wrong: &[&str]) {
+    for value in right {
+        assert_eq!(rule.check_type(value), Ok(()), "{value} is right");
+    }
+    for value in wrong {
+        assert!(rule.check_type(value).is_err(), "{value} is wrong");
+    }
+}
+
+#[test]
+fn whole_numbers_are_digits_within_their_limits() {
+    table(
+        &Rule {
+            min: Some(-1.0),
+            max: Some(10.0),
+            ..typed(Type::Integer)
+        },
+        &["0", "-1", "10", "007"],
+        &[
+            "",
+            "11",
+            "-2",
+            "+1",
+            "1.0",
+            "1_000",
+            "0x10",
+            "1e3",
+            "٣",
+            "99999999999999999999",
+        ],
+    );
+}
+
+#[test]
+fn numbers_are_finite() {
+    table(
+        &typed(Type::Number),
+        &["1", "-0.5", "1e3", ".5"],
+        &["inf", "NaN", "1,5", "1_0", "1e999"],
+    );
+}
+
+#[test]
+fn durations_have_a_unit() {
+    table(
+        &Rule {
+            min: Some(1.0),
+            max: Some(60.0),
+            ..typed(Type::Duration)
+        },
+        &["1s", "1m", "1500ms"],
+        &["30", "2h", "s", "1 parsec", "-1s"],
+    );
+}
+
+#[test]
+fn booleans_are_eight_words_in_any_case() {
+    table(
+        &typed(Type::Boolean),
+        &["true", "FALSE", "1", "0", "Yes", "no", "ON", "off"],
+        &["t", "y", "2", "enabled", ""],
+    );
+}
+
+#[test]
+fn ports_are_from_1_to_65535() {
+    table(
+        &typed(Type::Port),
+        &["1", "8000", "65535"],
+        &["0", "65536", "-1", "+80", "http", "80.0", ""],
+    );
+}
+
+#[test]
+fn json_is_the_whole_text() {
+    table(
+        &typed(Type::Json),
+        &["1", "[]", "{\"a\": null}", "\"x\""],
+        &["", "{", "[1,]", "{} {}", "None"],
+    );
+}
+
+#[test]
+fn paths_are_not_urls_and_not_for_a_shell() {
+    table(
+        &typed(Type::Path),
+        &["/var/lib", "relative/file", "file"],
+        &["~/x", "file:///x", "/a\n/b"],
+    );
+}
+
+#[test]
+fn a_json_error_says_where_but_never_what() {
+    let checked = typed(Type::Json).check_type("{\"password\": canary}");
+    let finding = checked.expect_err("this is no JSON");
+    assert!(!finding.problem.contains("canary") && !finding.problem.contains("password"));
+}
+
+fn code(value_type: Type, schemes: &[&str], value: &str) -> Option<Code> {
+    let schemes = schemes.iter().map(|&name| name.to_owned()).collect();
+    let rule = Rule {
+        schemes,
+        ..typed(value_type)
+    };
+    rule.check_type(value).err().map(|finding| finding.code)
+}
+
+#[test]
+fn urls_need_a_scheme_and_a_host() {
+    for value in [
+        "postgresql://app:s3cret@db:5432/app?sslmode=require",
+        "postgresql+psycopg://app@h1:5432,h2/app",
+        "postgresql:///app?host=/var/run/postgresql",
+        "redis://:p%40ss@cache:6379/0",
+        "https://example.com",
+        "http://[::1]:8000/path@here",
+        "https://host:8080/@name",
+        "sqlite:///./app.db",
+        "https://bücher.example",
+    ] {
+        assert_eq!(code(Type::Url, &[], value), None, "{value}");
+    }
+    for value in [
+        "",
+        "example.com",
+        "://x",
+        "http://",
+        "https:///path",
+        "http://host:99999",
+        "http://a b/",
+        "1x://h",
+    ] {
+        assert_eq!(
+            code(Type::Url, &[], value),
+            Some(Code::WrongType),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn raw_characters_in_the_user_part_are_unescaped() {
+    for value in [
+        "postgresql://app:p@ss@db/app",
+        "postgresql://app:pa/ss@db/app",
+        "postgresql://app:12/34@db/app",
+        "postgresql://app:pa#ss@db/app",
+        "postgresql://app:pa?ss@db/app",
+        "postgresql://app:pa ss@db/app",
+        "postgresql://app:100%@db/app",
+        "redis://:a/b@cache:6379",
+    ] {
+        assert_eq!(
+            code(Type::Url, &[], value),
+            Some(Code::Unescaped),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn https_alone_admits_http_on_localhost_and_loopback() {
+    let https = &["https"];
+    for value in [
+        "https://example.com",
+        "http://localhost:3000",
+        "http://127.0.0.1",
+        "http://[::1]:3000",
+        "http://app.localhost",
+    ] {
+        assert_eq!(code(Type::Url, https, value), None, "{value}");
+    }
+    for value in [
+        "http://example.com",
+        "http://localhost.example.com",
+        "ftp://localhost",
+    ] {
+        assert_eq!(
+            code(Type::Url, https, value),
+            Some(Code::WrongScheme),
+            "{value}"
+        );
+    }
+    assert_eq!(code(Type::Url, https, "HTTPS://example.com"), None);
+}
+
+#[test]
+fn origins_have_nothing_after_the_port() {
+    for value in ["https://app.example.com", "http://localhost:3000"] {
+        assert_eq!(code(Type::Origin, &[], value), None, "{value}");
+    }
+    for value in [
+        "https://app.example.com/",
+        "https://app.example.com/x",
+        "app.example.com",
+        "*",
+        "https://u@h",
+        "https://",
+        "https://a.example?x",
+    ] {
+        assert_eq!(
+            code(Type::Origin, &[], value),
+            Some(Code::WrongType),
+            "{value}"
+        );
+    }
+    assert_eq!(
+        code(Type::Origin, &["https"], "http://app.example.com"),
+        Some(Code::WrongScheme)
+    );
+}
+
+#[test]
+fn mailboxes_come_alone_or_with_a_name() {
+    for value in [
+        "noreply@example.com",
+        "INTOWORK <noreply@example.com>",
+        "Équipe <a.b+c@mail.example.com>",
+    ] {
+        assert_eq!(code(Type::Email, &[], value), None, "{value}");
+    }
+    for value in [
+        "",
+        "example.com",
+        "a@",
+        "@example.com",
+        "a@localhost",
+        "Name <a@example.com",
+        "a b@example.com",
+    ] {
+        assert_eq!(
+            code(Type::Email, &[], value),
+            Some(Code::WrongType),
+            "{value}"
+        );
+    }
+}
