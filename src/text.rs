@@ -30,16 +30,6 @@ fn joined(names: &[&str], word: &str) -> String {
     }
 }
 
-/// `is` for one, `are` for several.
-pub fn are(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
-}
-
-/// The singular's form of a verb for one, the plural's for several.
-pub fn verb(count: usize, one: &'static str, several: &'static str) -> &'static str {
-    if count == 1 { one } else { several }
-}
-
 /// The known word with the fewest edits from this one, if there are at most two.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // A short word must keep half of its letters.

@@ -13,7 +13,7 @@ use crate::log;
 use crate::manifest::{self, Manifest, Template};
 use crate::os::user::User;
 use crate::os::{file, terminal};
-use crate::platform::{self, Platform};
+use crate::platform;
 use crate::render::github::ManifestLines;
 use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
@@ -189,7 +189,7 @@ pub fn user(
 pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
     let is_railway = || {
         let place = platform::detect(environment);
-        place.is_some_and(|place| place.platform == Platform::Railway)
+        place.is_some_and(|place| place.is_on(&platform::RAILWAY))
     };
     match environment.get(LOG).map_or(Some(""), OsStr::to_str) {
         Some("json") => Ok(log::Format::Json),

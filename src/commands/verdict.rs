@@ -65,7 +65,7 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
             Piece::Title(_) if format == log::Format::Json => continue,
             Piece::Title(text) | Piece::Other(text) => (None, None, text),
             Piece::Finding(finding, text) => (Some(finding), None, text),
-            Piece::Cause(cause, text) => (None, Some(cause.code.name()), text),
+            Piece::Cause(cause, text) => (None, Some(cause.code), text),
         };
         let variable = finding.map(|finding| finding.variable.as_str());
         let code = finding.map(|finding| finding.code.to_string());
@@ -85,7 +85,7 @@ fn log_pieces(view: &View<'_>, format: log::Format) {
 pub fn error(view: &View<'_>, format: log::Format) -> Error {
     Error::Environment {
         headline: headline(view.report, view.service, view.place),
-        cause: view.diagnosis.causes.first().map(|cause| cause.code.name()),
+        cause: view.diagnosis.causes.first().map(|cause| cause.code),
         summary: (format == log::Format::Json).then(|| json::summary(view)),
     }
 }

@@ -1,191 +1,116 @@
-//! Why the report is as it is, and how to mend it: told only as far as the facts go.
+//! The likely causes of a report, and commands that fix it.
 //!
-//! A cause is a claim about somebody's deployment. A wrong one costs more than none, so each has its grounds
-//! in the names that are set, in the form of a value, or in what the platform says of itself; what is no more
-//! than a likelihood is worded as one. Values are looked at here, and never told: a cause names variables,
-//! and of a reference `${{Service.NAME}}` the service that it asks for.
+//! A cause is a claim about somebody's deployment, and a wrong claim costs more than none. So each cause has its
+//! grounds: names that are set, the form of a value, or what the platform says. A cause that is only likely
+//! says so. Values are read here and never shown: a cause names variables, and the service in a reference
+//! `${{Service.NAME}}`.
 
+mod facts;
 mod fixes;
 mod near;
-mod reference;
 mod scope;
 mod values;
 
-use std::collections::{HashMap, HashSet};
-
 use crate::environment::Environment;
-use crate::manifest::{Manifest, Variable};
-use crate::platform::{Place, is_injected};
-use crate::report::{Code, Finding, Report, Severity};
+use crate::manifest::Manifest;
+use crate::report::Report;
 
-pub use fixes::{EnvFileReader, Fix};
+pub use crate::platform::Fix;
+pub use facts::{Circumstances, EnvFileReader};
+use facts::{Facts, Grounds};
 pub use near::NearNames;
 
-/// The kinds of cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CauseCode {
-    SetElsewhere,
-    DatabaseService,
-    Misspelled,
-    Renamed,
-    UnresolvedReference,
-    SealedOrStaged,
-    SetAtBuild,
-    ExampleCopied,
-    SecretFile,
-    QuotedForAnotherReader,
-    SchemeOfSqlalchemy,
-    UnescapedCredentials,
-    ListForm,
-    CopiedSecret,
-    LocalAddress,
-}
+/// The facts allow other explanations.
+const LIKELY: bool = false;
 
-impl CauseCode {
-    /// The stable name, as it stands in logs and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            CauseCode::SetElsewhere => "set_elsewhere",
-            CauseCode::DatabaseService => "database_service",
-            CauseCode::Misspelled => "misspelled",
-            CauseCode::Renamed => "renamed",
-            CauseCode::UnresolvedReference => "unresolved_reference",
-            CauseCode::SealedOrStaged => "sealed_or_staged",
-            CauseCode::SetAtBuild => "set_at_build",
-            CauseCode::ExampleCopied => "example_copied",
-            CauseCode::SecretFile => "secret_file",
-            CauseCode::QuotedForAnotherReader => "quoted_for_another_reader",
-            CauseCode::SchemeOfSqlalchemy => "scheme_of_sqlalchemy",
-            CauseCode::UnescapedCredentials => "unescaped_credentials",
-            CauseCode::ListForm => "list_form",
-            CauseCode::CopiedSecret => "copied_secret",
-            CauseCode::LocalAddress => "local_address",
-        }
-    }
-}
+/// The facts allow no other explanation.
+const CERTAIN: bool = true;
+
+/// Looks for the grounds of one cause.
+type Explain = for<'a> fn(&Facts<'a>) -> Option<Grounds<'a>>;
+
+/// The causes in the order in which they are told. The name is stable: logs and reports have it.
+const CAUSES: [(&str, bool, Explain); 19] = [
+    ("set_elsewhere", LIKELY, scope::set_elsewhere),
+    ("database_service", LIKELY, scope::database_service),
+    ("renamed", CERTAIN, near::renamed),
+    ("misspelled", LIKELY, near::misspelled),
+    ("unresolved_reference", LIKELY, values::railway_reference),
+    ("unresolved_reference", LIKELY, values::empty_reference),
+    ("unresolved_reference", LIKELY, values::empty_parts),
+    ("unresolved_reference", CERTAIN, values::workflow_expression),
+    ("unresolved_reference", CERTAIN, values::other_reference),
+    ("example_copied", LIKELY, values::example_copied),
+    ("secret_file", CERTAIN, values::secret_file),
+    ("quoted_for_another_reader", LIKELY, values::quoted),
+    (
+        "scheme_of_sqlalchemy",
+        CERTAIN,
+        values::scheme_of_sqlalchemy,
+    ),
+    (
+        "unescaped_credentials",
+        CERTAIN,
+        values::unescaped_credentials,
+    ),
+    ("list_form", CERTAIN, values::list_form),
+    ("copied_secret", LIKELY, values::copied_secret),
+    ("local_address", LIKELY, values::local_address),
+    // These two explain only what no other cause explains.
+    ("sealed_or_staged", LIKELY, scope::sealed_or_staged),
+    ("set_at_build", LIKELY, scope::set_at_build),
+];
 
 /// One cause of one or several findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    pub code: CauseCode,
-    /// Whether the facts leave no other explanation.
+    /// The stable name, as it stands in logs and reports.
+    pub code: &'static str,
+    /// Whether the facts allow no other explanation.
     pub is_certain: bool,
-    /// The variables at fault that it explains, in the manifest's order.
+    /// The variables that it explains, in the manifest's order.
     pub variables: Vec<String>,
     /// Whole sentences: what happened, and what to do about it.
     pub text: String,
 }
 
-/// What a report comes from and leads to.
+/// The explanation of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
-    /// What explains the most comes first.
     pub causes: Vec<Cause>,
     pub fixes: Vec<Fix>,
 }
 
-/// What is known besides the report and the environment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Circumstances<'a> {
-    /// The platform that runs us, or that the env file was taken from.
-    pub place: Option<&'a Place>,
-    /// Whether this process runs in a container.
-    pub is_in_container: bool,
-    /// The env file whose values alone were checked, as the user named it.
-    pub only_file: Option<&'a str>,
-    /// Who reads that file.
-    pub reader: EnvFileReader,
-}
-
-/// Explains a report. `environment` is what was checked, as it came.
+/// Explains a report. `environment` is what was checked, before secret files and defaults filled it.
 pub fn diagnose(
     manifest: &Manifest,
     report: &Report,
     environment: &Environment,
     circumstances: Circumstances<'_>,
 ) -> Diagnosis {
-    let facts = Facts::new(manifest, report, environment, circumstances);
-    let near = near::names(&facts);
+    let mut facts = Facts::new(manifest, report, environment, circumstances);
+    facts.other_names = near::other_names(&facts);
     let mut causes = Vec::new();
-    causes.extend(scope::set_elsewhere(&facts, &near));
-    causes.extend(scope::database_service(&facts));
-    causes.extend(near.causes());
-    causes.extend(values::causes(&facts));
-    causes.extend(scope::sealed_or_staged(&facts, &causes));
-    causes.extend(scope::set_at_build(&facts, &causes));
-    let fixes = fixes::fixes(&facts, &near, &causes);
+    for (code, is_certain, explain) in CAUSES {
+        let Some(Grounds { variables, text }) = explain(&facts) else {
+            continue;
+        };
+        facts.explained.extend(&variables);
+        causes.push(Cause {
+            code,
+            is_certain,
+            variables: variables.into_iter().map(str::to_owned).collect(),
+            text,
+        });
+    }
+    let fixes = fixes::fixes(&facts);
     Diagnosis { causes, fixes }
 }
 
-/// What the causes are judged by.
-struct Facts<'a> {
-    manifest: &'a Manifest,
-    report: &'a Report,
-    environment: &'a Environment,
-    circumstances: Circumstances<'a>,
-    declared: HashMap<&'a str, &'a Variable>,
-    /// Names of the variables that are missing, and keep the server from starting.
-    missing: HashSet<&'a str>,
-    /// Whether any variable is set that only a person would set.
-    is_any_set: bool,
-}
-
-impl<'a> Facts<'a> {
-    fn new(
-        manifest: &'a Manifest,
-        report: &'a Report,
-        environment: &'a Environment,
-        circumstances: Circumstances<'a>,
-    ) -> Self {
-        let variables = manifest.variables.iter();
-        let declared = variables
-            .map(|variable| (variable.name.as_str(), variable))
-            .collect();
-        let missing = report
-            .findings
-            .iter()
-            .filter(|finding| finding.code == Code::Missing && finding.severity == Severity::Error)
-            .map(|finding| finding.variable.as_str())
-            .collect();
-        let by_hand = manifest
-            .variables
-            .iter()
-            .filter(|variable| !is_injected(&variable.name));
-        let is_any_set = by_hand
-            .into_iter()
-            .any(|variable| is_set(variable, environment));
-        Self {
-            manifest,
-            report,
-            environment,
-            circumstances,
-            declared,
-            missing,
-            is_any_set,
-        }
-    }
-
-    /// Findings of a kind, in the manifest's order.
-    fn findings(&self, code: Code) -> impl Iterator<Item = &'a Finding> {
-        let of_kind = move |finding: &&Finding| finding.code == code;
-        self.report.findings.iter().filter(of_kind)
-    }
-
-    /// The missing variables, in the manifest's order.
-    fn missing(&self) -> impl Iterator<Item = &'a Variable> {
-        let variables = self.manifest.variables.iter();
-        variables.filter(|variable| self.missing.contains(variable.name.as_str()))
-    }
-
-    /// The variable that names a file with this one's value, where it is set.
-    fn file_of(&self, variable: &Variable) -> Option<String> {
-        let name = variable.file_name()?;
-        self.environment.text(&name).is_some().then_some(name)
-    }
-}
-
-/// Whether somebody gave the variable a value, or a file that holds one.
-fn is_set(variable: &Variable, environment: &Environment) -> bool {
-    let is_set = |name: &str| environment.text(name).is_some();
-    is_set(&variable.name) || variable.file_name().is_some_and(|name| is_set(&name))
+/// The codes of all causes, each once.
+#[cfg(test)]
+pub fn cause_codes() -> Vec<&'static str> {
+    let mut codes = CAUSES.map(|(code, ..)| code).to_vec();
+    codes.dedup();
+    codes
 }

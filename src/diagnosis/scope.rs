@@ -1,310 +1,186 @@
 //! Causes that lie in where variables are set: on another service, for a build, or where nobody copies them.
 
-use std::collections::HashSet;
-
-use super::near::Near;
-use super::{Cause, CauseCode, Facts};
+use super::facts::{Facts, Grounds, about, names_of};
 use crate::manifest::Variable;
-use crate::platform::Platform;
+use crate::platform::RAILWAY;
 use crate::rule::Type;
-use crate::text::{are, names};
+use crate::text::names;
 
-/// Nothing that a person would set is set: with so many missing that it is no oversight.
-const MIN_MISSING: usize = 2;
-
-/// No declared variable is set at all.
-pub fn set_elsewhere(facts: &Facts<'_>, near: &Near<'_>) -> Option<Cause> {
-    let is_database = database(facts).is_some_and(|database| database.is_its_own_service);
-    if facts.missing.len() < MIN_MISSING || facts.is_any_set || !near.is_empty() || is_database {
+/// None of the declared variables is set.
+pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    // One missing variable may be an oversight.
+    const MIN_MISSING: usize = 2;
+    let is_explained = !facts.other_names.is_empty()
+        || set_database(facts).is_some_and(|database| database.is_own_service);
+    if facts.missing.len() < MIN_MISSING || facts.is_any_set || is_explained {
         return None;
     }
-    let declared = facts.manifest.variables.len();
-    let text = format!(
-        "none of the {declared} declared variables is set. {}",
-        where_else(facts)
-    );
-    Some(Cause {
-        code: CauseCode::SetElsewhere,
-        is_certain: false,
-        variables: names_of(facts.missing()),
-        text,
-    })
-}
-
-fn where_else(facts: &Facts<'_>) -> String {
-    if facts.circumstances.only_file.is_some() && facts.circumstances.place.is_none() {
-        return "This is probably the file of another service.".to_owned();
-    }
-    let platform = facts.circumstances.place.map(|place| place.platform);
-    let told = match platform {
-        Some(Platform::Railway) => {
-            "On Railway each belongs to one service: probably set on another (the database's?), another project or environment, or only staged."
-        }
-        Some(Platform::Kubernetes) => {
-            "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container names."
-        }
-        Some(Platform::Fly) => {
-            "On Fly secrets belong to one app: these were probably set on another app, or are staged and not deployed yet."
-        }
-        Some(Platform::Render) => {
-            "On Render variables belong to one service, and an environment group must be linked to it: these were probably set on another service, or their group is not linked."
-        }
-        Some(Platform::Heroku) => {
-            "On Heroku config vars belong to one app: these were probably set on another one."
-        }
-        Some(Platform::CloudRun) => {
-            "On Cloud Run variables belong to one service and its next revision: these were probably set on another service or in another region."
-        }
-        Some(Platform::Ecs) => {
-            "On ECS variables belong to one container of one task definition: these are probably in another one, or in an older revision."
+    let elsewhere = match facts.circumstances.place {
+        Some(place) => place.platform.elsewhere,
+        None if facts.circumstances.only_file.is_some() => {
+            "This is probably the file of another service."
         }
         None => {
             "They are probably in a file or a shell that this process does not get: compose needs `env_file` or `environment` for it, docker run `--env-file`."
         }
     };
-    told.to_owned()
+    let declared = facts.manifest.variables.len();
+    let text = format!("none of the {declared} declared variables is set. {elsewhere}");
+    Grounds::of(names_of(facts.missing.iter().copied()), text)
 }
 
-/// The variables of a kind of database that its own service has, and an application's service has not.
-struct Kind {
+/// A kind of database, and the variables that its own service has and an application's service has not.
+pub struct Database {
     name: &'static str,
-    /// Schemes of its URLs begin so.
+    /// The beginnings of its URLs' schemes.
     schemes: &'static [&'static str],
-    /// Set by the database's image for itself.
-    of_server: &'static [&'static str],
-    /// Given to whoever connects, in parts or whole.
-    of_client: &'static [&'static str],
+    /// The variables that its image needs, separated by spaces.
+    of_server: &'static str,
+    /// The variables that its clients get, separated by spaces.
+    of_client: &'static str,
+    /// The service that Railway's template makes, and its variable with the URL.
+    pub on_railway: (&'static str, &'static str),
 }
 
-const KINDS: [Kind; 4] = [
-    Kind {
+const DATABASES: [Database; 4] = [
+    Database {
         name: "PostgreSQL",
         schemes: &["postgres"],
-        of_server: &["PGDATA", "POSTGRES_PASSWORD"],
-        of_client: &[
-            "PGHOST",
-            "PGUSER",
-            "PGPASSWORD",
-            "PGDATABASE",
-            "POSTGRES_HOST",
-            "POSTGRES_URL",
-            "POSTGRESQL_URL",
-            "DATABASE_PUBLIC_URL",
-            "DATABASE_PRIVATE_URL",
-        ],
+        of_server: "PGDATA POSTGRES_PASSWORD",
+        of_client: "PGHOST PGUSER PGPASSWORD PGDATABASE POSTGRES_HOST POSTGRES_URL POSTGRESQL_URL DATABASE_PUBLIC_URL DATABASE_PRIVATE_URL",
+        on_railway: ("Postgres", "DATABASE_URL"),
     },
-    Kind {
+    Database {
         name: "MySQL",
         schemes: &["mysql", "mariadb"],
-        of_server: &["MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"],
-        of_client: &[
-            "MYSQLHOST",
-            "MYSQLUSER",
-            "MYSQLPASSWORD",
-            "MYSQL_HOST",
-            "MYSQL_URL",
-        ],
+        of_server: "MYSQL_ROOT_PASSWORD MARIADB_ROOT_PASSWORD",
+        of_client: "MYSQLHOST MYSQLUSER MYSQLPASSWORD MYSQL_HOST MYSQL_URL",
+        on_railway: ("MySQL", "MYSQL_URL"),
     },
-    Kind {
+    Database {
         name: "Redis",
         schemes: &["redis"],
-        of_server: &["REDIS_PASSWORD"],
-        of_client: &[
-            "REDISHOST",
-            "REDISUSER",
-            "REDISPASSWORD",
-            "REDIS_HOST",
-            "REDIS_PRIVATE_URL",
-        ],
+        of_server: "REDIS_PASSWORD",
+        of_client: "REDISHOST REDISUSER REDISPASSWORD REDIS_HOST REDIS_PRIVATE_URL",
+        on_railway: ("Redis", "REDIS_URL"),
     },
-    Kind {
+    Database {
         name: "MongoDB",
         schemes: &["mongodb"],
-        of_server: &["MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD"],
-        of_client: &[
-            "MONGOHOST",
-            "MONGOUSER",
-            "MONGOPASSWORD",
-            "MONGO_HOST",
-            "MONGO_URL",
-        ],
+        of_server: "MONGO_INITDB_ROOT_USERNAME MONGO_INITDB_ROOT_PASSWORD",
+        of_client: "MONGOHOST MONGOUSER MONGOPASSWORD MONGO_HOST MONGO_URL",
+        on_railway: ("MongoDB", "MONGO_URL"),
     },
 ];
 
-struct Database<'a> {
-    kind: &'static Kind,
-    /// The missing variables that would hold its URL.
-    urls: Vec<&'a Variable>,
-    /// Which of its own are set.
-    set: Vec<&'static str>,
-    is_its_own_service: bool,
+impl Database {
+    /// The database whose URL a variable holds, by the schemes that the manifest admits.
+    pub fn of(variable: &Variable) -> Option<&'static Self> {
+        DATABASES.iter().find(|database| database.is_url(variable))
+    }
+
+    fn is_url(&self, variable: &Variable) -> bool {
+        let is_known = |scheme: &String| self.schemes.iter().any(|known| scheme.starts_with(known));
+        variable.rule.value_type == Type::Url && variable.rule.schemes.iter().any(is_known)
+    }
 }
 
-/// The database whose own variables are set while the application's URL is missing.
-fn database<'a>(facts: &Facts<'a>) -> Option<Database<'a>> {
-    KINDS.iter().find_map(|kind| {
-        // What the manifest declares is the application's.
-        let is_set = |name: &&&str| {
-            facts.environment.text(name).is_some() && !facts.declared.contains_key(**name)
+/// A database some of whose variables are set, while the application's URL of it is missing.
+struct SetDatabase<'a> {
+    name: &'static str,
+    set: Vec<&'static str>,
+    /// The missing variables.
+    urls: Vec<&'a str>,
+    /// Whether this is the service of the database itself.
+    is_own_service: bool,
+}
+
+fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
+    DATABASES.iter().find_map(|database| {
+        // A declared variable is the application's own.
+        let is_set = |name: &&'static str| {
+            facts.environment.text(name).is_some() && !facts.declared.contains_key(name)
         };
-        let of_server: Vec<&str> = kind.of_server.iter().filter(is_set).copied().collect();
-        let of_client = kind.of_client.iter().filter(is_set).copied();
-        let is_its_own_service = !of_server.is_empty() && !facts.is_any_set;
-        let set: Vec<&str> = of_server.into_iter().chain(of_client).collect();
-        let urls: Vec<&Variable> = facts
-            .missing()
-            .filter(|variable| holds_url_of(variable, kind))
-            .collect();
-        (!set.is_empty() && !urls.is_empty()).then_some(Database {
-            kind,
-            urls,
+        let mut set: Vec<&str> = database.of_server.split(' ').filter(is_set).collect();
+        let is_own_service = !set.is_empty() && !facts.is_any_set;
+        set.extend(database.of_client.split(' ').filter(is_set));
+        let missing = facts.missing.iter().copied();
+        let urls = names_of(missing.filter(|variable| database.is_url(variable)));
+        (!set.is_empty() && !urls.is_empty()).then_some(SetDatabase {
+            name: database.name,
             set,
-            is_its_own_service,
+            urls,
+            is_own_service,
         })
     })
 }
 
-fn holds_url_of(variable: &Variable, kind: &Kind) -> bool {
-    let begins = |scheme: &String| kind.schemes.iter().any(|known| scheme.starts_with(known));
-    variable.rule.value_type == Type::Url && variable.rule.schemes.iter().any(begins)
-}
-
-/// The database's own variables are here, and the application's are not.
-pub fn database_service(facts: &Facts<'_>) -> Option<Cause> {
-    let database = database(facts)?;
-    let (kind, set) = (database.kind.name, names(&database.set));
-    let urls: Vec<&str> = database
-        .urls
-        .iter()
-        .map(|variable| variable.name.as_str())
-        .collect();
-    let text = if database.is_its_own_service {
+/// The variables of a database are set, and the URL that the application needs is not.
+pub fn database_service<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let database = set_database(facts)?;
+    let set = about(&database.set, "{} {is|are} set here");
+    let text = if database.is_own_service {
         format!(
-            "{set} {} set here, and none of the declared variables is: this looks like the service of {kind} itself, not of the application. Deploy the application as a service of its own, and set its variables there.",
-            are(database.set.len())
+            "{set}, and none of the declared variables is: this looks like the service of {} itself, not of the application. Deploy the application as a service of its own, and set its variables there.",
+            database.name
         )
     } else {
-        let refer = match facts.circumstances.place.map(|place| place.platform) {
-            Some(Platform::Railway) => "On this service, refer to the database's URL",
-            _ => "Set it to the database's URL",
-        };
+        let urls = names(&database.urls);
         format!(
-            "{set} {} set here, but not {}, which nobody makes from them. {refer}.",
-            are(database.set.len()),
-            names(&urls)
+            "{set}, but not {urls}, which nobody makes from them. Set it to the database's URL."
         )
     };
-    Some(Cause {
-        code: CauseCode::DatabaseService,
-        is_certain: false,
-        variables: urls.into_iter().map(str::to_owned).collect(),
-        text,
-    })
+    Grounds::of(database.urls, text)
 }
 
-/// Secrets alone are missing where sealed ones do not come along.
-pub fn sealed_or_staged(facts: &Facts<'_>, causes: &[Cause]) -> Option<Cause> {
+/// On Railway only secrets are missing, and sealed variables may be left out here.
+pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     let place = facts
         .circumstances
         .place
-        .filter(|place| place.platform == Platform::Railway)?;
-    let unexplained = unexplained(facts, causes);
-    // What is set proves that this is the right service; what is missing must be what can be sealed.
-    let is_ground = !unexplained.is_empty()
-        && facts.is_any_set
-        && unexplained.iter().all(|variable| variable.secret)
-        && unexplained
-            .iter()
-            .all(|variable| facts.environment.get(&variable.name).is_none());
-    if !is_ground {
+        .filter(|place| place.is_on(&RAILWAY))?;
+    let is_unset_secret =
+        |variable: &Variable| variable.secret && facts.environment.get(&variable.name).is_none();
+    // Another variable that is set proves that this is the right service.
+    if !facts.is_any_set || !facts.unexplained().all(is_unset_secret) {
         return None;
     }
-    let missing = names_of(unexplained.iter().copied());
-    let text = if facts.circumstances.only_file.is_some() {
-        format!(
-            "only secrets are missing: {}. Sealed variables are not in what `railway variables` prints, so they may well be set on the service.",
-            names(&missing)
-        )
+    let reason = if facts.circumstances.only_file.is_some() {
+        "Sealed variables are not in what `railway variables` prints, so they may well be set on the service."
     } else if place.detail("environment").is_some_and(is_preview) {
-        format!(
-            "only secrets are missing: {}. Railway does not copy sealed variables into pull-request and duplicated environments: set them here, too.",
-            names(&missing)
-        )
+        "Railway does not copy sealed variables into pull-request and duplicated environments: set them here, too."
     } else {
         return None;
     };
-    Some(Cause {
-        code: CauseCode::SealedOrStaged,
-        is_certain: false,
-        variables: missing,
-        text,
-    })
+    let missing = names_of(facts.unexplained());
+    let text = format!("only secrets are missing: {}. {reason}", names(&missing));
+    Grounds::of(missing, text)
 }
 
-/// `pr-12`, `backend-pr-12`: what Railway calls the environment of a pull request.
+/// Whether Railway made the environment for a pull request: `pr-12`, `backend-pr-12`.
 fn is_preview(environment: &str) -> bool {
     let name = environment.to_ascii_lowercase();
-    let Some((before, number)) = name.rsplit_once("pr-") else {
-        return false;
-    };
+    let (before, number) = name.rsplit_once("pr-").unwrap_or_default();
     (before.is_empty() || before.ends_with(['-', '_', ' ']))
         && !number.is_empty()
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Prefixes that a front end's build replaces in its code; at run time nobody reads them.
-const BUILD_PREFIXES: [&str; 5] = [
-    "NEXT_PUBLIC_",
-    "NUXT_PUBLIC_",
-    "REACT_APP_",
-    "VITE_",
-    "PUBLIC_",
-];
-
-/// A variable that was set for a build.
-pub fn set_at_build(facts: &Facts<'_>, causes: &[Cause]) -> Option<Cause> {
-    let pairs: Vec<(&str, String)> = unexplained(facts, causes)
-        .into_iter()
-        .filter_map(|variable| {
-            let name = variable.name.as_str();
-            let under_prefix = BUILD_PREFIXES
-                .iter()
-                .map(|prefix| format!("{prefix}{name}"));
-            let set = under_prefix
-                .into_iter()
-                .find(|other| facts.environment.text(other).is_some())?;
-            Some((name, set))
-        })
-        .filter(|(_, other)| !facts.declared.contains_key(other.as_str()))
-        .collect();
-    if pairs.is_empty() {
-        return None;
+/// A variable is set under the name that only the build of a front end reads.
+pub fn set_at_build<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    const PREFIXES: &str = "NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ VITE_ PUBLIC_";
+    let (mut variables, mut told) = (Vec::new(), Vec::new());
+    for name in names_of(facts.unexplained()) {
+        let mut prefixed = PREFIXES.split(' ').map(|prefix| format!("{prefix}{name}"));
+        let set = prefixed.find(|other| facts.environment.text(other).is_some());
+        if let Some(set) = set.filter(|other| !facts.declared.contains_key(other.as_str())) {
+            variables.push(name);
+            told.push(format!("{set} is set, and {name} is not"));
+        }
     }
-    let told: Vec<String> = pairs
-        .iter()
-        .map(|(name, set)| format!("{set} is set, and {name} is not"))
-        .collect();
-    Some(Cause {
-        code: CauseCode::SetAtBuild,
-        is_certain: false,
-        variables: pairs.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        text: format!(
-            "{}. Names with such a prefix are for the build of a front end; a server reads the name without it. Set it, too.",
-            names(&told)
-        ),
-    })
-}
-
-/// The missing variables that no cause explains yet.
-fn unexplained<'a>(facts: &Facts<'a>, causes: &[Cause]) -> Vec<&'a Variable> {
-    let variables = causes.iter().flat_map(|cause| &cause.variables);
-    let explained: HashSet<&str> = variables.map(String::as_str).collect();
-    facts
-        .missing()
-        .filter(|variable| !explained.contains(variable.name.as_str()))
-        .collect()
-}
-
-fn names_of<'a>(variables: impl Iterator<Item = &'a Variable>) -> Vec<String> {
-    variables.map(|variable| variable.name.clone()).collect()
+    let text = format!(
+        "{}. Names with such a prefix are for the build of a front end; a server reads the name without it. Set it, too.",
+        names(&told)
+    );
+    Grounds::of(variables, text)
 }

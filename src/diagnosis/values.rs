@@ -1,393 +1,312 @@
-//! Causes that lie in the form of a value. The value is looked at, and never told.
+//! Causes that lie in the form of a value. The value is read here and never shown.
 
-use super::reference::{self, Reference};
-use super::{Cause, CauseCode, Facts};
-use crate::platform::Platform;
-use crate::report::{Code, Finding};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+
+use super::facts::{Facts, Grounds, about, names_of};
+use crate::platform::{HEROKU, RAILWAY};
+use crate::report::Code;
 use crate::rule::{List, Type};
-use crate::text::{are, names, verb};
+use crate::text::names;
 use crate::url::Url;
 
-/// Several placeholders are a file that was taken over; one may be anything.
-const MIN_PLACEHOLDERS: usize = 2;
-
-/// So many services are looked for in references.
-const MAX_SERVICES: usize = 6;
-
-/// All of them, in the order in which they are told.
-pub fn causes(facts: &Facts<'_>) -> Vec<Cause> {
-    [
-        unresolved_reference(facts),
-        empty_reference(facts),
-        empty_parts(facts),
-        workflow_expression(facts),
-        other_reference(facts),
-        example_copied(facts),
-        secret_file(facts),
-        quoted(facts),
-        scheme_of_sqlalchemy(facts),
-        unescaped_credentials(facts),
-        list_form(facts),
-        copied_secret(facts),
-        local_address(facts),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn likely(code: CauseCode, variables: &[&str], text: String) -> Option<Cause> {
-    cause(code, false, variables, text)
-}
-
-fn certain(code: CauseCode, variables: &[&str], text: String) -> Option<Cause> {
-    cause(code, true, variables, text)
-}
-
-fn cause(code: CauseCode, is_certain: bool, variables: &[&str], text: String) -> Option<Cause> {
-    (!variables.is_empty()).then(|| Cause {
-        code,
-        is_certain,
-        variables: variables.iter().map(|&name| name.to_owned()).collect(),
-        text,
-    })
-}
-
-/// The variables with a finding of a kind whose own value fits.
-fn with<'a>(facts: &Facts<'a>, code: Code, fits: impl Fn(&str) -> bool) -> Vec<&'a str> {
-    let mut variables: Vec<&str> = Vec::new();
-    for Finding { variable, .. } in facts.findings(code) {
-        let is_fit = facts.environment.text(variable).is_some_and(&fits);
-        if is_fit && variables.last() != Some(&variable.as_str()) {
-            variables.push(variable);
-        }
-    }
-    variables
-}
-
-fn platform(facts: &Facts<'_>) -> Option<Platform> {
-    facts.circumstances.place.map(|place| place.platform)
-}
-
-/// `${{Service.NAME}}`, as it was written.
-fn unresolved_reference(facts: &Facts<'_>) -> Option<Cause> {
-    let is_railways = |value: &str| matches!(reference::of(value), Some(Reference::Railway { .. }));
-    let variables = with(facts, Code::Placeholder, is_railways);
-    let mut services: Vec<&str> = Vec::new();
-    let mut are_whole = true;
-    for name in &variables {
-        if let Some(Reference::Railway { service, is_whole }) =
-            facts.environment.text(name).and_then(reference::of)
-        {
+/// A `${{Service.NAME}}` as it was written.
+pub fn railway_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let is_railway = |value: &str| matches!(Reference::of(value), Some(Reference::Railway { .. }));
+    let variables = facts.found_where(Code::Placeholder, |value, _| is_railway(value));
+    let (mut services, mut are_whole) = (Vec::new(), true);
+    for value in variables
+        .iter()
+        .filter_map(|name| facts.environment.text(name))
+    {
+        if let Some(Reference::Railway { service, is_whole }) = Reference::of(value) {
             are_whole &= is_whole;
-            let service = service
-                .filter(|service| services.len() < MAX_SERVICES && !services.contains(service));
-            services.extend(service);
+            services.extend(service.map(|service| format!("\"{service}\"")));
         }
     }
-    let hold = verb(variables.len(), "holds", "hold");
-    let text = format!(
-        "{} {hold} a `${{{{…}}}}` as it was written",
-        names(&variables)
-    );
-    let text = if platform(facts) != Some(Platform::Railway) {
-        format!("{text}: only Railway replaces such a reference. Give the value itself here.")
-    } else if services.is_empty() {
-        format!(
-            "{text}: Railway found nothing to replace it with. Check the name in it, and that its changes are deployed."
-        )
+    let mut seen = HashSet::new();
+    services.retain(|service| seen.insert(service.clone()));
+    let within = if are_whole {
+        ""
     } else {
-        let called: Vec<String> = services
-            .iter()
-            .map(|service| format!("\"{service}\""))
-            .collect();
-        let within = if are_whole {
-            ""
-        } else {
-            " It stands within another text, too: perhaps it was appended to an example; then it must be the whole value."
-        };
+        " It stands within another text, too: perhaps it was appended to an example; then it must be the whole value."
+    };
+    let reason = if !facts.is_on(&RAILWAY) {
+        ": only Railway replaces such a reference. Give the value itself here.".to_owned()
+    } else if services.is_empty() {
+        ": Railway found nothing to replace it with. Check the name in it, and that its changes are deployed.".to_owned()
+    } else {
         format!(
-            "{text}, which asks for {}: there is probably no service of that very name in this project and environment (upper and lower case count), or it has no such variable.{within}",
-            names(&called)
+            ", which asks for {}: there is probably no service of that very name in this project and environment (upper and lower case count), or it has no such variable.{within}",
+            names(&services)
         )
     };
-    likely(CauseCode::UnresolvedReference, &variables, text)
+    let hold = about(&variables, "{} {holds|hold}");
+    let text = format!("{hold} a `${{{{…}}}}` as it was written{reason}");
+    Grounds::of(variables, text)
 }
 
-/// Railway replaces a reference to nothing with nothing.
-fn empty_reference(facts: &Facts<'_>) -> Option<Cause> {
-    if platform(facts) != Some(Platform::Railway) {
+/// Railway replaces a reference to nothing with an empty text.
+pub fn empty_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    if !facts.is_on(&RAILWAY) {
         return None;
     }
-    let is_empty = |name: &str| {
-        facts
-            .environment
-            .get(name)
-            .is_some_and(std::ffi::OsStr::is_empty)
-    };
-    let is_alone = |name: &str| {
-        facts
-            .declared
-            .get(name)
-            .is_none_or(|variable| facts.file_of(variable).is_none())
-    };
-    let missing = facts.missing().map(|variable| variable.name.as_str());
-    let variables: Vec<&str> = missing
-        .filter(|name| is_empty(name) && is_alone(name))
-        .collect();
-    let text = format!(
-        "{} {} set, but empty: on Railway that is what a reference to a service or a variable that does not exist becomes. Check the names in it (upper and lower case count).",
-        names(&variables),
-        are(variables.len())
-    );
-    likely(CauseCode::UnresolvedReference, &variables, text)
+    let is_empty = |name: &str| facts.environment.get(name).is_some_and(OsStr::is_empty);
+    let missing = facts.missing.iter().copied();
+    let variables =
+        names_of(missing.filter(|variable| is_empty(&variable.name) && !facts.has_file(variable)));
+    Grounds::told([(
+        variables,
+        "{} {is|are} set, but empty: on Railway that is what a reference to a service or a variable that does not exist becomes. Check the names in it (upper and lower case count).",
+    )])
 }
 
 /// A URL that was put together from references to nothing: `postgresql://:@:/`.
-fn empty_parts(facts: &Facts<'_>) -> Option<Cause> {
-    let is_url = |name: &&str| {
-        let variable = facts.declared.get(name);
-        variable.is_some_and(|variable| variable.rule.value_type == Type::Url)
-    };
-    let has_empty_parts = |name: &&str| {
-        let value = facts.environment.text(name);
-        value.is_some_and(|value| value.contains("://:@"))
-    };
-    let declared = facts.manifest.variables.iter();
-    let names_of_all = declared.map(|variable| variable.name.as_str());
-    let variables: Vec<&str> = names_of_all
-        .filter(is_url)
-        .filter(has_empty_parts)
-        .collect();
-    let text = format!(
-        "{} {} neither a user nor a password between :// and @: it was probably put together from references to variables that are not set there. Refer to the whole URL instead, or check each name.",
-        names(&variables),
-        verb(variables.len(), "has", "have")
-    );
-    likely(CauseCode::UnresolvedReference, &variables, text)
-}
-
-fn workflow_expression(facts: &Facts<'_>) -> Option<Cause> {
-    let is_one = |value: &str| reference::of(value) == Some(Reference::Workflow);
-    let variables = with(facts, Code::Placeholder, is_one);
-    let text = format!(
-        "{} {} an expression of a GitHub workflow, which only the workflow replaces. Pass the secret's value on from there.",
-        names(&variables),
-        verb(variables.len(), "holds", "hold")
-    );
-    certain(CauseCode::UnresolvedReference, &variables, text)
-}
-
-fn other_reference(facts: &Facts<'_>) -> Option<Cause> {
-    let is_one = |value: &str| {
-        matches!(
-            reference::of(value),
-            Some(Reference::Shell | Reference::Template)
-        )
-    };
-    let variables = with(facts, Code::Placeholder, is_one);
-    let text = format!(
-        "{} {} a reference to another variable as it was written: what set {} here replaces none. Give the value itself.",
-        names(&variables),
-        verb(variables.len(), "holds", "hold"),
-        verb(variables.len(), "it", "them")
-    );
-    certain(CauseCode::UnresolvedReference, &variables, text)
-}
-
-fn example_copied(facts: &Facts<'_>) -> Option<Cause> {
-    let variables = with(facts, Code::Placeholder, |value| {
-        reference::of(value).is_none()
+pub fn empty_parts<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let all = names_of(&facts.manifest.variables);
+    let variables = facts.fitting(all, |value, variable| {
+        variable.rule.value_type == Type::Url && value.contains("://:@")
     });
+    Grounds::told([(
+        variables,
+        "{} {has|have} neither a user nor a password between :// and @: it was probably put together from references to variables that are not set there. Refer to the whole URL instead, or check each name.",
+    )])
+}
+
+pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let variables = facts.found_where(Code::Placeholder, |value, _| {
+        Reference::of(value) == Some(Reference::Workflow)
+    });
+    Grounds::told([(
+        variables,
+        "{} {holds|hold} an expression of a GitHub workflow, which only the workflow replaces. Pass the secret's value on from there.",
+    )])
+}
+
+pub fn other_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let variables = facts.found_where(Code::Placeholder, |value, _| {
+        Reference::of(value) == Some(Reference::Other)
+    });
+    Grounds::told([(
+        variables,
+        "{} {holds|hold} a reference to another variable as it was written, because nothing replaces references here. Give the value itself.",
+    )])
+}
+
+/// Several placeholders come from an example that was copied. A single one may have any reason.
+pub fn example_copied<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    const MIN_PLACEHOLDERS: usize = 2;
+    let variables = facts.found_where(Code::Placeholder, |value, _| Reference::of(value).is_none());
     if variables.len() < MIN_PLACEHOLDERS {
         return None;
     }
-    let text = format!(
-        "{} still hold the texts of an example, such as a .env.example that was taken over as it stands. Put the values in.",
-        names(&variables)
-    );
-    likely(CauseCode::ExampleCopied, &variables, text)
+    Grounds::told([(
+        variables,
+        "{} still hold the texts of an example, such as a .env.example that was copied as it is. Put the values in.",
+    )])
 }
 
-fn secret_file(facts: &Facts<'_>) -> Option<Cause> {
-    let unreadable = facts
-        .findings(Code::FileUnreadable)
-        .map(|finding| finding.variable.as_str());
-    let unreadable: Vec<&str> = unreadable.collect();
-    let empty: Vec<&str> = facts
-        .missing()
-        .filter(|variable| facts.file_of(variable).is_some())
-        .map(|variable| variable.name.as_str())
-        .collect();
-    let mut sentences = Vec::new();
-    if !unreadable.is_empty() {
-        sentences.push(format!(
+pub fn secret_file<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let missing = facts.missing.iter().copied();
+    let empty = names_of(missing.filter(|variable| facts.has_file(variable)));
+    Grounds::told([
+        (
+            facts.found(Code::FileUnreadable),
             "{} should come from a file that this container does not have in a readable form: a secret that is not mounted, or not for this user.",
-            names(&unreadable)
-        ));
-    }
-    if !empty.is_empty() {
-        sentences.push(format!(
-            "{} {} from a file that is empty: the secret was probably made from an empty value.",
-            names(&empty),
-            verb(empty.len(), "comes", "come")
-        ));
-    }
-    let variables = [unreadable, empty].concat();
-    certain(CauseCode::SecretFile, &variables, sentences.join(" "))
+        ),
+        (
+            empty,
+            "{} {comes|come} from a file that is empty: the secret was probably made from an empty value.",
+        ),
+    ])
 }
 
-fn quoted(facts: &Facts<'_>) -> Option<Cause> {
-    let quoted = with(facts, Code::Quoted, |_| true);
-    let windows = with(facts, Code::WhiteSpace, |value| value.contains('\r'));
-    let mut sentences = Vec::new();
-    if !quoted.is_empty() {
-        sentences.push(format!(
+pub fn quoted<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    Grounds::told([
+        (
+            facts.found_where(Code::Quoted, |_, _| true),
             "the quotes around {} are part of the value: compose and python-dotenv strip them, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
-            names(&quoted)
-        ));
-    }
-    if !windows.is_empty() {
-        sentences.push(format!(
-            "{} {} with a carriage return: the file was saved with Windows line breaks. Save it with Unix ones.",
-            names(&windows),
-            verb(windows.len(), "comes", "come")
-        ));
-    }
-    let more = windows.into_iter().filter(|name| !quoted.contains(name));
-    let variables: Vec<&str> = quoted.iter().copied().chain(more).collect();
-    likely(
-        CauseCode::QuotedForAnotherReader,
-        &variables,
-        sentences.join(" "),
-    )
+        ),
+        (
+            facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r')),
+            "{} {comes|come} with a carriage return: the file was saved with Windows line breaks. Save it with Unix ones.",
+        ),
+    ])
 }
 
-fn scheme_of_sqlalchemy(facts: &Facts<'_>) -> Option<Cause> {
-    let mut variables = with(facts, Code::WrongScheme, |value| {
+pub fn scheme_of_sqlalchemy<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let variables = facts.found_where(Code::WrongScheme, |value, variable| {
+        let mut schemes = variable.rule.schemes.iter();
         bare(value).starts_with("postgres://")
+            && schemes.any(|scheme| scheme.starts_with("postgresql"))
     });
-    variables.retain(|name| {
-        let schemes = facts
-            .declared
-            .get(name)
-            .map(|variable| variable.rule.schemes.as_slice());
-        schemes
-            .unwrap_or_default()
-            .iter()
-            .any(|scheme| scheme.starts_with("postgresql"))
-    });
-    let begin = verb(variables.len(), "begins", "begin");
-    let order = if platform(facts) == Some(Platform::Heroku) {
+    let order = if facts.is_on(&HEROKU) {
         "Heroku sets it so, and sets it again: let the application replace the scheme, and admit `postgres` under `schemes`."
     } else {
         "Write postgresql:// there; the rest of the URL stays."
     };
-    let text = format!(
-        "{} {begin} with postgres://, which SQLAlchemy does not know since 1.4. {order}",
-        names(&variables)
-    );
-    certain(CauseCode::SchemeOfSqlalchemy, &variables, text)
+    let sentence = "{} {begins|begin} with postgres://, which SQLAlchemy does not know since 1.4.";
+    Grounds::told([(variables, &format!("{sentence} {order}"))])
 }
 
-fn unescaped_credentials(facts: &Facts<'_>) -> Option<Cause> {
-    let variables = with(facts, Code::Unescaped, |_| true);
-    let text = format!(
+pub fn unescaped_credentials<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    Grounds::told([(
+        facts.found_where(Code::Unescaped, |_, _| true),
         "the password in {} has characters in it that end it early in a URL. Write each as % and its two hexadecimal digits (@ is %40, / is %2F, # is %23, : is %3A), or choose a password of letters and digits.",
-        names(&variables)
-    );
-    certain(CauseCode::UnescapedCredentials, &variables, text)
+    )])
 }
 
-fn list_form(facts: &Facts<'_>) -> Option<Cause> {
+pub fn list_form<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     let of_form = |list: List, is_json: bool| {
-        let mut variables = with(facts, Code::WrongType, |value| {
-            bare(value).starts_with('[') == is_json
-        });
-        variables.retain(|name| {
-            facts
-                .declared
-                .get(name)
-                .is_some_and(|variable| variable.rule.list == Some(list))
-        });
-        variables
+        facts.found_where(Code::WrongType, |value, variable| {
+            variable.rule.list == Some(list) && bare(value).starts_with('[') == is_json
+        })
     };
-    let json_for_csv = of_form(List::Csv, true);
-    let csv_for_json = of_form(List::Json, false);
-    let mut sentences = Vec::new();
-    if !json_for_csv.is_empty() {
-        sentences.push(format!(
-            "{} {} a JSON list where commas alone are expected: write a,b instead of [\"a\",\"b\"].",
-            names(&json_for_csv),
-            verb(json_for_csv.len(), "holds", "hold")
-        ));
-    }
-    if !csv_for_json.is_empty() {
-        sentences.push(format!(
-            "{} {} no JSON list, which the application parses: write [\"a\",\"b\"] instead of a,b.",
-            names(&csv_for_json),
-            verb(csv_for_json.len(), "holds", "hold")
-        ));
-    }
-    let variables = [json_for_csv, csv_for_json].concat();
-    certain(CauseCode::ListForm, &variables, sentences.join(" "))
+    Grounds::told([
+        (
+            of_form(List::Csv, true),
+            "{} {holds|hold} a JSON list where commas alone are expected: write a,b instead of [\"a\",\"b\"].",
+        ),
+        (
+            of_form(List::Json, false),
+            "{} {holds|hold} no JSON list, which the application parses: write [\"a\",\"b\"] instead of a,b.",
+        ),
+    ])
 }
 
-fn copied_secret(facts: &Facts<'_>) -> Option<Cause> {
-    let mut variables: Vec<&str> = facts
-        .findings(Code::SameSecret)
-        .map(|finding| finding.variable.as_str())
-        .collect();
-    variables.dedup();
-    let text = format!(
-        "{} {} the value of another secret: one output of a generator was probably pasted into both. Generate one for each.",
-        names(&variables),
-        verb(variables.len(), "has", "have")
-    );
-    likely(CauseCode::CopiedSecret, &variables, text)
+pub fn copied_secret<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    Grounds::told([(
+        facts.found(Code::SameSecret),
+        "{} {has|have} the value of another secret: one output of a generator was probably pasted into both. Generate one for each.",
+    )])
 }
 
-/// A URL that leads into the container itself. Told as an addition: it is no finding.
-fn local_address(facts: &Facts<'_>) -> Option<Cause> {
-    let is_alone = match platform(facts) {
-        // No other process serves there, but the service's own.
-        Some(Platform::Railway | Platform::Fly | Platform::Render | Platform::Heroku) => true,
-        // Containers beside it share its addresses: a proxy may well listen there.
-        Some(Platform::Kubernetes | Platform::CloudRun | Platform::Ecs) => false,
-        None => facts.circumstances.is_in_container && facts.circumstances.only_file.is_none(),
+/// A URL that leads into the container itself. It has no finding of its own.
+pub fn local_address<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+    let circumstances = facts.circumstances;
+    let is_alone = match circumstances.place {
+        Some(place) => !place.platform.shares_localhost,
+        None => circumstances.is_in_container && circumstances.only_file.is_none(),
     };
     if !is_alone {
         return None;
     }
-    let leads_here = |name: &str, value: &str| {
-        let is_server = facts.declared.get(name).is_some_and(|variable| {
-            variable.rule.value_type == Type::Url && variable.rule.list.is_none()
-        });
-        // An http URL may be for a browser, which is where localhost is then.
-        is_server && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
-    };
-    let declared = facts
-        .manifest
-        .variables
-        .iter()
-        .map(|variable| variable.name.as_str());
-    let variables: Vec<&str> = declared
-        .filter(|name| {
-            facts
-                .environment
-                .text(name)
-                .is_some_and(|value| leads_here(name, value))
-        })
-        .collect();
-    let text = format!(
-        "{} {} to this container itself: in a container localhost is not the machine that it runs on. Name the host of the service there.",
-        names(&variables),
-        verb(variables.len(), "leads", "lead")
-    );
-    likely(CauseCode::LocalAddress, &variables, text)
+    let all = names_of(&facts.manifest.variables);
+    let variables = facts.fitting(all, |value, variable| {
+        let rule = &variable.rule;
+        // A browser may be the reader of an http URL, and means its own machine by localhost.
+        let is_url = rule.value_type == Type::Url && rule.list.is_none();
+        is_url && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
+    });
+    Grounds::told([(
+        variables,
+        "{} {leads|lead} to this container itself: in a container localhost is not the machine that it runs on. Name the host of the service there.",
+    )])
 }
 
-/// A value without what may be wrapped around it.
+/// The value without white space and quotes around it.
 fn bare(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
+}
+
+/// The kind of reference that a value holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// Railway's `${{…}}`.
+    Railway {
+        /// The service that it names, if that certainly is a name and no secret.
+        service: Option<&'a str>,
+        /// Whether the value holds nothing else.
+        is_whole: bool,
+    },
+    /// GitHub's `${{ secrets.X }}`.
+    Workflow,
+    /// `${X}` or `{{x}}` as a whole.
+    Other,
+}
+
+/// The contexts of a workflow's expressions.
+const CONTEXTS: [&str; 9] = [
+    "secrets", "vars", "env", "github", "inputs", "steps", "needs", "matrix", "job",
+];
+
+/// The longest name of a service that is shown, in bytes.
+const MAX_SERVICE: usize = 40;
+
+impl<'a> Reference<'a> {
+    /// The reference in a value, if it is the reason why the value is a placeholder.
+    pub fn of(value: &'a str) -> Option<Self> {
+        let value = value.trim().trim_matches(['"', '\'']).trim();
+        if let Some((before, inside, after)) = braced(value, "${{", "}}") {
+            let (service, name) = inside.trim().split_once('.').unwrap_or_default();
+            if CONTEXTS.contains(&service) {
+                return Some(Reference::Workflow);
+            }
+            return Some(Reference::Railway {
+                service: (is_service(service) && is_name(name)).then_some(service),
+                is_whole: before.is_empty() && after.is_empty(),
+            });
+        }
+        let is_whole = |(open, close)| matches!(braced(value, open, close), Some(("", _, "")));
+        let is_other = [("${", "}"), ("{{", "}}")].into_iter().any(is_whole);
+        is_other.then_some(Reference::Other)
+    }
+}
+
+/// The text before, within and behind the first pair of braces.
+fn braced<'a>(value: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let (before, rest) = value.split_once(open)?;
+    let (inside, after) = rest.split_once(close)?;
+    Some((before, inside, after))
+}
+
+/// Whether a text looks like the name of a service. Any other text may be a secret.
+fn is_service(text: &str) -> bool {
+    let is_part = |other: char| other.is_ascii_alphanumeric() || "-_ ".contains(other);
+    text.len() <= MAX_SERVICE
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(is_part)
+        && text.trim() == text
+}
+
+/// Whether a text looks like the name of a variable, which nearly always is in upper case.
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    text.starts_with(|first: char| !first.is_ascii_digit()) && text.bytes().all(is_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reference;
+
+    #[test]
+    fn references_are_told_apart_and_only_a_services_name_is_taken() {
+        let railway = |service, is_whole| Some(Reference::Railway { service, is_whole });
+        for (value, expected) in [
+            (
+                "${{Postgres.DATABASE_URL}}",
+                railway(Some("Postgres"), true),
+            ),
+            (
+                "\"${{ Postgres-aBcD.DATABASE_URL }}\"",
+                railway(Some("Postgres-aBcD"), true),
+            ),
+            ("${{shared.KEY}}", railway(Some("shared"), true)),
+            ("${{KEY}}", railway(None, true)),
+            (
+                "postgresql://u:p@h/${{Postgres.DATABASE_URL}}",
+                railway(Some("Postgres"), false),
+            ),
+            ("${{s3cr3t:x/y.KEY}}", railway(None, true)),
+            ("${{Postgres.not a name}}", railway(None, true)),
+            ("${{ secrets.DATABASE_URL }}", Some(Reference::Workflow)),
+            ("${DATABASE_URL}", Some(Reference::Other)),
+            ("{{ db_url }}", Some(Reference::Other)),
+            ("changeme", None),
+            ("<your key>", None),
+            ("a ${X} b", None),
+        ] {
+            assert_eq!(Reference::of(value), expected, "{value}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub fn report(view: &View<'_>, manifest: &ManifestLines) -> String {
         annotation("notice", place, &note.code.to_string(), &note.text)
     });
     let causes = view.diagnosis.causes.iter().map(|cause| {
-        let title = format!("{}: {}", label(cause), cause.code.name());
+        let title = format!("{}: {}", label(cause), cause.code);
         annotation("notice", NOWHERE, &title, &cause.text)
     });
     let fixes = view.diagnosis.fixes.iter().map(|fix| {

@@ -72,7 +72,7 @@ pub fn summary(view: &View<'_>) -> String {
     let report = view.report;
     let errors = report.errors();
     let place = view.place.map(|place| Place {
-        platform: place.platform.code(),
+        platform: place.platform.code,
         description: &place.description,
         details: place
             .details
@@ -81,7 +81,7 @@ pub fn summary(view: &View<'_>) -> String {
             .collect(),
     });
     let causes = view.diagnosis.causes.iter().map(|cause| Cause {
-        code: cause.code.name(),
+        code: cause.code,
         certainty: if cause.is_certain {
             "certain"
         } else {

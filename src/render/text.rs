@@ -139,7 +139,7 @@ fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
 }
 
 fn cause(cause: &Cause) -> String {
-    let text = format!("{} [{}]: {}", label(cause), cause.code.name(), cause.text);
+    let text = format!("{} [{}]: {}", label(cause), cause.code, cause.text);
     wrapped(&text, INDENT)
 }
 

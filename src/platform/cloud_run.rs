@@ -1,0 +1,68 @@
+//! Google Cloud Run (<https://cloud.google.com/run/docs/container-contract>).
+
+use super::place::{Fix, Place, Platform, Wanted};
+use super::shell::{asking, command, quoted};
+
+pub static CLOUD_RUN: Platform = Platform {
+    code: "cloud_run",
+    name: "Cloud Run",
+    marks: "K_SERVICE",
+    parts: &[("service", "K_SERVICE"), ("revision", "K_REVISION")],
+    more_parts: &[],
+    injected: "K_CONFIGURATION K_REVISION K_SERVICE CLOUD_RUN_JOB",
+    elsewhere: "On Cloud Run variables belong to one service and its next revision: these were probably set on another service or in another region.",
+    shares_localhost: true,
+    fix,
+};
+
+/// The Secret Manager gets each secret. Then one update sets everything.
+fn fix(wanted: &[Wanted], place: &Place) -> Fix {
+    let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
+        wanted.iter().partition(|each| each.is_secret);
+    let create = |each: &&Wanted| {
+        let (source, name) = (each.source(), &each.name);
+        format!("printf %s \"$({source})\" | gcloud secrets create {name} --data-file=-")
+    };
+    let mut commands: Vec<String> = secrets.iter().map(create).collect();
+    let mut words = Vec::new();
+    if !open.is_empty() {
+        let value = |each: &Wanted| each.open_value().unwrap_or_default().to_owned();
+        let set = open
+            .iter()
+            .map(|each| format!("{}={}", each.name, value(each)));
+        let set = delimited(&set.collect::<Vec<_>>());
+        words.push(format!("--update-env-vars {}", quoted(&set)));
+    }
+    if !secrets.is_empty() {
+        let set = secrets
+            .iter()
+            .map(|each| format!("{0}={0}:latest", each.name));
+        let set: Vec<String> = set.collect();
+        words.push(format!("--update-secrets {}", set.join(",")));
+    }
+    let service = quoted(&place.detail_or_gap("service"));
+    commands.push(command(
+        &format!("gcloud run services update {service}"),
+        words,
+    ));
+    // One command: a second line that is pasted would become the answer to the first question.
+    Fix::new(
+        "with gcloud",
+        wanted,
+        vec![asking(&commands.join(" &&\n"), "")],
+    )
+}
+
+/// Joins the items as gcloud splits them: at commas, or at the character that `^` encloses at the beginning.
+fn delimited(items: &[String]) -> String {
+    let is_free = |delimiter: &char| items.iter().all(|item| !item.contains(*delimiter));
+    if is_free(&',') {
+        return items.join(",");
+    }
+    let delimiter = ";|@#!~%&*+:?"
+        .chars()
+        .chain('\u{a1}'..=char::MAX)
+        .find(is_free);
+    let delimiter = delimiter.expect("a manifest of 1 MiB does not contain every character");
+    format!("^{delimiter}^{}", items.join(&delimiter.to_string()))
+}

@@ -1,0 +1,35 @@
+//! Amazon ECS (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/taskdef-envfiles.html>).
+
+use super::place::{Fix, Place, Platform, Wanted};
+use super::shell::json;
+
+pub static ECS: Platform = Platform {
+    code: "ecs",
+    name: "ECS",
+    marks: "ECS_CONTAINER_METADATA_URI_V4",
+    parts: &[],
+    more_parts: &[],
+    injected: "ECS_* AWS_EXECUTION_* AWS_CONTAINER_*",
+    elsewhere: "On ECS variables belong to one container of one task definition: these are probably in another one, or in an older revision.",
+    shares_localhost: true,
+    fix,
+};
+
+/// Lines of a task definition, because no command sets single variables.
+fn fix(wanted: &[Wanted], _: &Place) -> Fix {
+    let line = |each: &Wanted| {
+        let (key, value) = if each.is_secret {
+            ("valueFrom", "<arn of the secret>")
+        } else {
+            ("value", each.open_value().unwrap_or_default())
+        };
+        format!(
+            "{{\"name\": {}, \"{key}\": {}}}",
+            json(&each.name),
+            json(value)
+        )
+    };
+    let lines: Vec<String> = wanted.iter().map(line).collect();
+    let title = "in a new revision of the task definition, under \"environment\" (\"valueFrom\" under \"secrets\") of this container";
+    Fix::new(title, wanted, vec![lines.join(",\n")])
+}

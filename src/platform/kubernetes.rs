@@ -1,0 +1,92 @@
+//! Kubernetes (<https://kubernetes.io/docs/tasks/inject-data-application/>).
+
+use super::place::{Fix, Place, Platform, Wanted};
+use super::shell::{asking, command, quoted};
+
+pub static KUBERNETES: Platform = Platform {
+    code: "kubernetes",
+    name: "Kubernetes",
+    marks: "KUBERNETES_SERVICE_HOST",
+    parts: &[("pod", "HOSTNAME")],
+    more_parts: &[],
+    injected: "KUBERNETES_*",
+    elsewhere: "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container names.",
+    shares_localhost: true,
+    fix,
+};
+
+/// Whether Kubernetes, or an old link of Docker, sets the name for a service in the network:
+/// `REDIS_SERVICE_HOST`, `REDIS_PORT_6379_TCP_ADDR`.
+pub fn is_service_link(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.contains("_PORT_") && (name.contains("_TCP") || name.contains("_UDP"))
+}
+
+/// A Secret for the secrets, and one command that sets everything else on the workload.
+fn fix(wanted: &[Wanted], place: &Place) -> Fix {
+    let workload = place.detail("pod").and_then(workload_of);
+    let workload = workload.unwrap_or_else(|| "deployment/<name>".to_owned());
+    let (_, name) = workload.split_once('/').unwrap_or_default();
+    let secret = format!("{name}-env");
+    let set_on_workload = format!("kubectl set env {}", quoted(&workload));
+    let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
+        wanted.iter().partition(|each| each.is_secret);
+    let mut commands = Vec::new();
+    if !open.is_empty() {
+        commands.push(command(
+            &set_on_workload,
+            open.iter().map(|each| each.word()),
+        ));
+    }
+    if !secrets.is_empty() {
+        let words = secrets
+            .iter()
+            .map(|each| format!("--from-literal={}", each.word()));
+        let create = format!("kubectl create secret generic {}", quoted(&secret));
+        let create = command(&create, words);
+        let from = quoted(&format!("--from=secret/{secret}"));
+        // One command: a second line that is pasted would become the answer to the first question.
+        commands.push(asking(
+            &format!("{create} &&\n{set_on_workload} {from}"),
+            "",
+        ));
+    }
+    Fix::new(
+        "with kubectl, in the namespace of the pod",
+        wanted,
+        commands,
+    )
+}
+
+/// The workload that gave a pod its name: `NAME-HASH-SUFFIX` for a deployment, `NAME-NUMBER` for a stateful set.
+fn workload_of(pod: &str) -> Option<String> {
+    let (before, suffix) = pod.rsplit_once('-')?;
+    if (1..5).contains(&suffix.len()) && suffix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(format!("statefulset/{before}"));
+    }
+    let (name, hash) = before.rsplit_once('-')?;
+    let is_random = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_deployment = suffix.len() == 5
+        && (8..=10).contains(&hash.len())
+        && suffix.bytes().chain(hash.bytes()).all(is_random);
+    is_deployment.then(|| format!("deployment/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::workload_of;
+
+    #[test]
+    fn the_workload_is_known_by_its_pods_name() {
+        for (pod, workload) in [
+            ("backend-7d9c5b6f48-x2x9z", Some("deployment/backend")),
+            ("my-api-5f6d8c9b7-abcde", Some("deployment/my-api")),
+            ("postgres-0", Some("statefulset/postgres")),
+            ("standalone", None),
+            ("a-b-c", None),
+        ] {
+            assert_eq!(workload_of(pod).as_deref(), workload, "{pod}");
+        }
+    }
+}

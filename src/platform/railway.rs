@@ -1,0 +1,57 @@
+//! Railway (<https://docs.railway.com/reference/variables>).
+
+use super::place::{Content, Fix, Place, Platform, Wanted};
+use super::shell::{command, quoted};
+
+pub static RAILWAY: Platform = Platform {
+    code: "railway",
+    name: "Railway",
+    marks: "RAILWAY_SERVICE_NAME RAILWAY_SERVICE_ID RAILWAY_PROJECT_ID RAILWAY_ENVIRONMENT_NAME",
+    parts: &[
+        ("project", "RAILWAY_PROJECT_NAME"),
+        ("service", "RAILWAY_SERVICE_NAME"),
+        ("environment", "RAILWAY_ENVIRONMENT_NAME"),
+    ],
+    more_parts: &[
+        ("replica", "RAILWAY_REPLICA_ID"),
+        ("region", "RAILWAY_REPLICA_REGION"),
+    ],
+    injected: "RAILWAY_* NIXPACKS_* RAILPACK_*",
+    elsewhere: "On Railway each belongs to one service: probably set on another (the database's?), another project or environment, or only staged.",
+    shares_localhost: false,
+    fix,
+};
+
+/// One command for all open values. Each secret goes through the standard input of its own command.
+fn fix(wanted: &[Wanted], place: &Place) -> Fix {
+    let flag = |part| Some(format!("--{part} {}", quoted(place.detail(part)?)));
+    let flags = || ["service", "environment"].into_iter().filter_map(flag);
+    let (open, secrets): (Vec<&Wanted>, Vec<&Wanted>) =
+        wanted.iter().partition(|each| each.open_value().is_some());
+    let mut commands = Vec::new();
+    if !open.is_empty() {
+        let words = open.iter().map(|each| each.word());
+        commands.push(command("railway variable set", words.chain(flags())));
+    }
+    for each in secrets {
+        let generator = match &each.content {
+            Content::Generated(generator) => format!("{generator} | "),
+            _ => String::new(),
+        };
+        let set = format!("{generator}railway variable set {} --stdin", each.name);
+        commands.push(command(&set, flags()));
+    }
+    let project = match place.detail("project") {
+        Some(name) => format!("project \"{}\"", name.escape_debug()),
+        None => "the project".to_owned(),
+    };
+    // This is no comment behind the command, because some shells do not accept one that is pasted.
+    let is_asked = |each: &Wanted| matches!(each.content, Content::Asked);
+    let note = if wanted.iter().any(is_asked) {
+        "; --stdin alone waits for a value and Ctrl-D"
+    } else {
+        ""
+    };
+    let title = format!("in a folder linked to {project} (railway link){note}");
+    Fix::new(title, wanted, commands)
+}

@@ -1,0 +1,42 @@
+//! Render (<https://render.com/docs/environment-variables>).
+
+use super::place::{Content, Fix, Place, Platform, Wanted};
+use super::shell::json;
+
+pub static RENDER: Platform = Platform {
+    code: "render",
+    name: "Render",
+    marks: "RENDER",
+    parts: &[("service", "RENDER_SERVICE_NAME")],
+    more_parts: &[("replica", "RENDER_INSTANCE_ID")],
+    injected: "RENDER RENDER_* IS_PULL_REQUEST",
+    elsewhere: "On Render variables belong to one service, and an environment group must be linked to it: these were probably set on another service, or their group is not linked.",
+    shares_localhost: false,
+    fix,
+};
+
+/// Lines of the blueprint `render.yaml`, because Render's command line sets no variables.
+fn fix(wanted: &[Wanted], place: &Place) -> Fix {
+    let mut lines = vec!["envVars:".to_owned()];
+    lines.extend(wanted.iter().map(|each| {
+        let value = match &each.content {
+            Content::Generated(_) => "generateValue: true".to_owned(),
+            Content::Known(text) => format!("value: {}", json(text)),
+            Content::Asked | Content::Gap(_) => "sync: false".to_owned(),
+        };
+        format!("  - {{key: {}, {value}}}", key(&each.name))
+    }));
+    let title = format!(
+        "in the dashboard, service \"{}\", Environment; or in render.yaml under that service",
+        place.detail_or_gap("service").escape_debug()
+    );
+    Fix::new(title, wanted, vec![lines.join("\n")])
+}
+
+/// The name as a YAML key. A name that YAML reads as another type, such as `NO`, is in quotes.
+fn key(name: &str) -> String {
+    let is_word = "y n yes no on off true false null"
+        .split(' ')
+        .any(|word| word.eq_ignore_ascii_case(name));
+    if is_word { json(name) } else { name.to_owned() }
+}
