@@ -5,10 +5,9 @@ use crate::dotenv;
 use crate::exit::{Exit, Retry};
 use crate::log::Phase;
 use crate::manifest;
-use crate::os::program::Refusal;
+use crate::os::file;
+use crate::os::program::StartError;
 use crate::os::signals::Signal;
-use crate::os::termination;
-use crate::os::user::BecomeError;
 #[cfg(feature = "postgres")]
 use crate::startup::lock::LockError;
 use crate::startup::progress::Interruption;
@@ -115,15 +114,7 @@ impl Error {
                 (exit, Phase::Wait)
             }
             Error::Step(error) => outcome_of_step(&error.kind),
-            Error::Serve(error) => {
-                let exit = match error {
-                    ServeError::Refused(refusal) => exit_of_refusal(refusal),
-                    ServeError::User(error) => exit_of_user(error),
-                    ServeError::Stopped(signal) => Exit::Stopped(signal.0),
-                    ServeError::System(_) => Exit::OsRefused,
-                };
-                (exit, Phase::Serve)
-            }
+            Error::Serve(ServeError(error)) => (exit_of_start(error), Phase::Serve),
             Error::Unhealthy(_) => (Exit::Unhealthy, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::Stopped(signal.0), *phase),
             Error::System { .. } => return (Exit::OsRefused, None),
@@ -188,7 +179,7 @@ impl Error {
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let line = format!("{self} ({})", parts.join(", "));
-        termination::write(&line);
+        file::write_termination_log(&line);
         tracing::error!(
             phase = phase.map(tracing::field::display),
             step = self.step(),
@@ -235,8 +226,7 @@ fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
         #[cfg(feature = "postgres")]
         StepErrorKind::Lock(error) => return (exit_of_lock(error), Phase::Lock),
         StepErrorKind::Stopped(signal) => Exit::Stopped(signal.0),
-        StepErrorKind::Refused(refusal) => exit_of_refusal(refusal),
-        StepErrorKind::User(error) => exit_of_user(error),
+        StepErrorKind::Start(error) => exit_of_start(error),
         StepErrorKind::Left | StepErrorKind::System(_) => Exit::OsRefused,
     };
     (exit, Phase::Step)
@@ -259,19 +249,12 @@ fn exit_of_interruption(interruption: &Interruption) -> Exit {
     }
 }
 
-fn exit_of_user(error: &BecomeError) -> Exit {
+fn exit_of_start(error: &StartError) -> Exit {
     match error {
-        BecomeError::NotPermitted { .. } | BecomeError::NotMapped { .. } => Exit::NotPermitted,
-        BecomeError::System { .. } => Exit::OsRefused,
-    }
-}
-
-fn exit_of_refusal(refusal: &Refusal) -> Exit {
-    if refusal.is_shortage() {
-        Exit::OsRefused
-    } else if refusal.is_absence() {
-        Exit::NotFound
-    } else {
-        Exit::CannotExecute
+        StartError::NotFound(_) => Exit::NotFound,
+        StartError::NotExecutable(_) => Exit::CannotExecute,
+        StartError::NotPermitted(_) => Exit::NotPermitted,
+        StartError::Stopped(signal) => Exit::Stopped(signal.0),
+        StartError::System(_) => Exit::OsRefused,
     }
 }

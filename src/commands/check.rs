@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::Manifest;
-use crate::os::{container, file, terminal};
+use crate::os::{file, is_in_container, terminal};
 use crate::platform;
 use crate::render::{self, View};
 
@@ -82,7 +82,7 @@ fn tell(
     };
     let circumstances = Circumstances {
         place: place.as_ref(),
-        is_in_container: container::is_inside(),
+        is_in_container: is_in_container(),
         only_file: only_file.as_deref(),
         reader,
     };

@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log::{self, Phase};
 use crate::manifest::Manifest;
-use crate::os::{container, file};
+use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, json};
@@ -42,7 +42,7 @@ pub fn plan(
         Err(environment) => {
             let circumstances = Circumstances {
                 place: place.as_ref(),
-                is_in_container: container::is_inside(),
+                is_in_container: is_in_container(),
                 ..Circumstances::default()
             };
             diagnose(manifest, &report, environment, circumstances)

@@ -16,7 +16,7 @@ use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::wire::{Encryption, Wire, WireError};
 use super::{Error, ErrorKind, dial, first_of, tls};
-use crate::os::socket::{KeepAliveTimes, keep_alive};
+use crate::os::{KeepAliveTimes, keep_alive};
 use crate::target::postgres::{PostgresTarget, TlsMode, socket};
 
 /// How long it may take to close a connection in good order.

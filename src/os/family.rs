@@ -7,7 +7,8 @@ use nix::libc;
 use nix::sys::prctl;
 use nix::unistd::{Pid, getpgrp, getpid};
 
-use super::signals::Signal;
+use super::program::StartError;
+use super::signal::Signal;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending that a status of `waitpid` tells, which is not that of a stopped process.
+    /// The ending that a status of `waitpid` means, unless it is that of a stopped process.
     pub(super) fn of(status: i32) -> Self {
         if libc::WIFSIGNALED(status) {
             Ending::Signaled(Signal(libc::WTERMSIG(status)))
@@ -36,118 +37,67 @@ impl Ending {
     }
 }
 
-/// What the system tells of a child.
+/// A change of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Ended(Ending),
-    /// It was stopped, as by Ctrl-Z, and may go on.
+    /// It was stopped, as by Ctrl-Z, and can be continued.
     Paused,
 }
 
-/// Whether children are left after a look at all of them.
+impl Change {
+    fn of(status: i32) -> Self {
+        if libc::WIFSTOPPED(status) {
+            Self::Paused
+        } else {
+            Self::Ended(Ending::of(status))
+        }
+    }
+}
+
+/// Whether the last `waitpid` reported remaining children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     Nobody,
     Somebody,
 }
 
-/// Collects every child that has ended. Signals coalesce, so it looks until there is no more.
-pub fn reap(mut tell: impl FnMut(i32, Ending)) -> Left {
-    collect(libc::WNOHANG, |pid, change| {
-        if let Change::Ended(ending) = change {
-            tell(pid, ending);
-        }
-    })
+/// Collects every child that has ended, and passes each change of a child to `tell`. Loops, because several ends
+/// can raise a single SIGCHLD.
+pub fn reap(mut tell: impl FnMut(i32, Change)) -> Left {
+    let tell = |pid, status| tell(pid, Change::of(status));
+    collect(tell).unwrap_or(Left::Somebody)
 }
 
-/// The same, and tells also which children were stopped.
-pub fn reap_and_notice(tell: impl FnMut(i32, Change)) -> Left {
-    collect(libc::WNOHANG | libc::WUNTRACED, tell)
-}
-
-/// `waitpid` itself and not nix's, which takes a real-time signal as the cause of an end for an error.
-fn collect(options: i32, mut tell: impl FnMut(i32, Change)) -> Left {
+/// The same, with the status as `waitpid` returns it. It calls `waitpid` itself, not nix's, which returns an error
+/// for a process that a real-time signal ended. It allocates nothing: a reaper calls it.
+///
+/// # Errors
+/// When the system refuses to wait.
+pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<Left> {
     loop {
-        match wait_for_any(options) {
-            Err(Errno::ECHILD) => return Left::Nobody,
-            Ok((0, _)) | Err(_) => return Left::Somebody,
-            Ok((pid, status)) => tell(pid, change(status)),
+        let mut status = 0;
+        let pid = super::persistently(|| {
+            let options = libc::WNOHANG | libc::WUNTRACED;
+            // SAFETY: `status` is a place for the result.
+            Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })
+        });
+        match pid {
+            Err(Errno::ECHILD) => return Ok(Left::Nobody),
+            Ok(0) => return Ok(Left::Somebody),
+            Ok(pid) => tell(pid, status),
+            Err(errno) => return Err(errno),
         }
-    }
-}
-
-/// Collects any child. Gives its number and its status; the number 0 when none has changed and `options` say
-/// not to wait.
-fn wait_for_any(options: i32) -> Result<(i32, i32), Errno> {
-    let mut status = 0;
-    let pid = super::persistently(|| {
-        // SAFETY: `status` is a place for what is told.
-        Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })
-    })?;
-    Ok((pid, status))
-}
-
-fn change(status: i32) -> Change {
-    if libc::WIFSTOPPED(status) {
-        Change::Paused
-    } else {
-        Change::Ended(Ending::of(status))
     }
 }
 
 /// Waits until a child has ended, and collects it.
 pub(super) fn collect_one(child: Pid) {
-    let _ = super::persistently(|| {
-        loop {
-            match nix::sys::wait::waitpid(child, None) {
-                Err(Errno::EINTR) => {}
-                result => return result,
-            }
-        }
-    });
+    while super::persistently(|| nix::sys::wait::waitpid(child, None)) == Err(Errno::EINTR) {}
 }
 
-/// Collects children as they end, until this process has none. When `leader` has ended, everybody else who
-/// had ended by then is collected first; then `tell` is given the leader's status and whether others are
-/// left. It allocates nothing: a reaper calls it after a fork.
-///
-/// # Errors
-/// When the system refuses to wait.
-pub(super) fn reap_all(
-    leader: Pid,
-    mut tell: impl FnMut(i32, Left) -> Result<(), Errno>,
-) -> Result<(), Errno> {
-    let mut leader_status = None;
-    loop {
-        // Once the leader has ended, this is a look and not a wait.
-        let options = if leader_status.is_some() {
-            libc::WNOHANG
-        } else {
-            0
-        };
-        let left = match wait_for_any(options) {
-            Err(Errno::EINTR) => continue,
-            Err(Errno::ECHILD) => Left::Nobody,
-            Err(errno) => return Err(errno),
-            Ok((0, _)) => Left::Somebody,
-            Ok((pid, status)) => {
-                if pid == leader.as_raw() {
-                    leader_status = Some(status);
-                }
-                continue;
-            }
-        };
-        if let Some(status) = leader_status.take() {
-            tell(status, left)?;
-        }
-        if left == Left::Nobody {
-            return Ok(());
-        }
-    }
-}
-
-/// While it lives, orphans among the descendants of this process become its children. For PID 1 they always
-/// do; any other process becomes a child subreaper, and gives that up at the end.
+/// Makes this process a child subreaper, so that orphans among its descendants become its children, as they do for
+/// PID 1. Reset on drop, because the flag survives execve.
 #[must_use = "orphans become children only while it lives"]
 pub struct Adoption {
     is_ours_to_end: bool,
@@ -156,7 +106,7 @@ pub struct Adoption {
 impl Adoption {
     /// # Errors
     /// When the system refuses to make this process a child subreaper.
-    pub fn begin() -> io::Result<Self> {
+    pub fn begin() -> Result<Self, StartError> {
         let is_given = getpid() == Pid::from_raw(1) || prctl::get_child_subreaper() == Ok(true);
         if !is_given {
             prctl::set_child_subreaper(true)?;
@@ -175,39 +125,37 @@ impl Drop for Adoption {
     }
 }
 
-/// A process below us.
+/// A process, as /proc shows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Descendant {
+pub struct Process {
     pub pid: i32,
+    parent: i32,
     /// Its process group.
     pub group: i32,
 }
 
-/// Every descendant of a process, zombies too, but for those that `is_spared` and what is below them. None
-/// where /proc, which tells, is not mounted.
-fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Descendant>> {
+/// Every descendant of a process, zombies too, except those that `is_spared` accepts and what is below them.
+/// `None` where /proc is not mounted.
+fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Process>> {
     let processes = processes()?;
     let mut found = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        let children = processes
-            .iter()
-            .filter(|process| process.parent == parent && !is_spared(process));
-        for &Process { pid, group, .. } in children {
-            found.push(Descendant { pid, group });
-            parents.push(pid);
-        }
+        let is_child = |process: &&Process| process.parent == parent && !is_spared(process);
+        let children: Vec<Process> = processes.iter().filter(is_child).copied().collect();
+        parents.extend(children.iter().map(|child| child.pid));
+        found.extend(children);
     }
     Some(found)
 }
 
-/// Every descendant of a process, zombies too. None where /proc is not mounted.
-pub fn descendants_of(pid: i32) -> Option<Vec<Descendant>> {
+/// Every descendant of a process, zombies too. `None` where /proc is not mounted.
+pub fn descendants_of(pid: i32) -> Option<Vec<Process>> {
     descendants(pid, |_| false)
 }
 
-/// Descendants of this process that were there before its server: whoever executed the guard had started
-/// them. They are not the server's, and what they start later is not either.
+/// Descendants that this process had before its server: whoever executed the guard had started them. They are not
+/// the server's, and neither is what they start later.
 pub struct Strangers {
     pids: Vec<i32>,
     /// Their process groups, and this process's own, which the server is not in.
@@ -217,17 +165,15 @@ pub struct Strangers {
 impl Strangers {
     /// All descendants as they are now. Nearly always there are none.
     pub fn now() -> Self {
-        let mut strangers = Self {
-            pids: Vec::new(),
-            groups: vec![getpgrp().as_raw()],
-        };
+        let mut found = Vec::new();
         if reap(|_, _| {}) == Left::Somebody {
-            for each in descendants_of(getpid().as_raw()).unwrap_or_default() {
-                strangers.pids.push(each.pid);
-                strangers.groups.push(each.group);
-            }
+            found = descendants_of(getpid().as_raw()).unwrap_or_default();
         }
-        strangers
+        let groups = found.iter().map(|each| each.group);
+        Self {
+            groups: groups.chain([getpgrp().as_raw()]).collect(),
+            pids: found.iter().map(|each| each.pid).collect(),
+        }
     }
 
     /// Whether there were any.
@@ -235,35 +181,44 @@ impl Strangers {
         self.pids.is_empty()
     }
 
-    /// Every descendant of this process but the strangers and what is below them. An orphan of a stranger
-    /// comes to this process, and is known by its process group. None where /proc is not mounted.
-    pub fn others(&self) -> Option<Vec<Descendant>> {
-        let is_stranger = |process: &Process| {
+    /// Every descendant of this process but the strangers and what is below them. A stranger's orphan becomes a child
+    /// of this process, and is recognised by its process group. `None` where /proc is not mounted.
+    pub fn others(&self) -> Option<Vec<Process>> {
+        descendants(getpid().as_raw(), |process| {
             self.pids.contains(&process.pid)
                 || !self.is_empty() && self.groups.contains(&process.group)
-        };
-        descendants(getpid().as_raw(), is_stranger)
+        })
     }
 }
 
-/// Sends a signal to a descendant. That it is gone is no error.
+/// Sends a signal to a descendant. An error is ignored: the process may have ended.
 pub fn signal(pid: i32, signal: Signal) {
-    // SAFETY: kill takes any numbers. The caller has just found the process below this one or below a reaper.
-    // Its number could have been given out anew since then only if its parent had collected it and all other
-    // numbers had been used in between.
-    unsafe { libc::kill(pid, signal.0) };
+    let _ = send(pid, signal);
 }
 
-/// Sends a signal to the group that a child leads or led. Nobody there is no error.
+/// Sends a signal to the process group that a child leads or led. An error is ignored, as above.
 pub fn signal_group(leader: i32, signal: Signal) {
-    // SAFETY: kill takes any numbers. The callers look for the end of the leader right before.
-    unsafe { libc::kill(-leader, signal.0) };
+    let _ = send(-leader, signal);
 }
 
-struct Process {
-    pid: i32,
-    parent: i32,
-    group: i32,
+/// Sends a signal to a process, or with a negative number to a process group.
+///
+/// # Errors
+/// When this process may not signal it. That it has ended is no error.
+pub fn send(pid: i32, signal: Signal) -> io::Result<()> {
+    // SAFETY: kill takes any numbers. The caller has just found the process below this one or below a reaper, or
+    // looked for the end of the group's leader. Its number could have been reused since then only if its parent had
+    // collected it and all other numbers had been used in between.
+    match Errno::result(unsafe { libc::kill(pid, signal.0) }) {
+        Err(Errno::EPERM) => Err(Errno::EPERM.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Stops this process, until somebody continues it. The kernel ignores that for PID 1.
+pub fn pause() {
+    // SAFETY: the signal stops this process and does nothing else.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
 fn processes() -> Option<Vec<Process>> {

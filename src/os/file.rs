@@ -1,54 +1,89 @@
-//! Files that a user names. A file that is not regular is refused, since it could keep the guard waiting without
-//! a word, and a stop is heard while a pipe is read.
+//! Files that a user names. Only regular files and, where a person names an input, anonymous pipes are read: a read
+//! of anything else could block for ever.
 
-use std::io::{self, ErrorKind};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::libc::{O_NOCTTY, O_NONBLOCK};
+use nix::poll::PollFlags;
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
 
-use super::pipe::is_anonymous_pipe;
-use super::signals::{requested_stop, stop_descriptor};
+use super::file_type;
+use super::signals::wait_unless_stopped;
 
 /// One read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// Reads a regular file, and of a large one no more than one byte over `limit`. Links are followed.
+/// The file in which Kubernetes looks for the reason of a container's end.
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// How much of it Kubernetes reads, in bytes.
+const MAX_TERMINATION_LOG: usize = 4096;
+
+/// The type of the file system that holds anonymous pipes and nothing else (`PIPEFS_MAGIC` in the kernel's
+/// `linux/magic.h`).
+const PIPEFS: FsType = FsType(0x5049_5045);
+
+/// Reads a regular file, at most `limit` + 1 bytes of it. Links are followed.
 ///
 /// # Errors
-/// As the system says; `InvalidInput`, with what it is, when it is not a regular file.
+/// As the system says; `InvalidInput`, with the kind of the file, when it is not a regular file.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = open_admitted(path, |_| false)?;
-    // What tells no size comes in chunks.
-    let size = usize::try_from(fstat(&file)?.st_size).unwrap_or_default();
-    read_to_end(file.as_fd(), size, limit, false)
+    read_to_end(file.as_fd(), size_in_bytes(&file)?, limit, false)
 }
 
 /// Reads what a person names: a regular file, or an anonymous pipe, which is what a shell makes of `<(command)`
-/// and of standard input as `/dev/stdin`. Of a large one no more than one byte over `limit`.
+/// and of standard input as `/dev/stdin`. At most `limit` + 1 bytes of it.
 ///
 /// # Errors
-/// As the system says; `InvalidInput`, with what it is, when it is neither; `Interrupted` when a stop was asked
-/// for while a pipe was read.
+/// As the system says; `InvalidInput`, with the kind of the file, when it is neither; `Interrupted` when a stop came
+/// while a pipe was read.
 pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = open_admitted(path, is_anonymous_pipe)?;
-    let size = usize::try_from(fstat(&file)?.st_size).unwrap_or_default();
     let is_pipe = is_anonymous_pipe(file.as_fd());
-    read_to_end(file.as_fd(), size, limit, is_pipe)
+    read_to_end(file.as_fd(), size_in_bytes(&file)?, limit, is_pipe)
 }
 
-/// Reads standard input, whatever it is, and of a large one no more than one byte over `limit`.
+/// Reads standard input, whatever it is, at most `limit` + 1 bytes of it.
 ///
 /// # Errors
-/// As the system says; `Interrupted` when a stop was asked for.
+/// As the system says; `Interrupted` when a stop came.
 pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
     read_to_end(io::stdin().as_fd(), 0, limit, true)
 }
 
-/// Opens a file that is regular, or that `is_admitted` takes all the same.
+/// Writes the last line to the termination log, if that file exists. An error of that changes nothing.
+pub fn write_termination_log(line: &str) {
+    let file = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .custom_flags(O_NONBLOCK | O_NOCTTY)
+        .open(TERMINATION_LOG);
+    if let Ok(mut file) = file {
+        let end = line.floor_char_boundary(MAX_TERMINATION_LOG - 1);
+        let _ = file.write_all(&line.as_bytes()[..end]);
+    }
+}
+
+/// Whether a descriptor is one end of an anonymous pipe, as `pipe(2)` makes it. A named pipe is a file in a folder,
+/// and is not one.
+pub(super) fn is_anonymous_pipe(descriptor: BorrowedFd<'_>) -> bool {
+    fstatfs(descriptor).is_ok_and(|status| status.filesystem_type() == PIPEFS)
+}
+
+/// The size of a file in bytes; 0 for files that have none, such as pipes and those of /proc.
+fn size_in_bytes(file: &OwnedFd) -> io::Result<usize> {
+    Ok(usize::try_from(fstat(file)?.st_size).unwrap_or_default())
+}
+
+/// Opens a file that is regular, or that `is_admitted` accepts.
 fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Result<OwnedFd> {
     let check = |file: BorrowedFd<'_>| match kind_of(file)? {
         None => Ok(()),
@@ -59,7 +94,7 @@ fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Re
             format!("not a regular file but a {kind}"),
         )),
     };
-    // To open a device can do something, and to open a named pipe lets its writer go on: so look before.
+    // Looked at before it is opened, since opening a device or a named pipe has an effect.
     let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     check(place.as_fd())?;
     let file = open(
@@ -67,15 +102,14 @@ fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Re
         OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
         Mode::empty(),
     )?;
-    // There may be another file by now.
+    // Another file may have taken its place.
     check(file.as_fd())?;
     Ok(file)
 }
 
-/// What a file is if it is not regular.
+/// The kind of a file that is not regular.
 fn kind_of(file: BorrowedFd<'_>) -> io::Result<Option<&'static str>> {
-    let mode = SFlag::from_bits_truncate(fstat(file)?.st_mode) & SFlag::S_IFMT;
-    Ok(match mode {
+    Ok(match file_type(&fstat(file)?) {
         SFlag::S_IFREG => None,
         SFlag::S_IFDIR => Some("directory"),
         SFlag::S_IFIFO if is_anonymous_pipe(file) => Some("pipe"),
@@ -87,7 +121,7 @@ fn kind_of(file: BorrowedFd<'_>) -> io::Result<Option<&'static str>> {
     })
 }
 
-/// Reads up to the end, or to one byte over `limit`. What comes from another process is waited for.
+/// Reads up to the end, or `limit` + 1 bytes. If `is_waited_for`, a stop ends the wait for the writer.
 fn read_to_end(
     file: BorrowedFd<'_>,
     size: usize,
@@ -95,41 +129,25 @@ fn read_to_end(
     is_waited_for: bool,
 ) -> io::Result<Vec<u8>> {
     let first = if size == 0 { CHUNK } else { size.min(limit) };
-    // A byte more, so that the end behind a file of that size shows at once.
+    // One byte more than the size, so that the first read shows that the file ends there.
     let mut content = vec![0; first + 1];
     let mut filled = 0;
     while filled <= limit {
         if filled == content.len() {
             content.resize(filled + CHUNK, 0);
         }
-        if is_waited_for {
-            wait_for(file)?;
+        if is_waited_for && !wait_unless_stopped(file, PollFlags::POLLIN)? {
+            return Err(ErrorKind::Interrupted.into());
         }
         match nix::unistd::read(file, &mut content[filled..]) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(Errno::EINTR) => {}
-            // Another reader of the same pipe was faster.
+            // Another reader of the same pipe has read it.
             Err(Errno::EAGAIN) if is_waited_for => {}
             Err(errno) => return Err(errno.into()),
         }
     }
     content.truncate(filled.min(limit + 1));
     Ok(content)
-}
-
-/// Waits until there is something to read, or the end.
-fn wait_for(file: BorrowedFd<'_>) -> io::Result<()> {
-    loop {
-        if requested_stop().is_some() {
-            return Err(ErrorKind::Interrupted.into());
-        }
-        let mut polled = vec![PollFd::new(file, PollFlags::POLLIN)];
-        polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
-        match nix::poll::poll(&mut polled, PollTimeout::NONE) {
-            Ok(_) if polled[0].any() == Some(true) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
 }

@@ -1,38 +1,27 @@
 //! The operating system: signals, processes, descriptors. The only home of `nix`, and of `unsafe`.
 
-mod capabilities;
-pub mod child;
-pub mod container;
-pub mod exec;
 pub mod family;
 pub mod file;
-pub mod fork;
 pub mod helper;
-mod mask;
-pub mod memory;
 pub mod output;
-mod pipe;
 pub mod program;
-pub mod queue;
-pub mod server;
 mod signal;
 pub mod signals;
-#[cfg(feature = "postgres")]
-pub mod socket;
+pub mod spawn;
 pub mod terminal;
-pub mod termination;
+pub mod tree;
 pub mod user;
 
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::stat::{FileStat, SFlag};
 
-/// How often a call is attempted whose failure would leave the guard, or a reaper, deaf or waiting for ever.
+/// How often a call is attempted whose error would leave the guard, or a reaper, waiting for ever.
 const ATTEMPTS: usize = 3;
 
-/// Makes a system call, and makes it again where it fails, unless the failure is an answer: that there is no
-/// child (ECHILD), or nothing to read and no room to write (EAGAIN).
+/// Makes a system call, and repeats it when it fails, unless the error is an answer: that there is no child
+/// (ECHILD), or nothing to read and no room to write (EAGAIN).
 fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let mut result = call();
     for _ in 1..ATTEMPTS {
@@ -44,11 +33,59 @@ fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errn
     result
 }
 
-/// What `execve` takes: strings that end in NUL.
-pub(crate) fn c_strings(texts: impl IntoIterator<Item = OsString>) -> Vec<CString> {
-    // A NUL can come neither from an environment nor from arguments; the manifest's are checked.
-    texts
-        .into_iter()
-        .filter_map(|text| CString::new(text.into_vec()).ok())
-        .collect()
+/// The type in a file's mode.
+fn file_type(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT
+}
+
+/// Whether this process runs in a container of Docker or Podman, each of which leaves a file there.
+pub fn is_in_container() -> bool {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    marks.iter().any(|mark| Path::new(mark).exists())
+}
+
+/// Gives freed memory back to the system.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the argument is a number of bytes to keep; the call returns only memory that was freed.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
+/// Leaves the folder that the guard was started in, once the server runs there: an init needs no folder, and would
+/// keep the file system busy that the folder is on. Where `/` cannot be entered, the guard stays where it is.
+pub fn leave_folder() {
+    let _ = nix::unistd::chdir("/");
+}
+
+/// The times of a connection's keep-alive probes.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy, Debug)]
+pub struct KeepAliveTimes {
+    /// The silence before the first probe.
+    pub idle: std::time::Duration,
+    /// The time between probes.
+    pub interval: std::time::Duration,
+    /// After how many unanswered probes the connection is broken.
+    pub count: u32,
+    /// How long sent data may stay unacknowledged before the connection is broken.
+    pub unacknowledged: std::time::Duration,
+}
+
+/// Has the kernel probe whether the other end of a TCP connection is still there.
+///
+/// # Errors
+/// When it is no TCP connection.
+#[cfg(feature = "postgres")]
+pub fn keep_alive(socket: &impl std::os::fd::AsFd, times: KeepAliveTimes) -> std::io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let milliseconds = u32::try_from(times.unacknowledged.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(socket, sockopt::KeepAlive, &true)?;
+    setsockopt(socket, sockopt::TcpKeepIdle, &seconds(times.idle))?;
+    setsockopt(socket, sockopt::TcpKeepInterval, &seconds(times.interval))?;
+    setsockopt(socket, sockopt::TcpKeepCount, &times.count)?;
+    setsockopt(socket, sockopt::TcpUserTimeout, &milliseconds)?;
+    Ok(())
 }

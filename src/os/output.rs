@@ -1,5 +1,5 @@
-//! Standard output and error, written so that a slow reader never keeps the guard from a signal or a
-//! time-out. `O_NONBLOCK` is never set: the descriptors are shared with whoever started us.
+//! Standard output and error, written without blocking, so that a slow reader never keeps the guard from a signal or
+//! a time-out. `O_NONBLOCK` is never set: the descriptors are shared with whoever started the guard.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,18 +10,19 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::signals::{requested_stop, stop_descriptor};
+use super::file_type;
+use super::signals::wait_unless_stopped;
 
-/// How much may wait for a slow reader before whoever produces has to wait, in bytes.
+/// How much may wait for a slow reader before the guard reads no more of a step's output, in bytes.
 const LIMIT: usize = 256 * 1024;
 
-/// What a ready pipe takes for certain without blocking, in bytes (POSIX, `PIPE_BUF` on Linux).
+/// How much a ready pipe takes without blocking, in bytes (POSIX, `PIPE_BUF` on Linux).
 const SURE_WRITE: usize = 4096;
 
-/// What a ready terminal takes for certain, in bytes (the kernel reports it ready from this room on).
+/// How much a ready terminal takes without blocking, in bytes (the kernel reports it ready from this room on).
 const SURE_TERMINAL_WRITE: usize = 256;
 
-/// One of our two streams.
+/// One of the guard's two output streams.
 pub struct Output {
     descriptor: i32,
     state: Mutex<State>,
@@ -31,23 +32,23 @@ pub static STDOUT: Output = Output::new(libc::STDOUT_FILENO);
 pub static STDERR: Output = Output::new(libc::STDERR_FILENO);
 
 struct State {
-    /// What could not be written yet.
+    /// What is not written yet.
     backlog: Vec<u8>,
     kind: Option<Kind>,
-    /// Why nothing can be written any more: the reader went away, or the disk is full.
+    /// Why nothing more can be written: the reader has closed the stream, or the disk is full.
     broken: Option<Errno>,
 }
 
-/// How to write to a stream without blocking, which depends on what it leads to.
+/// How to write to a stream without blocking.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// A file: never blocks on a reader.
+    /// A file, which has no reader to wait for.
     File,
     /// A pipe, by `pwritev2` with `RWF_NOWAIT`.
     Pipe,
     /// A socket, by `send` with `MSG_DONTWAIT`.
     Socket,
-    /// Anything else: so many bytes at a time, each time that `poll` reports it ready.
+    /// Anything else, by so many bytes at a time, each time that `poll` reports it ready.
     Polled(usize),
 }
 
@@ -72,24 +73,20 @@ impl Output {
 
     /// Writes what can be written at once and keeps the rest.
     pub fn push(&self, bytes: &[u8]) {
-        let mut state = self.lock();
-        if state.broken.is_some() {
-            return;
-        }
-        if state.backlog.is_empty() {
-            let written = self.write_some(&mut state, bytes);
-            state.backlog.extend_from_slice(&bytes[written..]);
-        } else {
-            state.backlog.extend_from_slice(bytes);
-            self.flush(&mut state);
+        self.add(&mut self.lock(), bytes);
+    }
+
+    /// The same for a panic, which may have happened while the stream was locked. Nothing is written then.
+    pub fn push_in_panic(&self, bytes: &[u8]) {
+        if let Ok(mut state) = self.state.try_lock() {
+            self.add(&mut state, bytes);
         }
     }
 
-    /// Writes what can be written at once, for a panic: it may have come while the stream was locked.
-    pub fn push_in_panic(&self, bytes: &[u8]) {
-        if let Ok(mut state) = self.state.try_lock() {
-            self.flush(&mut state);
-            self.write_some(&mut state, bytes);
+    fn add(&self, state: &mut State, bytes: &[u8]) {
+        if state.broken.is_none() {
+            state.backlog.extend_from_slice(bytes);
+            self.flush(state);
         }
     }
 
@@ -98,18 +95,17 @@ impl Output {
         self.flush(&mut self.lock());
     }
 
-    /// Whether something waits to be written.
+    /// Whether something is not written yet.
     pub fn is_pending(&self) -> bool {
         !self.lock().backlog.is_empty()
     }
 
-    /// Whether so much waits that no more should be produced.
+    /// Whether so much is not written yet that nothing more should be added.
     pub fn is_full(&self) -> bool {
         self.lock().backlog.len() >= LIMIT
     }
 
-    /// Waits until everything is written, the stream breaks, or a stop is asked for. What then still waits
-    /// is lost.
+    /// Waits until everything is written, the stream breaks, or a stop comes. The rest is lost then.
     ///
     /// # Errors
     /// Why the stream is broken.
@@ -120,20 +116,15 @@ impl Output {
             if let Some(errno) = state.broken {
                 return Err(errno.into());
             }
-            if state.backlog.is_empty() || requested_stop().is_some() {
+            if state.backlog.is_empty() {
                 return Ok(());
             }
             drop(state);
-            self.wait();
+            // An error of the wait shows at the next write.
+            if wait_unless_stopped(self.descriptor(), PollFlags::POLLOUT) == Ok(false) {
+                return Ok(());
+            }
         }
-    }
-
-    /// Waits until there is room, or a stop comes.
-    fn wait(&self) {
-        let mut polled = vec![PollFd::new(self.descriptor(), PollFlags::POLLOUT)];
-        polled.extend(stop_descriptor().map(|stop| PollFd::new(stop, PollFlags::POLLIN)));
-        // An error shows at the next write.
-        let _ = nix::poll::poll(&mut polled, PollTimeout::NONE);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,14 +141,12 @@ impl Output {
         state.backlog.drain(..written);
     }
 
-    /// Writes as much as goes without blocking; what a broken stream does not take counts as written.
+    /// Writes as much as possible without blocking. What a broken stream does not take counts as written.
     fn write_some(&self, state: &mut State, bytes: &[u8]) -> usize {
-        let mut kind = state.kind.unwrap_or_else(|| self.kind());
+        let kind = state.kind.get_or_insert_with(|| self.kind());
         let mut written = 0;
         while written < bytes.len() {
-            let result = self.write_once(&mut kind, &bytes[written..]);
-            state.kind = Some(kind);
-            match result {
+            match self.write_once(kind, &bytes[written..]) {
                 Ok(count) => written += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
@@ -174,26 +163,22 @@ impl Output {
         let Ok(status) = fstat(self.descriptor()) else {
             return Kind::Polled(SURE_TERMINAL_WRITE);
         };
-        let format = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
-        // /dev/null is a character device that always takes everything.
-        let is_null = format == SFlag::S_IFCHR && status.st_rdev == libc::makedev(1, 3);
-        if format == SFlag::S_IFREG || is_null {
-            Kind::File
-        } else if format == SFlag::S_IFIFO {
-            Kind::Pipe
-        } else if format == SFlag::S_IFSOCK {
-            Kind::Socket
-        } else {
-            Kind::Polled(SURE_TERMINAL_WRITE)
+        match file_type(&status) {
+            SFlag::S_IFREG => Kind::File,
+            // /dev/null is a character device that always takes everything.
+            SFlag::S_IFCHR if status.st_rdev == libc::makedev(1, 3) => Kind::File,
+            SFlag::S_IFIFO => Kind::Pipe,
+            SFlag::S_IFSOCK => Kind::Socket,
+            _ => Kind::Polled(SURE_TERMINAL_WRITE),
         }
     }
 
     /// One write that does not block; EAGAIN when it would.
     ///
-    /// Where the call that cannot block is not to be had, the kind becomes one that does without it. An old
-    /// kernel, a sandbox or a seccomp filter may each say so with an error of its own (EOPNOTSUPP, ENOSYS,
-    /// EINVAL, EPERM, EACCES), so whatever says nothing of the stream itself is left to a plain write, whose
-    /// error then counts.
+    /// Where the system does not support the call that cannot block, the kind becomes `Polled`. An old kernel, a
+    /// sandbox or a seccomp filter may each report that by an error of its own (EOPNOTSUPP, ENOSYS, EINVAL, EPERM,
+    /// EACCES). So after every error that is not about the stream itself a plain write is tried, whose error
+    /// counts.
     fn write_once(&self, kind: &mut Kind, bytes: &[u8]) -> nix::Result<usize> {
         let result = match *kind {
             Kind::File => return nix::unistd::write(self.descriptor(), bytes),

@@ -1,22 +1,29 @@
-//! One signal: its number and its names.
+//! One signal, and sets of signals.
+//!
+//! Sets are numbers in the kernel's own form, and go to it by direct system calls. The C library's functions
+//! leave out signals 32 and 33, which it uses among its threads: an inherited mask that has them could not be
+//! restored, and an init could not forward them.
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal as NixSignal;
 
-/// A signal by its number, real-time ones included.
+/// A signal by its number, real-time signals included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(pub i32);
 
-/// What a process gets for a fault of its own. Sent by somebody else it has no place to be delivered to but
-/// the process itself: nobody could go on behind its handler.
-const FAULTS: [i32; 6] = [
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGSEGV,
-    libc::SIGSYS,
-];
+/// Signals that the kernel raises for a fault of the process itself, which cannot continue after a handler.
+const FAULTS: SignalSet = SignalSet::of(&[
+    Signal(libc::SIGILL),
+    Signal(libc::SIGTRAP),
+    Signal(libc::SIGBUS),
+    Signal(libc::SIGFPE),
+    Signal(libc::SIGSEGV),
+    Signal(libc::SIGSYS),
+]);
+
+/// Signals that cannot be caught, and SIGCHLD, which is about the init's own children.
+const KEPT: SignalSet = SignalSet::of(&[Signal::KILL, Signal::STOP, Signal::CHLD]);
 
 impl Signal {
     pub const TERM: Signal = Signal(libc::SIGTERM);
@@ -25,18 +32,21 @@ impl Signal {
     pub const HUP: Signal = Signal(libc::SIGHUP);
     pub const USR1: Signal = Signal(libc::SIGUSR1);
     pub const USR2: Signal = Signal(libc::SIGUSR2);
+    pub const WINCH: Signal = Signal(libc::SIGWINCH);
     pub const CONT: Signal = Signal(libc::SIGCONT);
     pub const CHLD: Signal = Signal(libc::SIGCHLD);
+    pub const PIPE: Signal = Signal(libc::SIGPIPE);
+    pub const XFSZ: Signal = Signal(libc::SIGXFSZ);
     pub const STOP: Signal = Signal(libc::SIGSTOP);
     pub const TSTP: Signal = Signal(libc::SIGTSTP);
     pub const TTIN: Signal = Signal(libc::SIGTTIN);
     pub const TTOU: Signal = Signal(libc::SIGTTOU);
     pub const KILL: Signal = Signal(libc::SIGKILL);
 
-    /// The largest number there is.
+    /// The largest signal number.
     pub const MAX: i32 = 64;
 
-    /// Reads a number, or a name with or without `SIG`, in any case: `15`, `TERM`, `SIGRTMIN+1`.
+    /// Parses a number, or a name with or without `SIG`, in any case: `15`, `TERM`, `SIGRTMIN+1`.
     pub fn parse(text: &str) -> Option<Self> {
         let number = match text.parse() {
             Ok(number) => number,
@@ -45,7 +55,7 @@ impl Signal {
         (1..=Self::MAX).contains(&number).then_some(Self(number))
     }
 
-    /// Its usual name, such as `SIGTERM`.
+    /// The usual name, such as `SIGTERM`.
     pub fn name(self) -> String {
         match NixSignal::try_from(self.0) {
             Ok(signal) => signal.as_str().to_owned(),
@@ -58,14 +68,12 @@ impl Signal {
 
     /// Whether it asks the guard to stop.
     pub fn is_stop(self) -> bool {
-        [Self::TERM, Self::INT, Self::HUP, Self::QUIT].contains(&self)
+        SignalSet::STOPS.contains(self)
     }
 
-    /// Whether an init can receive it to pass it on: it can be caught, is no fault of the init's own, and is
-    /// not about the init's children.
+    /// Whether an init can receive this signal and forward it to its server.
     pub fn can_be_passed_on(self) -> bool {
-        let is_caught = ![Self::KILL, Self::STOP, Self::CHLD].contains(&self);
-        is_caught && !FAULTS.contains(&self.0)
+        !FAULTS.contains(self) && !KEPT.contains(self)
     }
 }
 
@@ -108,6 +116,81 @@ fn number_of(name: &str) -> Option<i32> {
     Some(signal as i32)
 }
 
+/// A set of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SignalSet(u64);
+
+impl SignalSet {
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Signals that ask the guard to end. The server is not started after one.
+    pub const STOPS: Self = Self::of(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT]);
+
+    /// The size of the kernel's signal sets, in bytes.
+    pub const SIZE: usize = size_of::<u64>();
+
+    pub const fn of(signals: &[Signal]) -> Self {
+        let (mut set, mut index) = (0, 0);
+        while index < signals.len() {
+            set |= 1 << (signals[index].0 - 1);
+            index += 1;
+        }
+        Self(set)
+    }
+
+    /// All signals that can be forwarded, and SIGCHLD: what an init receives.
+    pub const OF_INIT: Self = Self(!(FAULTS.0 | KEPT.0) | Self::of(&[Signal::CHLD]).0);
+
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub const fn contains(self, signal: Signal) -> bool {
+        self.0 & Self::of(&[signal]).0 != 0
+    }
+
+    /// The set as the kernel takes it.
+    pub const fn as_ptr(&self) -> *const u64 {
+        &raw const self.0
+    }
+
+    /// Makes this set the calling thread's mask. Returns the previous mask.
+    pub fn set_as_mask(self) -> Self {
+        self.change_mask(libc::SIG_SETMASK)
+    }
+
+    /// Adds these signals to the calling thread's mask. Returns the previous mask.
+    pub fn block(self) -> Self {
+        self.change_mask(libc::SIG_BLOCK)
+    }
+
+    /// Removes these signals from the calling thread's mask.
+    pub fn unblock(self) {
+        self.change_mask(libc::SIG_UNBLOCK);
+    }
+
+    fn change_mask(self, how: i32) -> Self {
+        let mut before = Self(0);
+        let _ = super::persistently(|| {
+            // SAFETY: both pointers are to sets of the size that is passed.
+            Errno::result(unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigprocmask,
+                    how,
+                    self.as_ptr(),
+                    &raw mut before.0,
+                    Self::SIZE,
+                )
+            })
+        });
+        before
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Signal;
@@ -130,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signal_is_none() {
+    fn other_texts_are_no_signals() {
         for text in [
             "", "0", "65", "-1", "SIG", "TERMS", "RTMIN+31", "RTMIN-1", "RTMAX-31", "RTMIN+",
             "RTMIN+-1", "RTMIN+x",
@@ -148,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_and_what_cannot_be_caught_are_not_passed_on() {
+    fn synchronous_faults_and_what_cannot_be_caught_are_not_forwarded() {
         let kept: Vec<i32> = (1..=64)
             .filter(|&number| !Signal(number).can_be_passed_on())
             .collect();

@@ -1,339 +1,354 @@
-//! Signals, claimed for the guard's own life.
+//! The signals of this process: blocked for its whole life, and read from a signalfd.
 //!
-//! A handler only notes the signal and wakes the one place that waits (`Signals::wait`), through an eventfd.
-//! Not a signalfd with a blocked mask: a mask leaks into children, and from there into the server.
+//! Nothing runs in a signal handler. A signal waits in the kernel until it is read, so none is lost between two
+//! looks. Every child, and this process before it executes the server, restores the mask that it was started with:
+//! a stop that is still pending then acts by default. SIGTSTP, SIGTTIN and SIGTTOU are blocked only by an init,
+//! which forwards them.
 
 use std::io;
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 
-use super::mask::Mask;
+use super::program::StartError;
+use super::signal::SignalSet;
 pub use super::signal::{Forward, Rewrite, Signal};
-
-/// Stops: the guard ends, and never in the server.
-const STOPS: [NixSignal; 4] = [
-    NixSignal::SIGTERM,
-    NixSignal::SIGINT,
-    NixSignal::SIGHUP,
-    NixSignal::SIGQUIT,
-];
+use super::{family, helper, persistently};
 
 /// Signals that a step gets as they are.
-const FORWARDED: [NixSignal; 4] = [
-    NixSignal::SIGUSR1,
-    NixSignal::SIGUSR2,
-    NixSignal::SIGWINCH,
-    NixSignal::SIGCONT,
-];
+const FORWARDED: [Signal; 4] = [Signal::USR1, Signal::USR2, Signal::WINCH, Signal::CONT];
 
-/// All that is claimed. SIGPIPE and SIGXFSZ are there so that a write that fails, to a stream that nobody reads
-/// or to a log file that has reached its limit (`RLIMIT_FSIZE`), is an error and not the guard's end. A handler
-/// does that rather than ignoring them, because exec resets a handler by itself.
-const CLAIMED: [NixSignal; 11] = {
-    let [a, b, c, d] = STOPS;
-    let [e, f, g, h] = FORWARDED;
-    [
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
-        g,
-        h,
-        NixSignal::SIGCHLD,
-        NixSignal::SIGPIPE,
-        NixSignal::SIGXFSZ,
-    ]
-};
+/// Raised by a write of the guard that fails: to a pipe without a reader, or to a log file at its size limit
+/// (`RLIMIT_FSIZE`). Blocked, so that the write returns an error instead of ending the guard.
+const OF_WRITES: SignalSet = SignalSet::of(&[Signal::PIPE, Signal::XFSZ]);
 
-/// The first stop signal that came; 0: none.
+/// All signals that are blocked and read.
+const CLAIMED: SignalSet = SignalSet::STOPS
+    .with(SignalSet::of(&FORWARDED))
+    .with(SignalSet::of(&[Signal::CHLD]))
+    .with(OF_WRITES);
+
+/// The signalfd. Never closed before the process ends or executes the server.
+static SIGNALFD: OnceLock<OwnedFd> = OnceLock::new();
+/// The first stop that was read; 0 before.
 static FIRST_STOP: AtomicI32 = AtomicI32::new(0);
-/// How many stop signals came.
+/// How many stops were read.
 static STOP_COUNT: AtomicU32 = AtomicU32::new(0);
-/// The other signals that came and were not taken yet.
+/// The signals that were read since the last `Signals::take`: bit N - 1 is signal N.
 static NOTED: AtomicU64 = AtomicU64::new(0);
-/// The eventfd that wakes the one place that waits for everything (`Signals::wait`).
-static WAKE: AtomicI32 = AtomicI32::new(-1);
-/// The eventfd that a stop makes readable for ever. A wait for a file or a stop, and for no other signal, uses
-/// this one: another signal would leave `WAKE` readable, and the wait would spin.
-static STOPPED: AtomicI32 = AtomicI32::new(-1);
 
-/// Notes a signal. Async-signal-safe: atomics and `write`.
-extern "C" fn note(number: libc::c_int) {
-    let errno = Errno::last_raw();
-    if STOPS.iter().any(|&stop| stop as i32 == number) {
-        let _ = FIRST_STOP.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
-        STOP_COUNT.fetch_add(1, Ordering::AcqRel);
-        ring(STOPPED.load(Ordering::Acquire));
-    } else {
-        NOTED.fetch_or(Mask::bit(number), Ordering::AcqRel);
-    }
-    ring(WAKE.load(Ordering::Acquire));
-    Errno::set_raw(errno);
-}
-
-/// Makes an eventfd readable. Async-signal-safe.
-fn ring(descriptor: i32) {
-    let one = 1u64.to_ne_bytes();
-    // A counter at its limit refuses more, and is readable.
-    let _ = super::persistently(|| {
-        // SAFETY: `one` is 8 valid bytes, which is what an eventfd takes.
-        Errno::result(unsafe { libc::write(descriptor, one.as_ptr().cast(), one.len()) })
-    });
-}
-
-/// The stop that was asked for, from the claim on.
-pub fn requested_stop() -> Option<Signal> {
-    let number = FIRST_STOP.load(Ordering::Acquire);
-    (number != 0).then_some(Signal(number))
-}
-
-/// How many stops were asked for, from the claim on.
-pub fn stop_count() -> u32 {
-    STOP_COUNT.load(Ordering::Acquire)
-}
-
-/// The claim on the signals, and what they were before it.
+/// The claim on the signals.
 pub struct Signals {
-    /// Never closed: the handlers, and whoever waits on a slow reader, use it to the process's end.
-    wake: ManuallyDrop<EventFd>,
+    signalfd: BorrowedFd<'static>,
     inherited: Inherited,
 }
 
-/// The mask and the ignored set that we were started with: what children and the server get.
-#[derive(Clone)]
-pub(crate) struct Inherited {
-    mask: Mask,
-    /// Some of the claimed signals were blocked.
-    is_mask_changed: bool,
-    /// The claimed signals that were ignored.
-    ignored: Vec<NixSignal>,
+/// What children and the server get back of the state that this process was started with. Rust's runtime has
+/// ignored SIGPIPE before `main`, so whether that was inherited is unknown: its action becomes the default.
+pub(super) struct Inherited {
+    mask: SignalSet,
+    ignores_children: bool,
 }
 
-/// What came since the last look, besides stops and the end of children.
-#[derive(Debug, Default)]
-pub struct Noted {
-    /// To be forwarded as they are.
-    pub forward: Vec<Signal>,
-}
-
-/// A descriptor to wait for.
-pub struct Watch<'a> {
-    fd: BorrowedFd<'a>,
-    interest: PollFlags,
-    /// Set by the wait: reading (or writing) will not block.
-    pub is_ready: bool,
-}
-
-impl<'a> Watch<'a> {
-    pub fn readable(fd: BorrowedFd<'a>) -> Self {
-        Self {
-            fd,
-            interest: PollFlags::POLLIN,
-            is_ready: false,
-        }
-    }
-
-    pub fn writable(fd: BorrowedFd<'a>) -> Self {
-        Self {
-            fd,
-            interest: PollFlags::POLLOUT,
-            is_ready: false,
-        }
-    }
+/// A signal that was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    pub signal: Signal,
+    /// Its `si_code`: by what kind of call it was sent.
+    code: i32,
+    sender: i32,
+    /// The value of a queued signal.
+    value: u64,
 }
 
 impl Signals {
-    /// Claims the signals, before anything else happens: from here on a stop is noted and never lost.
+    /// Claims the signals. Called first of all: a stop that comes later is read and never lost.
     ///
     /// # Errors
-    /// When the system gives no descriptor, or refuses a handler.
+    /// When the system refuses a descriptor, or to change SIGCHLD's action.
     pub fn claim() -> io::Result<Self> {
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let eventfd = || EventFd::from_flags(flags).map(ManuallyDrop::new);
-        let (wake, stopped) = (eventfd()?, eventfd()?);
-        WAKE.store(wake.as_raw_fd(), Ordering::Release);
-        STOPPED.store(stopped.as_raw_fd(), Ordering::Release);
-        // Without SA_RESTART: a call that blocks gives the guard a chance to look at what was asked of it.
-        let action = SigAction::new(SigHandler::Handler(note), SaFlags::empty(), SigSet::empty());
-        let mut ignored = Vec::new();
-        let mut claimed = Mask::EMPTY;
-        for signal in CLAIMED {
-            // SAFETY: `note` is async-signal-safe, and the descriptors that it writes to were stored above.
-            let before = unsafe { sigaction(signal, &action) }?;
-            // Rust's runtime ignores SIGPIPE before `main`, so whether it was inherited as ignored cannot be
-            // known: children get its default action.
-            if matches!(before.handler(), SigHandler::SigIgn) && signal != NixSignal::SIGPIPE {
-                ignored.push(signal);
-            }
-            claimed = claimed.with(Signal(signal as i32));
-        }
-        let mask = claimed.unblock();
+        helper::prepare()?;
+        let signalfd = open_signalfd()?;
+        let signalfd = SIGNALFD.get_or_init(|| signalfd).as_fd();
+        // Where SIGCHLD is ignored, the kernel collects children itself, and how they ended is lost.
+        let before = set_action(NixSignal::SIGCHLD, SigHandler::SigDfl)?;
+        let inherited = Inherited {
+            mask: CLAIMED.block(),
+            ignores_children: matches!(before.handler(), SigHandler::SigIgn),
+        };
         Ok(Self {
-            wake,
-            inherited: Inherited {
-                is_mask_changed: mask.has_any_of(claimed),
-                mask,
-                ignored,
-            },
+            signalfd,
+            inherited,
         })
     }
 
-    pub(crate) fn inherited(&self) -> &Inherited {
+    pub(super) fn inherited(&self) -> &Inherited {
         &self.inherited
     }
 
-    /// Takes what was noted. It is called before a child is started, too, because signals that came earlier were
-    /// not meant for that child.
-    pub fn take(&self) -> Noted {
-        let _ = self.wake.read();
-        let noted = NOTED.swap(0, Ordering::AcqRel);
-        let has = |signal: NixSignal| noted & Mask::bit(signal as i32) != 0;
-        Noted {
-            forward: FORWARDED
-                .into_iter()
-                .filter(|&signal| has(signal))
-                .map(|s| Signal(s as i32))
-                .collect(),
+    /// Reads all signals that have come. Returns those to forward, as far as they came since the last call. It is
+    /// also called before a step is started, because earlier signals were not meant for that step.
+    pub fn take(&self) -> Vec<Signal> {
+        if let Some(wake) = helper::wake() {
+            let _ = wake.read();
         }
+        note_all(self.signalfd);
+        let noted = NOTED.swap(0, Ordering::AcqRel);
+        let is_noted = |signal: &Signal| noted & (1 << (signal.0 - 1)) != 0;
+        FORWARDED.into_iter().filter(is_noted).collect()
     }
 
-    /// The one place that waits: for a signal, for descriptors, or until a deadline.
-    ///
-    /// Gives whether a signal woke it.
+    /// The one place that waits: until a signal, a helper's news or a report come, until one of the other
+    /// descriptors can be read or written, or until the deadline. Returns whether it was one of the first three.
     ///
     /// # Errors
     /// When the system cannot wait: out of memory.
-    pub fn wait(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<bool> {
-        let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(watches.len() + 1);
-        polled.push(PollFd::new(self.wake.as_fd(), PollFlags::POLLIN));
-        polled.extend(
-            watches
-                .iter()
-                .map(|watch| PollFd::new(watch.fd, watch.interest)),
-        );
-        match nix::poll::poll(&mut polled, timeout(deadline)) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(true),
-            Err(error) => return Err(error.into()),
-        }
-        let ready: Vec<bool> = polled
-            .iter()
-            .map(|polled| polled.any() == Some(true))
+    pub fn wait(
+        &self,
+        report: Option<BorrowedFd<'_>>,
+        readable: &[BorrowedFd<'_>],
+        writable: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
+        let wake = helper::wake().map(AsFd::as_fd);
+        let urgent = [Some(self.signalfd), wake, report];
+        let readable = urgent.iter().flatten().chain(readable);
+        let mut polled: Vec<PollFd<'_>> = readable
+            .map(|&fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
-        for (watch, &is_ready) in watches.iter_mut().zip(&ready[1..]) {
-            watch.is_ready = is_ready;
-        }
-        // A signal that came during the call is told now, not by the next wait.
-        Ok(ready[0] || NOTED.load(Ordering::Acquire) != 0)
+        let writable = writable.iter();
+        polled.extend(writable.map(|&fd| PollFd::new(fd, PollFlags::POLLOUT)));
+        // A signal that was read elsewhere, but not taken yet, ends the wait as well.
+        let is_noted = NOTED.load(Ordering::Acquire) != 0;
+        let timeout = if is_noted {
+            PollTimeout::ZERO
+        } else {
+            timeout(deadline)
+        };
+        poll_patiently(&mut polled, timeout)?;
+        let count = urgent.iter().flatten().count();
+        let is_ready = |polled: &PollFd<'_>| polled.any() == Some(true);
+        Ok(is_noted || polled[..count].iter().any(is_ready))
     }
 
-    /// Gives the signals back, as the last thing before exec.
+    /// Restores the mask and the actions, as the last thing before exec. A stop that comes after the look here is
+    /// pending when the mask is restored, and then acts by default.
     ///
     /// # Errors
     /// The stop that came until now. The server must not start.
-    pub fn give_back(self) -> Result<(), Signal> {
-        self.release_stops()?;
-        self.inherited.restore_others();
+    pub(super) fn give_back(self) -> Result<(), Signal> {
+        requested_stop().map_or(Ok(()), Err)?;
+        self.inherited.restore();
         Ok(())
     }
 
-    /// Gives stops the action back that they had, then looks at what came until then, so that none is
-    /// swallowed: what comes later acts on the process itself.
+    /// Unblocks the stops, unless they were inherited as blocked, after a look at what came until then. Later stops act
+    /// by default.
     ///
     /// # Errors
     /// The stop that came until now.
     pub fn release_stops(&self) -> Result<(), Signal> {
-        for signal in STOPS {
-            set_action(signal, self.inherited.action(signal));
+        requested_stop().map_or(Ok(()), Err)?;
+        SignalSet::STOPS.without(self.inherited.mask).unblock();
+        Ok(())
+    }
+
+    /// From here on every signal that can be forwarded waits to be read by `next`.
+    ///
+    /// # Errors
+    /// The stop that came until now, or that the system does not let the guard read these signals.
+    pub fn claim_all(&self) -> Result<(), StartError> {
+        SignalSet::OF_INIT.set_as_mask();
+        signalfd4(self.signalfd.as_raw_fd(), SignalSet::OF_INIT)?;
+        requested_stop().map_or(Ok(()), |stop| Err(StartError::Stopped(stop)))
+    }
+
+    /// Reads the next signal, one by one and in the kernel's order. Returns `None` when the deadline passes first.
+    /// Nothing else may read signals meanwhile: no call of `take` and no wait for an output.
+    pub fn next(&self, deadline: Option<Instant>) -> Option<Received> {
+        let mut polled = [PollFd::new(self.signalfd, PollFlags::POLLIN)];
+        loop {
+            if let Ok(0) = poll(&mut polled, timeout(deadline)) {
+                return None;
+            }
+            if let Ok(received) = read(self.signalfd) {
+                return Some(received);
+            }
         }
-        requested_stop().map_or(Ok(()), Err)
     }
 }
 
-/// The process to which `pass_on` passes signals on: the parent of a reaper.
-static PARENT: AtomicI32 = AtomicI32::new(0);
-
-/// Passes a signal on to the parent. Async-signal-safe: an atomic and `kill`.
-extern "C" fn pass_on(number: libc::c_int) {
-    let errno = Errno::last_raw();
-    let parent = PARENT.load(Ordering::Acquire);
-    // SAFETY: both calls take and give numbers. A process whose parent has ended has another parent, which the
-    // comparison keeps from being signalled.
-    unsafe {
-        if libc::getppid() == parent {
-            libc::kill(parent, number);
-        }
+impl Received {
+    /// Whether this process caused it: the kernel names the process itself as the sender of the SIGPIPE or SIGXFSZ
+    /// of its write, and of what follows when it gives up its terminal.
+    pub fn is_of_our_making(&self) -> bool {
+        self.code == libc::SI_USER && self.sender == getpid().as_raw()
     }
-    Errno::set_raw(errno);
+
+    /// Sends it to a child that was not reaped yet, as the signal `as_signal`, with the value of a queued signal.
+    /// Where the value cannot be sent (a seccomp filter, or too many pending signals), the signal still is.
+    ///
+    /// # Errors
+    /// When this process may not signal the child. That the child has ended is no error.
+    pub fn pass_to(&self, child: i32, as_signal: Signal) -> io::Result<()> {
+        if self.code == libc::SI_QUEUE {
+            let value = libc::sigval {
+                sival_ptr: std::ptr::without_provenance_mut(
+                    usize::try_from(self.value).unwrap_or_default(),
+                ),
+            };
+            // SAFETY: the call takes numbers; the value is passed on and not used as a pointer.
+            if unsafe { libc::sigqueue(child, as_signal.0, value) } == 0 {
+                return Ok(());
+            }
+        }
+        family::send(child, as_signal)
+    }
 }
 
-/// Has a reaper pass on to its parent what is sent to it: a step takes its parent for the guard. All signals
-/// are blocked until then. It allocates nothing: it is called after a fork.
-pub(super) fn pass_on_to(parent: Pid) {
-    PARENT.store(parent.as_raw(), Ordering::Release);
-    let action = SigAction::new(
-        SigHandler::Handler(pass_on),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
-    let mut passed_on = Mask::EMPTY;
-    for signal in STOPS.into_iter().chain(FORWARDED) {
-        // SAFETY: `pass_on` is async-signal-safe. It fails for no signal in these lists.
-        let _ = unsafe { sigaction(signal, &action) };
-        passed_on = passed_on.with(Signal(signal as i32));
+/// The first stop that came.
+pub fn requested_stop() -> Option<Signal> {
+    descriptor().map(note_all);
+    let number = FIRST_STOP.load(Ordering::Acquire);
+    (number != 0).then_some(Signal(number))
+}
+
+/// How many stops were read.
+pub fn stop_count() -> u32 {
+    STOP_COUNT.load(Ordering::Acquire)
+}
+
+/// Waits until a descriptor is ready for `flags`. Returns `false` when a stop comes first.
+pub(super) fn wait_unless_stopped(fd: BorrowedFd<'_>, flags: PollFlags) -> nix::Result<bool> {
+    loop {
+        if requested_stop().is_some() {
+            return Ok(false);
+        }
+        let mut polled = vec![PollFd::new(fd, flags)];
+        polled.extend(descriptor().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        poll_patiently(&mut polled, PollTimeout::NONE)?;
+        if polled[0].any() == Some(true) {
+            return Ok(true);
+        }
     }
-    passed_on.unblock();
+}
+
+/// Reads all signals that have come, in a reaper, and forwards them to its parent: a step takes the reaper for the
+/// guard. Returns whether SIGCHLD was among them. It allocates nothing: it runs after a fork.
+pub(super) fn forward_to(parent: Pid) -> bool {
+    let mut is_child = false;
+    while let Some(Ok(Received { signal, .. })) = descriptor().map(read) {
+        is_child |= signal == Signal::CHLD;
+        // A process whose parent has ended has another parent, which must not be signalled.
+        if (signal.is_stop() || FORWARDED.contains(&signal)) && getppid() == parent {
+            family::signal(parent.as_raw(), signal);
+        }
+    }
+    is_child
+}
+
+/// Waits, in a reaper, until a signal has come.
+///
+/// # Errors
+/// When the system cannot wait.
+pub(super) fn wait_for_any() -> nix::Result<()> {
+    let signalfd = descriptor().ok_or(Errno::EBADF)?;
+    let mut polled = [PollFd::new(signalfd, PollFlags::POLLIN)];
+    poll_patiently(&mut polled, PollTimeout::NONE)
 }
 
 impl Inherited {
-    fn action(&self, signal: NixSignal) -> SigHandler {
-        if self.ignored.contains(&signal) {
-            SigHandler::SigIgn
-        } else {
-            SigHandler::SigDfl
+    /// Restores what was inherited, right before exec.
+    pub fn restore(&self) {
+        if self.ignores_children {
+            let _ = set_action(NixSignal::SIGCHLD, SigHandler::SigIgn);
         }
-    }
-
-    /// Puts back all that the claim changed, in a child that is about to execute something else, where no signal
-    /// may be noted as the guard's own. All are blocked until then.
-    pub(super) fn restore_in_child(&self) {
-        for signal in CLAIMED {
-            set_action(signal, self.action(signal));
-        }
-        self.mask.set();
-    }
-
-    /// Puts back the rest of it in this process, where the stops have been put back already. Handlers are reset
-    /// by the exec itself.
-    fn restore_others(&self) {
-        for &signal in self.ignored.iter().filter(|signal| !STOPS.contains(signal)) {
-            set_action(signal, SigHandler::SigIgn);
-        }
-        if self.is_mask_changed {
-            self.mask.set();
-        }
+        let _ = set_action(NixSignal::SIGPIPE, SigHandler::SigDfl);
+        self.mask.set_as_mask();
     }
 }
 
-fn set_action(signal: NixSignal, handler: SigHandler) {
+/// Blocks the signals of writes again, after an exec that failed: the error is still to be written.
+pub(super) fn block_signals_of_writes() {
+    OF_WRITES.block();
+}
+
+fn set_action(signal: NixSignal, handler: SigHandler) -> nix::Result<SigAction> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action and ignoring run no code of ours. The call cannot fail for the signals in our
-    // lists.
-    let _ = unsafe { sigaction(signal, &action) };
+    // SAFETY: the default action and ignoring run no code of ours.
+    persistently(|| unsafe { sigaction(signal, &action) })
 }
 
-/// The time until a deadline in whole milliseconds, rounded up: a wait never ends before it.
+fn descriptor() -> Option<BorrowedFd<'static>> {
+    SIGNALFD.get().map(AsFd::as_fd)
+}
+
+fn open_signalfd() -> nix::Result<OwnedFd> {
+    let fd = signalfd4(-1, CLAIMED)?;
+    // SAFETY: the call has just opened the descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes a signalfd that reads these signals, or changes an existing one.
+fn signalfd4(fd: i32, signals: SignalSet) -> nix::Result<i32> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the pointer is to a set of the size that is passed.
+    let fd = Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_signalfd4,
+            fd,
+            signals.as_ptr(),
+            SignalSet::SIZE,
+            flags,
+        )
+    })?;
+    i32::try_from(fd).map_err(|_| Errno::EBADF)
+}
+
+/// Reads one signal; EAGAIN when none is pending.
+fn read(signalfd: BorrowedFd<'_>) -> nix::Result<Received> {
+    // SAFETY: the structure consists of numbers, for which zero is valid.
+    let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+    let size = size_of_val(&info);
+    persistently(|| {
+        // SAFETY: `info` has room for that many bytes.
+        Errno::result(unsafe { libc::read(signalfd.as_raw_fd(), (&raw mut info).cast(), size) })
+    })?;
+    Ok(Received {
+        signal: Signal(info.ssi_signo.cast_signed()),
+        code: info.ssi_code,
+        sender: info.ssi_pid.cast_signed(),
+        value: info.ssi_ptr,
+    })
+}
+
+/// Reads and notes all signals that are pending.
+fn note_all(signalfd: BorrowedFd<'_>) {
+    while let Ok(Received { signal, .. }) = read(signalfd) {
+        if signal.is_stop() {
+            let _ = FIRST_STOP.compare_exchange(0, signal.0, Ordering::AcqRel, Ordering::Acquire);
+            STOP_COUNT.fetch_add(1, Ordering::AcqRel);
+        }
+        NOTED.fetch_or(1 << (signal.0 - 1), Ordering::AcqRel);
+    }
+}
+
+/// Polls. After an interruption no descriptor is ready.
+fn poll_patiently(polled: &mut [PollFd<'_>], timeout: PollTimeout) -> nix::Result<()> {
+    persistently(|| match poll(polled, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno),
+    })
+}
+
+/// The time until a deadline in whole milliseconds, rounded up: a wait never ends before its deadline.
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else {
         return PollTimeout::NONE;
@@ -343,16 +358,4 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
     i32::try_from(milliseconds).map_or(PollTimeout::MAX, |left| {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     })
-}
-
-/// Wakes whoever waits in `Signals::wait`, as a signal would. For helper threads that have news.
-pub(crate) fn wake() {
-    ring(WAKE.load(Ordering::Acquire));
-}
-
-/// Readable once a stop was asked for; for waiting elsewhere in this folder.
-pub(crate) fn stop_descriptor() -> Option<BorrowedFd<'static>> {
-    let fd = STOPPED.load(Ordering::Acquire);
-    // SAFETY: the eventfd is never closed before the process ends or executes something else.
-    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }

@@ -1,4 +1,4 @@
-//! Terminals.
+//! The terminals of our streams, and the controlling terminal.
 
 use std::io::IsTerminal;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -6,12 +6,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::libc;
 use nix::unistd::{Pid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
-/// Whether a report on standard output is read on a terminal.
+/// Whether standard output is a terminal.
 pub fn is_terminal_on_stdout() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Whether what we say is read on a terminal.
+/// Whether standard error is a terminal.
 pub fn is_terminal_on_stderr() -> bool {
     std::io::stderr().is_terminal()
 }
@@ -26,7 +26,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal, if there is one.
+    /// Finds it among our streams.
     pub fn controlling() -> Option<Self> {
         let numbers = [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO];
         // SAFETY: 0, 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when this
@@ -41,19 +41,13 @@ impl Terminal {
         })
     }
 
-    /// Whether our group has the foreground, so that it is ours to give. Who was started in the background
-    /// has none to give.
+    /// Whether our process group is in the foreground. A guard that was started in the background is not, and must
+    /// not put its server there.
     pub fn is_in_foreground(&self) -> bool {
         tcgetpgrp(self.stream) == Ok(self.ours)
     }
 
-    /// Makes the process group of the caller, which is a child, the foreground. The server runs without that,
-    /// too, so a failure is ignored.
-    pub(super) fn give_to_caller(&self) {
-        let _ = tcsetpgrp(self.stream, getpid());
-    }
-
-    /// Makes a child's group the foreground.
+    /// Makes a child's group the foreground. An error is ignored, because the server runs without that, too.
     pub fn give_to(&self, group: i32) {
         let _ = tcsetpgrp(self.stream, Pid::from_raw(group));
     }
@@ -65,8 +59,8 @@ impl Terminal {
         }
     }
 
-    /// Gives the terminal up, so that another session can have it, if we lead the session that has it now.
-    /// The kernel sends us SIGHUP and SIGCONT for it.
+    /// Gives the terminal up, so that another session can have it. Returns whether this process led the session that
+    /// had it. The kernel then sends SIGHUP and SIGCONT to this process.
     pub fn give_up(&self) -> bool {
         // SAFETY: the descriptor is open, and the request takes no argument.
         leads_session() && unsafe { libc::ioctl(self.stream.as_raw_fd(), libc::TIOCNOTTY) } == 0
@@ -80,7 +74,7 @@ impl Terminal {
     }
 }
 
-/// Whether we lead our session: then no shell above us waits for us to be stopped.
+/// Whether this process leads its session. Then no shell above it notices that it was stopped.
 pub fn leads_session() -> bool {
     getsid(None) == Ok(getpid())
 }

@@ -9,8 +9,8 @@ use nix::unistd::{
     Gid, Uid, fchown, getgid, getgroups, getresgid, getresuid, getuid, setresgid, setresuid,
 };
 
-use super::capabilities;
-use super::pipe::is_anonymous_pipe;
+use super::file::is_anonymous_pipe;
+use super::program::StartError;
 
 /// A user in the kernel's numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,21 +19,6 @@ pub struct User {
     pub gid: u32,
     /// The supplementary groups.
     pub groups: Vec<u32>,
-}
-
-/// Why this process could not become the user.
-#[derive(Debug, thiserror::Error)]
-pub enum BecomeError {
-    #[error(
-        "the guard runs as uid {0} and may not become uid {uid}, gid {gid}: start it as root, with the \
-         capabilities SETUID and SETGID, or take `user` out of the manifest",
-        current_uid()
-    )]
-    NotPermitted { uid: u32, gid: u32 },
-    #[error("uid {uid}, gid {gid} do not exist in this user namespace")]
-    NotMapped { uid: u32, gid: u32 },
-    #[error("the system refused to make the guard uid {uid}, gid {gid}: {errno}")]
-    System { uid: u32, gid: u32, errno: Errno },
 }
 
 /// The real uid of this process.
@@ -47,9 +32,9 @@ pub fn current_gid() -> u32 {
 }
 
 impl User {
-    /// Whether this process is this user already, so that there is nothing to change.
+    /// Whether this process is this user already, so that nothing is to be changed.
     ///
-    /// Supplementary groups count for root alone, who can give them up. A container that was started as
+    /// Supplementary groups are compared for root alone, who can give them up. A container that was started as
     /// another user with additional groups, such as Kubernetes' `fsGroup`, keeps them.
     pub fn is_current(&self) -> bool {
         let is_user = getresuid()
@@ -59,7 +44,7 @@ impl User {
         is_user && is_group && (self.uid != 0 || self.has_current_groups())
     }
 
-    /// Whether this process belongs to the user's groups and to no other. The gid is a group, too: container
+    /// Whether this process belongs to the user's groups and to no other. The gid is added to both sides: container
     /// engines list it among the supplementary groups, and /etc/group need not.
     fn has_current_groups(&self) -> bool {
         let with_gid = |groups: Vec<u32>| groups.into_iter().chain([self.gid]).collect();
@@ -77,24 +62,32 @@ impl User {
         setresgid(gid, gid, gid)?;
         let uid = Uid::from_raw(self.uid);
         setresuid(uid, uid, uid)?;
-        capabilities::give_up(uid)
+        give_up_capabilities(uid)
     }
 
-    /// What it means that `become_it` failed.
-    pub(super) fn refusal(&self, errno: Errno) -> BecomeError {
-        let Self { uid, gid, .. } = *self;
+    /// What an error of `become_it` means for a person.
+    pub(super) fn error(&self, errno: Errno) -> StartError {
+        let ids = format!("uid {}, gid {}", self.uid, self.gid);
         match errno {
-            Errno::EPERM => BecomeError::NotPermitted { uid, gid },
-            Errno::EINVAL => BecomeError::NotMapped { uid, gid },
-            errno => BecomeError::System { uid, gid, errno },
+            Errno::EPERM => StartError::NotPermitted(format!(
+                "the guard runs as uid {} and may not become {ids}: start it as root, with the capabilities SETUID \
+                 and SETGID, or take `user` out of the manifest",
+                current_uid()
+            )),
+            Errno::EINVAL => {
+                StartError::NotPermitted(format!("{ids} do not exist in this user namespace"))
+            }
+            errno => StartError::System(format!(
+                "the system refused to make the guard {ids}: {errno}"
+            )),
         }
     }
 
-    /// Gives an anonymous pipe to the user, as container engines do for an image's USER: without it the user
-    /// could not open `/dev/stdout`. Everything else, a named pipe too, is a file of somebody's and stays theirs.
+    /// Makes the user the owner of an anonymous pipe, as container engines do for an image's USER: otherwise the user
+    /// could not open `/dev/stdout`. Everything else, a named pipe too, is a file that belongs to somebody.
     pub(super) fn own_pipe(&self, stream: BorrowedFd<'_>) {
         if is_anonymous_pipe(stream) {
-            // Without it the user can still write to the descriptor that it inherits.
+            // An error is ignored: the user can still write to the inherited descriptor.
             let _ = fchown(stream, Some(Uid::from_raw(self.uid)), None);
         }
     }
@@ -107,4 +100,38 @@ impl User {
             self.own_pipe(unsafe { BorrowedFd::borrow_raw(number) });
         }
     }
+}
+
+/// The version of the system calls that has 64 capabilities (`_LINUX_CAPABILITY_VERSION_3`).
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// Gives up the capabilities that would outlive a change of user to `uid`: the inheritable set and with it the
+/// ambient set; of a user other than root all others, too. The kernel itself clears most of them. It keeps the
+/// inheritable set, and with the securebits `KEEP_CAPS` and `NO_SETUID_FIXUP` the others (see capabilities(7)).
+///
+/// It allocates nothing: a child calls it between fork and exec.
+fn give_up_capabilities(uid: Uid) -> Result<(), Errno> {
+    // The version, and 0 for the calling thread (`struct __user_cap_header_struct`).
+    let mut header = [CAPABILITY_VERSION, 0];
+    // Twice 32 capabilities: effective, permitted, inheritable (`struct __user_cap_data_struct`).
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: the header is valid, and of this version the call fills in six numbers.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr())
+    })?;
+    let kept = sets.map(|[effective, permitted, _]| {
+        if uid.is_root() {
+            // The kernel removes from the ambient set what leaves the inheritable set.
+            [effective, permitted, 0]
+        } else {
+            [0; 3]
+        }
+    });
+    if kept != sets {
+        // SAFETY: the header is valid, and of this version the call reads six numbers.
+        Errno::result(unsafe {
+            libc::syscall(libc::SYS_capset, header.as_mut_ptr(), kept.as_ptr())
+        })?;
+    }
+    Ok(())
 }

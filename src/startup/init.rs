@@ -1,27 +1,21 @@
-//! The other hand-over: the server is a child of the guard, which stays as its init.
+//! The hand-over with `--init`: the server is a child of the guard, which stays as its init.
 //!
-//! The server gets every signal that the guard gets, orphans are reaped, and when the server has ended, what is
-//! left of its processes is ended, too. Until then the guard does nothing unless a signal comes.
+//! The guard forwards every signal to the server and reaps orphans. When the server has ended, the guard ends what is
+//! left of the server's processes. It wakes up for signals only.
 
 use std::time::{Duration, Instant};
 
+use super::kill::{Due, Stage};
 use super::serve::{ServeError, Server, say_everything};
 use crate::log::Phase;
 use crate::os::family::{self, Adoption, Change, Ending, Left, Strangers};
-use crate::os::memory;
-use crate::os::queue::{self, Queue, Received};
-use crate::os::server::{self, Apart, spawn};
-use crate::os::signals::{Forward, Rewrite, Signal, Signals};
+use crate::os::signals::{Forward, Received, Rewrite, Signal, Signals};
+use crate::os::spawn::{Apart, spawn_server};
 use crate::os::terminal::{self, Terminal};
+use crate::os::{leave_folder, trim_memory};
 
-/// How long processes that the server leaves behind may take to end. Whoever stops us is waiting by now.
+/// How long processes that the server leaves behind may take to end. The platform is waiting for that by now.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
-
-/// How long killed processes may take to vanish before we end without them.
-const KILL_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How often they are killed again meanwhile: they may have forked.
-const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How to be the server's init.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,9 +25,9 @@ pub struct Init {
 }
 
 impl Init {
-    /// What a signal is passed on as.
+    /// The signal that a signal is forwarded as.
     fn rewritten(&self, signal: Signal) -> Option<Signal> {
-        // The last word on a signal counts.
+        // The last rewrite of a signal counts.
         let rewrite = self
             .rewrites
             .iter()
@@ -41,7 +35,7 @@ impl Init {
             .find(|rewrite| rewrite.from == signal);
         match rewrite {
             Some(rewrite) => rewrite.to,
-            // A process group without a parent in its session is not stopped by those of the terminal.
+            // The kernel does not let the terminal's signals stop a group without a parent in its session.
             None if self.forward == Forward::Group && is_pause(signal) => Some(Signal::STOP),
             None => Some(signal),
         }
@@ -53,25 +47,25 @@ fn is_pause(signal: Signal) -> bool {
 }
 
 impl Server {
-    /// Starts the server and stays until it has ended. Gives its exit code, as a shell would show it.
+    /// Starts the server and stays until it has ended. Returns its exit code, as a shell would show it.
     ///
     /// # Errors
-    /// Why it did not start.
+    /// Why the server did not start.
     pub fn attend(self, init: &Init, signals: &Signals) -> Result<u8, ServeError> {
         say_everything();
-        let queue = Queue::begin(signals)?;
+        signals.claim_all()?;
         let _orphans = Adoption::begin()?;
         let strangers = Strangers::now();
         let terminal = Terminal::controlling();
-        let leader = self.start(init.forward, terminal.as_ref(), signals, &queue)?;
-        server::leave_folder();
-        memory::trim();
+        let leader = self.start(init.forward, terminal.as_ref(), signals)?;
+        leave_folder();
+        trim_memory();
         let mut attendant = Attendant {
             init,
-            queue,
+            signals,
             leader,
             strangers,
-            // A session of its own has its own foreground.
+            // A server in a session of its own shares no terminal with the guard.
             terminal: terminal.filter(|_| init.forward == Forward::Child),
             is_paused: false,
             has_complained: false,
@@ -84,48 +78,42 @@ impl Server {
         Ok(ending.code())
     }
 
-    /// Starts it; the program with its environment is not kept.
+    /// Starts it, and frees the program with its environment.
     fn start(
         self,
         forward: Forward,
         terminal: Option<&Terminal>,
         signals: &Signals,
-        queue: &Queue,
     ) -> Result<i32, ServeError> {
         let apart = match forward {
             Forward::Child => Apart::Group(terminal.filter(|terminal| terminal.is_in_foreground())),
             Forward::Group => Apart::Session(terminal.filter(|terminal| terminal.give_up())),
         };
-        Ok(spawn(
-            &self.program,
-            self.user.as_ref(),
-            &apart,
-            signals,
-            queue,
-        )?)
+        let user = self.user.as_ref();
+        Ok(spawn_server(&self.program, user, &apart, signals)?)
     }
 }
 
 /// The init of a server that runs.
 struct Attendant<'a> {
     init: &'a Init,
-    queue: Queue,
+    signals: &'a Signals,
     /// The server, the leader of its process group.
     leader: i32,
     strangers: Strangers,
-    /// The terminal that the server shares with us.
+    /// The terminal that the server shares with the guard.
     terminal: Option<Terminal>,
-    /// The server was stopped by its terminal, and we with it.
+    /// Whether the server was stopped by its terminal, and the guard with it.
     is_paused: bool,
     has_complained: bool,
 }
 
 impl Attendant<'_> {
-    /// Until the server has ended.
+    /// Attends until the server has ended.
     fn attend(&mut self) -> Ending {
         loop {
-            // Without a deadline there is always a signal.
-            let Some(received) = self.queue.next(None) else {
+            // Without a deadline a signal is always returned.
+            let Some(received) = self.signals.next(None) else {
                 continue;
             };
             if received.signal != Signal::CHLD {
@@ -142,10 +130,10 @@ impl Attendant<'_> {
         }
     }
 
-    /// Collects all who have ended. Gives how the server ended, and whether it was stopped.
+    /// Collects all children that have ended. Returns how the server ended, and whether it was stopped.
     fn reap(&self) -> (Option<Ending>, bool) {
         let (mut ending, mut is_paused) = (None, false);
-        family::reap_and_notice(|pid, change| match change {
+        family::reap(|pid, change| match change {
             Change::Ended(how) if pid == self.leader => ending = Some(how),
             Change::Paused if pid == self.leader => is_paused = true,
             Change::Ended(_) | Change::Paused => {}
@@ -154,7 +142,7 @@ impl Attendant<'_> {
     }
 
     fn pass_on(&mut self, received: &Received) {
-        // What our own doing raised is not meant for the server: giving up the terminal, or a write that failed.
+        // Raised by giving up the terminal, or by a write that failed: not meant for the server.
         if received.is_of_our_making() {
             return;
         }
@@ -164,18 +152,18 @@ impl Attendant<'_> {
         if let Some(signal) = self.init.rewritten(received.signal) {
             let passed = match self.init.forward {
                 Forward::Child => received.pass_to(self.leader, signal),
-                Forward::Group => queue::pass_to_group(self.leader, signal),
+                Forward::Group => family::send(-self.leader, signal),
             };
             if passed.is_err() {
                 self.complain_once(signal);
             }
         }
         if self.init.forward == Forward::Group && is_pause(received.signal) {
-            queue::pause();
+            family::pause();
         }
     }
 
-    /// Says once that a signal cannot be passed on: nothing else would tell why the server does not stop.
+    /// Logs once that a signal cannot be forwarded. Nothing else would explain why the server does not stop.
     fn complain_once(&mut self, signal: Signal) {
         if !self.has_complained {
             self.has_complained = true;
@@ -189,32 +177,32 @@ impl Attendant<'_> {
     }
 
     /// Stops the guard with its server, so that a shell that runs it as a job sees the job stop. Without a shell
-    /// above it nobody would let it go on, so then it does not stop.
+    /// above it the guard does not stop, because nothing would continue it.
     fn pause_with_server(&mut self) {
         if self.terminal.is_none() || terminal::leads_session() {
             return;
         }
         self.is_paused = true;
-        // A shell may have us in the foreground again by now: our stop would drop its SIGCONT.
+        // A shell may have put the guard in the foreground again: a stop now would cancel its SIGCONT.
         if self.give_foreground() {
             self.resume();
         } else {
-            queue::pause();
+            family::pause();
         }
     }
 
-    /// Has the server go on after a shell let the guard go on, in the foreground or not. Gives whether the server
+    /// Continues the server after a shell continued the guard, in the foreground or not. Returns whether the server
     /// had been stopped with the guard.
     fn resume(&mut self) -> bool {
         self.give_foreground();
         if self.is_paused {
-            // The whole of it was stopped.
+            // Its whole process group was stopped.
             family::signal_group(self.leader, Signal::CONT);
         }
         std::mem::take(&mut self.is_paused)
     }
 
-    /// Gives the foreground to the server if we have it. Gives whether we had.
+    /// Gives the foreground to the server if the guard has it. Returns whether it had.
     fn give_foreground(&self) -> bool {
         let terminal = self.terminal.as_ref();
         let ours = terminal.filter(|terminal| terminal.is_in_foreground());
@@ -224,42 +212,33 @@ impl Attendant<'_> {
         ours.is_some()
     }
 
-    /// Ends whatever the server has left running: asked first, killed soon.
+    /// Ends whatever the server has left running. A further stop cuts its grace short.
     fn end_the_rest(&self) {
+        if self.is_alone() || self.strangers.others().is_none() {
+            return;
+        }
         let ask = match self.init.forward {
             Forward::Child => Some(Signal::TERM),
             Forward::Group => self.init.rewritten(Signal::TERM),
         };
-        if self.is_alone() || self.strangers.others().is_none() {
-            return;
-        }
         if let Some(signal) = ask {
             self.signal_rest(signal);
             self.signal_rest(Signal::CONT);
         }
-        if self.wait_for_rest(Instant::now() + LEFTOVER_GRACE) {
-            return;
-        }
-        let patience = Instant::now() + KILL_PATIENCE;
-        while Instant::now() < patience {
-            self.signal_rest(Signal::KILL);
-            if self.wait_for_rest(Instant::now() + KILL_INTERVAL) {
-                return;
+        let mut stage = Stage::stopping(LEFTOVER_GRACE);
+        while !self.is_alone() {
+            match stage.advance(Instant::now()) {
+                Some(Due::Kill) => self.signal_rest(Signal::KILL),
+                Some(Due::GiveUp) => {
+                    tracing::error!(phase = %Phase::Serve, "processes of the server survive SIGKILL");
+                    return;
+                }
+                None => {}
             }
-        }
-        tracing::error!(phase = %Phase::Serve, "processes of the server survive SIGKILL");
-    }
-
-    /// Waits until no process is left. A further stop signal ends the wait. Gives whether no process is left.
-    fn wait_for_rest(&self, deadline: Instant) -> bool {
-        loop {
-            if self.is_alone() {
-                return true;
-            }
-            match self.queue.next(Some(deadline)) {
-                Some(received) if received.signal.is_stop() => return self.is_alone(),
-                Some(_) => {}
-                None => return self.is_alone(),
+            let received = self.signals.next(stage.deadline());
+            let is_stop = received.is_some_and(|received| received.signal.is_stop());
+            if is_stop && matches!(stage, Stage::Stopping { .. }) {
+                stage = Stage::killing();
             }
         }
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::progress::{Interruption, Messages, WaitState, receive};
-use super::supervise::Keeper;
+use super::supervise::Lease;
 use crate::log::Phase;
 use crate::net::Error;
 use crate::os::helper::{mailbox, spawn};
@@ -204,7 +204,7 @@ impl HeldLock {
     }
 }
 
-impl Keeper for HeldLock {
+impl Lease for HeldLock {
     fn loss(&self) -> Option<String> {
         let mut loss = self.loss.borrow_mut();
         if loss.is_none() {

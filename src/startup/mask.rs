@@ -1,44 +1,44 @@
 //! Secrets in a stream of bytes, replaced as they pass, however the stream is cut into reads.
 //!
-//! An automaton (Aho and Corasick, "Efficient string matching", 1975) takes each byte once, so the work is linear
-//! in the output whatever the secrets are. It is written down here because the crate of that name does not tell
-//! how much of a text may still become a match, which a stream has to hold back, and would make the
-//! binary 107 KB larger, with searchers for whole texts.
+//! An automaton (Aho and Corasick, "Efficient string matching", 1975) reads each byte once, so the work is linear
+//! in the output whatever the secrets are. The crate of that name is not used: it does not tell how much of a text
+//! may still become a match, which a stream has to hold back, and it would make the binary 107 KB larger.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-/// What stands in a secret's place.
+/// What replaces a secret.
 const MASK: &[u8] = b"***";
 
-/// The texts to mask, as an automaton. Its states are the beginnings of the texts, by their place here.
+/// The secrets, as an automaton. Each state is a prefix of a secret.
 pub struct Mask {
     states: Vec<State>,
-    /// The state that each byte leads to from the root.
+    /// The state that each byte leads to from `ROOT`.
     from_root: [u32; 256],
 }
 
-/// The state before the first byte. It is nobody's child, so as a child or sibling it means that there is none.
+/// The empty prefix. It is no state's child, so as a child or sibling it means that there is none.
 const ROOT: u32 = 0;
 
-/// A beginning of a secret, which was read last.
+/// A prefix of a secret.
 #[derive(Clone, Copy, Default)]
 struct State {
     /// Its last byte.
     byte: u8,
-    /// A beginning that is one byte longer.
+    /// A prefix that is one byte longer.
     child: u32,
-    /// Another beginning that is as long and differs in the last byte only.
+    /// Another prefix that differs in the last byte only.
     sibling: u32,
-    /// The longest beginning of a secret that this one ends with, besides itself.
+    /// The longest prefix of a secret that is a proper suffix of this one.
     fallback: u32,
     /// Its length, in bytes.
     length: u32,
-    /// The length of the longest secret that it ends with, in bytes; 0 when there is none.
+    /// The length of the longest secret that is a suffix of this one, in bytes; 0 when there is none.
     ended: u32,
 }
 
 impl Mask {
-    /// A mask of these texts, none of them empty.
+    /// A mask of these secrets, none of them empty.
     pub fn new(secrets: &[Vec<u8>]) -> Self {
         let mut mask = Self {
             states: vec![State::default()],
@@ -58,7 +58,7 @@ impl Mask {
             }
             mask.states[state as usize].ended = mask.states[state as usize].length;
         }
-        // Shorter beginnings first: a fallback is shorter than what falls back on it.
+        // Shorter prefixes first: the fallback of a state is shorter than the state.
         let mut order: Vec<usize> = (0..mask.states.len()).collect();
         order.sort_by_key(|&at| mask.states[at].length);
         for at in order {
@@ -104,7 +104,7 @@ impl Mask {
         added
     }
 
-    /// The state after another byte: the longest beginning of a secret that the text then ends with.
+    /// The state after another byte: the longest prefix of a secret that is a suffix of what was read.
     fn next(&self, mut state: u32, byte: u8) -> u32 {
         loop {
             match self.child(state, byte) {
@@ -121,21 +121,13 @@ pub struct Masker<'a> {
     mask: &'a Mask,
     /// The automaton's state after all that was read.
     state: u32,
-    /// How many bytes were read.
-    read: u64,
-    /// The last bytes that were read, as far as they are not given out.
-    held: VecDeque<u8>,
-    /// Where secrets stand in what is held, in order. No two overlap.
-    spans: VecDeque<Span>,
-    /// Whether the mask of the first span is given out already.
+    /// What was read last. The bytes from `given` on are held back.
+    text: Vec<u8>,
+    given: usize,
+    /// Where secrets stand in `text`, in order. No two overlap.
+    secrets: VecDeque<Range<usize>>,
+    /// Whether the first secret's mask is given out already.
     is_masked: bool,
-}
-
-/// Bytes of the stream, counted from its beginning.
-#[derive(Clone, Copy)]
-struct Span {
-    start: u64,
-    end: u64,
 }
 
 impl<'a> Masker<'a> {
@@ -143,111 +135,76 @@ impl<'a> Masker<'a> {
         Self {
             mask,
             state: ROOT,
-            read: 0,
-            held: VecDeque::new(),
-            spans: VecDeque::new(),
+            text: Vec::new(),
+            given: 0,
+            secrets: VecDeque::new(),
             is_masked: false,
         }
     }
 
-    /// Takes the next piece, and gives out what is certain by now.
+    /// Takes the next piece, and gives out what cannot become a secret any more.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        let mut rest = piece.iter();
-        while !rest.as_slice().is_empty() {
+        let mut at = self.text.len();
+        self.text.extend_from_slice(piece);
+        while at < self.text.len() {
             if self.state == ROOT {
                 let begins_secret = |&byte: &u8| self.mask.from_root[usize::from(byte)] != ROOT;
-                let passed = rest.as_slice().iter().position(begins_secret);
-                let passed = passed.unwrap_or(rest.len());
-                self.read += passed as u64;
-                rest = rest.as_slice()[passed..].iter();
+                match self.text[at..].iter().position(begins_secret) {
+                    Some(passed) => at += passed,
+                    None => break,
+                }
             }
-            let Some(&byte) = rest.next() else { break };
-            self.state = self.mask.next(self.state, byte);
-            self.read += 1;
-            let ended = self.mask.states[self.state as usize].ended;
+            self.state = self.mask.next(self.state, self.text[at]);
+            at += 1;
+            let ended = self.mask.states[self.state as usize].ended as usize;
             if ended > 0 {
-                self.cover(self.read - u64::from(ended), self.read);
+                self.cover(at - ended, at);
             }
         }
-        let open = self.mask.states[self.state as usize].length;
-        self.give_out(piece, self.read - u64::from(open), out);
+        let open = self.mask.states[self.state as usize].length as usize;
+        self.give_out(self.text.len() - open, out);
     }
 
     /// Gives out the rest at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        self.give_out(&[], self.read, out);
+        self.give_out(self.text.len(), out);
         *self = Self::new(self.mask);
     }
 
     /// Notes a secret. It joins those that it overlaps.
-    fn cover(&mut self, mut start: u64, end: u64) {
-        while let Some(last) = self.spans.pop_back() {
-            if last.end <= start {
-                self.spans.push_back(last);
-                break;
-            }
+    fn cover(&mut self, mut start: usize, end: usize) {
+        while let Some(last) = self.secrets.pop_back_if(|last| last.end > start) {
             start = start.min(last.start);
         }
-        self.spans.push_back(Span { start, end });
+        self.secrets.push_back(start..end);
     }
 
-    /// Gives out what is held, and the piece that was read last, up to `end`: no secret that is not known yet
-    /// begins before it. Holds what is left.
-    fn give_out(&mut self, piece: &[u8], end: u64, out: &mut Vec<u8>) {
-        let mut text = Text {
-            held: &mut self.held,
-            piece,
-        };
-        let mut at = self.read - text.length();
-        while let Some(&span) = self.spans.front().filter(|span| span.start < end) {
-            text.give_out(span.start.saturating_sub(at), out);
+    /// Gives out the text up to `end`. No secret that is not known yet begins before it.
+    fn give_out(&mut self, end: usize, out: &mut Vec<u8>) {
+        while let Some(secret) = self.secrets.front().filter(|secret| secret.start < end) {
             if !self.is_masked {
+                out.extend_from_slice(&self.text[self.given..secret.start]);
                 out.extend_from_slice(MASK);
             }
-            let covered_to = span.end.min(end);
-            text.skip(covered_to - at.max(span.start));
-            at = covered_to;
-            // One that goes on behind `end` may still be joined by another.
-            self.is_masked = span.end > end;
+            self.given = secret.end.min(end);
+            // A secret that continues behind `end` may still be joined by another.
+            self.is_masked = secret.end > end;
             if self.is_masked {
                 break;
             }
-            self.spans.pop_front();
+            self.secrets.pop_front();
         }
-        text.give_out(end - at, out);
-        text.held.extend(text.piece);
+        out.extend_from_slice(&self.text[self.given..end]);
+        self.given = end;
+        // Only when at least half of the text goes, so that the work stays linear.
+        if self.given * 2 >= self.text.len() {
+            self.text.drain(..self.given);
+            for secret in &mut self.secrets {
+                *secret = secret.start.saturating_sub(self.given)..secret.end - self.given;
+            }
+            self.given = 0;
+        }
     }
-}
-
-/// What is held, and behind it the piece that was read last.
-struct Text<'a> {
-    held: &'a mut VecDeque<u8>,
-    piece: &'a [u8],
-}
-
-impl Text<'_> {
-    fn length(&self) -> u64 {
-        (self.held.len() + self.piece.len()) as u64
-    }
-
-    fn give_out(&mut self, count: u64, out: &mut Vec<u8>) {
-        let of_held = index(count).min(self.held.len());
-        out.extend(self.held.drain(..of_held));
-        let (given, rest) = self.piece.split_at(index(count) - of_held);
-        out.extend_from_slice(given);
-        self.piece = rest;
-    }
-
-    fn skip(&mut self, count: u64) {
-        let of_held = index(count).min(self.held.len());
-        self.held.drain(..of_held);
-        self.piece = &self.piece[index(count) - of_held..];
-    }
-}
-
-/// A count of bytes that are held in memory.
-fn index(count: u64) -> usize {
-    usize::try_from(count).expect("what is held fits into memory")
 }
 
 #[cfg(test)]

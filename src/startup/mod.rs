@@ -2,6 +2,7 @@
 //! plan, which only a passed check makes.
 
 pub mod init;
+mod kill;
 #[cfg(feature = "postgres")]
 pub mod lock;
 mod mask;

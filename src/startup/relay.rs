@@ -1,35 +1,37 @@
-//! A step's output on its way to ours: masked, line by line, as it comes.
+//! Relays a step's output to the guard's own: masked, line by line, as it comes.
 
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use tracing::Level;
 
 use super::mask::{Mask, Masker};
 use crate::log::{self, Phase};
-use crate::os::child;
-use crate::os::output::{Output, STDERR, STDOUT};
+use crate::os::output::{Output, STDERR};
 
 /// One read, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// How much is still read of a pipe that is held open after the step's end, in reads.
+/// How many reads are made of a pipe that is held open after the step's end.
 const LAST_READS: usize = 64;
 
-/// A line is shown in parts of this size, in bytes, when it does not end.
+/// A longer line is shown in parts of this size, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
-/// How a step's lines go on.
+/// The form in which a step's lines are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As they are, each on the stream it came on.
     Text,
     /// As log events.
     Events,
-    /// For whoever looks for faults: as log events of the lowest level.
+    /// As log events of the level DEBUG.
     Debug,
 }
 
 impl From<log::Format> for Form {
-    /// Where the log is for machines, a step's lines are part of it.
+    /// A log for machines has the lines of steps as events.
     fn from(format: log::Format) -> Self {
         match format {
             log::Format::Text { .. } => Form::Text,
@@ -38,30 +40,14 @@ impl From<log::Format> for Form {
     }
 }
 
-/// Which of a step's streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl Stream {
-    /// Our stream of the same name.
-    pub fn output(self) -> &'static Output {
-        match self {
-            Stream::Stdout => &STDOUT,
-            Stream::Stderr => &STDERR,
-        }
-    }
-}
-
 /// One stream of a step.
 pub struct Relay<'a> {
     step: &'a str,
-    stream: Stream,
+    /// The guard's stream of the same name.
+    stream: &'static Output,
     form: Form,
-    /// None when the step has closed it.
-    pipe: Option<OwnedFd>,
+    /// `None` when the step has closed it.
+    pipe: Option<File>,
     masker: Masker<'a>,
     /// The beginning of a line, masked and not shown yet.
     line: Vec<u8>,
@@ -71,12 +57,18 @@ pub struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    pub fn new(step: &'a str, stream: Stream, form: Form, pipe: OwnedFd, mask: &'a Mask) -> Self {
+    pub fn new(
+        step: &'a str,
+        stream: &'static Output,
+        form: Form,
+        pipe: OwnedFd,
+        mask: &'a Mask,
+    ) -> Self {
         Self {
             step,
             stream,
             form,
-            pipe: Some(pipe),
+            pipe: Some(pipe.into()),
             masker: Masker::new(mask),
             line: Vec::new(),
             searched: 0,
@@ -84,58 +76,52 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The pipe to wait for; none when it is closed.
-    pub fn pipe(&self) -> Option<&OwnedFd> {
-        self.pipe.as_ref()
+    /// The pipe, if it is to be read: not when it is closed, and not while the guard's own output is full. So a slow
+    /// reader of that slows the step down, as it would without the guard.
+    pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
+        let pipe = self.pipe.as_ref()?;
+        (!self.output().is_full()).then_some(pipe.as_fd())
     }
 
     /// Where the lines go.
-    pub fn output(&self) -> &'static Output {
+    fn output(&self) -> &'static Output {
         match self.form {
-            Form::Text => self.stream.output(),
+            Form::Text => self.stream,
             Form::Events | Form::Debug => &STDERR,
         }
     }
 
-    /// Takes what one read gives. Gives whether there was anything.
+    /// Relays what one read returns. Returns whether there was anything.
     pub fn take(&mut self) -> bool {
-        let Some(pipe) = &self.pipe else {
+        let Some(pipe) = &mut self.pipe else {
             return false;
         };
-        match child::read(pipe.as_fd(), &mut self.buffer) {
-            Ok(count) if count > 0 => {
-                self.masker.feed(&self.buffer[..count], &mut self.line);
-                self.show_lines();
-                true
-            }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
-            {
-                false
-            }
-            // Its end, or an error after which nothing more comes.
-            Ok(_) | Err(_) => {
-                self.pipe = None;
-                self.finish();
-                false
-            }
+        let count = match pipe.read(&mut self.buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            // After an error nothing more comes.
+            result => result.unwrap_or(0),
+        };
+        if count == 0 {
+            self.pipe = None;
+            self.finish();
+        } else {
+            self.masker.feed(&self.buffer[..count], &mut self.line);
+            self.show_lines();
         }
+        count > 0
     }
 
-    /// Takes what is left when the step has ended, and closes the pipe. Somebody outside the step's tree may
-    /// hold its other end open: that is not waited for.
+    /// Relays what is left when the step has ended, and closes the pipe. A process outside the step's tree may hold
+    /// its other end open. That is not waited for.
     pub fn read_last(&mut self) {
-        for _ in 0..LAST_READS {
-            if !self.take() {
-                break;
-            }
-        }
+        // The iteration ends with the first read that returns nothing.
+        let _ = (0..LAST_READS).all(|_| self.take());
         if self.pipe.take().is_some() {
             self.finish();
         }
     }
 
-    /// Shows the rest, be it a whole line or not.
+    /// Shows the rest, whether or not it is a whole line.
     fn finish(&mut self) {
         self.masker.finish(&mut self.line);
         if self.line.last().is_some_and(|&last| last != b'\n') {
@@ -155,7 +141,7 @@ impl<'a> Relay<'a> {
             return;
         }
         match self.form {
-            Form::Text => self.stream.output().push(&self.line[..end]),
+            Form::Text => self.stream.push(&self.line[..end]),
             Form::Events | Form::Debug => self.line[..end]
                 .split_inclusive(|&byte| byte == b'\n')
                 .for_each(|line| self.log(line)),
@@ -167,58 +153,44 @@ impl<'a> Relay<'a> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
         let step = self.step;
-        if self.form == Form::Debug {
-            tracing::debug!(target: "step", phase = %Phase::Step, step, "{line}");
-            return;
-        }
-        match level_of(line) {
-            LineLevel::Error => {
-                tracing::error!(target: "step", phase = %Phase::Step, step, "{line}")
-            }
-            LineLevel::Warning => {
-                tracing::warn!(target: "step", phase = %Phase::Step, step, "{line}")
-            }
-            LineLevel::Info => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
+        let level = match self.form {
+            Form::Debug => Level::DEBUG,
+            Form::Text | Form::Events => level_of(line),
+        };
+        match level {
+            Level::ERROR => tracing::error!(target: "step", phase = %Phase::Step, step, "{line}"),
+            Level::WARN => tracing::warn!(target: "step", phase = %Phase::Step, step, "{line}"),
+            Level::INFO => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
+            _ => tracing::debug!(target: "step", phase = %Phase::Step, step, "{line}"),
         }
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum LineLevel {
-    Error,
-    Warning,
-    Info,
-}
-
-/// The level that alembic, and Python's loggers elsewhere, put at the beginning of a line.
-fn level_of(line: &str) -> LineLevel {
+/// The level that alembic, and other programs with Python's loggers, put at the beginning of a line.
+fn level_of(line: &str) -> Level {
     match line.split([' ', ':', '\t']).next() {
-        Some("ERROR" | "CRITICAL" | "FATAL" | "FAILED") => LineLevel::Error,
-        Some("WARNING" | "WARN") => LineLevel::Warning,
-        _ => LineLevel::Info,
+        Some("ERROR" | "CRITICAL" | "FATAL" | "FAILED") => Level::ERROR,
+        Some("WARNING" | "WARN") => Level::WARN,
+        _ => Level::INFO,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LineLevel, level_of};
+    use tracing::Level;
+
+    use super::level_of;
 
     #[test]
     fn the_level_of_a_line_is_the_one_it_begins_with() {
         assert_eq!(
             level_of("INFO  [alembic.runtime.migration] Running upgrade"),
-            LineLevel::Info
+            Level::INFO
         );
-        assert_eq!(level_of("WARNING [x] y"), LineLevel::Warning);
-        assert_eq!(level_of("ERROR:root:it failed"), LineLevel::Error);
-        assert_eq!(
-            level_of("FAILED: Multiple head revisions"),
-            LineLevel::Error
-        );
-        assert_eq!(
-            level_of("Traceback (most recent call last):"),
-            LineLevel::Info
-        );
-        assert_eq!(level_of(""), LineLevel::Info);
+        assert_eq!(level_of("WARNING [x] y"), Level::WARN);
+        assert_eq!(level_of("ERROR:root:it failed"), Level::ERROR);
+        assert_eq!(level_of("FAILED: Multiple head revisions"), Level::ERROR);
+        assert_eq!(level_of("Traceback (most recent call last):"), Level::INFO);
+        assert_eq!(level_of(""), Level::INFO);
     }
 }

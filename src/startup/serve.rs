@@ -1,54 +1,24 @@
 //! The hand-over: this process becomes the server.
 
 use std::ffi::OsString;
-use std::io;
 
 use crate::check::{Plan, Words};
 use crate::log::Phase;
-use crate::os::exec::{ExecError, exec};
-use crate::os::fork::SpawnError;
 use crate::os::output::{STDERR, STDOUT};
-use crate::os::program::{Program, Refusal};
-use crate::os::queue::QueueError;
-use crate::os::signals::{Signal, Signals};
-use crate::os::user::{BecomeError, User};
+use crate::os::program::{Program, StartError};
+use crate::os::signals::Signals;
+use crate::os::spawn::exec;
+use crate::os::user::User;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    User(#[from] BecomeError),
-    #[error("stopped by {} before the server started", .0.name())]
-    Stopped(Signal),
-    #[error("the system refused to start the server: {0}")]
-    System(#[from] io::Error),
-}
-
-impl From<SpawnError> for ServeError {
-    fn from(error: SpawnError) -> Self {
-        match error {
-            SpawnError::Refused(refusal) => ServeError::Refused(refusal),
-            SpawnError::User(error) => ServeError::User(error),
-            SpawnError::System(error) => ServeError::System(error),
-        }
-    }
-}
-
-impl From<QueueError> for ServeError {
-    fn from(error: QueueError) -> Self {
-        match error {
-            QueueError::Stopped(signal) => ServeError::Stopped(signal),
-            QueueError::System(error) => ServeError::System(error),
-        }
-    }
-}
+#[error(transparent)]
+pub struct ServeError(#[from] pub StartError);
 
 /// A server that is ready to take over. It is made from a plan, which is not needed afterwards.
 pub struct Server {
     pub(super) program: Program,
-    /// Who it runs as; none: who we are.
+    /// The user it runs as; `None`: the guard's own.
     pub(super) user: Option<User>,
     announce: Option<OsString>,
 }
@@ -78,14 +48,11 @@ impl Server {
         }
     }
 
-    /// Becomes the server. Comes back only with an error.
+    /// Becomes the server. Returns only an error.
     pub fn take_over(self, signals: Signals) -> ServeError {
         say_everything();
-        match exec(&self.program, self.user.as_ref(), signals) {
-            ExecError::Stopped(stop) => ServeError::Stopped(stop),
-            ExecError::User(error) => error.into(),
-            ExecError::Refused(refusal) => refusal.into(),
-        }
+        let Err(error) = exec(&self.program, self.user.as_ref(), signals);
+        error.into()
     }
 }
 
@@ -93,7 +60,7 @@ impl Server {
 ///
 /// # Errors
 /// If the first word is empty.
-pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, Refusal> {
+pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, StartError> {
     let environment = plan.environment().entries();
     let written = command.written.first().map(OsString::as_os_str);
     Program::new(
@@ -103,7 +70,7 @@ pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, Refusal> 
     )
 }
 
-/// What was said must be read before the server speaks; a broken stream is no reason not to serve.
+/// Writes all output of the guard before the server writes its own. The server starts in spite of a broken stream.
 pub(super) fn say_everything() {
     let _ = STDERR.drain();
     let _ = STDOUT.drain();

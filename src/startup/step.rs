@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, Goal, HeldLock, LockError};
 use super::mask::Mask;
-use super::relay::{Form, Relay, Stream};
+use super::relay::{Form, Relay};
 use super::serve::program;
-use super::supervise::{Keeper, Limits, Outcome, Supervisor};
+use super::supervise::{Lease, Limits, Outcome, Supervisor};
 #[cfg(feature = "postgres")]
 use crate::check::Lock;
 use crate::check::{Plan, Step, Words};
 use crate::log::Phase;
-use crate::os::child::{Child, SpawnError};
 use crate::os::family::Ending;
-use crate::os::program::Refusal;
+use crate::os::output::{STDERR, STDOUT};
+use crate::os::program::StartError;
 use crate::os::signals::{Signal, Signals, requested_stop};
-use crate::os::user::{BecomeError, User};
+use crate::os::tree::Child;
+use crate::os::user::User;
 
 /// How long `up_to_date` may run.
 const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
@@ -43,9 +44,7 @@ pub enum StepErrorKind {
     #[error("left processes running that the guard cannot end")]
     Left,
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    User(#[from] BecomeError),
+    Start(#[from] StartError),
     #[error("the lock was lost while it ran, so it was killed")]
     LockLost,
     #[cfg(feature = "postgres")]
@@ -59,16 +58,6 @@ fn shown_ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(code) => format!("exit code {code}"),
         Ending::Signaled(signal) => format!("{} ({})", signal.name(), 128 + signal.0),
-    }
-}
-
-impl From<SpawnError> for StepErrorKind {
-    fn from(error: SpawnError) -> Self {
-        match error {
-            SpawnError::Refused(refusal) => refusal.into(),
-            SpawnError::User(error) => error.into(),
-            SpawnError::System(error) => error.into(),
-        }
     }
 }
 
@@ -219,7 +208,7 @@ impl Runner<'_> {
     }
 
     /// Runs the step's command.
-    fn execute(&self, keeper: Option<&dyn Keeper>) -> Result<(), StepErrorKind> {
+    fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), StepErrorKind> {
         let step = self.step;
         if step.announce_start.is_none() {
             let text = format!("step {}: {}", step.name, step.command.shown());
@@ -228,7 +217,7 @@ impl Runner<'_> {
         self.announce(step.announce_start.as_deref());
         let form = self.context.form;
         let what = "";
-        match self.launch(what, &step.command, step.timeout, form, keeper)? {
+        match self.launch(what, &step.command, step.timeout, form, lease)? {
             Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
@@ -244,13 +233,13 @@ impl Runner<'_> {
         command: &Words,
         timeout: Option<Duration>,
         form: Form,
-        keeper: Option<&dyn Keeper>,
+        lease: Option<&dyn Lease>,
     ) -> Result<Ending, StepErrorKind> {
         let program = program(command, self.context.plan)?;
         // Signals that arrived until now were not meant for this command.
         self.signals.take();
         let started = Instant::now();
-        let (user, inherited) = (self.context.user, keeper.map(Keeper::descriptor));
+        let (user, inherited) = (self.context.user, lease.map(Lease::descriptor));
         let child = Child::spawn(&program, user, inherited, self.signals)?;
         let limits = Limits {
             deadline: timeout.and_then(|timeout| started.checked_add(timeout)),
@@ -258,12 +247,9 @@ impl Runner<'_> {
             stop_grace: self.step.stop_grace,
         };
         let name = &self.step.name;
-        let relay = |stream, pipe| Relay::new(name, stream, form, pipe, self.mask);
-        let mut relays = [
-            relay(Stream::Stdout, child.stdout),
-            relay(Stream::Stderr, child.stderr),
-        ];
-        let supervisor = Supervisor::new(child.tree, limits, keeper);
+        let mut relays = [(&STDOUT, child.stdout), (&STDERR, child.stderr)]
+            .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
+        let supervisor = Supervisor::new(child.tree, limits, lease);
         let outcome = supervisor.supervise(self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {

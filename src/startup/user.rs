@@ -1,4 +1,4 @@
-//! The manifest's `user`: from a name to numbers, by /etc/passwd and /etc/group as they are in the image.
+//! The manifest's `user`: from a name to numbers, by the image's /etc/passwd and /etc/group.
 //!
 //! The C library's name services are not used: they load libraries of the image, which a static program cannot.
 //! Every form means what it means for gosu and container engines (`GetExecUser` of github.com/moby/sys/user).
@@ -16,11 +16,11 @@ const GROUP: &str = "/etc/group";
 /// How much of these files is read, in bytes: a hundred thousand entries.
 const MAX_SIZE: usize = 8 * 1024 * 1024;
 
-/// The home of a user without an entry, or without a home in it.
+/// The home of a user without an entry, and of one whose entry has no home.
 const NO_HOME: &str = "/";
 
-/// The largest uid or gid that may be written as a number. Container engines refuse larger ones.
-const MAX_ID: i64 = i32::MAX as i64;
+/// The largest uid or gid that may be written as a number, as for container engines.
+const MAX_ID: i32 = i32::MAX;
 
 /// A user, and what its processes get as `USER` and `HOME`.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,43 +30,27 @@ pub struct Account {
     pub home: String,
 }
 
-/// Why there is no such user.
+/// Why there is no such user, as a sentence.
 #[derive(Debug, thiserror::Error)]
-pub enum UserError {
-    #[error(
-        "there is no user `{0}` in {PASSWD}: create it in the image, or write its uid and gid as numbers"
-    )]
-    UnknownUser(String),
-    #[error(
-        "there is no group `{0}` in {GROUP}: create it in the image, or write its gid as a number"
-    )]
-    UnknownGroup(String),
-    #[error("`{0}` is no uid or gid: as for container engines, they are from 0 to {MAX_ID}")]
-    OutOfRange(String),
-    #[error("{file} cannot be read: {cause}")]
-    Unreadable {
-        file: &'static str,
-        cause: io::Error,
-    },
-}
+#[error("{0}")]
+pub struct UserError(String);
 
-/// Looks a user up: a name or a uid, with `:` and a group's name or a gid behind it or not. Where no user is
-/// written, it is the one that this process is. None when this process is the user already, so that nothing
-/// changes.
+/// Looks a user up: a name or a uid, optionally with `:` and a group's name or a gid behind it. An empty user means
+/// this process's own. Returns `None` when this process is the user already, so that nothing changes.
 ///
 /// # Errors
-/// When there is no such user or group, or a file that would tell cannot be read.
+/// When there is no such user or group, or one of the files cannot be read.
 pub fn look_up(wanted: &str) -> Result<Option<Account>, UserError> {
     let (passwd, group) = (read(PASSWD)?, read(GROUP)?);
     let account = find(wanted, &passwd, &group, (current_uid(), current_gid()))?;
     Ok(Some(account).filter(|account| !account.user.is_current()))
 }
 
-/// An image without the file is one without names.
+/// A missing file counts as empty.
 fn read(file: &'static str) -> Result<String, UserError> {
-    let unreadable = |cause| UserError::Unreadable { file, cause };
+    let unreadable = |cause: io::Error| UserError(format!("{file} cannot be read: {cause}"));
     match file::read(Path::new(file), MAX_SIZE) {
-        // What is missing could make it another user.
+        // The entries that were not read could change the result.
         Ok(content) if content.len() > MAX_SIZE => Err(unreadable(ErrorKind::FileTooLarge.into())),
         Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -82,7 +66,7 @@ struct Entry<'a> {
     home: &'a str,
 }
 
-/// One side of a `user` as it is written.
+/// One side of a `user`.
 #[derive(Clone, Copy)]
 enum Written<'a> {
     Nothing,
@@ -91,21 +75,15 @@ enum Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// What is a number is never a name, even if an entry has it as its name.
+    /// A number is never a name, even if there is an entry with that name.
     fn parse(text: &'a str) -> Result<Self, UserError> {
-        if text.is_empty() {
-            return Ok(Written::Nothing);
-        }
-        let out_of_range = || UserError::OutOfRange(text.to_owned());
-        match text.parse::<i64>() {
-            Ok(number) if number > MAX_ID => Err(out_of_range()),
-            Ok(number) => u32::try_from(number)
-                .map(Written::Id)
-                .map_err(|_| out_of_range()),
-            Err(error) => match error.kind() {
-                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Err(out_of_range()),
-                _ => Ok(Written::Name(text)),
-            },
+        match text.parse::<i32>() {
+            _ if text.is_empty() => Ok(Written::Nothing),
+            Ok(id) if id >= 0 => Ok(Written::Id(id.cast_unsigned())),
+            Err(error) if *error.kind() == IntErrorKind::InvalidDigit => Ok(Written::Name(text)),
+            Ok(_) | Err(_) => Err(UserError(format!(
+                "`{text}` is not a uid or gid: as for container engines, they are from 0 to {MAX_ID}"
+            ))),
         }
     }
 }
@@ -118,9 +96,9 @@ fn find(
 ) -> Result<Account, UserError> {
     let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
     let (user, wanted_group) = (Written::parse(user)?, Written::parse(wanted_group)?);
-    // Of several entries the first counts.
-    let entry = lines(passwd)
-        .filter_map(passwd_entry)
+    // The first of several entries counts.
+    let entry = entries(passwd)
+        .filter_map(|fields| passwd_entry(&fields))
         .find(|entry| match user {
             Written::Nothing => entry.uid == current_uid,
             Written::Id(uid) => entry.uid == uid,
@@ -130,71 +108,75 @@ fn find(
         (Some(entry), _) => entry.uid,
         (None, Written::Nothing) => current_uid,
         (None, Written::Id(uid)) => uid,
-        (None, Written::Name(name)) => return Err(UserError::UnknownUser(name.to_owned())),
+        (None, Written::Name(name)) => {
+            return Err(UserError(format!(
+                "there is no user `{name}` in {PASSWD}: create it in the image, or write its uid and gid as numbers"
+            )));
+        }
     };
     let (gid, groups) = match (wanted_group, &entry) {
-        // Supplementary groups come with the user alone: a group that is written is the only one.
-        (Written::Nothing, Some(entry)) => (entry.gid, groups_of(entry.name, group)),
+        // Supplementary groups come with the user alone: a written group is the only one.
+        (Written::Nothing, Some(entry)) => {
+            let has_user =
+                |_: &str, members: &str| members.split(',').any(|each| each == entry.name);
+            (entry.gid, gids(group, has_user).collect())
+        }
         (Written::Nothing, None) => (current_gid, Vec::new()),
         (Written::Id(gid), _) => (gid, Vec::new()),
-        (Written::Name(name), _) => (gid_of(name, group)?, Vec::new()),
+        (Written::Name(name), _) => {
+            let gid = gids(group, |each, _| each == name).next();
+            let unknown = || {
+                UserError(format!(
+                    "there is no group `{name}` in {GROUP}: create it in the image, or write its gid as a number"
+                ))
+            };
+            (gid.ok_or_else(unknown)?, Vec::new())
+        }
     };
-    let home = entry.as_ref().map_or("", |entry| entry.home);
+    let (name, home) = match entry {
+        Some(Entry { name, home, .. }) => (name.to_owned(), home),
+        None => (uid.to_string(), ""),
+    };
     Ok(Account {
         user: User { uid, gid, groups },
-        name: entry
-            .as_ref()
-            .map_or_else(|| uid.to_string(), |entry| entry.name.to_owned()),
+        name,
         home: if home.is_empty() { NO_HOME } else { home }.to_owned(),
     })
 }
 
-/// The lines of a file without comments, as the C library reads them.
-fn lines(content: &str) -> impl Iterator<Item = &str> {
-    content
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
+/// The lines of a file without comments, as the C library reads them, each split at its colons.
+fn entries(content: &str) -> impl Iterator<Item = Vec<&str>> {
+    let lines = content.lines().map(str::trim);
+    lines
+        .filter(|line| !line.starts_with(['#', ':']))
+        .map(|line| line.split(':').collect())
 }
 
-/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`; a line that is something else is passed over.
-fn passwd_entry(line: &str) -> Option<Entry<'_>> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
+/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`; `None` for another line.
+fn passwd_entry<'a>(fields: &[&'a str]) -> Option<Entry<'a>> {
+    let [name, _, uid, gid, ..] = *fields else {
+        return None;
+    };
     Some(Entry {
         name,
-        uid: number(fields.nth(1)?)?,
-        gid: number(fields.next()?)?,
-        home: fields.nth(1).unwrap_or_default(),
+        uid: number(uid)?,
+        gid: number(gid)?,
+        home: fields.get(5).copied().unwrap_or_default(),
     })
 }
 
-/// `NAME:PASSWORD:GID:MEMBER,…`
-fn group_entry(line: &str) -> Option<(&str, u32, &str)> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
-    let gid = number(fields.nth(1)?)?;
-    Some((name, gid, fields.next().unwrap_or_default()))
+/// The groups of a file for which `is_wanted` accepts the name and the members: `NAME:PASSWORD:GID:MEMBER,…`.
+fn gids(group: &str, is_wanted: impl Fn(&str, &str) -> bool) -> impl Iterator<Item = u32> {
+    entries(group).filter_map(move |fields| {
+        let [name, _, gid, ..] = fields[..] else {
+            return None;
+        };
+        let members = fields.get(3).copied().unwrap_or_default();
+        number(gid).filter(|_| is_wanted(name, members))
+    })
 }
 
-fn gid_of(wanted: &str, group: &str) -> Result<u32, UserError> {
-    let named = lines(group)
-        .filter_map(group_entry)
-        .find(|(name, _, _)| *name == wanted);
-    named
-        .map(|(_, gid, _)| gid)
-        .ok_or_else(|| UserError::UnknownGroup(wanted.to_owned()))
-}
-
-fn groups_of(name: &str, group: &str) -> Vec<u32> {
-    lines(group)
-        .filter_map(group_entry)
-        .filter(|(_, _, members)| members.split(',').any(|member| member == name))
-        .map(|(_, gid, _)| gid)
-        .collect()
-}
-
-/// A uid or gid of an entry. The largest number means "leave it as it is" to the kernel, and is nobody's.
+/// A uid or gid of an entry. The largest number is invalid: for the kernel it means "leave it as it is".
 fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
@@ -208,7 +190,7 @@ mod tests {
 
     const PASSWD: &str = include_str!("../../tests/init/users/passwd");
     const GROUP: &str = include_str!("../../tests/init/users/group");
-    /// What each way to write a user means, or how its refusal begins.
+    /// What each way to write a user means, or how its error begins.
     const SPECS: &str = include_str!("../../tests/init/users/specs");
 
     /// What is found, as the table shows it.

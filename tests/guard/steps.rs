@@ -272,7 +272,7 @@ fn a_system_that_gives_no_descriptor_ends_with_71() {
     // None for the guard itself; then enough for that, and none for a step's pipes.
     for (limit, told) in [
         (3, "the system refused to claim signals"),
-        (7, "step migrate: the system refused to start it"),
+        (7, "step migrate: the system refused to start the program"),
     ] {
         let ended = shell("exit 0", "    allow_failure: true")
             .before_exec(move || {

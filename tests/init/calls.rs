@@ -35,7 +35,8 @@ fn hand_over() {
     for (steps, last) in [
         (
             "[{name: s, announce: {start: a, done: b}, command: [sleep, '0.2']}]",
-            "--- SIGCHLD ",
+            // Wakes for the end of the step.
+            "poll(",
         ),
         // Without a step: since the manifest was read, so the check is in it.
         ("[]", "required-vars.yaml"),

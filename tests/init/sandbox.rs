@@ -31,7 +31,7 @@ pub const TESTS: &[Test] = &[
         refused_value,
     ),
     (
-        "an_init_that_cannot_take_signals_ends_with_71_before_its_server_starts",
+        "a_guard_that_cannot_read_signals_ends_with_71_before_its_server_starts",
         Needs::Strace,
         refused_signals,
     ),
@@ -167,13 +167,15 @@ fn refused_value() {
 }
 
 fn refused_signals() {
-    for error in REFUSALS {
-        refused(Guard::new(), "rt_sigtimedwait", error)
-            .line("run --no-manifest --init -- echo served")
-            .run()
-            .expect_code(71)
-            .expect_stdout("")
-            .expect_stderr("the system refused to start the server");
+    for options in ["", "--init"] {
+        for error in REFUSALS {
+            refused(Guard::new(), "signalfd4", error)
+                .line(&format!("run --no-manifest {options} -- echo served"))
+                .run()
+                .expect_code(71)
+                .expect_stdout("")
+                .expect_stderr("the system refused to claim signals");
+        }
     }
 }
 

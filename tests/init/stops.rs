@@ -99,11 +99,11 @@ impl Start {
     /// Whether the guard has claimed this signal and is not the server yet.
     fn is_guarded(&self, signal: Signal) -> bool {
         let pid = self.process.pid();
-        let caught = field_of_status(pid, "SigCgt").unwrap_or_default();
-        let caught = u64::from_str_radix(&caught, 16).unwrap_or_default();
+        let blocked = field_of_status(pid, "SigBlk").unwrap_or_default();
+        let blocked = u64::from_str_radix(&blocked, 16).unwrap_or_default();
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         program == Path::new(env!("CARGO_BIN_EXE_startup-guard"))
-            && caught & (1 << (signal as u64 - 1)) != 0
+            && blocked & (1 << (signal as u64 - 1)) != 0
     }
 
     fn wait(&self, is_over: impl Fn(&Self) -> bool) {

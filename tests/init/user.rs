@@ -311,7 +311,7 @@ fn unknown() {
             "nobody-here",
             "there is no user `nobody-here` in /etc/passwd",
         ),
-        ("4294967295", "`4294967295` is no uid or gid"),
+        ("4294967295", "`4294967295` is not a uid or gid"),
         ("app:nothing", "there is no group `nothing` in /etc/group"),
     ] {
         let ended = with_accounts(manifest(user))

@@ -313,11 +313,11 @@ pub fn is_polling(pid: i32) -> bool {
         .next()
         .and_then(|number| number.parse().ok());
     [Some(nix::libc::SYS_poll), Some(nix::libc::SYS_ppoll)].contains(&number)
-        && catches(pid, Signal::SIGWINCH)
+        && blocks(pid, Signal::SIGWINCH)
 }
 
-fn catches(pid: i32, signal: Signal) -> bool {
-    let caught = field_of_status(pid, "SigCgt").unwrap_or_default();
-    let caught = u64::from_str_radix(&caught, 16).unwrap_or_default();
-    caught & (1 << (signal as u64 - 1)) != 0
+fn blocks(pid: i32, signal: Signal) -> bool {
+    let blocked = field_of_status(pid, "SigBlk").unwrap_or_default();
+    let blocked = u64::from_str_radix(&blocked, 16).unwrap_or_default();
+    blocked & (1 << (signal as u64 - 1)) != 0
 }
