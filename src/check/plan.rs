@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use crate::environment::Environment;
-use crate::manifest::{self, Manifest, Place, StopSignal, Template};
+use crate::manifest::{self, Manifest, Place, Template};
 use crate::os::signals::Signal;
 use crate::report::{Code, Severity, ValueFinding};
 use crate::rule::certain_passwords;
@@ -162,7 +162,7 @@ impl Planner<'_, '_> {
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
             command: self.words(&of, &step.command),
             timeout: step.timeout,
-            stop_signal: signal_of(step.stop_signal),
+            stop_signal: step.stop_signal,
             stop_grace: step.stop_grace,
             allow_failure: step.allow_failure,
             up_to_date: question.map(|words| self.words(&format!("{of}, up_to_date"), words)),
@@ -321,16 +321,4 @@ fn announced_password<'t>(template: &'t Template, environment: &Environment) -> 
     };
     let mut names = template.references().map(|(name, _)| name);
     names.find(is_part_of_password)
-}
-
-fn signal_of(signal: StopSignal) -> Signal {
-    match signal {
-        StopSignal::Term => Signal::TERM,
-        StopSignal::Int => Signal::INT,
-        StopSignal::Quit => Signal::QUIT,
-        StopSignal::Hup => Signal::HUP,
-        StopSignal::Usr1 => Signal::USR1,
-        StopSignal::Usr2 => Signal::USR2,
-        StopSignal::Kill => Signal::KILL,
-    }
 }

@@ -37,7 +37,7 @@ pub fn run(
             ReportFormat::Text => render::text::report(view, is_coloured),
             ReportFormat::Json => render::json::report(view),
             ReportFormat::Github => {
-                let lines = settings::manifest_lines(manifest_file.as_deref());
+                let lines = settings::manifest_lines(manifest_file.as_deref(), &manifest);
                 render::github::report(view, &lines)
             }
         },

@@ -1,7 +1,6 @@
 //! The settings of a run: a flag takes precedence over a variable, and a variable over the manifest. An empty
 //! variable counts as unset.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -50,18 +49,15 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
     }
 }
 
-/// The lines on which the manifest declares its variables.
-pub fn manifest_lines(file: Option<&Path>) -> ManifestLines {
+/// Where the manifest declares its variables.
+pub fn manifest_lines(file: Option<&Path>, manifest: &Manifest) -> ManifestLines {
     let file = file.unwrap_or(Path::new(manifest::DEFAULT_FILE));
-    // A pipe was read to its end when the manifest was loaded.
-    let is_plain = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let variables = manifest.variables.iter();
     ManifestLines {
         file: file.display().to_string(),
-        by_variable: if is_plain {
-            manifest::lines_of_variables(file, file::read)
-        } else {
-            HashMap::new()
-        },
+        by_variable: variables
+            .filter_map(|variable| Some((variable.name.clone(), variable.line?)))
+            .collect(),
     }
 }
 

@@ -1,19 +1,27 @@
 //! From a file to a manifest, or to everything that is wrong with it.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::depth::too_deep;
-use super::fault::{Fault, Path};
-use super::raw::RawManifest;
-use super::salvage::salvage;
-use super::tree::Node;
-use super::validate::validate;
-use super::{DEFAULT_FILE, Manifest};
+use super::keys::{Fault, Keys, MAPPING, MAX_FAULTS, Reading};
+use super::node::{Node, Value};
+use super::process;
+use super::variable::{Declared, variables};
+use super::{DEFAULT_FILE, FailOn, Manifest};
 
 /// The largest manifest that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
+
+/// More open brackets than any manifest has. The parser itself refuses a depth of 128.
+const MAX_DEPTH: usize = 1000;
+
+/// The manifest's one version so far.
+const VERSION: u32 = 1;
+
+const FAIL_ON: [(&str, FailOn); 2] = [
+    ("required", FailOn::Required),
+    ("critical", FailOn::Critical),
+];
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +33,7 @@ pub enum Error {
     )]
     NotFound { path: PathBuf },
     #[error("the manifest {} cannot be read: {cause}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        cause: std::io::Error,
-    },
+    Unreadable { path: PathBuf, cause: io::Error },
     #[error("the manifest {} is a directory; name the file in it", path.display())]
     Directory { path: PathBuf },
     #[error("the manifest {} is larger than 1 MiB", path.display())]
@@ -41,8 +46,8 @@ pub enum Error {
     },
 }
 
-fn absent_hint(path: &FilePath) -> &'static str {
-    if path == FilePath::new(DEFAULT_FILE) {
+fn absent_hint(path: &Path) -> &'static str {
+    if path == Path::new(DEFAULT_FILE) {
         " (it is looked for in the working directory only)"
     } else {
         ""
@@ -50,10 +55,10 @@ fn absent_hint(path: &FilePath) -> &'static str {
 }
 
 fn count(faults: &[Fault]) -> String {
-    if faults.len() == 1 {
-        "1 fault".to_owned()
-    } else {
-        format!("{} faults", faults.len())
+    match faults.len() {
+        1 => "1 fault".to_owned(),
+        MAX_FAULTS => format!("{MAX_FAULTS} faults or more"),
+        count => format!("{count} faults"),
     }
 }
 
@@ -63,8 +68,8 @@ fn count(faults: &[Fault]) -> String {
 /// # Errors
 /// When the file cannot be read, or is not a sound manifest: then with every fault in it.
 pub fn load(
-    path: &FilePath,
-    read_file: fn(&FilePath, usize) -> io::Result<Vec<u8>>,
+    path: &Path,
+    read_file: fn(&Path, usize) -> io::Result<Vec<u8>>,
 ) -> Result<Manifest, Error> {
     let text = read_file(path, MAX_SIZE).map_err(|cause| unreadable(path, cause))?;
     if text.len() > MAX_SIZE {
@@ -72,25 +77,13 @@ pub fn load(
             path: path.to_owned(),
         });
     }
-    parse(&text).map_err(|faults| Error::Invalid {
+    Manifest::parse(&text).map_err(|faults| Error::Invalid {
         path: path.to_owned(),
         faults,
     })
 }
 
-/// The line of each variable in a manifest's file; empty when it can no longer be read.
-pub fn lines_of_variables(
-    path: &FilePath,
-    read_file: fn(&FilePath, usize) -> io::Result<Vec<u8>>,
-) -> HashMap<String, usize> {
-    let content = read_file(path, MAX_SIZE).unwrap_or_default();
-    let text = str::from_utf8(&content).unwrap_or_default();
-    let tree = Node::read(text.strip_prefix('\u{feff}').unwrap_or(text));
-    tree.map(|tree| tree.lines_below("variables"))
-        .unwrap_or_default()
-}
-
-fn unreadable(path: &FilePath, cause: io::Error) -> Error {
+fn unreadable(path: &Path, cause: io::Error) -> Error {
     let path = path.to_owned();
     match cause.kind() {
         ErrorKind::NotFound => Error::NotFound { path },
@@ -99,39 +92,78 @@ fn unreadable(path: &FilePath, cause: io::Error) -> Error {
     }
 }
 
-/// Reads a manifest from a text.
-///
-/// # Errors
-/// Every fault in it.
-pub fn parse(text: &[u8]) -> Result<Manifest, Vec<Fault>> {
-    let whole = |message: &str| vec![Fault::at(Path::default(), message)];
-    let text = str::from_utf8(text).map_err(|error| {
-        let line = text[..error.valid_up_to()]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1;
-        let mut faults = whole("the file is not UTF-8");
-        faults[0].line = Some(line);
-        faults
-    })?;
-    // Editors on Windows begin a file so; the parser would tell something misleading.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if is_blank(text) {
-        return Err(whole("the file is empty; it needs at least `version: 1`"));
-    }
-    if let Some(line) = too_deep(text) {
-        let mut faults = whole("the file is nested too deep");
-        faults[0].line = Some(line);
-        return Err(faults);
-    }
-    if let Ok(raw) = serde_yaml::from_str::<RawManifest>(text) {
-        let (manifest, faults) = validate(raw);
+impl Manifest {
+    /// Reads a manifest from a text.
+    ///
+    /// # Errors
+    /// Every fault in it, in the order of their lines, up to [`MAX_FAULTS`].
+    pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
+        let text = str::from_utf8(text).map_err(|error| {
+            let valid = &text[..error.valid_up_to()];
+            let breaks = memchr::memchr_iter(b'\n', valid).count();
+            fault_of_text(Some(breaks + 1), "the file is not UTF-8")
+        })?;
+        // Editors on Windows begin a file with it; the parser's message for it misleads.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_blank(text) {
+            let message = "the file is empty; it needs at least `version: 1`";
+            return Err(fault_of_text(None, message));
+        }
+        if let Some(line) = too_deep(text) {
+            return Err(fault_of_text(Some(line), "the file is nested too deep"));
+        }
+        let mut tree = Node::parse(text).map_err(|error| syntax_fault(&error))?;
+        let Value::Mapping(_) = tree.value else {
+            let message = "the manifest must be a mapping of keys such as version and variables";
+            return Err(fault_of_text(None, message));
+        };
+        let mut reading = Reading::new(text);
+        let mut manifest = read(&tree, &reading);
+        if reading.lacks_spelling.get() {
+            tree.spell(text).map_err(|error| syntax_fault(&error))?;
+            reading = Reading::new(text);
+            manifest = read(&tree, &reading);
+        }
+        let faults = reading.into_faults();
         if faults.is_empty() {
-            return Ok(manifest);
+            Ok(manifest)
+        } else {
+            Err(faults)
         }
     }
-    Err(faults_of(text))
+}
+
+/// The manifest that a tree holds. It is of use only when no fault has been found.
+fn read(tree: &Node<'_>, reading: &Reading) -> Manifest {
+    let mut root = Keys::new(tree, String::new(), None, MAPPING, reading);
+    let version = root.whole("version");
+    let message = "is missing; write `version: 1`";
+    root.fault_if(!root.has("version"), "version", message);
+    if let Some(other) = version.filter(|&version| version != VERSION) {
+        let message =
+            format_args!("version {other} is not known; this startup-guard reads version 1");
+        root.fault("version", message);
+    }
+    let (variables, mut keys): (Vec<_>, Vec<_>) = variables(&mut root).into_iter().unzip();
+    let declared = Declared::new(&variables, reading);
+    for (variable, keys) in variables.iter().zip(&mut keys) {
+        declared.check(variable, keys);
+    }
+    let manifest = Manifest {
+        service: process::printed(&mut root, "service"),
+        announce: process::announcement(&mut root, "announce", &declared),
+        fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
+        user: process::user(&mut root),
+        waits: process::waits(&mut root, &declared),
+        steps: process::steps(&mut root, &declared),
+        server: process::server(&mut root, &declared),
+        variables: Vec::new(),
+    };
+    root.finish();
+    Manifest {
+        variables,
+        ..manifest
+    }
 }
 
 fn is_blank(text: &str) -> bool {
@@ -141,34 +173,68 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-/// Every fault of a text that is known to have some.
-fn faults_of(text: &str) -> Vec<Fault> {
-    let tree = match Node::read(text) {
-        Ok(tree) => tree,
-        Err(error) => return vec![syntax_fault(&error)],
-    };
-    let (raw, mut faults) = salvage(&tree);
-    // What could not be read is not missing, too.
-    let unread = faults.clone();
-    let judged = validate(raw).1.into_iter();
-    faults.extend(judged.filter(|fault| unread.iter().all(|other| other.path != fault.path)));
-    for fault in &mut faults {
-        fault.line = fault.line.or_else(|| tree.line_of(&fault.path));
+/// The line, counted from 1, on which a text is nested too deep; nothing where it is not.
+///
+/// The YAML parser looks at every open bracket again at every token, so a text of nothing but brackets would keep
+/// it busy for hours before it refuses the depth. Only brackets that stand where a value may begin are counted as
+/// open, so that one in the middle of a text, such as a pattern's, is not.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut may_begin = true;
+    for (position, &byte) in text.as_bytes().iter().enumerate() {
+        match byte {
+            b'[' | b'{' if may_begin => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Some(text[..position].matches('\n').count() + 1);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            // They leave it as it is.
+            b' ' | b'\t' | b'\r' => continue,
+            _ => {}
+        }
+        may_begin = matches!(byte, b'[' | b'{' | b',' | b':' | b'-' | b'?' | b'\n');
     }
-    // Stable: faults of one line stay in the order in which they were found.
-    faults.sort_by_key(|fault| fault.line);
-    faults
+    None
 }
 
-fn syntax_fault(error: &serde_yaml::Error) -> Fault {
-    let place = error.location();
+fn fault_of_text(line: Option<usize>, message: impl Into<String>) -> Vec<Fault> {
+    let message = message.into();
+    vec![Fault { line, message }]
+}
+
+fn syntax_fault(error: &serde_yaml::Error) -> Vec<Fault> {
     let message = error.to_string();
     // The place is told once, at the beginning of the line.
     let message = message.split(" at line ").next().unwrap_or_default();
-    Fault {
-        path: Path::default(),
-        line: place.as_ref().map(serde_yaml::Location::line),
-        column: place.as_ref().map(serde_yaml::Location::column),
-        message: format!("the file is not sound YAML: {message}"),
+    let place = error.location().map_or_else(String::new, |place| {
+        format!("line {}, column {}: ", place.line(), place.column())
+    });
+    let message = format!("{place}the file is not valid YAML: {message}");
+    fault_of_text(None, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_deep;
+
+    #[test]
+    fn open_brackets_are_too_many_on_one_line_or_on_several() {
+        assert_eq!(too_deep(&format!("a: {}", "[".repeat(1000))), None);
+        assert_eq!(too_deep(&format!("a: {}", "[".repeat(1001))), Some(1));
+        assert_eq!(
+            too_deep(&format!("a:\n{}", "{b:\n".repeat(2000))),
+            Some(1002)
+        );
+        assert_eq!(too_deep(&"- [ ".repeat(2000)), Some(1));
+    }
+
+    #[test]
+    fn brackets_in_texts_and_closed_ones_are_not_deep() {
+        let pattern = "A: {pattern: \"^\\\\[x\", hint: 'a [ in a text'}\n";
+        assert_eq!(too_deep(&pattern.repeat(5000)), None);
+        assert_eq!(too_deep(&"a: [[x], {y: z}]\n".repeat(5000)), None);
+        assert_eq!(too_deep(""), None);
     }
 }

@@ -1,25 +1,25 @@
 //! The manifest: YAML text in, a `Manifest` out, or every fault in it.
 //!
-//! A sound manifest, the usual case, is read in one typed pass (`raw`) and judged as a whole (`validate`).
-//! Only when something is wrong is it read again as a tree with its lines (`tree`), from which whatever is
-//! readable is salvaged (`salvage`) and judged too, so that the report has all faults and their places.
+//! The text becomes a tree (`node`), which is read key by key (`keys`): `load` reads the root, `variable` and
+//! `process` what is below it.
 
-mod dependency;
-mod depth;
-mod fault;
+mod keys;
 mod load;
-mod raw;
-mod salvage;
+mod node;
+mod process;
 mod template;
-mod tree;
-mod validate;
+mod variable;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
+use crate::os::signals::Signal;
 use crate::rule::Rule;
+use crate::target::Protocol;
 
-pub use dependency::{Lock, Place, Wait};
-pub use load::{Error, lines_of_variables, load};
+pub use load::{Error, load};
 pub use template::Template;
 
 /// The file's name where nobody says otherwise.
@@ -42,8 +42,7 @@ pub struct Manifest {
 }
 
 /// From which level on a fault keeps the server from starting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailOn {
     #[default]
     Required,
@@ -51,8 +50,7 @@ pub enum FailOn {
 }
 
 /// How much a variable matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     Critical,
     #[default]
@@ -74,6 +72,8 @@ impl Level {
 #[derive(Debug)]
 pub struct Variable {
     pub name: String,
+    /// Where the manifest declares it, counted from 1.
+    pub line: Option<usize>,
     pub level: Level,
     pub rule: Rule,
     /// Other variables whose value must not be the same.
@@ -103,8 +103,7 @@ pub struct Generate {
 }
 
 /// How random bytes become text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GenerateFormat {
     #[default]
     Base64,
@@ -123,7 +122,7 @@ pub struct Step {
     /// None: as long as it takes.
     pub timeout: Option<Duration>,
     /// What a stop or a time-out sends to the step's group first.
-    pub stop_signal: StopSignal,
+    pub stop_signal: Signal,
     /// How long the step may take to end after `stop_signal`.
     pub stop_grace: Duration,
     /// A failure or a time-out of this step is a warning.
@@ -134,24 +133,30 @@ pub struct Step {
     pub lock: Option<Lock>,
 }
 
-/// Signals that a step can be asked to stop with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-pub enum StopSignal {
-    #[default]
-    #[serde(rename = "TERM", alias = "SIGTERM")]
-    Term,
-    #[serde(rename = "INT", alias = "SIGINT")]
-    Int,
-    #[serde(rename = "QUIT", alias = "SIGQUIT")]
-    Quit,
-    #[serde(rename = "HUP", alias = "SIGHUP")]
-    Hup,
-    #[serde(rename = "USR1", alias = "SIGUSR1")]
-    Usr1,
-    #[serde(rename = "USR2", alias = "SIGUSR2")]
-    Usr2,
-    #[serde(rename = "KILL", alias = "SIGKILL")]
-    Kill,
+/// Something that must be ready before the first step.
+#[derive(Debug)]
+pub struct Wait {
+    pub protocol: Protocol,
+    pub place: Place,
+    pub timeout: Duration,
+}
+
+/// A lock that one process at a time can hold, among all that start the same service.
+#[derive(Debug)]
+pub struct Lock {
+    /// The PostgreSQL that keeps it.
+    pub place: Place,
+    /// How long to wait for it.
+    pub timeout: Duration,
+}
+
+/// Where something is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// As a declared variable of this name says.
+    Variable(String),
+    /// As the manifest says.
+    Literal(String),
 }
 
 /// The process that the guard becomes.

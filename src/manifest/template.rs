@@ -1,7 +1,6 @@
 //! `${NAME}` and `${NAME:-text}` in commands and announcements.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// A text with references to variables in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,32 +24,27 @@ enum Part {
 pub struct UnsetReference(pub String);
 
 impl Template {
-    /// Reads a text of the manifest. `$${` is a literal `${`; every `$` that begins no reference stays.
+    /// Reads a text of the manifest. `$${` is a literal `${`; a `$` that does not begin a reference stays.
     pub fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
-        while let Some(dollar) = rest.find('$') {
-            literal.push_str(&rest[..dollar]);
-            rest = &rest[dollar..];
-            if let Some(after) = rest.strip_prefix("$${") {
-                literal.push_str("${");
-                rest = after;
-            } else if let Some((reference, after)) = braced_reference(rest) {
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                }
+        while let Some(dollar) = rest.find("${") {
+            let (before, reference) = rest.split_at(dollar);
+            let escaped = before.strip_suffix('$');
+            literal.push_str(escaped.unwrap_or(before));
+            let read = braced_reference(reference).filter(|_| escaped.is_none());
+            if let Some((reference, after)) = read {
+                parts.push(Part::Literal(std::mem::take(&mut literal).into()));
                 parts.push(reference);
                 rest = after;
             } else {
-                literal.push('$');
-                rest = &rest[1..];
+                literal.push_str("${");
+                rest = &reference[2..];
             }
         }
         literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal.into()));
-        }
+        parts.push(Part::Literal(literal.into()));
         Self {
             source: text.into(),
             parts,
@@ -60,22 +54,17 @@ impl Template {
     /// Reads an argument of the command line, as platforms pass it that start a command without a shell:
     /// only one that is, as a whole, `$NAME`, `${NAME}` or `${NAME:-text}` is a reference.
     pub fn parse_argument(argument: &OsStr) -> Self {
-        let reference = argument.to_str().and_then(|text| {
-            let bare = text.strip_prefix('$').filter(|name| is_name(name));
-            match bare {
-                Some(name) => Some(Part::Reference {
-                    name: name.to_owned(),
-                    default: None,
-                }),
-                None => braced_reference(text)
-                    .filter(|(_, after)| after.is_empty())
-                    .map(|(part, _)| part),
-            }
+        let text = argument.to_str().unwrap_or_default();
+        let name = text.strip_prefix('$').filter(|name| is_name(name));
+        let bare = name.map(|name| Part::Reference {
+            name: name.to_owned(),
+            default: None,
         });
-        let part = reference.unwrap_or_else(|| Part::Literal(argument.to_owned()));
+        let braced = || braced_reference(text).filter(|(_, after)| after.is_empty());
+        let reference = bare.or_else(|| Some(braced()?.0));
         Self {
+            parts: reference.map_or_else(|| Self::literal(argument).parts, |part| vec![part]),
             source: argument.to_owned(),
-            parts: vec![part],
         }
     }
 
@@ -107,14 +96,8 @@ impl Template {
 
     /// How long the text is with its references replaced, in bytes. What is not set counts as empty.
     pub fn length<'a>(&self, lookup: impl Fn(&str) -> Option<&'a OsStr>) -> usize {
-        let lengths = self.parts.iter().map(|part| match part {
-            Part::Literal(text) => text.len(),
-            Part::Reference { name, default } => {
-                let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
-                value.map_or(default.as_ref().map_or(0, String::len), OsStr::len)
-            }
-        });
-        lengths.sum()
+        let values = self.parts.iter().map(|part| part.value(&lookup));
+        values.map(|value| value.map_or(0, OsStr::len)).sum()
     }
 
     /// The text with its references replaced. A default stands in for an unset and for an empty value.
@@ -125,19 +108,26 @@ impl Template {
         &self,
         lookup: impl Fn(&str) -> Option<&'a OsStr>,
     ) -> Result<OsString, UnsetReference> {
-        let mut expanded = Vec::new();
-        for part in &self.parts {
-            match part {
-                Part::Literal(text) => expanded.extend_from_slice(text.as_bytes()),
-                Part::Reference { name, default } => {
-                    let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
-                    let value = value.or(default.as_ref().map(OsStr::new));
-                    let value = value.ok_or_else(|| UnsetReference(name.clone()))?;
-                    expanded.extend_from_slice(value.as_bytes());
-                }
+        let values = self.parts.iter().map(|part| part.value(&lookup));
+        values.collect()
+    }
+}
+
+impl Part {
+    fn value<'t, 'a: 't>(
+        &'t self,
+        lookup: impl Fn(&str) -> Option<&'a OsStr>,
+    ) -> Result<&'t OsStr, UnsetReference> {
+        match self {
+            Part::Literal(text) => Ok(text),
+            Part::Reference { name, default } => {
+                let default = default.as_ref().map(OsStr::new);
+                let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
+                value
+                    .or(default)
+                    .ok_or_else(|| UnsetReference(name.clone()))
             }
         }
-        Ok(OsString::from_vec(expanded))
     }
 }
 
@@ -148,15 +138,8 @@ fn braced_reference(text: &str) -> Option<(Part, &str)> {
         Some((name, default)) => (name, Some(default.to_owned())),
         None => (inside, None),
     };
-    is_name(name).then(|| {
-        (
-            Part::Reference {
-                name: name.to_owned(),
-                default,
-            },
-            after,
-        )
-    })
+    let name = Some(name).filter(|name| is_name(name))?.to_owned();
+    Some((Part::Reference { name, default }, after))
 }
 
 /// Whether a text can be the name of a variable.

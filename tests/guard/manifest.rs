@@ -165,7 +165,7 @@ fn a_limit_that_is_no_finite_number_is_refused() {
         .line("check")
         .run()
         .expect_code(65)
-        .expect_stderr("line 3: variables.A.max: is no finite number");
+        .expect_stderr("line 3: variables.A.max: must be a finite number");
     }
 }
 
@@ -174,15 +174,15 @@ fn a_syntax_error_has_its_line_and_column() {
     for (manifest, told) in [
         (
             "version: 1\nvariables:\n  A: [1, 2\n  B: 3\n",
-            "line 4, column 4: the file is not sound YAML",
+            "line 4, column 4: the file is not valid YAML",
         ),
         (
             "version: 1\n\tA: 1\n",
-            "line 2, column 1: the file is not sound YAML",
+            "line 2, column 1: the file is not valid YAML",
         ),
         (
             "version: 1\nvariables: *nobody\n",
-            "line 2, column 12: the file is not sound YAML: unknown anchor",
+            "line 2, column 12: the file is not valid YAML: unknown anchor",
         ),
         ("- a\n- b\n", "the manifest must be a mapping"),
         ("version: 1\n---\nversion: 1\n", "more than one document"),
@@ -262,7 +262,7 @@ fn deep_nesting_is_refused_in_no_time() {
     let shallow = format!("service: {}{}", "[".repeat(500), "]".repeat(500));
     let deep = format!("service: {}", "[".repeat(1_000_000));
     for (nested, told) in [
-        (shallow, "line 2, column 137: the file is not sound YAML"),
+        (shallow, "line 2, column 137: the file is not valid YAML"),
         (deep, "line 2: the file is nested too deep"),
     ] {
         let ended = Guard::with_manifest(&format!("version: 1\n{nested}\n"))

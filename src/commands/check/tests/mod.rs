@@ -6,8 +6,6 @@ mod diagnosis;
 mod fuzz;
 mod tables;
 
-use std::path::Path;
-
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::environment::{self, Environment};
@@ -38,8 +36,8 @@ fn environment_of(entries: Vec<(String, String)>) -> Environment {
 }
 
 fn manifest_of(text: &str) -> Result<Manifest, manifest::Error> {
-    // The "file" is the text itself: nothing is read from a disk here.
-    manifest::load(Path::new(text), |path, _| {
-        Ok(path.as_os_str().as_encoded_bytes().to_vec())
+    Manifest::parse(text.as_bytes()).map_err(|faults| manifest::Error::Invalid {
+        path: "required-vars.yaml".into(),
+        faults,
     })
 }

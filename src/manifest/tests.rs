@@ -1,0 +1,241 @@
+//! Manifests as texts: what is read, what is a fault, and on which line it is told.
+
+use std::time::{Duration, Instant};
+
+use super::{Manifest, Place};
+
+fn manifest(text: &str) -> Manifest {
+    Manifest::parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let faults = Manifest::parse(text.as_bytes()).err().unwrap_or_default();
+    faults.iter().map(ToString::to_string).collect()
+}
+
+/// What a faulty text's first fault is, up to its message.
+fn first_place(text: &str) -> String {
+    let faults = faults(text);
+    let first = faults.first().expect("this manifest has a fault");
+    first.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
+fn a_fault_has_the_line_of_its_own_key_or_item() {
+    for (text, place) in [
+        // Flow mappings over several lines.
+        (
+            "version: 1\nvariables: {A: {level: optional,\n  list: x}, B:\n  {file: 1}}\n",
+            "line 3: variables.A.list",
+        ),
+        (
+            "version: 1\nvariables: {A: {level: optional,\n  list: csv}, B:\n  {file: 1}}\n",
+            "line 4: variables.B.file",
+        ),
+        // Items of lists, whatever stands before them.
+        (
+            "version: 1\nsteps:\n  # one\n  - {name: a, command: [x]}\n\n  # two\n  - b\n",
+            "line 7: steps[1]",
+        ),
+        (
+            "version: 1\nsteps:\n  -\n    name: a\n    command: [x]\n  -\n    name: a\n    command: [y]\n",
+            "line 7: steps[1].name",
+        ),
+        (
+            "version: 1\nsteps:\n- name: a\n  command: [sh, -c, \"b\n  c\"]\n- name: b\n",
+            "line 6: steps[1].command",
+        ),
+        (
+            "version: 1\nsteps:\n- name: a\n  command:\n  - sh\n  - |\n    one: [\n    - two\n- name: b\n  timeout: 1\n  command: [x]\n",
+            "line 10: steps[1].timeout",
+        ),
+        ("version: 1\nsteps:\n- 5\n- 6\n", "line 3: steps[0]"),
+        (
+            "version: 1\nsteps:\n- {name: a, command: [x]}\n- 5\n",
+            "line 4: steps[1]",
+        ),
+        (
+            "version: 1\nwait_for:\n- {tcp: 'a:1'}\n# [ { \" '\n- {}\n",
+            "line 5: wait_for[1]",
+        ),
+        (
+            "version: 1\nwait_for:\n- tcp: a:1\n-\n- tcp: b:1\n",
+            "line 4: wait_for[1]",
+        ),
+        (
+            "version: 1\nwait_for:\n- \"a\\tb\"\n- tcp: b:1\n",
+            "line 3: wait_for[0]",
+        ),
+        // Lists in lists.
+        (
+            "version: 1\nsteps:\n- name: a\n  command: [x]\n- - name: b\n- []\n",
+            "line 5: steps[1]",
+        ),
+        (
+            "version: 1\nvariables:\n  A:\n    one_of:\n    - a\n    - [b]\n",
+            "line 6: variables.A.one_of[1]",
+        ),
+        (
+            "version: 1\nvariables:\n  A:\n    one_of:\n    - 1\n    - 2.0\n    - {}\n",
+            "line 7: variables.A.one_of[2]",
+        ),
+        // Scalars over several lines, and keys with escapes.
+        (
+            "version: 1\nvariables:\n  A:\n    hint: one\n      two\n    docs: |\n      three\n    min: x\n",
+            "line 8: variables.A.min",
+        ),
+        (
+            "version: 1\nvariables:\n  A:\n    hint: one\n      two\n    \"\\x6din\": x\n",
+            "line 6: variables.A.min",
+        ),
+        (
+            "version: 1\nsteps:\n- name: a\n  command: [sh, -c, \"b\n  c\"]\n- {}\n",
+            "line 6: steps[1].name",
+        ),
+        (
+            "version: 1\nsteps:\n- name: a\n  command:\n  - |\n    - {}\n    - é\n\n- 5\n",
+            "line 9: steps[1]",
+        ),
+        // What an alias leads to is told where it is written.
+        (
+            "version: 1\nvariables:\n  A: &a {level: optional,\n    list: x}\n  B: *a\n",
+            "line 4: variables.A.list",
+        ),
+        (
+            "version: 1\nvariables:\n  A: &a [x]\n  B:\n    file: *a\n",
+            "line 3: variables.A",
+        ),
+        // A key that is missing is told where its mapping begins.
+        (
+            "version: 1\nsteps:\n- name: a\n  command: [x]\n\n- command: [y]\n",
+            "line 6: steps[1].name",
+        ),
+        (
+            "version: 1\nvariables:\n  A:\n  B:\n  A:\n",
+            "line 5: variables.A",
+        ),
+    ] {
+        assert_eq!(first_place(text), place, "{text}");
+    }
+}
+
+#[test]
+fn a_variable_knows_its_line() {
+    let text =
+        "\u{feff}# first\nversion: 1\nvariables:\n  A: {hint: 'a\n\n  b'}\n  \"B\":\n  C: *a\n";
+    let text = text.replace("A: {", "A: &a {");
+    let manifest = manifest(&text);
+    let lines = manifest.variables.iter().map(|variable| variable.line);
+    assert_eq!(lines.collect::<Vec<_>>(), [Some(4), Some(7), Some(8)]);
+}
+
+#[test]
+fn a_scalar_is_a_text_as_it_is_written() {
+    let text = "version: 1
+variables:
+  A: {default: &v 1.10, one_of: [1.10, 0x1F, +5, True, ~, 99999999999999999999999], example: *v}
+  B: {default: !secret text, hint: !!str 7, level: optional, min_length: 1}
+steps:
+- {name: 1.0, command: [a, *v, 'null', 1e3]}
+";
+    let manifest = manifest(text);
+    let a = &manifest.variables[0];
+    assert_eq!(a.default.as_deref(), Some("1.10"));
+    assert_eq!(a.example.as_deref(), Some("1.10"));
+    let choices = ["1.10", "0x1F", "+5", "True", "~", "99999999999999999999999"];
+    assert_eq!(a.rule.one_of, choices);
+    let b = &manifest.variables[1];
+    assert_eq!(b.default.as_deref(), Some("text"));
+    assert_eq!(b.hint.as_deref(), Some("7"));
+    assert_eq!(b.rule.min_length, Some(1));
+    let step = &manifest.steps[0];
+    assert_eq!(step.name, "1.0");
+    let words: Vec<_> = step.command.iter().map(super::Template::source).collect();
+    assert_eq!(words, ["a", "1.10", "null", "1e3"]);
+}
+
+#[test]
+fn a_quoted_number_or_boolean_is_a_text() {
+    let text = "version: '1'\nvariables: {A: {secret: 'true', min: '1', min_length: 1.5, max_length: -1}}\n";
+    let found = [
+        "line 1: version: expected a whole number from 0 on, found a text",
+        "line 2: variables.A.min_length: expected a whole number from 0 on, found a number",
+        "line 2: variables.A.max_length: expected a whole number from 0 on, found a number",
+        "line 2: variables.A.min: expected a number, found a text",
+        "line 2: variables.A.secret: expected true or false, found a text",
+    ];
+    assert_eq!(faults(text), found);
+}
+
+#[test]
+fn a_null_is_an_absent_key() {
+    let text = "version: 1\nvariables: {A: {default: ~, one_of: null}}\nsteps:\nserver:\nwait_for: [{tcp: , http: 'http://a/', timeout: }]\n";
+    let manifest = manifest(text);
+    assert_eq!(manifest.variables[0].default, None);
+    assert!(manifest.server.is_none());
+    assert_eq!(
+        manifest.waits[0].place,
+        Place::Literal("http://a/".to_owned())
+    );
+}
+
+/// What a slow machine may take for what takes a fast one a fraction of a second, without optimisation.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
+    const SIZE: usize = 1_000_000;
+    let many = |start: &str, entry: &dyn Fn(usize) -> String| {
+        let mut text = format!("version: 1\n{start}");
+        for number in 0.. {
+            let entry = entry(number);
+            if text.len() + entry.len() > SIZE {
+                break;
+            }
+            text.push_str(&entry);
+        }
+        text
+    };
+    let scalar = "x".repeat(SIZE / 2);
+    let items = "[],".repeat(SIZE / 6);
+    let choices: Vec<String> = (0..60_000).map(|number| number.to_string()).collect();
+    let choices = choices.join(", ");
+    for text in [
+        // Faults without end.
+        many("variables:\n", &|number| format!("  A{number}: x\n")),
+        many("", &|number| format!("k{number}: 1\n")),
+        many("variables:\n  A: {\n", &|number| format!("a{number}: 1,\n")) + "}\n",
+        many("variables:\n", &|_| "  A:\n".to_owned()),
+        // Names that are near many others.
+        many("variables:\n", &|number| {
+            format!("  AAAAA{number}: {{distinct_from: AAAAB{number}}}\n")
+        }),
+        many("variables:\n", &|number| {
+            format!(
+                "  {}{number}: {{distinct_from: {}}}\n",
+                "A".repeat(900),
+                "B".repeat(900)
+            )
+        }),
+        // Aliases of what is large.
+        many(&format!("a: &a {scalar}\nb:\n"), &|_| "- *a\n".to_owned()),
+        many(&format!("a: &a \"{scalar}\\t\"\nb:\n"), &|_| {
+            "- *a\n".to_owned()
+        }),
+        many(&format!("a: &a [{items}]\nb:\n"), &|_| "- *a\n".to_owned()),
+        // Lists that are looked up in each other.
+        format!(
+            "version: 1\nvariables:\n  A: {{one_of: [{choices}]}}\n  B: {{required_when: {{A: [{choices}]}}}}\nx: 1\n"
+        ),
+        many("steps:\n", &|number| {
+            format!("- {{name: s{number}, command: [x]}}\n")
+        }) + "x: 1\n",
+    ] {
+        let started = Instant::now();
+        let count = faults(&text).len();
+        let took = started.elapsed();
+        let beginning = &text[..60];
+        assert!((1..=200).contains(&count), "{count} faults: {beginning}");
+        assert!(took < PATIENCE, "{took:?}: {beginning}");
+    }
+}
