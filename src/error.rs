@@ -104,7 +104,7 @@ impl Error {
             }
             Error::Environment { .. } => (Exit::InvalidEnvironment, Phase::Check),
             Error::User(_) => (Exit::NotPermitted, Phase::User),
-            Error::EnvFile(error) => (exit_of_env_file(&error.problem), Phase::EnvFile),
+            Error::EnvFile(error) => (exit_of_env_file(&error.fault), Phase::EnvFile),
             Error::Wait(error) => {
                 let exit = match error {
                     WaitError::NotReady(_) => Exit::NotReady,
@@ -142,10 +142,10 @@ impl Error {
                 capped(faults, ToString::to_string)
             }
             Error::EnvFile(dotenv::Error {
-                problem: dotenv::Problem::Invalid(faults),
+                fault: dotenv::Fault::Lines(faults),
                 ..
             }) => capped(faults, |fault| {
-                format!("line {} {}", fault.line, fault.problem)
+                format!("line {} {}", fault.line, fault.text)
             }),
             _ => Vec::new(),
         }
@@ -205,16 +205,16 @@ fn capped<T>(faults: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
     lines
 }
 
-fn exit_of_env_file(problem: &dotenv::Problem) -> Exit {
-    match problem {
-        dotenv::Problem::NotFound | dotenv::Problem::Directory | dotenv::Problem::Unreadable(_) => {
+fn exit_of_env_file(fault: &dotenv::Fault) -> Exit {
+    match fault {
+        dotenv::Fault::NotFound | dotenv::Fault::Directory | dotenv::Fault::Unreadable(_) => {
             Exit::NoInput
         }
-        dotenv::Problem::TooLarge
-        | dotenv::Problem::Empty
-        | dotenv::Problem::Utf16
-        | dotenv::Problem::NoText { .. }
-        | dotenv::Problem::Invalid(_) => Exit::InvalidInput,
+        dotenv::Fault::TooLarge
+        | dotenv::Fault::Empty
+        | dotenv::Fault::Utf16
+        | dotenv::Fault::NotText { .. }
+        | dotenv::Fault::Lines(_) => Exit::InvalidInput,
     }
 }
 

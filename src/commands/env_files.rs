@@ -9,21 +9,24 @@ use crate::cli;
 use crate::diagnosis::{EnvFileReader, NearNames};
 use crate::dotenv::{self, Dialect, Remark, RemarkKind};
 use crate::environment::Environment;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Variable};
 use crate::os::file;
 use crate::platform::is_injected;
 use crate::report::{Note, NoteCode, Source};
 
-/// So many undeclared variables are told one by one.
+/// How many undeclared variables a note lists.
 const SHOWN_VARIABLES: usize = 20;
 
-/// What the files come to.
+/// The longest name that platforms inject, in bytes.
+const MAX_INJECTED: usize = 64;
+
+/// The variables of the files, and the remarks on their lines.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The variables of the files, in the order of the files and their lines.
-    entries: Vec<(String, String)>,
-    /// Of each name, the entry that counts.
-    positions: HashMap<String, usize>,
+    /// The names of the variables, in the order of the files and their lines.
+    names: Vec<String>,
+    /// The value that counts, by name.
+    values: HashMap<String, String>,
     /// Where each was written.
     sources: Sources,
     /// What there is to say of the lines, in the order of the files.
@@ -47,29 +50,21 @@ pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFile
     if arguments.env_files.is_empty() {
         return Ok(all);
     }
-    let own = if arguments.only_file {
-        HashMap::new()
-    } else {
-        texts(environment)
-    };
+    // Collected once, because each reference in a file looks here.
+    let own: HashMap<&str, &str> = environment
+        .entries()
+        .iter()
+        .filter(|_| !arguments.only_file)
+        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+        .collect();
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();
-        let file = {
-            // What a reference finds: the process's own, then the files' before it.
-            let lookup = |name: &str| own.get(name).copied().or_else(|| all.get(name));
-            dotenv::load(&name, dialect, &lookup, |limit| content(path, limit))?
-        };
+        // A reference finds the process's own variables, then those of the files before.
+        let lookup = |name: &str| own.get(name).copied().or_else(|| all.get(name));
+        let file = dotenv::load(&name, dialect, &lookup, |limit| content(path, limit))?;
         all.add(name, file);
     }
     Ok(all)
-}
-
-/// The variables of an environment that are text.
-fn texts(environment: &Environment) -> HashMap<&str, &str> {
-    let entries = environment.entries().iter();
-    entries
-        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .collect()
 }
 
 fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
@@ -82,8 +77,7 @@ fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
 
 impl EnvFiles {
     fn get(&self, name: &str) -> Option<&str> {
-        let position = self.positions.get(name)?;
-        Some(&self.entries[*position].1)
+        self.values.get(name).map(String::as_str)
     }
 
     fn add(&mut self, name: String, file: dotenv::EnvFile) {
@@ -93,9 +87,13 @@ impl EnvFiles {
         };
         for entry in file.entries {
             self.sources.insert(entry.name.clone(), source(entry.line));
-            self.positions
-                .insert(entry.name.clone(), self.entries.len());
-            self.entries.push((entry.name, entry.value));
+            if self
+                .values
+                .insert(entry.name.clone(), entry.value)
+                .is_none()
+            {
+                self.names.push(entry.name);
+            }
         }
         let remarks = file.remarks.into_iter();
         self.remarks
@@ -103,19 +101,17 @@ impl EnvFiles {
         self.files.push(name);
     }
 
-    /// The environment with the files' variables over it, or of them alone.
+    /// The environment with the variables of the files, which replace those of the same name. With `only_file`, the
+    /// variables of the files alone.
     pub fn over(&self, environment: Environment, only_file: bool) -> Environment {
-        if self.files.is_empty() {
-            return environment;
-        }
         let base = if only_file {
             Environment::default()
         } else {
             environment
         };
-        let counted = self.positions.iter();
-        let mut set: Vec<(&str, OsString)> = counted
-            .map(|(name, &position)| (name.as_str(), self.entries[position].1.clone().into()))
+        let set = self.names.iter();
+        let mut set: Vec<(&str, OsString)> = set
+            .map(|name| (name.as_str(), self.values[name].clone().into()))
             .collect();
         set.sort();
         base.with(&set, &[])
@@ -126,7 +122,7 @@ impl EnvFiles {
         self.files.first().map(String::as_str)
     }
 
-    /// Who reads the files.
+    /// The reader of the files.
     pub fn reader(&self) -> EnvFileReader {
         match self.dialect.unwrap_or_default() {
             Dialect::Compose => EnvFileReader::Compose,
@@ -164,64 +160,53 @@ impl EnvFiles {
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
-        let mut seen: HashSet<&str> = HashSet::new();
-        let all = self.entries.iter().map(|(name, _)| name.as_str());
-        let undeclared: Vec<&str> = all
+        let undeclared = self.names.iter().map(String::as_str);
+        let undeclared: Vec<&str> = undeclared
             .filter(|name| !names.declared.contains(*name) && !is_injected(name))
-            .filter(|name| seen.insert(name))
             .collect();
-        if undeclared.is_empty() {
-            return None;
-        }
         let count = undeclared.len();
-        let (variables, are) = if count == 1 {
-            ("variable is", "it is")
+        let are = if count == 1 {
+            "variable is not in the manifest; it is"
         } else {
-            ("variables are", "they are")
+            "variables are not in the manifest; they are"
         };
-        Some(Note {
-            code: NoteCode::Undeclared,
-            source: None,
-            text: format!(
-                "{count} {variables} not in the manifest; {are} not checked: {}",
-                self.places(&undeclared, names)
-            ),
-            variables: undeclared
-                .into_iter()
-                .filter_map(|name| names.shown(name))
-                .collect(),
-        })
-    }
-
-    /// Where undeclared variables were written: `LOG_LEVL (line 3), lines 4 and 7`, after each file's name if
-    /// there are several.
-    fn places(&self, undeclared: &[&str], names: &Names<'_>) -> String {
-        let told = &undeclared[..undeclared.len().min(SHOWN_VARIABLES)];
-        let of_file = |file: &String| {
-            let sources = told.iter().map(|name| (name, &self.sources[*name]));
-            let of_file: Vec<_> = sources.filter(|(_, source)| source.file == *file).collect();
-            let (_, first) = of_file.first()?;
-            let (mut named, mut lines) = (Vec::new(), Vec::new());
-            for (name, source) in &of_file {
-                match names.shown(name) {
-                    Some(name) => named.push(format!("{name} (line {})", source.line)),
-                    None => lines.push(source.line.to_string()),
-                }
-            }
-            named.extend(in_one(&lines));
-            let places = named.join(", ");
-            Some(if self.files.len() == 1 {
-                places
-            } else {
-                format!("{}: {places}", first.shown_file())
-            })
-        };
-        let places: Vec<String> = self.files.iter().filter_map(of_file).collect();
-        let more = match undeclared.len() - told.len() {
+        let more = match count.saturating_sub(SHOWN_VARIABLES) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        places.join("; ") + &more
+        let listed = &undeclared[..count.min(SHOWN_VARIABLES)];
+        let files = self.files.iter();
+        let places: Vec<String> = files
+            .filter_map(|file| self.places(file, listed, names))
+            .collect();
+        let shown = undeclared.iter().filter_map(|name| names.shown(name));
+        (count > 0).then(|| Note {
+            code: NoteCode::Undeclared,
+            source: None,
+            text: format!("{count} {are} not checked: {}{more}", places.join("; ")),
+            variables: shown.collect(),
+        })
+    }
+
+    /// Where a file sets some of these variables: `LOG_LEVEL (line 3), lines 4 and 7`, after the name of the file if
+    /// there are several files.
+    fn places(&self, file: &str, variables: &[&str], names: &Names<'_>) -> Option<String> {
+        let (mut named, mut lines) = (Vec::new(), Vec::new());
+        let sources = variables.iter().map(|name| (name, &self.sources[*name]));
+        let mut sources = sources.filter(|(_, source)| source.file == file).peekable();
+        let (_, first) = sources.peek()?;
+        let prefix = match self.files.len() {
+            1 => String::new(),
+            _ => format!("{}: ", first.shown_file()),
+        };
+        for (name, source) in sources {
+            match names.shown(name) {
+                Some(name) => named.push(format!("{name} (line {})", source.line)),
+                None => lines.push(source.line.to_string()),
+            }
+        }
+        named.extend(in_one(&lines));
+        Some(prefix + &named.join(", "))
     }
 }
 
@@ -234,42 +219,35 @@ fn in_one(lines: &[String]) -> Option<String> {
     }
 }
 
-/// The names that can be shown. What a file has for a name may be a line of somebody's key.
+/// Decides which names may be printed. What looks like a name in a file may be a line of a secret key.
 struct Names<'a> {
     /// The manifest's variables, and those that name their files.
     declared: HashSet<String>,
-    /// The names that variables had before.
+    /// The former names of variables.
     former: HashSet<&'a str>,
     near: NearNames<'a>,
 }
 
 impl<'a> Names<'a> {
     fn of(manifest: &'a Manifest) -> Self {
-        let variables = || manifest.variables.iter();
-        let names = || variables().map(|variable| variable.name.as_str());
-        let files = variables().filter_map(crate::manifest::Variable::file_name);
-        let former = variables().flat_map(|variable| &variable.renamed_from);
+        let variables = &manifest.variables;
+        let names = variables.iter().map(|variable| variable.name.as_str());
+        let files = variables.iter().filter_map(Variable::file_name);
+        let former = variables.iter().flat_map(|each| &each.renamed_from);
         Self {
-            declared: names().map(str::to_owned).chain(files).collect(),
+            declared: names.clone().map(str::to_owned).chain(files).collect(),
             former: former.map(String::as_str).collect(),
-            near: NearNames::of(names()),
+            near: NearNames::of(names),
         }
     }
 
-    /// A name, if the manifest has it or one that is nearly the same, or if platforms inject it.
+    /// The name, if the manifest has it or one that is nearly the same, or if it looks like one that platforms inject.
     fn shown(&self, name: &str) -> Option<String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let is_shown = self.declared.contains(name)
             || self.former.contains(name)
-            || is_injected(name) && is_plain(name)
+            || is_injected(name) && name.len() <= MAX_INJECTED && name.bytes().all(is_plain)
             || self.near.nearest(name).is_some();
         is_shown.then(|| name.to_owned())
     }
-}
-
-/// Platforms inject no other names.
-fn is_plain(name: &str) -> bool {
-    name.len() <= 64
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -1,53 +1,45 @@
-//! `docker run --env-file`: one line, one variable, and nothing is interpreted.
+//! `docker run --env-file`: a line is a variable, and its value is taken as it is.
 
-use super::{NO_NAME, Reading, Statement, WHITE_SPACE_IN_NAME};
+use super::cursor::{COLON, NO_NAME, Statement, WHITE_SPACE_IN_NAME};
 
 /// Docker's scanner refuses longer lines, in bytes.
 const MAX_LINE: usize = 64 * 1024 - 1;
 
 pub fn statements(text: &str) -> Vec<Statement> {
-    let lines = text.split('\n').enumerate();
+    let lines = text.split('\n').zip(1..);
     lines
-        .filter_map(|(index, line)| statement(index + 1, line))
+        .filter_map(|(text, line)| statement(line, text))
         .collect()
 }
 
 fn statement(line: usize, text: &str) -> Option<Statement> {
     if text.len() > MAX_LINE {
-        return Some(Statement::fault(
-            line,
-            "is longer than 64 KiB, which docker refuses",
-        ));
+        let fault = "is longer than 64 KiB, which docker refuses";
+        return Some(Statement::new(line, "", Err(fault)));
     }
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    // White space behind is part of the value.
-    let text = text.trim_start();
+    // White space at the end belongs to the value.
+    let text = text.strip_suffix('\r').unwrap_or(text).trim_start();
     if text.is_empty() || text.starts_with('#') {
         return None;
     }
     let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Reading::Value(value.to_owned())),
-        None => (text, Reading::Inherited),
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
     };
-    if name.is_empty() {
-        return Some(Statement::fault(line, NO_NAME));
-    }
-    if name.contains([' ', '\t']) {
-        return Some(Statement::fault(line, white_space_problem(name)));
-    }
-    Some(Statement {
-        line,
-        name: name.to_owned(),
-        reading: value,
-    })
+    let value = fault_of_name(name).map_or(Ok(value), Err);
+    Some(Statement::new(line, name, value))
 }
 
-fn white_space_problem(name: &str) -> &'static str {
-    if name.starts_with("export ") || name.starts_with("export\t") {
-        "begins with `export`, which docker refuses; write NAME=value"
+fn fault_of_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some(NO_NAME)
+    } else if !name.contains([' ', '\t']) {
+        None
+    } else if name.starts_with("export ") || name.starts_with("export\t") {
+        Some("begins with `export`, which docker refuses; write NAME=value")
     } else if name.trim_end().ends_with(':') || name.contains(": ") {
-        super::COLON
+        Some(COLON)
     } else {
-        WHITE_SPACE_IN_NAME
+        Some(WHITE_SPACE_IN_NAME)
     }
 }

@@ -1,21 +1,25 @@
-//! `.env` files. There is no one format: the same line means different things to different readers. So each
-//! reader has its dialect here, as its source reads and as it was measured, and a line that they do not
-//! understand alike is told.
+//! `.env` files. There is no standard: the same line means different things to different readers. Each of them has
+//! its dialect here, as its source reads and as it was measured.
 
 mod compose;
-mod differences;
+mod cursor;
 mod docker;
 mod kv;
-mod limits;
-mod load;
 mod python;
+mod remarks;
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::mem;
 
-use limits::{Budget, Remarks};
-pub use load::{Error, Problem, load};
+use cursor::{Budget, Lookup, Statement, TOO_MUCH};
+use remarks::Remarks;
+pub use remarks::{Remark, RemarkKind};
 
-/// Whose reading counts.
+/// The largest env file that is read, in bytes.
+const MAX_SIZE: usize = 1024 * 1024;
+
+/// The reader whose understanding of a file counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// `env_file` and `.env` of docker compose v2.
@@ -23,10 +27,59 @@ pub enum Dialect {
     Compose,
     /// `docker run --env-file`.
     Docker,
-    /// The library of that name.
+    /// The Python library of that name.
     PythonDotenv,
-    /// `NAME=VALUE` with raw values, as `railway variables --kv` prints them.
+    /// `NAME=VALUE` with values as they are, as `railway variables --kv` prints them.
     Kv,
+}
+
+/// Variables that Railway injects, so they stand in a file only if its command line printed it.
+const RAILWAYS: [&str; 3] = [
+    "RAILWAY_PROJECT_ID=",
+    "RAILWAY_SERVICE_ID=",
+    "RAILWAY_SERVICE_NAME=",
+];
+
+impl Dialect {
+    /// Every dialect, with its name on the command line.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the command line has its own table")
+    )]
+    pub const NAMES: [(&'static str, Dialect); 4] = [
+        ("compose", Dialect::Compose),
+        ("docker", Dialect::Docker),
+        ("python-dotenv", Dialect::PythonDotenv),
+        ("kv", Dialect::Kv),
+    ];
+
+    /// The dialect of a text: `Kv` for a listing that Railway's command line printed, else `Compose`.
+    fn of(text: &str) -> Self {
+        let is_listed = |line: &str| RAILWAYS.iter().any(|name| line.starts_with(name));
+        if text.lines().any(is_listed) {
+            Self::Kv
+        } else {
+            Self::Compose
+        }
+    }
+
+    fn statements(self, text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
+        match self {
+            Self::Compose => cursor::statements(text, lookup, &compose::RULES),
+            Self::Docker => docker::statements(text),
+            Self::PythonDotenv => cursor::statements(text, lookup, &python::RULES),
+            Self::Kv => kv::statements(text),
+        }
+    }
+}
+
+/// What a file sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvFile {
+    /// In the order of the file, each name once, with the value that counts.
+    pub entries: Vec<Entry>,
+    /// In the order of the lines.
+    pub remarks: Vec<Remark>,
 }
 
 /// A variable that a file sets.
@@ -34,36 +87,38 @@ pub enum Dialect {
 pub struct Entry {
     pub name: String,
     pub value: String,
-    /// Counted from 1: where it begins.
+    /// The first line, counted from 1.
     pub line: usize,
 }
 
-/// A line that is no fault, but not what it may seem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    pub line: usize,
-    pub kind: RemarkKind,
-    /// What the line has as a name. It may be anything: a line of a key looks like an assignment, too.
+/// An env file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", shown(name))]
+pub struct Error {
+    /// As the user gave it; `-` is standard input.
     pub name: String,
-    /// The rest of a sentence that begins with the line.
-    pub text: String,
+    pub fault: Fault,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemarkKind {
-    /// Its readers do not understand it alike.
-    Portability,
-    /// It sets nothing, or something else than it seems.
-    Effect,
-}
-
-/// What a file comes to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnvFile {
-    /// In the order of the file, of each name the one that counts.
-    pub entries: Vec<Entry>,
-    /// In the order of the lines.
-    pub remarks: Vec<Remark>,
+/// Why an env file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("there is no such file")]
+    NotFound,
+    #[error("it is a directory; name the file in it")]
+    Directory,
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+    #[error("it is larger than 1 MiB")]
+    TooLarge,
+    #[error("it sets no variable")]
+    Empty,
+    #[error("it is UTF-16; save it as UTF-8")]
+    Utf16,
+    #[error("it is not text: line {line} {what}")]
+    NotText { line: usize, what: &'static str },
+    #[error("it has {} line{} that cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Lines(Vec<LineFault>),
 }
 
 /// A line that cannot be read.
@@ -71,195 +126,130 @@ pub struct EnvFile {
 pub struct LineFault {
     /// Counted from 1.
     pub line: usize,
-    /// The rest of a sentence that begins with the line. Nothing of the line is in it.
-    pub problem: &'static str,
+    /// The rest of a sentence that begins with the line. It contains no text of the line.
+    pub text: &'static str,
 }
 
-/// How one reader understands what begins at one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Statement {
-    line: usize,
-    name: String,
-    reading: Reading,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reading {
-    Value(String),
-    /// A name alone: its value is the caller's, where there is one.
-    Inherited,
-    Fault(&'static str),
-}
-
-impl Statement {
-    fn fault(line: usize, problem: &'static str) -> Self {
-        Self {
-            line,
-            name: String::new(),
-            reading: Reading::Fault(problem),
-        }
+fn shown(name: &str) -> String {
+    match name {
+        "-" => "the env file on standard input".to_owned(),
+        _ => format!("the env file {}", name.escape_debug()),
     }
 }
 
-/// Looks up a variable of whoever reads the file. Takes no longer for a long value: it is asked for each reference.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+/// Reads an env file. Without a dialect, the text decides which one counts. `read` returns the content, given the
+/// limit in bytes, and of a larger file no more than one byte over the limit.
+///
+/// # Errors
+/// When the file cannot be read, or any of its lines.
+pub fn load(
+    name: &str,
+    dialect: Option<Dialect>,
+    lookup: Lookup<'_>,
+    read: impl FnOnce(usize) -> io::Result<Vec<u8>>,
+) -> Result<EnvFile, Error> {
+    let content = read(MAX_SIZE).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Fault::NotFound,
+        ErrorKind::IsADirectory => Fault::Directory,
+        _ => Fault::Unreadable(error),
+    });
+    let file = content.and_then(|content| {
+        let text = text_of(&content)?;
+        let dialect = dialect.unwrap_or_else(|| Dialect::of(text));
+        let file = parse(text, dialect, lookup).map_err(Fault::Lines)?;
+        if file.entries.is_empty() && file.remarks.is_empty() {
+            return Err(Fault::Empty);
+        }
+        Ok(file)
+    });
+    file.map_err(|fault| Error {
+        name: name.to_owned(),
+        fault,
+    })
+}
 
-const NO_NAME: &str = "has no name before its `=`";
-const NO_EQUALS_SIGN: &str = "is no assignment; write NAME=value";
-const COLON: &str = "has a `:` where `=` belongs; write NAME=value";
-const WHITE_SPACE_IN_NAME: &str = "has white space in its name";
-const UNTERMINATED: &str = "opens a quote that is never closed";
-const NUL: &str = "sets a value with a NUL character in it, which no variable can have";
-
-/// Railway injects these, so no hand wrote a file that has one.
-const OF_LISTINGS: [&str; 3] = [
-    "RAILWAY_PROJECT_ID=",
-    "RAILWAY_SERVICE_ID=",
-    "RAILWAY_SERVICE_NAME=",
-];
-
-impl Dialect {
-    /// A listing that Railway's command line printed is read as such; else it is compose's file.
-    fn of(text: &str) -> Self {
-        let is_listed = |line: &str| OF_LISTINGS.iter().any(|name| line.starts_with(name));
-        if text.lines().any(is_listed) {
-            Self::Kv
+fn text_of(content: &[u8]) -> Result<&str, Fault> {
+    let not_text = |at: usize, what| Fault::NotText {
+        line: 1 + content[..at].iter().filter(|&&byte| byte == b'\n').count(),
+        what,
+    };
+    if content.len() > MAX_SIZE {
+        return Err(Fault::TooLarge);
+    }
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        return Err(Fault::Utf16);
+    }
+    if let Some(at) = memchr::memchr(0, content) {
+        // Every other byte of Latin text in UTF-16 is NUL.
+        let count = content.iter().filter(|&&byte| byte == 0).count();
+        return Err(if at < 2 && count * 3 > content.len() {
+            Fault::Utf16
         } else {
-            Self::default()
-        }
+            not_text(at, "contains a NUL byte")
+        });
     }
-
-    fn statements(self, text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
-        match self {
-            Dialect::Compose => compose::statements(text, lookup),
-            Dialect::Docker => docker::statements(text),
-            Dialect::PythonDotenv => python::statements(text, lookup),
-            Dialect::Kv => kv::statements(text),
-        }
-    }
+    let text =
+        str::from_utf8(content).map_err(|error| not_text(error.valid_up_to(), "is not UTF-8"))?;
+    // Every reader skips a byte-order mark.
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// Reads a text.
 ///
 /// # Errors
 /// Every line that cannot be read.
-pub fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
-    let mut budget = Budget::default();
+fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
+    let asks_caller = dialect != Dialect::PythonDotenv;
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut remarks = Remarks::default();
     let mut faults = Vec::new();
-    let mut entries = Entries::default();
-    for mut statement in dialect.statements(text, lookup) {
-        match take_value(dialect, &mut statement, lookup, &mut budget) {
-            Ok(value) => entries.add(dialect, statement, value),
-            Err(problem) => faults.push(LineFault {
-                line: statement.line,
-                problem,
-            }),
-        }
-        if budget.is_spent() {
-            break;
-        }
+    let budget = Budget::default();
+    for statement in dialect.statements(text, lookup) {
+        let Statement { line, name, value } = statement;
+        let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
+        let value = match value {
+            Ok(None) if asks_caller => inherited().transpose(),
+            read => read,
+        };
+        let text = match value {
+            Err(text) => {
+                faults.push(LineFault { line, text });
+                if text == TOO_MUCH {
+                    break;
+                }
+                continue;
+            }
+            Ok(None) if asks_caller => {
+                "is a name without a value, which the caller's environment does not have: it sets nothing"
+                    .to_owned()
+            }
+            Ok(None) => "is a name without a value: it sets nothing".to_owned(),
+            Ok(Some(value)) => {
+                let name = name.clone();
+                let entry = Entry { name, value, line };
+                let Some(&position) = positions.get(&entry.name) else {
+                    positions.insert(entry.name.clone(), entries.len());
+                    entries.push(entry);
+                    continue;
+                };
+                let earlier = mem::replace(&mut entries[position], entry).line;
+                format!(
+                    "sets a name again, after line {earlier}; the last one counts (docker passes both on)"
+                )
+            }
+        };
+        remarks.push(line, RemarkKind::Effect, &name, text);
     }
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut remarks = entries.remarks;
     if dialect != Dialect::Kv {
-        differences::tell(text, lookup, &mut remarks);
+        let readers = [Dialect::Compose, Dialect::PythonDotenv, Dialect::Docker];
+        remarks.compare(text, readers.map(|reader| reader.statements(text, lookup)));
     }
-    Ok(EnvFile {
-        entries: entries.list,
-        remarks: remarks.told(),
-    })
-}
-
-/// The value that a statement sets; none for a name alone that the caller does not have.
-fn take_value(
-    dialect: Dialect,
-    statement: &mut Statement,
-    lookup: Lookup<'_>,
-    budget: &mut Budget,
-) -> Result<Option<String>, &'static str> {
-    let value = match std::mem::replace(&mut statement.reading, Reading::Inherited) {
-        Reading::Fault(problem) => return Err(problem),
-        Reading::Value(value) => value,
-        Reading::Inherited => match inherited(dialect, &statement.name, lookup) {
-            Some(inherited) => {
-                let mut value = String::new();
-                budget.push(&mut value, inherited)?;
-                value
-            }
-            None => return Ok(None),
-        },
-    };
-    limits::check_length(&statement.name, &value)?;
-    if value.contains('\0') {
-        return Err(NUL);
-    }
-    Ok(Some(value))
-}
-
-/// The variables so far.
-#[derive(Default)]
-struct Entries {
-    list: Vec<Entry>,
-    /// Of each name, its position in the list.
-    positions: HashMap<String, usize>,
-    remarks: Remarks,
-}
-
-impl Entries {
-    fn add(&mut self, dialect: Dialect, statement: Statement, value: Option<String>) {
-        let Statement { line, name, .. } = statement;
-        let remark = |text: String, name: &str| Remark {
-            line,
-            kind: RemarkKind::Effect,
-            name: name.to_owned(),
-            text,
-        };
-        let Some(value) = value else {
-            let text = nothing_inherited(dialect).to_owned();
-            self.remarks.push(remark(text, &name));
-            return;
-        };
-        let entry = Entry { name, value, line };
-        match self.positions.get(&entry.name) {
-            None => {
-                self.positions.insert(entry.name.clone(), self.list.len());
-                self.list.push(entry);
-            }
-            Some(&position) => {
-                let earlier = &mut self.list[position];
-                let text = format!(
-                    "sets a name again, after line {}; the last one counts (docker passes both on)",
-                    earlier.line
-                );
-                self.remarks.push(remark(text, &entry.name));
-                *earlier = entry;
-            }
-        }
-    }
-}
-
-/// python-dotenv sets nothing for a name alone; the others pass the caller's value on.
-fn inherited<'a>(dialect: Dialect, name: &str, lookup: Lookup<'a>) -> Option<&'a str> {
-    match dialect {
-        Dialect::Compose | Dialect::Docker => lookup(name),
-        Dialect::PythonDotenv | Dialect::Kv => None,
-    }
-}
-
-fn nothing_inherited(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Compose | Dialect::Docker => {
-            "is a name alone, which the caller's environment does not have: it sets nothing"
-        }
-        Dialect::PythonDotenv | Dialect::Kv => "is a name alone: it sets nothing",
-    }
-}
-
-/// Cuts a text into the part before a separator and the rest from it on.
-fn split_before<'a>(text: &'a str, separators: &[char]) -> (&'a str, &'a str) {
-    text.split_at(text.find(separators).unwrap_or(text.len()))
+    let remarks = remarks.into_list();
+    Ok(EnvFile { entries, remarks })
 }
 
 #[cfg(test)]

@@ -1,252 +1,106 @@
-//! The library python-dotenv: quotes and escapes, comments, and `${NAME}` also within single quotes.
+//! The library python-dotenv: quotes and escapes, comments, and `${NAME}` even in single quotes.
 
-use std::collections::HashMap;
-
-use super::limits::Budget;
-use super::{
-    COLON, Lookup, NO_NAME, Reading, Statement, UNTERMINATED, WHITE_SPACE_IN_NAME, split_before,
+use super::cursor::{
+    Assignment, COLON, Cursor, LineResult, NO_NAME, Rules, UNTERMINATED, WHITE_SPACE_IN_NAME,
+    escape, unescaped,
 };
 
-const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+pub const RULES: Rules = Rules {
+    line_breaks: &['\n', '\r'],
+    is_space: |character| character.is_whitespace() && !matches!(character, '\n' | '\r'),
+    is_own_first: true,
+    assignment,
+};
 
-const REST: &str = "has something behind its value; python-dotenv drops such a line";
+const TEXT_AFTER_VALUE: &str = "has text after its value; python-dotenv drops such a line";
 
-pub fn statements(text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
-    let mut reader = Reader {
-        rest: text,
-        line: 1,
+fn assignment<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<Assignment<'a>> {
+    cursor.skip_export();
+    if cursor.rest.starts_with('#') {
+        cursor.take_line();
+        return Ok(None);
+    }
+    let name = name(cursor)?;
+    cursor.skip_space();
+    let raw = cursor.take_char('=').then(|| value(cursor)).transpose()?;
+    cursor.skip_space();
+    let after = cursor.take_line();
+    if !after.is_empty() && !after.starts_with('#') {
+        return Err(match raw {
+            Some(_) => TEXT_AFTER_VALUE,
+            None if name.ends_with(':') => COLON,
+            None => WHITE_SPACE_IN_NAME,
+        });
+    }
+    if raw.is_none() {
+        // References to it are replaced with nothing, and not with their default.
+        cursor.values.insert(name.to_owned(), String::new());
+    }
+    let value = raw.map(|raw| expanded(cursor, &raw)).transpose()?;
+    Ok(Some((name, value)))
+}
+
+fn name<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<&'a str> {
+    if let Some(after) = cursor.rest.strip_prefix('\'') {
+        let quoted = after.split_once('\'').map(|(name, _)| name);
+        let name = quoted.filter(|name| !name.is_empty()).ok_or(UNTERMINATED)?;
+        cursor.take(name.len() + 2);
+        return Ok(name);
+    }
+    let name = cursor.take_until(|other| matches!(other, '=' | '#') || other.is_whitespace());
+    Some(name).filter(|name| !name.is_empty()).ok_or(NO_NAME)
+}
+
+/// A value with its escapes replaced, and its references not.
+fn value(cursor: &mut Cursor<'_, '_>) -> LineResult<String> {
+    // A `#` after white space begins a comment.
+    let is_comment = cursor.skip_space() && cursor.rest.starts_with('#');
+    let (quote, letters) = match cursor.rest.chars().next() {
+        Some('\'') => ('\'', "\\'"),
+        Some('"') => ('"', "\\'\"abfnrtv"),
+        _ if is_comment => return Ok(String::new()),
+        _ => {
+            let raw = cursor.take_line();
+            let mut before_signs = raw.match_indices('#').map(|(at, _)| &raw[..at]);
+            let before_comment = before_signs.find(|text| text.ends_with(char::is_whitespace));
+            return Ok(before_comment.unwrap_or(raw).trim_end().to_owned());
+        }
     };
-    let mut values: HashMap<String, Option<String>> = HashMap::new();
-    let mut budget = Budget::default();
-    let mut statements = Vec::new();
-    while !budget.is_spent() && reader.skip_to_statement() {
-        let line = reader.line;
-        match reader.binding() {
-            Ok(None) => {}
-            Ok(Some((name, raw))) => {
-                // The file's own come first.
-                let get = |name: &str| match values.get(name) {
-                    Some(value) => Some(value.as_deref().unwrap_or_default()),
-                    None => lookup(name),
-                };
-                let value = raw.map(|raw| interpolated(&raw, get, &mut budget));
-                let value = match value.transpose() {
-                    Ok(value) => value,
-                    Err(problem) => {
-                        statements.push(Statement::fault(line, problem));
-                        continue;
-                    }
-                };
-                values.insert(name.clone(), value.clone());
-                statements.push(Statement {
-                    line,
-                    name,
-                    reading: value.map_or(Reading::Inherited, Reading::Value),
-                });
-            }
-            Err(problem) => {
-                statements.push(Statement::fault(line, problem));
-                reader.take(split_before(reader.rest, &LINE_BREAKS).0.len());
-            }
-        }
-    }
-    statements
+    let raw = cursor.take_quoted(quote)?;
+    Ok(unescaped(raw, |after, value| {
+        let letter = after.chars().next().filter(|&next| letters.contains(next));
+        value.extend(letter.map(escape));
+        letter.map_or(0, char::len_utf8)
+    }))
 }
 
-type Binding = Option<(String, Option<String>)>;
-
-struct Reader<'a> {
-    rest: &'a str,
-    /// Counted from 1: where `rest` begins.
-    line: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> &'a str {
-        let (taken, rest) = self.rest.split_at(length);
-        let mut previous = ' ';
-        for character in taken.chars() {
-            // A carriage return with a line feed is one line break.
-            self.line += usize::from(character == '\r' || character == '\n' && previous != '\r');
-            previous = character;
-        }
-        self.rest = rest;
-        taken
-    }
-
-    /// Skips white space and line breaks; false at the end.
-    fn skip_to_statement(&mut self) -> bool {
-        let space = self.rest.len() - self.rest.trim_start().len();
-        self.take(space);
-        !self.rest.is_empty()
-    }
-
-    fn skip_space(&mut self) -> usize {
-        let space = self.rest.len() - self.rest.trim_start_matches(is_space).len();
-        self.take(space);
-        space
-    }
-
-    fn binding(&mut self) -> Result<Binding, &'static str> {
-        if let Some(after) = self.rest.strip_prefix("export")
-            && after.starts_with(is_space)
-        {
-            self.take("export".len());
-            self.skip_space();
-        }
-        if self.rest.starts_with('#') {
-            self.take(split_before(self.rest, &LINE_BREAKS).0.len());
-            return Ok(None);
-        }
-        let name = self.name()?;
-        self.skip_space();
-        let value = if self.rest.starts_with('=') {
-            self.take(1);
-            let has_space = self.skip_space() > 0;
-            // Behind white space a `#` begins a comment, and the value is empty.
-            let is_comment = has_space && self.rest.starts_with('#');
-            Some(if is_comment {
-                String::new()
-            } else {
-                self.value()?
-            })
-        } else {
-            None
-        };
-        self.skip_space();
-        if self.rest.starts_with('#') {
-            self.take(split_before(self.rest, &LINE_BREAKS).0.len());
-        }
-        if !self.rest.is_empty() && !self.rest.starts_with(LINE_BREAKS) {
-            return Err(match &value {
-                None if name.ends_with(':') => COLON,
-                None => WHITE_SPACE_IN_NAME,
-                Some(_) => REST,
-            });
-        }
-        Ok(Some((name, value)))
-    }
-
-    fn name(&mut self) -> Result<String, &'static str> {
-        if let Some(after) = self.rest.strip_prefix('\'') {
-            let (name, rest) = split_before(after, &['\'']);
-            if name.is_empty() || rest.is_empty() {
-                return Err(UNTERMINATED);
-            }
-            self.take(name.len() + 2);
-            return Ok(name.to_owned());
-        }
-        let is_end = |other: char| matches!(other, '=' | '#') || other.is_whitespace();
-        let length = self.rest.find(is_end).unwrap_or(self.rest.len());
-        if length == 0 {
-            return Err(NO_NAME);
-        }
-        Ok(self.take(length).to_owned())
-    }
-
-    fn value(&mut self) -> Result<String, &'static str> {
-        let (quote, escapes) = match self.rest.chars().next() {
-            Some('\'') => ('\'', "\\'"),
-            Some('"') => ('"', "\\'\"abfnrtv"),
-            _ => {
-                let raw = self.take(split_before(self.rest, &LINE_BREAKS).0.len());
-                return Ok(without_comment(raw).trim_end().to_owned());
-            }
-        };
-        let length = closing_quote(self.rest, quote).ok_or(UNTERMINATED)?;
-        let raw = self.take(length);
-        Ok(unescaped(&raw[1..raw.len() - 1], escapes))
-    }
-}
-
-/// White space within a line.
-fn is_space(character: char) -> bool {
-    character.is_whitespace() && !LINE_BREAKS.contains(&character)
-}
-
-/// What stands before the first `#` with white space before it.
-fn without_comment(raw: &str) -> &str {
-    let mut previous = None;
-    for (at, character) in raw.char_indices() {
-        if character == '#' && previous.is_some_and(char::is_whitespace) {
-            return raw[..at].trim_end();
-        }
-        previous = Some(character);
-    }
-    raw
-}
-
-/// How long a value is with both its quotes.
-fn closing_quote(text: &str, quote: char) -> Option<usize> {
-    let mut is_escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        if is_escaped {
-            is_escaped = false;
-        } else if character == '\\' {
-            is_escaped = true;
-        } else if character == quote {
-            return Some(at + 1);
-        }
-    }
-    None
-}
-
-fn unescaped(text: &str, escapes: &str) -> String {
-    let mut value = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            value.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some(escape) if escapes.contains(escape) => value.push(match escape {
-                'a' => '\u{7}',
-                'b' => '\u{8}',
-                'f' => '\u{c}',
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'v' => '\u{b}',
-                other => other,
-            }),
-            other => {
-                value.push('\\');
-                value.extend(other);
-            }
-        }
-    }
-    value
-}
-
-/// `${NAME}` and `${NAME:-text}`, whatever stands in them; every other `$` stays.
-fn interpolated<'a>(
-    text: &str,
-    get: impl Fn(&str) -> Option<&'a str>,
-    budget: &mut Budget,
-) -> Result<String, &'static str> {
+/// Replaces `${NAME}` and `${NAME:-text}`, whatever characters they contain. Every other `$` stays.
+fn expanded(cursor: &Cursor<'_, '_>, text: &str) -> LineResult<String> {
     let mut value = String::new();
-    // Behind the last brace there is no reference; asked once, however many `${` there are.
+    // No reference ends after the last brace. Looking for it once keeps the time linear.
     let (mut rest, tail) = text.split_at(text.rfind('}').map_or(0, |last| last + 1));
-    while let Some(start) = rest.find("${") {
-        let inside = &rest[start + 2..];
+    while let Some((before, inside)) = rest.split_once("${") {
+        value += cursor.budget.spend(before)?;
         let (name, after) = split_before(inside, &['}', ':']);
-        let (default, after) = match after.strip_prefix(":-") {
-            Some(after) => split_before(after, &['}']),
-            None => ("", after),
+        let default = after.strip_prefix(":-");
+        let (default, after) = default.map_or(("", after), |text| split_before(text, &['}']));
+        rest = if let Some(after) = after.strip_prefix('}') {
+            let found = cursor.get(name).unwrap_or(default);
+            value += cursor.budget.spend(found)?;
+            after
+        } else {
+            // This is no reference, and neither is a `${` within the name, which would end at the same character.
+            value += cursor.budget.spend("${")?;
+            value += cursor.budget.spend(name)?;
+            after
         };
-        let Some(after) = after.strip_prefix('}') else {
-            // No reference; nor is any that begins within the name, which would end at the same place.
-            let passed = start + 2 + name.len();
-            budget.push(&mut value, &rest[..passed])?;
-            rest = &rest[passed..];
-            continue;
-        };
-        budget.push(&mut value, &rest[..start])?;
-        budget.push(&mut value, get(name).unwrap_or(default))?;
-        rest = after;
     }
-    budget.push(&mut value, rest)?;
-    budget.push(&mut value, tail)?;
+    value += cursor.budget.spend(rest)?;
+    value += cursor.budget.spend(tail)?;
     Ok(value)
+}
+
+/// Cuts a text into the part before a separator and the rest from the separator on.
+fn split_before<'a>(text: &'a str, separators: &[char]) -> (&'a str, &'a str) {
+    text.split_at(text.find(separators).unwrap_or(text.len()))
 }

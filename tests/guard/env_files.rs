@@ -193,18 +193,18 @@ fn a_secrets_file_of_the_container_need_not_be_on_this_machine() {
 fn what_is_no_env_file_is_refused_by_its_kind() {
     let utf16: Vec<u8> = SOUND.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let cases: [(&[u8], i32, &str); 7] = [
-        (b"", 65, "it has no variable in it"),
-        (b"# nothing\n\n", 65, "it has no variable in it"),
+        (b"", 65, "it sets no variable"),
+        (b"# nothing\n\n", 65, "it sets no variable"),
         (&utf16, 65, "it is UTF-16; save it as UTF-8"),
         (
             b"MODE=dev\nX=\0canary\n",
             65,
-            "it is no text: line 2 has a NUL byte in it",
+            "it is not text: line 2 contains a NUL byte",
         ),
         (
             b"\x7fELF\x02\xff\xfe canary",
             65,
-            "it is no text: line 1 is not UTF-8",
+            "it is not text: line 1 is not UTF-8",
         ),
         (
             b"MODE: canary\nA=1\n=canary\n",

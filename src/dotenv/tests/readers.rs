@@ -3,10 +3,12 @@
 
 use serde_json::Value;
 
-use super::{Dialect, EnvFile, Error, Problem, Reading, RemarkKind, load, parse};
+use crate::dotenv::{
+    Dialect, EnvFile, Error, Fault, LineFault, RemarkKind, cursor, docker, load, parse, python,
+};
 
 fn record() -> Value {
-    serde_json::from_str(include_str!("../../tests/dotenv/readers.json"))
+    serde_json::from_str(include_str!("../../../tests/dotenv/readers.json"))
         .expect("the record is JSON")
 }
 
@@ -40,12 +42,12 @@ fn each_case(mut check: impl FnMut(&str, &Value)) {
 #[test]
 fn python_dotenv_reads_as_the_library_does() {
     each_case(|source, case| {
-        let ours: Vec<_> = super::python::statements(without_mark(source), &caller)
+        let ours: Vec<_> = cursor::statements(without_mark(source), &caller, &python::RULES)
             .into_iter()
-            .map(|statement| match statement.reading {
-                Reading::Value(value) => (statement.line as u64, Some(statement.name), Some(value)),
-                Reading::Inherited => (statement.line as u64, Some(statement.name), None),
-                Reading::Fault(_) => (statement.line as u64, None, None),
+            .map(|statement| match statement.value {
+                Ok(Some(value)) => (statement.line as u64, Some(statement.name), Some(value)),
+                Ok(None) => (statement.line as u64, Some(statement.name), None),
+                Err(_) => (statement.line as u64, None, None),
             })
             .collect();
         let theirs: Vec<_> = case["python"]
@@ -64,22 +66,18 @@ fn python_dotenv_reads_as_the_library_does() {
 #[test]
 fn docker_reads_as_its_command_line_does() {
     each_case(|source, case| {
-        let ours = super::docker::statements(without_mark(source));
+        let ours = docker::statements(without_mark(source));
         let Some(theirs) = case["docker"].as_array() else {
-            let is_refused = ours
-                .iter()
-                .any(|statement| matches!(statement.reading, Reading::Fault(_)));
+            let is_refused = ours.iter().any(|statement| statement.value.is_err());
             assert!(is_refused, "{source:?} is refused");
             return;
         };
         let ours: Vec<_> = ours
             .into_iter()
-            .filter_map(|statement| match statement.reading {
-                Reading::Value(value) => Some((statement.name, value)),
-                Reading::Inherited => {
-                    caller(&statement.name).map(|value| (statement.name, value.to_owned()))
-                }
-                Reading::Fault(problem) => panic!("{source:?}: {problem}"),
+            .filter_map(|statement| match statement.value {
+                Ok(Some(value)) => Some((statement.name, value)),
+                Ok(None) => caller(&statement.name).map(|value| (statement.name, value.to_owned())),
+                Err(fault) => panic!("{source:?}: {fault}"),
             })
             .collect();
         let theirs: Vec<_> = theirs
@@ -93,7 +91,7 @@ fn docker_reads_as_its_command_line_does() {
     });
 }
 
-fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<super::LineFault>> {
+fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
     parse(source, dialect, &caller)
 }
 
@@ -191,7 +189,7 @@ fn every_line_that_cannot_be_read_is_told_at_once_and_nothing_of_it() {
             &[2, 3, 4]
         };
         assert_eq!(lines, expected, "{dialect:?}");
-        assert!(faults.iter().all(|fault| !fault.problem.contains("canary")));
+        assert!(faults.iter().all(|fault| !fault.text.contains("canary")));
     }
 }
 
@@ -256,30 +254,30 @@ fn a_name_that_stands_twice_is_told_and_the_last_counts() {
 
 #[test]
 fn what_is_no_text_is_told_as_what_it_is() {
-    let problem = |content: &[u8]| -> Problem {
+    let fault_of = |content: &[u8]| -> Fault {
         let content = content.to_vec();
         let result: Result<EnvFile, Error> = load("f", None, &caller, |_| Ok(content));
-        result.expect_err("this is no env file").problem
+        result.expect_err("this is no env file").fault
     };
     let utf16: Vec<u8> = "A=1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(matches!(problem(&utf16), Problem::Utf16));
+    assert!(matches!(fault_of(&utf16), Fault::Utf16));
     assert!(matches!(
-        problem(&[b"\xff\xfe", utf16.as_slice()].concat()),
-        Problem::Utf16
+        fault_of(&[b"\xff\xfe", utf16.as_slice()].concat()),
+        Fault::Utf16
     ));
     assert!(matches!(
-        problem(b"A=1\nB=\0"),
-        Problem::NoText { line: 2, .. }
+        fault_of(b"A=1\nB=\0"),
+        Fault::NotText { line: 2, .. }
     ));
     assert!(matches!(
-        problem(b"A=1\n\xe9"),
-        Problem::NoText { line: 2, .. }
+        fault_of(b"A=1\n\xe9"),
+        Fault::NotText { line: 2, .. }
     ));
-    assert!(matches!(problem(b""), Problem::Empty));
-    assert!(matches!(problem(b"# only\n\n"), Problem::Empty));
+    assert!(matches!(fault_of(b""), Fault::Empty));
+    assert!(matches!(fault_of(b"# only\n\n"), Fault::Empty));
     assert!(matches!(
-        problem(&vec![b'A'; 1024 * 1024 + 1]),
-        Problem::TooLarge
+        fault_of(&vec![b'A'; 1024 * 1024 + 1]),
+        Fault::TooLarge
     ));
-    assert!(matches!(problem(b"A=\"\\0000\"\n"), Problem::Invalid(_)));
+    assert!(matches!(fault_of(b"A=\"\\0000\"\n"), Fault::Lines(_)));
 }

@@ -1,0 +1,235 @@
+//! What the dialects share: the statements that they read, and a cursor that reads them from a text.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+/// The longest string that Linux accepts in an environment, in bytes (`MAX_ARG_STRLEN`): `NAME=value` and a NUL.
+const MAX_STRING: usize = 128 * 1024;
+
+/// The most that the values of one file with references may add up to, in bytes. Without a limit, a few lines
+/// such as `A1=$A0$A0` would fill the memory. The kernel accepts no more than 6 MiB of arguments and environment.
+const MAX_EXPANDED: usize = 4 * 1024 * 1024;
+
+pub const TOO_LONG: &str = "sets a variable that is longer than 128 KiB with its name, which is more than Linux accepts in an environment";
+pub const TOO_MUCH: &str =
+    "goes beyond 4 MiB, counting the values of the references before it; the rest was not read";
+pub const NO_NAME: &str = "has no name before its `=`";
+pub const NO_EQUALS_SIGN: &str = "is not an assignment; write NAME=value";
+pub const COLON: &str = "has a `:` where `=` belongs; write NAME=value";
+pub const WHITE_SPACE_IN_NAME: &str = "has white space in its name";
+pub const UNTERMINATED: &str = "opens a quote that is never closed";
+const NUL: &str = "sets a value that contains a NUL character, which no variable can hold";
+
+/// Looks up a variable of the caller's environment. It is called for each reference, so it must not copy the value.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+
+/// What a reader understands from a line on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The first line, counted from 1.
+    pub line: usize,
+    /// Empty for a fault.
+    pub name: String,
+    pub value: Value,
+}
+
+/// The value that a statement sets; `None` for a name without `=`, whose value some readers take from the caller's
+/// environment.
+pub type Value = LineResult<Option<String>>;
+
+/// What was read of a line, or its fault: the rest of a sentence that begins with the line, without any text of it.
+pub type LineResult<T> = Result<T, &'static str>;
+
+impl Statement {
+    /// A statement, whose value is a fault if no environment can hold it.
+    pub fn new(line: usize, name: &str, value: Value) -> Self {
+        let value = value.and_then(|value| match &value {
+            Some(text) if name.len() + "=".len() + text.len() >= MAX_STRING => Err(TOO_LONG),
+            Some(text) if text.contains('\0') => Err(NUL),
+            _ => Ok(value),
+        });
+        let name = value.as_ref().map_or("", |_| name).to_owned();
+        Self { line, name, value }
+    }
+}
+
+/// How many bytes were appended to the values of a file.
+#[derive(Default)]
+pub struct Budget(Cell<usize>);
+
+impl Budget {
+    /// Counts a text that is appended to a value, and returns it.
+    ///
+    /// # Errors
+    /// `TOO_MUCH`, once the values add up to more than `MAX_EXPANDED`.
+    pub fn spend<'t>(&self, text: &'t str) -> LineResult<&'t str> {
+        let spent = self.0.get() + text.len();
+        self.0.set(spent);
+        (spent <= MAX_EXPANDED).then_some(text).ok_or(TOO_MUCH)
+    }
+}
+
+/// What distinguishes the dialects that are read with a cursor.
+pub struct Rules {
+    pub line_breaks: &'static [char],
+    /// Whether a character is white space within a line.
+    pub is_space: fn(char) -> bool,
+    /// Whether a reference finds the file's own variables before those of the caller.
+    pub is_own_first: bool,
+    /// Reads a name, and its value if it has one; or `None` for a comment. It is called at the first character of a
+    /// line that is not white space.
+    pub assignment: for<'a> fn(&mut Cursor<'a, '_>) -> LineResult<Assignment<'a>>,
+}
+
+pub type Assignment<'a> = Option<(&'a str, Option<String>)>;
+
+/// A position in the text of a file, with the variables that were set before it.
+pub struct Cursor<'a, 'b> {
+    /// The text that has not been read.
+    pub rest: &'a str,
+    /// The variables that the file sets before `rest`.
+    pub values: HashMap<String, String>,
+    pub budget: Budget,
+    /// Where `rest` begins, counted from 1.
+    line: usize,
+    lookup: Lookup<'b>,
+    rules: &'static Rules,
+}
+
+/// Reads a text. After a fault it continues in the next line; after `TOO_MUCH` it ends.
+pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<Statement> {
+    let mut cursor = Cursor {
+        rest: text,
+        values: HashMap::new(),
+        budget: Budget::default(),
+        line: 1,
+        lookup,
+        rules,
+    };
+    let mut statements = Vec::new();
+    loop {
+        cursor.skip(char::is_whitespace);
+        if cursor.rest.is_empty() {
+            return statements;
+        }
+        let line = cursor.line;
+        let statement = match (rules.assignment)(&mut cursor) {
+            Ok(None) => continue,
+            Ok(Some((name, value))) => Statement::new(line, name, Ok(value)),
+            Err(fault) => Statement::new(line, "", Err(fault)),
+        };
+        match &statement.value {
+            Ok(Some(value)) => {
+                let name = statement.name.clone();
+                cursor.values.insert(name, value.clone());
+            }
+            Ok(None) => {}
+            Err(TOO_MUCH) => cursor.rest = "",
+            Err(_) => _ = cursor.take_line(),
+        }
+        statements.push(statement);
+    }
+}
+
+impl<'a> Cursor<'a, '_> {
+    /// The value that a reference to a variable finds.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let own = self.values.get(name).map(String::as_str);
+        if self.rules.is_own_first {
+            own.or_else(|| (self.lookup)(name))
+        } else {
+            (self.lookup)(name).or(own)
+        }
+    }
+
+    /// Takes a text by its length in bytes.
+    pub fn take(&mut self, length: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.line += taken.matches('\n').count();
+        self.rest = rest;
+        taken
+    }
+
+    /// Takes what stands before a separator, or the whole rest.
+    pub fn take_until(&mut self, is_separator: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(is_separator);
+        self.take(end.unwrap_or(self.rest.len()))
+    }
+
+    /// Takes the rest of the line, without its line break.
+    pub fn take_line(&mut self) -> &'a str {
+        let line_breaks = self.rules.line_breaks;
+        self.take_until(|character| line_breaks.contains(&character))
+    }
+
+    /// Takes a character, if it is the next one.
+    pub fn take_char(&mut self, character: char) -> bool {
+        let is_next = self.rest.starts_with(character);
+        if is_next {
+            self.take(character.len_utf8());
+        }
+        is_next
+    }
+
+    /// Takes a text in quotes, and returns what stands between them, with its escapes.
+    pub fn take_quoted(&mut self, quote: char) -> LineResult<&'a str> {
+        let inside = &self.rest[quote.len_utf8()..];
+        let mut is_escaped = false;
+        let is_end = |character| {
+            let is_end = character == quote && !is_escaped;
+            is_escaped = character == '\\' && !is_escaped;
+            is_end
+        };
+        let end = inside.find(is_end).ok_or(UNTERMINATED)?;
+        self.take(end + 2 * quote.len_utf8());
+        Ok(&inside[..end])
+    }
+
+    fn skip(&mut self, is_skipped: fn(char) -> bool) -> bool {
+        !self.take_until(|other| !is_skipped(other)).is_empty()
+    }
+
+    /// Skips white space within the line. Returns whether there was any.
+    pub fn skip_space(&mut self) -> bool {
+        self.skip(self.rules.is_space)
+    }
+
+    /// Skips the word `export`, and the white space after it.
+    pub fn skip_export(&mut self) {
+        let after = self.rest.strip_prefix("export");
+        if after.is_some_and(|after| after.starts_with(self.rules.is_space)) {
+            self.take("export".len());
+            self.skip_space();
+        }
+    }
+}
+
+/// Replaces the escapes of a value. `decode` appends what an escape stands for, given the text after its backslash,
+/// and returns the length of the escape without the backslash; 0 keeps the backslash.
+pub fn unescaped(text: &str, decode: impl Fn(&str, &mut String) -> usize) -> String {
+    let mut value = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        value.push_str(before);
+        let length = decode(after, &mut value);
+        if length == 0 {
+            value.push('\\');
+        }
+        rest = &after[length..];
+    }
+    value + rest
+}
+
+/// What a letter after a backslash stands for.
+pub fn escape(letter: char) -> char {
+    match letter {
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        other => other,
+    }
+}

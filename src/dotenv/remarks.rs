@@ -1,0 +1,153 @@
+//! Lines that can be read, but not by every reader, or that do not set what they seem to set.
+
+use super::cursor::{Statement, TOO_LONG, TOO_MUCH, Value};
+
+/// The most remarks on one file.
+const MAX_REMARKS: usize = 1000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Counted from 1.
+    pub line: usize,
+    pub kind: RemarkKind,
+    /// The line's name, or empty. It may be anything: a line of a key looks like an assignment, too.
+    pub name: String,
+    /// The rest of a sentence that begins with the line.
+    pub text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// Other readers understand the line differently.
+    Portability,
+    /// The line sets nothing, or something else than it seems to.
+    Effect,
+}
+
+/// The remarks on a file, limited to the first `MAX_REMARKS` that are pushed.
+#[derive(Default)]
+pub struct Remarks {
+    list: Vec<Remark>,
+    /// The lines of the remarks that are left out.
+    left_out: Vec<usize>,
+}
+
+impl Remarks {
+    pub fn push(&mut self, line: usize, kind: RemarkKind, name: &str, text: String) {
+        if self.list.len() < MAX_REMARKS {
+            let name = name.to_owned();
+            self.list.push(Remark {
+                line,
+                kind,
+                name,
+                text,
+            });
+        } else {
+            self.left_out.push(line);
+        }
+    }
+
+    /// The remarks in the order of their lines, and one that counts those that are left out.
+    pub fn into_list(mut self) -> Vec<Remark> {
+        self.list.sort_by_key(|remark| remark.line);
+        let count = self.left_out.len();
+        let first = self.left_out.into_iter().min();
+        self.list.extend(first.map(|line| Remark {
+            line,
+            kind: RemarkKind::Effect,
+            name: String::new(),
+            text: format!("is the first of {count} notes that are left out"),
+        }));
+        self.list
+    }
+
+    /// Adds a remark for each line of a text that compose, python-dotenv and docker understand differently.
+    pub fn compare(&mut self, text: &str, readers: [Vec<Statement>; 3]) {
+        let mut readers = readers.map(|mut statements| {
+            statements.dedup_by_key(|statement| statement.line);
+            let values = statements.iter_mut().map(|statement| &mut statement.value);
+            // Whatever the reason is, a line that is refused sets nothing.
+            for value in values.filter(|value| value.is_err() && !is_too_much(Some(value))) {
+                *value = Err("");
+            }
+            statements.into_iter().peekable()
+        });
+        for (raw, line) in text.split('\n').zip(1..) {
+            let next = readers.each_mut();
+            let next = next.map(|reader| reader.next_if(|statement| statement.line == line));
+            let [compose, python, docker] = &next;
+            // Within a value of several lines, docker alone begins a statement.
+            if compose.is_none() && python.is_none() {
+                continue;
+            }
+            let values = [compose, python, docker].map(|one| one.as_ref().map(|one| &one.value));
+            // A name alone is inherited for docker and compose, and means nothing to python-dotenv.
+            if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
+                let mut names = next.iter().flatten().map(|one| one.name.as_str());
+                let name = names.find(|name| !name.is_empty()).unwrap_or_default();
+                let text = differences(raw, values).join("; ");
+                self.push(line, RemarkKind::Portability, name, text);
+            }
+            if values[..2].contains(&Some(&Err(TOO_MUCH))) {
+                return;
+            }
+        }
+    }
+}
+
+fn is_too_much(value: Option<&Value>) -> bool {
+    matches!(value, Some(Err(TOO_LONG | TOO_MUCH)))
+}
+
+/// How compose, python-dotenv and docker understand a line differently, given the value that each of them reads, or
+/// `None` if nothing begins there.
+fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec<&'static str> {
+    if is_too_much(compose) {
+        return vec!["compose expands it to more than Linux accepts"];
+    }
+    if is_too_much(python) {
+        return vec!["python-dotenv expands it to more than Linux accepts"];
+    }
+    let of_docker = match docker {
+        Some(Err(_)) => Some("docker refuses it"),
+        Some(Ok(Some(value))) if docker != compose && docker != python => kept_by_docker(value),
+        _ => None,
+    };
+    let of_dollar = match compose {
+        _ if !raw.contains('$') => None,
+        Some(Err(_)) => Some("compose refuses its `$`"),
+        _ if compose != python => {
+            Some("compose replaces `$` and a name, python-dotenv only `${…}`, docker neither")
+        }
+        _ if compose != docker && raw.contains("${") => Some("docker does not replace `${…}`"),
+        _ => None,
+    };
+    let of_escapes = (raw.contains('\\') && compose != python)
+        .then_some("escapes with a backslash are not the same in compose and python-dotenv");
+    let of_caller = ([compose, docker] == [Some(&Ok(None)); 2]).then_some(
+        "docker and compose take the value from their caller, python-dotenv sets nothing",
+    );
+    let known = [of_docker, of_dollar, of_escapes, of_caller];
+    let known: Vec<&str> = known.into_iter().flatten().collect();
+    match (compose, python) {
+        _ if !known.is_empty() => known,
+        (Some(Err(_)), _) => vec!["compose refuses it"],
+        (_, Some(Err(_))) => vec!["python-dotenv drops it"],
+        _ => vec!["docker, compose and python-dotenv read it differently"],
+    }
+}
+
+/// What docker takes for a part of the value.
+fn kept_by_docker(value: &str) -> Option<&'static str> {
+    let trimmed = value.trim();
+    match trimmed.chars().next() {
+        Some(quote @ ('"' | '\'')) => Some(match trimmed[1..].rsplit_once(quote) {
+            Some((_, "")) => "docker keeps the quotes",
+            Some(_) => "docker keeps the quotes and what follows them",
+            None => "docker reads its first line only, with the quote",
+        }),
+        first if first == Some('#') || value.contains(" #") => Some("docker keeps the comment"),
+        _ if trimmed != value => Some("docker keeps the white space around the value"),
+        _ => None,
+    }
+}

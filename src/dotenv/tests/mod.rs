@@ -1,0 +1,4 @@
+//! Env files: what each reader makes of them, and their limits.
+
+mod limits;
+mod readers;
