@@ -74,8 +74,8 @@ impl From<io::ErrorKind> for Error {
 /// Makes one attempt per item until one succeeds. The attempts share the time until `until`.
 ///
 /// # Errors
-/// A refusal, which ends the attempts as in libpq. Otherwise the first error, which tells more than those of later
-/// items, which may not be reachable at all.
+/// The first refusal, which ends the attempts as in libpq. Without a refusal, the error of the first item: later ones
+/// may not be reachable at all.
 pub fn first_of<T, R>(
     items: &[T],
     until: Instant,

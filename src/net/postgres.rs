@@ -55,7 +55,7 @@ async fn end_of(connection: &mut Connection) -> Error {
 /// `application_name`.
 ///
 /// # Errors
-/// Why none did until `until`.
+/// Why no host did so until `until`.
 pub fn connect(
     database: &PostgresTarget,
     application: &str,
@@ -125,7 +125,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// The inner error is the server's or the client's.
+    /// Logs in once. The inner error is the one of tokio-postgres.
     async fn log_in_with(
         &self,
         mode: TlsMode,

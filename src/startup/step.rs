@@ -170,7 +170,7 @@ impl Runner<'_> {
         Ok(released?)
     }
 
-    /// Runs the step unless it is up to date, which is returned.
+    /// Runs the step unless it is up to date. Returns whether it was.
     #[cfg(feature = "postgres")]
     fn run_holding(&self, held: &HeldLock) -> Result<bool, StepErrorKind> {
         // Another replica may have run the step since the last question.

@@ -139,7 +139,7 @@ fn wait(
     }
 }
 
-/// The error for dependencies whose time is over. Of refusals nothing else is told.
+/// The error for dependencies whose time is over. Names only those that refuse us, if there are any.
 fn expired<'a>(dependencies: impl Iterator<Item = &'a Dependency> + Clone) -> WaitError {
     let refused = reasons(dependencies.clone().filter(|each| each.state.is_refused()));
     if refused.is_empty() {

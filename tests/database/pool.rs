@@ -181,15 +181,18 @@ fn serve(mut client: TcpStream, pool: &Upstream, mode: Mode, served: &Mutex<usiz
         send(&mut server, b'Q', &mode.passed(query))?;
         loop {
             let (kind, body) = message(&mut server)?;
-            send(&mut client, kind, &body)?;
-            if kind == b'Z' {
-                if body == b"I" && mode == Mode::Transaction {
-                    pool.idle.lock().ok()?.push_back(server);
-                } else {
-                    held = Some(server);
-                }
-                break;
+            if kind != b'Z' {
+                send(&mut client, kind, &body)?;
+                continue;
             }
+            // Before the client is told, because its next query may need a free server at once.
+            if body == b"I" && mode == Mode::Transaction {
+                pool.idle.lock().ok()?.push_back(server);
+            } else {
+                held = Some(server);
+            }
+            send(&mut client, kind, &body)?;
+            break;
         }
     }
     Some(())

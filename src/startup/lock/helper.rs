@@ -18,7 +18,8 @@ use crate::target::postgres::PostgresTarget;
 /// How long one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The first and the longest pause between two attempts. The server waits for us, so they are short.
+/// The first and the longest pause between two attempts. They are short, because the start of the server waits for
+/// the lock.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// How often the helper proves that the connection which holds the lock still works.
