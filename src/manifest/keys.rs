@@ -107,6 +107,8 @@ pub struct Keys<'a> {
     reading: &'a Reading,
     path: String,
     at: Option<usize>,
+    /// False for what is neither a mapping nor null, which is a fault already.
+    is_mapping: bool,
     /// Sorted by key.
     entries: Vec<&'a Entry<'a>>,
     asked: Vec<&'static str>,
@@ -125,7 +127,8 @@ impl<'a> Keys<'a> {
             Value::Mapping(entries) => entries.iter().collect(),
             _ => Vec::new(),
         };
-        if !matches!(node.value, Value::Mapping(_) | Value::Null) {
+        let is_mapping = matches!(node.value, Value::Mapping(_) | Value::Null);
+        if !is_mapping {
             reading.push(&path, at, expected);
         }
         // Stable: the first of several equal ones stays the first.
@@ -144,6 +147,7 @@ impl<'a> Keys<'a> {
             reading,
             path,
             at,
+            is_mapping,
             // Of a variable, which has the most keys.
             asked: Vec::with_capacity(if entries.is_empty() { 0 } else { 24 }),
             entries,
@@ -331,13 +335,8 @@ impl<'a> Keys<'a> {
     pub fn mapping(&mut self, key: &'static str, expected: &str) -> Option<Keys<'a>> {
         let node = self.get(key)?;
         let path = join(&self.path, key);
-        Some(Keys::new(
-            node,
-            path,
-            self.place(key),
-            expected,
-            self.reading,
-        ))
+        let keys = Keys::new(node, path, self.place(key), expected, self.reading);
+        Some(keys).filter(|keys| keys.is_mapping)
     }
 
     /// The keys of each mapping in this one, with their names, in the order of the text.
@@ -363,7 +362,8 @@ impl<'a> Keys<'a> {
             let path = format!("{}[{index}]", join(&self.path, key));
             Keys::new(item, path, item.at, expected, self.reading)
         };
-        items.into_iter().flatten().enumerate().map(read).collect()
+        let keys = items.into_iter().flatten().enumerate().map(read);
+        keys.filter(|keys| keys.is_mapping).collect()
     }
 
     fn in_order(&self) -> Vec<&'a Entry<'a>> {

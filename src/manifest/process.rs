@@ -22,9 +22,21 @@ const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
 /// Signals that a step can be asked to stop with, with `SIG` before the name or without.
-const STOP_SIGNALS: [&str; 14] = [
-    "TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL", "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP",
-    "SIGUSR1", "SIGUSR2", "SIGKILL",
+const STOP_SIGNALS: [(&str, Signal); 14] = [
+    ("TERM", Signal::TERM),
+    ("INT", Signal::INT),
+    ("QUIT", Signal::QUIT),
+    ("HUP", Signal::HUP),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+    ("KILL", Signal::KILL),
+    ("SIGTERM", Signal::TERM),
+    ("SIGINT", Signal::INT),
+    ("SIGQUIT", Signal::QUIT),
+    ("SIGHUP", Signal::HUP),
+    ("SIGUSR1", Signal::USR1),
+    ("SIGUSR2", Signal::USR2),
+    ("SIGKILL", Signal::KILL),
 ];
 
 /// What a build without the database's client says of a key that needs it.
@@ -100,9 +112,11 @@ fn place(
 
 fn timeout(keys: &mut Keys<'_>, default: Duration) -> Duration {
     let timeout = keys.duration("timeout").unwrap_or(default);
-    let shown = humantime::format_duration(default);
-    let message = format!("must be more than 0; leave it out for {shown}");
-    keys.fault_if(timeout.is_zero(), "timeout", &message);
+    if timeout.is_zero() {
+        let shown = humantime::format_duration(default);
+        let message = format_args!("must be more than 0; leave it out for {shown}");
+        keys.fault("timeout", message);
+    }
     timeout
 }
 
@@ -173,8 +187,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
     announce.iter().for_each(Keys::finish);
-    let signals = STOP_SIGNALS.map(|name| (name, Signal::parse(name)));
-    let stop_signal = keys.choice("stop_signal", &signals).flatten();
+    let stop_signal = keys.choice("stop_signal", &STOP_SIGNALS);
     let step = Step {
         name,
         announce_start,

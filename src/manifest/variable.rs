@@ -1,6 +1,7 @@
 //! The variables: what each one's keys mean together, and what variables say of each other.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use regex_lite::Regex;
 
@@ -47,29 +48,36 @@ const DEFAULT_RANDOMNESS: u32 = 32;
 pub struct Declared<'a> {
     reading: &'a Reading,
     variables: &'a [Variable],
-    by_name: HashMap<&'a str, &'a Variable>,
-    /// Each value that a variable's `one_of` admits, with the variable's name.
-    choices: HashSet<(&'a str, &'a str)>,
+    /// Sorted by name.
+    by_name: Vec<&'a Variable>,
+    /// Each value that a variable's `one_of` admits, with the variable's name; for conditions only.
+    choices: OnceCell<HashSet<(&'a str, &'a str)>>,
 }
 
 impl<'a> Declared<'a> {
     pub fn new(variables: &'a [Variable], reading: &'a Reading) -> Self {
-        let all = variables.iter();
-        let named = all.map(|variable| (variable.name.as_str(), variable));
-        let choices = named.clone().flat_map(|(name, variable)| {
-            let values = variable.rule.one_of.iter();
-            values.map(move |value| (name, value.as_str()))
-        });
+        let mut by_name: Vec<&Variable> = variables.iter().collect();
+        by_name.sort_by_key(|variable| variable.name.as_str());
         Self {
             reading,
             variables,
-            choices: choices.collect(),
-            by_name: named.collect(),
+            by_name,
+            choices: OnceCell::new(),
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&'a Variable> {
-        self.by_name.get(name).copied()
+        let key = |variable: &&'a Variable| variable.name.as_str();
+        let found = self.by_name.binary_search_by_key(&name, key);
+        found.ok().map(|position| self.by_name[position])
+    }
+
+    fn choices(&self) -> HashSet<(&'a str, &'a str)> {
+        let choices = self.variables.iter().flat_map(|variable| {
+            let values = variable.rule.one_of.iter();
+            values.map(|value| (variable.name.as_str(), value.as_str()))
+        });
+        choices.collect()
     }
 
     /// The variable of a name, which must be declared.
@@ -117,7 +125,8 @@ impl<'a> Declared<'a> {
         if admitted.is_empty() || other.secret {
             return;
         }
-        let is_unknown = |value: &&String| !self.choices.contains(&(name, value.as_str()));
+        let choices = self.choices.get_or_init(|| self.choices());
+        let is_unknown = |value: &&String| !choices.contains(&(name, value.as_str()));
         for value in values.iter().filter(is_unknown) {
             let admitted = admitted.iter().map(String::as_str);
             let near = self.reading.near(value, admitted);
