@@ -3,7 +3,6 @@
 mod findings;
 mod plan;
 mod resolve;
-mod secrets;
 
 use std::ffi::OsString;
 
@@ -27,22 +26,22 @@ pub struct Checked {
     /// The manifest's announcement, expanded. It is left as written if it cannot be expanded, or if it would
     /// print a password.
     pub announcement: Option<OsString>,
-    /// The environment as it came if the report has errors: the diagnosis needs it.
-    pub plan: Result<Plan, Environment>,
+    /// `None` if the report has errors.
+    pub plan: Option<Plan>,
 }
 
 /// Checks the environment, and everything in the selection that is expanded or connected to. `sources` are the
 /// origins of values that come from env files; secret files are read with `read_file`.
 pub fn check(
     manifest: &Manifest,
-    environment: Environment,
+    environment: &Environment,
     selection: &Selection<'_>,
     sources: &Sources,
     read_file: ReadFile,
 ) -> Checked {
     let variables = manifest.variables.iter();
     let resolved: Vec<Resolved<'_>> = variables
-        .map(|variable| resolve(variable, &environment, read_file))
+        .map(|variable| resolve(variable, environment, read_file))
         .collect();
     let by_name = resolved
         .iter()
@@ -69,14 +68,11 @@ pub fn check(
         notes: Vec::new(),
         declared: manifest.variables.len(),
     };
-    let plan = match plan {
-        Some(plan) if report.errors() == 0 => Ok(Plan {
-            environment: effective,
-            secrets: secrets::of(&resolved, &environment),
-            ..plan
-        }),
-        _ => Err(environment),
-    };
+    let plan = plan.filter(|_| report.errors() == 0).map(|plan| Plan {
+        secrets: resolve::secrets(&resolved, environment),
+        environment: effective,
+        ..plan
+    });
     Checked {
         report,
         announcement,

@@ -5,8 +5,12 @@
     reason = "this is the one file that reads the process's environment"
 )]
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+
+#[cfg(test)]
+pub use tests::{is_soak, temporary_folder};
 
 /// Names and values in their order, as any bytes. No name is in it twice.
 #[derive(Clone, Default)]
@@ -27,18 +31,6 @@ pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// Whether property tests run with their full number of cases.
-#[cfg(test)]
-pub fn is_soak() -> bool {
-    std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
-}
-
-/// The folder in which tests create files.
-#[cfg(test)]
-pub fn temporary_folder() -> std::path::PathBuf {
-    std::env::temp_dir()
-}
-
 impl Environment {
     /// The environment that this process was started with.
     pub fn snapshot() -> Self {
@@ -46,30 +38,26 @@ impl Environment {
     }
 
     /// An environment of these entries, in this order. Of several entries with one name the first counts.
-    pub fn from_entries(mut entries: Vec<Entry>) -> Self {
+    pub fn from_entries(entries: Vec<Entry>) -> Self {
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
         // A stable sort: entries with one name stay in their order.
-        by_name.sort_by(|&a, &b| entries[a].0.cmp(&entries[b].0));
-        let mut is_duplicate = vec![false; entries.len()];
-        for pair in by_name.windows(2) {
-            is_duplicate[pair[1]] = entries[pair[0]].0 == entries[pair[1]].0;
-        }
-        let mut is_duplicate = is_duplicate.into_iter();
-        let duplicates: Vec<Entry> = entries
-            .extract_if(.., |_| is_duplicate.next() == Some(true))
-            .collect();
-        if !duplicates.is_empty() {
-            // The positions have changed.
-            let first = Self::from_entries(entries);
+        by_name.sort_by_key(|&at| &entries[at].0);
+        let pairs = by_name.windows(2);
+        let same = pairs.filter(|pair| entries[pair[0]].0 == entries[pair[1]].0);
+        let further: HashSet<usize> = same.map(|pair| pair[1]).collect();
+        if further.is_empty() {
             return Self {
-                duplicates,
-                ..first
+                entries,
+                by_name,
+                duplicates: Vec::new(),
             };
         }
+        let mut positions = 0..;
+        let (duplicates, first) = (entries.into_iter())
+            .partition(|_| positions.next().is_some_and(|at| further.contains(&at)));
         Self {
-            entries,
-            by_name,
             duplicates,
+            ..Self::from_entries(first)
         }
     }
 
@@ -103,20 +91,19 @@ impl Environment {
         &self.entries
     }
 
-    /// The same environment with some names set anew and others removed. All other entries keep their order. Both
-    /// lists must be sorted by name.
+    /// The same environment with some names set anew, behind all others, and some removed. All other entries keep
+    /// their order.
     pub fn with(mut self, set: &[(&str, OsString)], removed: &[String]) -> Self {
-        if set.is_empty() && removed.is_empty() {
+        let set_names = set.iter().map(|(name, _)| *name);
+        let replaced: HashSet<&str> = set_names
+            .chain(removed.iter().map(String::as_str))
+            .collect();
+        if replaced.is_empty() {
             return self;
         }
-        let is_replaced = |name: &str| {
-            set.binary_search_by_key(&name, |(other, _)| other).is_ok()
-                || removed
-                    .binary_search_by(|other| other.as_str().cmp(name))
-                    .is_ok()
-        };
-        self.entries
-            .retain(|(name, _)| !name.to_str().is_some_and(is_replaced));
+        let is_replaced =
+            |name: &OsString| name.to_str().is_some_and(|name| replaced.contains(name));
+        self.entries.retain(|(name, _)| !is_replaced(name));
         let set = set.iter();
         self.entries
             .extend(set.map(|(name, value)| (OsString::from(name), value.clone())));
@@ -130,6 +117,16 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::Environment;
+
+    /// Whether property tests run with their full number of cases.
+    pub fn is_soak() -> bool {
+        std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
+    }
+
+    /// The folder in which tests create files.
+    pub fn temporary_folder() -> std::path::PathBuf {
+        std::env::temp_dir()
+    }
 
     fn environment(entries: &[(&str, &str)]) -> Environment {
         Environment::from_entries(

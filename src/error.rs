@@ -1,8 +1,8 @@
 //! Why the guard ends without the server: every error with its phase and its exit code.
 
 use crate::cli::UsageError;
-use crate::dotenv;
-use crate::exit::{Exit, Retry};
+use crate::dotenv::{self, Fault};
+use crate::exit::Exit;
 use crate::log::Phase;
 use crate::manifest;
 use crate::os::file;
@@ -21,26 +21,6 @@ use crate::startup::wait::WaitError;
 pub enum Error {
     #[error(transparent)]
     Usage(#[from] UsageError),
-    #[error(
-        "there is no command to run: write it under server.command in the manifest, or after `--`"
-    )]
-    NoCommand,
-    #[error("{place} names the step `{name}`, which the manifest does not have{hint}")]
-    UnknownStep {
-        place: &'static str,
-        name: String,
-        hint: String,
-    },
-    #[error("{name} must be {expected}")]
-    Variable {
-        /// One of the guard's own variables.
-        name: &'static str,
-        expected: &'static str,
-    },
-    #[error(
-        "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest"
-    )]
-    NoInit,
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     #[error("{headline}")]
@@ -48,8 +28,8 @@ pub enum Error {
         headline: String,
         /// The code of the first cause.
         cause: Option<&'static str>,
-        /// The whole report as JSON, if the log is JSON.
-        summary: Option<String>,
+        /// The whole report as JSON.
+        summary: String,
     },
     #[error(transparent)]
     User(#[from] UserError),
@@ -85,39 +65,37 @@ impl From<Signal> for Error {
 }
 
 impl Error {
+    /// Turns an error of the system into this type. `what` was to be done, such as "start a thread".
+    pub fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |cause| Error::System { what, cause }
+    }
+
     /// The exit code, and the phase in which the error happened; no phase where it can be any. There is no
     /// wildcard: a new error does not compile until it has both.
     fn outcome(&self) -> (Exit, Option<Phase>) {
         let (exit, phase) = match self {
-            Error::Usage(_)
-            | Error::NoCommand
-            | Error::UnknownStep { .. }
-            | Error::Variable { .. }
-            | Error::NoInit => (Exit::Usage, Phase::Usage),
+            Error::Usage(_) => (Exit::USAGE, Phase::Usage),
             Error::Manifest(
                 manifest::Error::NotFound { .. }
                 | manifest::Error::Unreadable { .. }
                 | manifest::Error::Directory { .. },
-            ) => (Exit::NoInput, Phase::Manifest),
+            ) => (Exit::NO_INPUT, Phase::Manifest),
             Error::Manifest(manifest::Error::TooLarge { .. } | manifest::Error::Invalid { .. }) => {
-                (Exit::InvalidInput, Phase::Manifest)
+                (Exit::INVALID_INPUT, Phase::Manifest)
             }
-            Error::Environment { .. } => (Exit::InvalidEnvironment, Phase::Check),
-            Error::User(_) => (Exit::NotPermitted, Phase::User),
+            Error::Environment { .. } => (Exit::INVALID_ENVIRONMENT, Phase::Check),
+            Error::User(_) => (Exit::NOT_PERMITTED, Phase::User),
             Error::EnvFile(error) => (exit_of_env_file(&error.fault), Phase::EnvFile),
-            Error::Wait(error) => {
-                let exit = match error {
-                    WaitError::NotReady(_) => Exit::NotReady,
-                    WaitError::Refused(_) => Exit::NotPermitted,
-                    WaitError::Interrupted(interruption) => exit_of_interruption(interruption),
-                };
-                (exit, Phase::Wait)
+            Error::Wait(WaitError::NotReady(_)) => (Exit::NOT_READY, Phase::Wait),
+            Error::Wait(WaitError::Refused(_)) => (Exit::NOT_PERMITTED, Phase::Wait),
+            Error::Wait(WaitError::Interrupted(error)) => {
+                (exit_of_interruption(error), Phase::Wait)
             }
             Error::Step(error) => outcome_of_step(&error.kind),
             Error::Serve(ServeError(error)) => (exit_of_start(error), Phase::Serve),
-            Error::Unhealthy(_) => (Exit::Unhealthy, Phase::Healthcheck),
-            Error::Stopped { signal, phase } => return (Exit::Stopped(signal.0), *phase),
-            Error::System { .. } => return (Exit::OsRefused, None),
+            Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
+            Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
+            Error::System { .. } => return (Exit::OS_REFUSED, None),
         };
         (exit, Some(phase))
     }
@@ -142,7 +120,7 @@ impl Error {
                 capped(faults, ToString::to_string)
             }
             Error::EnvFile(dotenv::Error {
-                fault: dotenv::Fault::Lines(faults),
+                fault: Fault::Lines(faults),
                 ..
             }) => capped(faults, |fault| {
                 format!("line {} {}", fault.line, fault.text)
@@ -158,24 +136,22 @@ impl Error {
         let code = exit.code();
         let retry = exit.retry();
         let (cause, summary) = match self {
-            Error::Environment { cause, summary, .. } => (*cause, summary.as_deref()),
+            Error::Environment { cause, summary, .. } => (*cause, Some(summary.as_str())),
             _ => (None, None),
         };
         for detail in self.details() {
             tracing::error!(phase = phase.map(tracing::field::display), "{detail}");
         }
+        let helps = retry.map(|retry| match retry {
+            "yes" => "a retry helps",
+            "no" => "a retry does not help",
+            _ => "a retry may help",
+        });
         let parts = [
             phase.map(|phase| format!("phase {phase}")),
             cause.map(|cause| format!("cause {cause}")),
             Some(format!("exit code {code}")),
-            retry.map(|retry| {
-                let helps = match retry {
-                    Retry::Yes => "helps",
-                    Retry::Perhaps => "may help",
-                    Retry::No => "does not help",
-                };
-                format!("a retry {helps}")
-            }),
+            helps.map(str::to_owned),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let line = format!("{self} ({})", parts.join(", "));
@@ -184,7 +160,7 @@ impl Error {
             phase = phase.map(tracing::field::display),
             step = self.step(),
             exit_code = u64::from(code),
-            retry = retry.map(tracing::field::display),
+            retry,
             cause,
             summary,
             "{line}"
@@ -205,29 +181,25 @@ fn capped<T>(faults: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
     lines
 }
 
-fn exit_of_env_file(fault: &dotenv::Fault) -> Exit {
+fn exit_of_env_file(fault: &Fault) -> Exit {
     match fault {
-        dotenv::Fault::NotFound | dotenv::Fault::Directory | dotenv::Fault::Unreadable(_) => {
-            Exit::NoInput
+        Fault::NotFound | Fault::Directory | Fault::Unreadable(_) => Exit::NO_INPUT,
+        Fault::TooLarge | Fault::Empty | Fault::Utf16 | Fault::NotText { .. } | Fault::Lines(_) => {
+            Exit::INVALID_INPUT
         }
-        dotenv::Fault::TooLarge
-        | dotenv::Fault::Empty
-        | dotenv::Fault::Utf16
-        | dotenv::Fault::NotText { .. }
-        | dotenv::Fault::Lines(_) => Exit::InvalidInput,
     }
 }
 
 fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
     let exit = match kind {
-        StepErrorKind::Failed { .. } => Exit::StepFailed,
-        StepErrorKind::TimedOut { .. } => Exit::TimedOut,
-        StepErrorKind::LockLost => return (Exit::LockNotHeld, Phase::Lock),
+        StepErrorKind::Failed { .. } => Exit::STEP_FAILED,
+        StepErrorKind::TimedOut { .. } => Exit::TIMED_OUT,
+        StepErrorKind::LockLost => return (Exit::LOCK_NOT_HELD, Phase::Lock),
         #[cfg(feature = "postgres")]
         StepErrorKind::Lock(error) => return (exit_of_lock(error), Phase::Lock),
-        StepErrorKind::Stopped(signal) => Exit::Stopped(signal.0),
+        StepErrorKind::Stopped(signal) => Exit::stopped(signal.0),
         StepErrorKind::Start(error) => exit_of_start(error),
-        StepErrorKind::Left | StepErrorKind::System(_) => Exit::OsRefused,
+        StepErrorKind::Left | StepErrorKind::System(_) => Exit::OS_REFUSED,
     };
     (exit, Phase::Step)
 }
@@ -235,26 +207,26 @@ fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
 #[cfg(feature = "postgres")]
 fn exit_of_lock(error: &LockError) -> Exit {
     match error {
-        LockError::NotFree(_) | LockError::Lost(_) => Exit::LockNotHeld,
-        LockError::Refused(_) => Exit::NotPermitted,
-        LockError::NotExclusive(_) => Exit::InvalidEnvironment,
+        LockError::NotFree(_) | LockError::Lost(_) => Exit::LOCK_NOT_HELD,
+        LockError::Refused(_) => Exit::NOT_PERMITTED,
+        LockError::NotExclusive(_) => Exit::INVALID_ENVIRONMENT,
         LockError::Interrupted(interruption) => exit_of_interruption(interruption),
     }
 }
 
 fn exit_of_interruption(interruption: &Interruption) -> Exit {
     match interruption {
-        Interruption::Stopped(signal) => Exit::Stopped(signal.0),
-        Interruption::System(_) => Exit::OsRefused,
+        Interruption::Stopped(signal) => Exit::stopped(signal.0),
+        Interruption::System(_) => Exit::OS_REFUSED,
     }
 }
 
 fn exit_of_start(error: &StartError) -> Exit {
     match error {
-        StartError::NotFound(_) => Exit::NotFound,
-        StartError::NotExecutable(_) => Exit::CannotExecute,
-        StartError::NotPermitted(_) => Exit::NotPermitted,
-        StartError::Stopped(signal) => Exit::Stopped(signal.0),
-        StartError::System(_) => Exit::OsRefused,
+        StartError::NotFound(_) => Exit::NOT_FOUND,
+        StartError::NotExecutable(_) => Exit::CANNOT_EXECUTE,
+        StartError::NotPermitted(_) => Exit::NOT_PERMITTED,
+        StartError::Stopped(signal) => Exit::stopped(signal.0),
+        StartError::System(_) => Exit::OS_REFUSED,
     }
 }

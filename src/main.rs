@@ -54,20 +54,20 @@ fn dispatch() -> Result<u8, Error> {
         .as_ref()
         .unwrap_or(&log::Format::Text { colour: false });
     log::start(log, |line| STDERR.push(line));
-    let signals = signals.map_err(|cause| Error::System {
-        what: "claim signals",
-        cause,
-    })?;
+    let signals = signals.map_err(Error::system("claim signals"))?;
     let command = cli::parse(environment::arguments())?;
     // Only `run` has anything to clean up. A stop simply ends every other command.
     if !matches!(command, Command::Run(_)) {
         signals.release_stops()?;
     }
     match command {
-        Command::Print(text) => commands::print(text, "write the text")?,
-        Command::ExitCodes(format) => commands::exit_codes(format)?,
+        Command::Print(text) => commands::print(text)?,
+        Command::ExitCodes { as_json } => commands::exit_codes(as_json)?,
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
-        Command::Check(arguments) => commands::check::run(&arguments, environment, format?)?,
+        Command::Check(arguments) => {
+            format?;
+            commands::check::run(&arguments, environment)?;
+        }
         Command::Run(arguments) => {
             return commands::run::run(&arguments, environment, format?, signals);
         }

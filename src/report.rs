@@ -39,9 +39,9 @@ impl fmt::Display for Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueFinding {
     pub code: Code,
-    /// What is wrong: the rest of a sentence that begins with the variable's name.
+    /// What is wrong: the predicate of a sentence whose subject is the variable's name.
     pub problem: String,
-    /// How to mend it, as an order.
+    /// How to correct it, in the imperative.
     pub fix: String,
 }
 
@@ -108,6 +108,9 @@ pub struct Finding {
     /// What the variable is for, from the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// The line of the manifest that declares the variable, if it is known; counted from 1.
+    #[serde(skip)]
+    pub manifest_line: Option<usize>,
     /// The line of the env file that sets the variable, if one does.
     #[serde(flatten)]
     pub source: Option<Source>,

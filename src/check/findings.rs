@@ -76,14 +76,21 @@ impl Findings<'_> {
                 .clone_into(&mut found.fix);
         }
         if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
-            let finding = self.finding(&variable.name, severity, found);
-            self.list.push(Finding {
-                level: Some(level.name()),
-                hint: hint_of(variable),
-                description: variable.description.clone(),
-                ..finding
-            });
+            let finding = self.push(&variable.name, severity, found);
+            finding.level = Some(level.name());
+            finding.hint = hint_of(variable);
+            finding.description.clone_from(&variable.description);
         }
+    }
+
+    /// Adds a finding of a variable, declared or not, that something refers to. It is an error whatever the
+    /// variable's level, but for a secret that works as an argument.
+    pub fn add_reference(&mut self, name: &str, code: Code, problem: String, fix: String) {
+        let severity = match code {
+            Code::SecretInArgument => Severity::Warning,
+            _ => Severity::Error,
+        };
+        self.push(name, severity, ValueFinding { code, problem, fix });
     }
 
     /// Whether an earlier finding explains that a variable has no address in it.
@@ -100,12 +107,11 @@ impl Findings<'_> {
         declared.is_some_and(|each| each.variable.secret)
     }
 
-    /// A finding of any variable, declared or not, without the manifest's hint and description.
-    pub fn finding(&self, name: &str, severity: Severity, found: ValueFinding) -> Finding {
+    fn push(&mut self, name: &str, severity: Severity, found: ValueFinding) -> &mut Finding {
         let source = self.sources.get(name);
         let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
         let declared = self.by_name.get(name).map(|each| each.variable);
-        Finding {
+        self.list.push_mut(Finding {
             code: found.code,
             severity,
             variable: name.to_owned(),
@@ -114,8 +120,9 @@ impl Findings<'_> {
             fix: found.fix,
             hint: None,
             description: None,
+            manifest_line: declared.and_then(|variable| variable.line),
             source: source.cloned(),
-        }
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest, Place, Template};
 use crate::os::signals::Signal;
-use crate::report::{Code, Severity, ValueFinding};
+use crate::report::Code;
 use crate::rule::certain_passwords;
 #[cfg(feature = "postgres")]
 use crate::target::postgres::PostgresTarget;
@@ -37,8 +37,7 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What happens after the check. A check that finds no error makes it, and nothing else does: its private fields
-/// keep others from making one.
+/// What happens after the check. Only a check without errors makes one: the private fields keep all others from it.
 pub struct Plan {
     pub(super) environment: Environment,
     pub(super) secrets: Vec<Vec<u8>>,
@@ -232,7 +231,7 @@ impl Planner<'_, '_> {
         };
         // A variable that is already reported is not reported again.
         if !self.findings.is_explained(name) {
-            self.add(name, Severity::Error, code, problem, fix);
+            self.findings.add_reference(name, code, problem, fix);
         }
         None
     }
@@ -268,7 +267,8 @@ impl Planner<'_, '_> {
                 let problem =
                     format!("makes {what} longer than 4 MiB, which no program can be given");
                 let fix = "use a shorter value, or refer to it once".to_owned();
-                self.add(name, Severity::Error, Code::TooLong, problem, fix);
+                self.findings
+                    .add_reference(name, Code::TooLong, problem, fix);
             }
             return as_written();
         }
@@ -276,34 +276,25 @@ impl Planner<'_, '_> {
             let problem = format!("holds a password, and {what} prints it");
             let fix =
                 format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
-            self.add(name, Severity::Error, Code::PasswordAnnounced, problem, fix);
+            self.findings
+                .add_reference(name, Code::PasswordAnnounced, problem, fix);
             return as_written();
         }
         for (name, has_default) in template.references() {
             if lookup(name).is_none() && !has_default {
                 let problem = format!("is not set, and {what} refers to it");
                 let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
-                self.add(name, Severity::Error, Code::UnsetReference, problem, fix);
+                self.findings
+                    .add_reference(name, Code::UnsetReference, problem, fix);
             } else if is_argument && self.findings.is_secret(name) {
                 let problem =
                     format!("is a secret, and {what} makes it an argument, which is public");
                 let fix = "let the program read it from its environment".to_owned();
-                self.add(
-                    name,
-                    Severity::Warning,
-                    Code::SecretInArgument,
-                    problem,
-                    fix,
-                );
+                self.findings
+                    .add_reference(name, Code::SecretInArgument, problem, fix);
             }
         }
         template.expand(lookup).unwrap_or_else(|_| as_written())
-    }
-
-    fn add(&mut self, name: &str, severity: Severity, code: Code, problem: String, fix: String) {
-        let found = ValueFinding::new(code, problem, fix);
-        let finding = self.findings.finding(name, severity, found);
-        self.findings.list.push(finding);
     }
 }
 

@@ -1,20 +1,24 @@
-//! The value of each variable: its own, the content of its file, or its default.
+//! The value of each variable: its own, the content of its file, or its default; and the texts in it to mask.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::environment::Environment;
 use crate::manifest::Variable;
 use crate::report::{Code, ValueFinding};
-use crate::rule::is_placeholder;
+use crate::rule::{is_placeholder, passwords};
+use crate::url::percent_decoded;
 
 /// Reads a file. The second argument is a limit in bytes: of a larger file it reads one byte more than that.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
 
 /// The largest secret file, in bytes; Linux admits no longer string in an environment (`MAX_ARG_STRLEN`).
 const MAX_SECRET: usize = 128 * 1024;
+
+/// The shortest line of a secret that is masked on its own, in bytes. A PEM key is printed line by line.
+const MIN_LINE: usize = 6;
 
 /// A variable and its value.
 pub struct Resolved<'a> {
@@ -101,8 +105,6 @@ pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environ
             removed.extend(each.variable.file_name());
         }
     }
-    set.sort();
-    removed.sort();
     environment.with(&set, &removed)
 }
 
@@ -146,4 +148,40 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
     };
     let problem = format!("comes from the file that {name}_FILE names, which {problem}");
     Err(ValueFinding::new(Code::FileUnreadable, problem, fix))
+}
+
+/// The texts to mask in the output of steps: each secret's whole value, each of its longer lines, and the passwords
+/// in it, raw and percent-decoded. That includes values with findings, and values that are not passed on because the
+/// name is in the environment twice.
+pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
+    let mut secrets = Vec::new();
+    for each in resolved {
+        let name = each.variable.name.as_str();
+        let own = environment.get(name);
+        let duplicates = environment.duplicates(name);
+        let values = own
+            .into_iter()
+            .chain(duplicates)
+            .chain(each.replacement.as_deref());
+        for value in values.map(OsStr::as_bytes) {
+            if each.variable.secret {
+                let lines = value.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+                let lines = lines.filter(|line| line.len() >= MIN_LINE);
+                let whole = [value, value.trim_ascii()];
+                secrets.extend(whole.into_iter().chain(lines).map(<[u8]>::to_vec));
+            }
+            // A password in a URL is a secret even if the manifest does not say so of the variable.
+            let text = str::from_utf8(value).unwrap_or_default().trim();
+            // A query can have encoded keys, or contain an encoded connection string.
+            let decoded = String::from_utf8(percent_decoded(text)).unwrap_or_default();
+            for password in [text, &decoded].into_iter().flat_map(passwords) {
+                secrets.extend([password.as_bytes().to_vec(), percent_decoded(password)]);
+            }
+        }
+    }
+    // A blank value counts as missing. Masked, every space of the output would be replaced.
+    secrets.retain(|secret| !str::from_utf8(secret).is_ok_and(|text| text.trim().is_empty()));
+    secrets.sort();
+    secrets.dedup();
+    secrets
 }

@@ -25,7 +25,7 @@ fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Chec
     let manifest = manifest(text);
     check(
         &manifest,
-        Environment::from_entries(entries),
+        &Environment::from_entries(entries),
         &Selection::whole(&manifest),
         sources,
         secret_file,
@@ -54,7 +54,6 @@ fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
 fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let plan = checked(text, entries)
         .plan
-        .ok()
         .expect("this environment is sound");
     let entries = plan.environment().entries().iter();
     entries
@@ -270,7 +269,7 @@ server: {announce: 'on ${PORT}', command: [serve, '--port=${PORT}']}
         checked.announcement.as_deref(),
         Some("about to serve on 8000".as_ref())
     );
-    let plan = checked.plan.ok().expect("this environment is sound");
+    let plan = checked.plan.expect("this environment is sound");
     let waits: Vec<_> = plan.waits.iter().map(|wait| wait.what.as_str()).collect();
     assert_eq!(
         waits,
@@ -309,12 +308,12 @@ server: {command: ['${UNSET}']}
     let environment = Environment::default();
     let checked = check(
         &manifest,
-        environment,
+        &environment,
         &selection,
         &Sources::new(),
         secret_file,
     );
-    let plan = checked.plan.ok().expect("nothing refers to UNSET");
+    let plan = checked.plan.expect("nothing refers to UNSET");
     assert_eq!(plan.steps.len(), 1);
     assert!(plan.server.is_none());
     assert_eq!(
@@ -352,7 +351,7 @@ steps: [{name: migrate, command: ['true'], lock: {postgres: DATABASE_URL}}]
 ";
     let plan = |entries: &[(&str, &str)], sources: &Sources| {
         let checked = checked_with(text, entries, sources);
-        (checked.report.findings.len(), checked.plan.ok())
+        (checked.report.findings.len(), checked.plan)
     };
     let (_, ready) = plan(
         &[("DATABASE_URL", "postgresql://u:p@db/app")],

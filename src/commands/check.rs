@@ -1,101 +1,138 @@
-//! `startup-guard check`: the check alone. Nothing is waited for, run, or looked up in PATH.
+//! The check: as `startup-guard check`, and as the phase of a run.
 
-use crate::check::{self, Checked, Selection};
+use crate::check::{self, Plan, Selection, Sources};
 use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, diagnose};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::log;
+use crate::log::{self, Phase};
 use crate::manifest::Manifest;
 use crate::os::{file, is_in_container, terminal};
 use crate::platform;
-use crate::render::{self, View};
+use crate::render::text::{Piece, headline, pieces};
+use crate::render::{View, github, json, text};
+use crate::report::{Report, Severity};
 
 use super::env_files::{self, EnvFiles};
-use super::{settings, verdict};
+use super::settings;
 
-/// Prints the report.
+/// `startup-guard check`: prints the report. Nothing is waited for, run, or looked up in PATH.
 ///
 /// # Errors
 /// If a file cannot be read, if the environment is invalid, or if the report cannot be written.
-pub fn run(
-    arguments: &cli::Check,
-    environment: Environment,
-    log: log::Format,
-) -> Result<(), Error> {
+pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
     let files = env_files::read(arguments, &environment)?;
     let is_coloured = terminal::is_terminal_on_stdout() && settings::admits_colour(&environment);
-    let told = tell(
-        &manifest,
-        environment,
-        files,
-        arguments.only_file,
-        log,
-        |view| match arguments.format {
-            ReportFormat::Text => render::text::report(view, is_coloured),
-            ReportFormat::Json => render::json::report(view),
-            ReportFormat::Github => {
-                let lines = settings::manifest_lines(manifest_file.as_deref(), &manifest);
-                render::github::report(view, &lines)
-            }
-        },
-    );
-    super::print(&told.text, "write the report")?;
-    told.error.map_or(Ok(()), Err)
+    let view = view(&manifest, environment, files, arguments.only_file);
+    let report = match arguments.format {
+        ReportFormat::Text => text::report(&view, is_coloured),
+        ReportFormat::Json => json::report(&view),
+        ReportFormat::Github => {
+            let file = manifest_file.unwrap_or_default();
+            github::report(&view, &file.to_string_lossy())
+        }
+    };
+    super::print(&report)?;
+    match view.report.errors() {
+        0 => Ok(()),
+        _ => Err(error(&view)),
+    }
 }
 
-/// The rendered report.
-struct Told {
-    text: String,
-    /// `None` if the report has no errors.
-    error: Option<Error>,
-}
-
-/// Checks the environment with the files over it, diagnoses the report, and renders it.
-fn tell(
-    manifest: &Manifest,
-    environment: Environment,
-    files: EnvFiles,
-    only_file: bool,
-    log: log::Format,
-    render: impl FnOnce(&View<'_>) -> String,
-) -> Told {
+/// Checks everything in the manifest against the environment with the files over it, or against the files alone.
+fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_file: bool) -> View {
     let environment = files.over(environment, only_file);
-    let place = platform::detect(&environment);
-    let only_file = files.first().map(str::to_owned).filter(|_| only_file);
-    let reader = files.reader();
-    let Checked {
-        mut report, plan, ..
-    } = check::check(
-        manifest,
-        environment,
-        &Selection::whole(manifest),
-        files.sources(),
-        file::read,
-    );
-    report.notes = files.notes(manifest);
-    let checked = match &plan {
-        Ok(plan) => plan.environment(),
-        Err(environment) => environment,
-    };
+    let first = files.first().map(str::to_owned);
     let circumstances = Circumstances {
-        place: place.as_ref(),
-        is_in_container: is_in_container(),
-        only_file: only_file.as_deref(),
-        reader,
+        only_file: first.as_deref().filter(|_| only_file),
+        reader: files.reader(),
+        ..Circumstances::default()
     };
-    let diagnosis = diagnose(manifest, &report, checked, circumstances);
-    let view = View {
-        service: manifest.service.as_deref(),
-        place: place.as_ref(),
-        report: &report,
-        diagnosis: &diagnosis,
-    };
-    Told {
-        text: render(&view),
-        error: (report.errors() > 0).then(|| verdict::error(&view, log)),
+    let selection = Selection::whole(manifest);
+    let sources = files.sources();
+    let checked = check::check(manifest, &environment, &selection, sources, file::read);
+    let mut report = checked.report;
+    report.notes = files.notes(manifest);
+    explained(manifest, &environment, report, Some(circumstances))
+}
+
+/// The check of a run: logs the announcement and the report.
+///
+/// # Errors
+/// If the report has errors.
+pub fn plan(
+    manifest: &Manifest,
+    environment: &Environment,
+    selection: &Selection<'_>,
+    format: log::Format,
+) -> Result<Plan, Error> {
+    let sources = Sources::new();
+    let checked = check::check(manifest, environment, selection, &sources, file::read);
+    if let Some(text) = checked.announcement {
+        tracing::info!(target: "announce", "{}", text.display());
+    }
+    // The warnings of a service that starts need no cause.
+    let circumstances = checked.plan.is_none().then(Circumstances::default);
+    let view = explained(manifest, environment, checked.report, circumstances);
+    log_pieces(&view, format);
+    checked.plan.ok_or_else(|| error(&view))
+}
+
+/// The report with its diagnosis, if the circumstances for one are given; the place is added to them.
+fn explained(
+    manifest: &Manifest,
+    environment: &Environment,
+    report: Report,
+    circumstances: Option<Circumstances<'_>>,
+) -> View {
+    let place = platform::detect(environment);
+    let diagnosis = circumstances.map(|circumstances| {
+        let circumstances = Circumstances {
+            place: place.as_ref(),
+            is_in_container: is_in_container(),
+            ..circumstances
+        };
+        diagnose(manifest, &report, environment, circumstances)
+    });
+    View {
+        service: manifest.service.clone(),
+        diagnosis: diagnosis.unwrap_or_default(),
+        place,
+        report,
+    }
+}
+
+fn log_pieces(view: &View, format: log::Format) {
+    for piece in pieces(view) {
+        let (finding, cause, text) = match piece {
+            // A title is for the lines below it; a line of JSON stands alone.
+            Piece::Title(_) if format == log::Format::Json => continue,
+            Piece::Title(text) | Piece::Other(text) => (None, None, text),
+            Piece::Finding(finding, text) => (Some(finding), None, text),
+            Piece::Cause(cause, text) => (None, Some(cause.code), text),
+        };
+        let variable = finding.map(|finding| finding.variable.as_str());
+        let code = finding.map(|finding| finding.code.to_string());
+        match finding.map(|finding| finding.severity) {
+            Some(Severity::Error) => {
+                tracing::error!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
+            }
+            Some(Severity::Warning) => {
+                tracing::warn!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
+            }
+            None => tracing::info!(target: "report", phase = %Phase::Check, cause, "{text}"),
+        }
+    }
+}
+
+/// The error for a report with errors.
+fn error(view: &View) -> Error {
+    Error::Environment {
+        headline: headline(view),
+        cause: view.diagnosis.causes.first().map(|cause| cause.code),
+        summary: json::summary(view),
     }
 }
 

@@ -16,25 +16,26 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// If the answer is not a 2xx, or does not come in time. No error shows the URL: it can hold a password.
 pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
-    let unhealthy = |reason: String| Error::Unhealthy(reason);
     let url = Template::parse(url)
         .expand(|name| environment.get(name))
-        .map_err(|unset| unhealthy(unset.to_string()))?;
+        .map_err(|unset| Error::Unhealthy(unset.to_string()))?;
     let url = url
         .into_string()
-        .map_err(|_| unhealthy("the URL is not UTF-8".to_owned()))?;
+        .map_err(|_| Error::Unhealthy("the URL is not UTF-8".to_owned()))?;
     if !url.starts_with("http://") {
-        return Err(unhealthy("the URL does not begin with http://".to_owned()));
+        return Err(Error::Unhealthy(
+            "the URL does not begin with http://".to_owned(),
+        ));
     }
-    let page = HttpTarget::parse(&url).map_err(|violation| {
-        unhealthy(format!("the URL {}; {}", violation.problem, violation.fix))
+    let page = HttpTarget::parse(&url).map_err(|finding| {
+        Error::Unhealthy(format!("the URL {}; {}", finding.problem, finding.fix))
     })?;
     match ask(page)? {
         // A redirect is an answer, but no 2xx.
         Some(Ok(200..=299)) => Ok(()),
-        Some(Ok(code)) => Err(unhealthy(format!("it answered with {code}"))),
-        Some(Err(error)) => Err(unhealthy(error.reason)),
-        None => Err(unhealthy("no answer".to_owned())),
+        Some(Ok(code)) => Err(Error::Unhealthy(format!("it answered with {code}"))),
+        Some(Err(error)) => Err(Error::Unhealthy(error.reason)),
+        None => Err(Error::Unhealthy("no answer".to_owned())),
     }
 }
 
@@ -48,9 +49,6 @@ fn ask(page: HttpTarget) -> Result<Option<Result<u16, net::Error>>, Error> {
     };
     std::thread::Builder::new()
         .spawn(work)
-        .map_err(|cause| Error::System {
-            what: "start a thread",
-            cause,
-        })?;
+        .map_err(Error::system("start a thread"))?;
     Ok(receiver.recv_timeout(TIMEOUT).ok())
 }

@@ -1,6 +1,6 @@
 //! `startup-guard run`: the main job.
 
-use super::{settings, verdict};
+use super::{check, settings};
 use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -19,17 +19,17 @@ pub fn run(
     log: log::Format,
     signals: Signals,
 ) -> Result<u8, Error> {
-    let stopped = |signal, phase| Error::Stopped { signal, phase };
     let result = match up_to_the_server(arguments, environment, log, &signals) {
         Err(error) => Err(error),
-        Ok(None) => (signals.release_stops())
-            .map(|()| 0)
-            .map_err(|signal| stopped(signal, None)),
+        Ok(None) => signals.release_stops().map(|()| 0).map_err(Error::from),
         Ok(Some((server, None))) => Err(server.take_over(signals).into()),
         Ok(Some((server, Some(init)))) => server.attend(&init, &signals).map_err(Error::from),
     };
     result.map_err(|error| match requested_stop() {
-        Some(signal) if error.step().is_none() => stopped(signal, error.phase()),
+        Some(signal) if error.step().is_none() => {
+            let phase = error.phase();
+            Error::Stopped { signal, phase }
+        }
         _ => error,
     })
 }
@@ -45,7 +45,7 @@ fn up_to_the_server(
     let selection = settings::selection(arguments, &manifest, &environment)?;
     let init = settings::init(arguments, &manifest, &environment)?;
     let (environment, user) = settings::user(&manifest, environment);
-    let plan = verdict::plan(&manifest, environment, &selection, log)?;
+    let plan = check::plan(&manifest, &environment, &selection, log)?;
     let user = user?;
     #[cfg(debug_assertions)]
     settings::provoke_panic(plan.environment());

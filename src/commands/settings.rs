@@ -2,10 +2,10 @@
 //! variable counts as unset.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::check::Selection;
-use crate::cli::{self, ManifestChoice};
+use crate::cli::{self, ManifestChoice, UsageError};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
@@ -13,7 +13,6 @@ use crate::manifest::{self, Manifest, Template};
 use crate::os::user::User;
 use crate::os::{file, terminal};
 use crate::platform;
-use crate::render::github::ManifestLines;
 use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
 use crate::text::did_you_mean;
@@ -49,18 +48,6 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
     }
 }
 
-/// Where the manifest declares its variables.
-pub fn manifest_lines(file: Option<&Path>, manifest: &Manifest) -> ManifestLines {
-    let file = file.unwrap_or(Path::new(manifest::DEFAULT_FILE));
-    let variables = manifest.variables.iter();
-    ManifestLines {
-        file: file.display().to_string(),
-        by_variable: variables
-            .filter_map(|variable| Some((variable.name.clone(), variable.line?)))
-            .collect(),
-    }
-}
-
 /// The steps and the server of a run.
 ///
 /// # Errors
@@ -69,28 +56,39 @@ pub fn selection<'a>(
     arguments: &cli::Run,
     manifest: &'a Manifest,
     environment: &Environment,
-) -> Result<Selection<'a>, Error> {
-    let (skipped, place) = skipped(&arguments.skip, environment)?;
+) -> Result<Selection<'a>, UsageError> {
+    let (place, skipped): (_, Vec<&str>) = if arguments.skip.is_empty() {
+        let names = environment.get(SKIP).unwrap_or_default().to_str();
+        let names = names.ok_or_else(|| UsageError(format!("{SKIP} must be valid UTF-8")))?;
+        let names = names.split(',').map(str::trim);
+        (SKIP, names.filter(|name| !name.is_empty()).collect())
+    } else {
+        (
+            "--skip",
+            arguments.skip.iter().map(String::as_str).collect(),
+        )
+    };
     let names = || manifest.steps.iter().map(|step| step.name.as_str());
-    for name in &skipped {
-        if !names().any(|known| known == name) {
-            let hint = did_you_mean(name, names());
-            let name = name.clone();
-            return Err(Error::UnknownStep { place, name, hint });
-        }
+    if let Some(name) = skipped
+        .iter()
+        .find(|name| !names().any(|known| known == **name))
+    {
+        let hint = did_you_mean(name, names());
+        return Err(UsageError(format!(
+            "{place} names the step `{name}`, which the manifest does not have{hint}"
+        )));
     }
     let steps = manifest.steps.iter();
+    let server = (!arguments.no_server).then(|| server_command(arguments, manifest));
     Ok(Selection {
-        steps: steps.filter(|step| !skipped.contains(&step.name)).collect(),
-        server: if arguments.no_server {
-            None
-        } else {
-            Some(server_command(arguments, manifest)?)
-        },
+        steps: steps
+            .filter(|step| !skipped.contains(&step.name.as_str()))
+            .collect(),
+        server: server.transpose()?,
     })
 }
 
-fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, Error> {
+fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, UsageError> {
     // Without a manifest the guard changes nothing.
     let read = match arguments.manifest {
         ManifestChoice::None => Template::literal,
@@ -102,27 +100,10 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
         (None, None) => Vec::new(),
     };
     if command.first().is_none_or(Template::is_empty) {
-        return Err(Error::NoCommand);
+        return Err(UsageError(
+            "there is no command to run: write it under server.command in the manifest, or after `--`".to_owned()));
     }
     Ok(command)
-}
-
-/// The names of the steps to skip, and the setting that they come from.
-fn skipped(
-    flags: &[String],
-    environment: &Environment,
-) -> Result<(Vec<String>, &'static str), Error> {
-    if !flags.is_empty() {
-        return Ok((flags.to_vec(), "--skip"));
-    }
-    let value = environment.get(SKIP).unwrap_or_default();
-    let names = value.to_str().ok_or(Error::Variable {
-        name: SKIP,
-        expected: "valid UTF-8",
-    })?;
-    let names = names.split(',').map(str::trim);
-    let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
-    Ok((names.collect(), SKIP))
 }
 
 /// How to be the init of the server; `None` if the server replaces this process, or if there is none.
@@ -133,7 +114,7 @@ pub fn init(
     arguments: &cli::Run,
     manifest: &Manifest,
     environment: &Environment,
-) -> Result<Option<Init>, Error> {
+) -> Result<Option<Init>, UsageError> {
     if arguments.no_server {
         return Ok(None);
     }
@@ -145,19 +126,15 @@ pub fn init(
         "true" | "1" | "yes" | "on" => true,
         "false" | "0" | "no" | "off" => false,
         _ => {
-            return Err(Error::Variable {
-                name: INIT,
-                expected: "true or false",
-            });
+            return Err(UsageError(format!("{INIT} must be true or false")));
         }
     };
     if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
-        return Err(Error::NoInit);
+        return Err(UsageError(
+            "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest".to_owned(),
+        ));
     }
-    if !is_wanted {
-        return Ok(None);
-    }
-    Ok(Some(Init {
+    Ok(is_wanted.then(|| Init {
         forward: arguments.forward.unwrap_or_default(),
         rewrites: arguments.rewrites.clone(),
     }))
@@ -182,21 +159,16 @@ pub fn user(
 ///
 /// # Errors
 /// If the variable has any other value.
-pub fn log_format(environment: &Environment) -> Result<log::Format, Error> {
-    let is_railway = || {
-        let place = platform::detect(environment);
-        place.is_some_and(|place| place.is_on(&platform::RAILWAY))
-    };
+pub fn log_format(environment: &Environment) -> Result<log::Format, UsageError> {
+    let place = platform::detect(environment);
+    let is_railway = place.is_some_and(|place| place.is_on(&platform::RAILWAY));
     match environment.get(LOG).map_or(Some(""), OsStr::to_str) {
         Some("json") => Ok(log::Format::Json),
-        Some("" | "auto") if is_railway() => Ok(log::Format::Json),
+        Some("" | "auto") if is_railway => Ok(log::Format::Json),
         Some("" | "auto" | "text") => Ok(log::Format::Text {
             colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
         }),
-        _ => Err(Error::Variable {
-            name: LOG,
-            expected: "auto, text or json",
-        }),
+        _ => Err(UsageError(format!("{LOG} must be auto, text or json"))),
     }
 }
 
@@ -217,8 +189,7 @@ pub fn provoke_panic(environment: &Environment) {
     let work = move || -> () { panic!("the value is {value}") };
     if thread == "main" {
         work();
-    } else {
-        // The hook for panics ends the process before this returns.
-        let _ = std::thread::spawn(work).join();
     }
+    // The hook for panics ends the process before this returns.
+    let _ = std::thread::spawn(work).join();
 }

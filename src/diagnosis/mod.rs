@@ -11,6 +11,8 @@ mod near;
 mod scope;
 mod values;
 
+use serde::Serialize;
+
 use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::report::Report;
@@ -21,16 +23,16 @@ use facts::{Facts, Grounds};
 pub use near::NearNames;
 
 /// The facts allow other explanations.
-const LIKELY: bool = false;
+const LIKELY: &str = "likely";
 
 /// The facts allow no other explanation.
-const CERTAIN: bool = true;
+pub const CERTAIN: &str = "certain";
 
 /// Looks for the grounds of one cause.
 type Explain = for<'a> fn(&Facts<'a>) -> Option<Grounds<'a>>;
 
 /// The causes in the order in which they are told. The name is stable: logs and reports have it.
-const CAUSES: [(&str, bool, Explain); 19] = [
+const CAUSES: [(&str, &str, Explain); 19] = [
     ("set_elsewhere", LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
     ("renamed", CERTAIN, near::renamed),
@@ -62,12 +64,13 @@ const CAUSES: [(&str, bool, Explain); 19] = [
 ];
 
 /// One cause of one or several findings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// The stable name, as it stands in logs and reports.
+    #[serde(rename = "cause")]
     pub code: &'static str,
-    /// Whether the facts allow no other explanation.
-    pub is_certain: bool,
+    /// [`CERTAIN`] or `LIKELY`.
+    pub certainty: &'static str,
     /// The variables that it explains, in the manifest's order.
     pub variables: Vec<String>,
     /// Whole sentences: what happened, and what to do about it.
@@ -91,14 +94,14 @@ pub fn diagnose(
     let mut facts = Facts::new(manifest, report, environment, circumstances);
     facts.other_names = near::other_names(&facts);
     let mut causes = Vec::new();
-    for (code, is_certain, explain) in CAUSES {
+    for (code, certainty, explain) in CAUSES {
         let Some(Grounds { variables, text }) = explain(&facts) else {
             continue;
         };
         facts.explained.extend(&variables);
         causes.push(Cause {
             code,
-            is_certain,
+            certainty,
             variables: variables.into_iter().map(str::to_owned).collect(),
             text,
         });

@@ -1,31 +1,18 @@
 //! Annotations of a GitHub workflow, each at the line of the env file or the manifest that it is about.
 
-use std::collections::HashMap;
-
 use super::{View, label, text};
 use crate::report::Source;
-
-/// Where the manifest declares its variables.
-pub struct ManifestLines {
-    /// The file's name as the user gave it.
-    pub file: String,
-    /// Lines are counted from 1.
-    pub by_variable: HashMap<String, usize>,
-}
 
 /// The file and the line of an annotation.
 type Place<'a> = (Option<&'a str>, Option<usize>);
 
 const NOWHERE: Place<'_> = (None, None);
 
-/// The annotations, then the headline.
-pub fn report(view: &View<'_>, manifest: &ManifestLines) -> String {
+/// The annotations, then the headline. `manifest` is the manifest's file as the user named it.
+pub fn report(view: &View, manifest: &str) -> String {
     let findings = view.report.findings.iter().map(|finding| {
         let variable = &finding.variable;
-        let declared = (
-            Some(manifest.file.as_str()),
-            manifest.by_variable.get(variable).copied(),
-        );
+        let declared = (Some(manifest), finding.manifest_line);
         annotation(
             &finding.severity.to_string(),
             finding.source.as_ref().map_or(declared, place),
@@ -46,7 +33,7 @@ pub fn report(view: &View<'_>, manifest: &ManifestLines) -> String {
         annotation("notice", NOWHERE, "Fix", &message)
     });
     let annotations: String = findings.chain(notes).chain(causes).chain(fixes).collect();
-    annotations + &text::headline(view.report, view.service, view.place) + "\n"
+    annotations + &text::headline(view) + "\n"
 }
 
 fn place(source: &Source) -> Place<'_> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::View;
-use crate::diagnosis::Fix;
+use crate::diagnosis::{Cause, Fix};
 use crate::report::{Finding, Note};
 
 /// The version of the format. Raised when a field changes its meaning or is removed.
@@ -17,32 +17,15 @@ struct Summary<'a> {
     version: u32,
     verdict: &'static str,
     service: Option<&'a str>,
-    place: Option<Place<'a>>,
+    /// The platform, its description, and `project`, `service` and so on, as far as the platform has them.
+    place: Option<BTreeMap<&'static str, &'a str>>,
     declared: usize,
     errors: usize,
     warnings: usize,
     findings: &'a [Finding],
     notes: &'a [Note],
-    causes: Vec<Cause<'a>>,
+    causes: &'a [Cause],
     fixes: &'a [Fix],
-}
-
-#[derive(Serialize)]
-struct Place<'a> {
-    platform: &'static str,
-    description: &'a str,
-    /// `project`, `service`, `environment`, `replica` and so on, as far as the platform has them.
-    #[serde(flatten)]
-    details: BTreeMap<&'static str, &'a str>,
-}
-
-#[derive(Serialize)]
-struct Cause<'a> {
-    #[serde(rename = "cause")]
-    code: &'static str,
-    certainty: &'static str,
-    variables: &'a [String],
-    text: &'a str,
 }
 
 /// An object on a line of its own.
@@ -54,54 +37,43 @@ struct Line<'a, T> {
 }
 
 /// The report of `check`: a line per finding and per note, then the summary, which repeats all of them.
-pub fn report(view: &View<'_>) -> String {
-    let findings = view.report.findings.iter().map(|object| {
-        let kind = "finding";
-        to_json(&Line { kind, object })
-    });
-    let notes = view.report.notes.iter().map(|object| {
-        let kind = "note";
-        to_json(&Line { kind, object })
-    });
+pub fn report(view: &View) -> String {
+    let findings = view.report.findings.iter();
+    let findings = findings.map(|finding| line("finding", finding));
+    let notes = view.report.notes.iter().map(|note| line("note", note));
     let lines = findings.chain(notes).chain([summary(view)]);
     lines.map(|line| line + "\n").collect()
 }
 
+fn line(kind: &'static str, object: &impl Serialize) -> String {
+    to_json(&Line { kind, object })
+}
+
 /// The whole report as one object.
-pub fn summary(view: &View<'_>) -> String {
-    let report = view.report;
+pub fn summary(view: &View) -> String {
+    let report = &view.report;
     let errors = report.errors();
-    let place = view.place.map(|place| Place {
-        platform: place.platform.code,
-        description: &place.description,
-        details: place
-            .details
-            .iter()
-            .map(|(what, name)| (*what, name.as_str()))
-            .collect(),
-    });
-    let causes = view.diagnosis.causes.iter().map(|cause| Cause {
-        code: cause.code,
-        certainty: if cause.is_certain {
-            "certain"
-        } else {
-            "likely"
-        },
-        variables: &cause.variables,
-        text: &cause.text,
+    let place = view.place.as_ref().map(|place| {
+        let details = place.details.iter();
+        let details = details.map(|(part, name)| (*part, name.as_str()));
+        let platform = [
+            ("platform", place.platform.code),
+            ("description", &place.description),
+        ];
+        details.chain(platform).collect()
     });
     to_json(&Summary {
         kind: "summary",
         version: VERSION,
         verdict: if errors == 0 { "sound" } else { "invalid" },
-        service: view.service,
+        service: view.service.as_deref(),
         place,
         declared: report.declared,
         errors,
         warnings: report.warnings(),
         findings: &report.findings,
         notes: &report.notes,
-        causes: causes.collect(),
+        causes: &view.diagnosis.causes,
         fixes: &view.diagnosis.fixes,
     })
 }

@@ -4,22 +4,21 @@ pub mod github;
 pub mod json;
 pub mod text;
 
-use crate::diagnosis::{Cause, Diagnosis};
+use crate::diagnosis::{CERTAIN, Cause, Diagnosis};
 use crate::platform::Place;
 use crate::report::Report;
 
 /// Everything that a report shows.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
+pub struct View {
     /// The service's name in the manifest.
-    pub service: Option<&'a str>,
-    pub place: Option<&'a Place>,
-    pub report: &'a Report,
-    pub diagnosis: &'a Diagnosis,
+    pub service: Option<String>,
+    pub place: Option<Place>,
+    pub report: Report,
+    pub diagnosis: Diagnosis,
 }
 
 fn label(cause: &Cause) -> &'static str {
-    if cause.is_certain {
+    if cause.certainty == CERTAIN {
         "Cause"
     } else {
         "Likely cause"

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{View, label};
 use crate::diagnosis::{Cause, Fix};
-use crate::platform::Place;
-use crate::report::{Code, Finding, Note, Report, Severity};
+use crate::report::{Code, Finding, Note, Severity};
 use crate::text::{count, fits, wrapped};
 
 /// Begins each line of a paragraph but the first.
@@ -32,7 +31,7 @@ pub enum Piece<'a> {
 }
 
 /// The paragraphs of a report below its headline, in their order.
-pub fn pieces<'a>(view: &View<'a>) -> Vec<Piece<'a>> {
+pub fn pieces(view: &View) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let findings = &view.report.findings;
     let causes = &view.diagnosis.causes;
@@ -59,9 +58,8 @@ pub fn pieces<'a>(view: &View<'a>) -> Vec<Piece<'a>> {
 }
 
 /// The whole report, with a line break at its end. Colours are those of a terminal.
-pub fn report(view: &View<'_>, is_coloured: bool) -> String {
-    let headline = headline(view.report, view.service, view.place);
-    let headline = wrapped(&headline, INDENT);
+pub fn report(view: &View, is_coloured: bool) -> String {
+    let headline = wrapped(&headline(view), INDENT);
     let pieces = pieces(view).into_iter().map(|piece| match piece {
         Piece::Title(text) | Piece::Cause(_, text) => (text, "1"),
         Piece::Finding(finding, text) => match finding.severity {
@@ -79,9 +77,13 @@ pub fn report(view: &View<'_>, is_coloured: bool) -> String {
 }
 
 /// One line: whose environment it is, whether it is sound, and where the service runs.
-pub fn headline(report: &Report, service: Option<&str>, place: Option<&Place>) -> String {
+pub fn headline(view: &View) -> String {
+    let report = &view.report;
     let (errors, warnings) = (report.errors(), report.warnings());
-    let whose = service.map(|service| format!(" of {service}"));
+    let whose = view
+        .service
+        .as_ref()
+        .map(|service| format!(" of {service}"));
     let mut parts = Vec::new();
     if errors == 0 {
         parts.push(count(report.declared, "variable") + " checked");
@@ -91,7 +93,7 @@ pub fn headline(report: &Report, service: Option<&str>, place: Option<&Place>) -
     if warnings > 0 {
         parts.push(count(warnings, "warning"));
     }
-    parts.extend(place.map(|place| place.description.clone()));
+    parts.extend(view.place.as_ref().map(|place| place.description.clone()));
     format!(
         "the environment{} is {}: {}",
         whose.unwrap_or_default(),

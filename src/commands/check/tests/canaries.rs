@@ -1,6 +1,5 @@
 //! Values with canaries in each of their parts.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +8,11 @@ use proptest::prelude::*;
 use super::tables::{LINES, NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
 use super::{cases, environment_of, manifest_of, runner};
 use crate::cli;
-use crate::commands::check::{Told, env_files, tell};
+use crate::commands::check::{env_files, error, view};
 use crate::dotenv::Dialect;
 use crate::environment;
 use crate::error::Error;
-use crate::log;
-use crate::render::github::ManifestLines;
-use crate::render::{View, github, json, text};
+use crate::render::{github, json, text};
 
 /// No part of it is a part of any word that we write: it has no vowels.
 fn canary() -> impl Strategy<Value = String> {
@@ -169,54 +166,26 @@ fn everything(case: &Case, folder: &Path) -> String {
     };
     let mut written = String::new();
     let environment = || environment_of(entries.clone());
-    let read = || env_files::read(&arguments(file.as_deref()), &environment());
-    for render in forms() {
-        match read() {
-            Ok(files) => {
-                let told = tell(
-                    &manifest,
-                    environment(),
-                    files,
-                    case.file == Some(3),
-                    log::Format::Json,
-                    render,
-                );
-                push(&mut written, told);
+    match env_files::read(&arguments(file.as_deref()), &environment()) {
+        Ok(files) => {
+            let view = view(&manifest, environment(), files, case.file == Some(3));
+            written += &text::report(&view, false);
+            written += &text::report(&view, true);
+            written += &json::report(&view);
+            written += &github::report(&view, "required-vars.yaml");
+            if view.report.errors() > 0 {
+                push_error(&mut written, &error(&view));
             }
-            Err(error) => push_error(&mut written, &error.into()),
         }
+        Err(error) => push_error(&mut written, &error.into()),
     }
     written
-}
-
-type Form = fn(&View<'_>) -> String;
-
-fn forms() -> [Form; 4] {
-    [
-        |view| text::report(view, false),
-        |view| text::report(view, true),
-        json::report,
-        |view| {
-            let lines = ManifestLines {
-                file: "required-vars.yaml".to_owned(),
-                by_variable: HashMap::new(),
-            };
-            github::report(view, &lines)
-        },
-    ]
-}
-
-fn push(written: &mut String, told: Told) {
-    written.push_str(&told.text);
-    if let Some(error) = told.error {
-        push_error(written, &error);
-    }
 }
 
 fn push_error(written: &mut String, error: &Error) {
     written.push_str(&format!("{error}\n{}\n", error.details().join("\n")));
     if let Error::Environment { summary, .. } = error {
-        written.push_str(summary.as_deref().unwrap_or_default());
+        written.push_str(summary);
     }
 }
 

@@ -19,7 +19,7 @@ fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -
     let no_file = |_: &Path, _| Err(std::io::ErrorKind::NotFound.into());
     let report = check(
         &manifest,
-        environment.clone(),
+        &environment,
         &Selection::default(),
         &Sources::new(),
         no_file,
