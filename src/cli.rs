@@ -228,7 +228,7 @@ fn check(parser: &mut Parser) -> Result<Command, UsageError> {
             Long("manifest") => choose(&mut check.manifest, manifest(parser)?)?,
             Long("format") => check.format = choice(parser, "--format", &REPORT_FORMATS)?,
             Long("env-file") => check.env_files.push(file(parser, "--env-file")?),
-            Long("dialect") => check.dialect = Some(choice(parser, "--dialect", &DIALECTS)?),
+            Long("dialect") => check.dialect = Some(choice(parser, "--dialect", &Dialect::NAMES)?),
             Long("only-file") => check.only_file = true,
             other => return help_or_error("check", &other),
         }
@@ -248,13 +248,6 @@ const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
     ("text", ReportFormat::Text),
     ("json", ReportFormat::Json),
     ("github", ReportFormat::Github),
-];
-
-const DIALECTS: [(&str, Dialect); 4] = [
-    ("compose", Dialect::Compose),
-    ("docker", Dialect::Docker),
-    ("python-dotenv", Dialect::PythonDotenv),
-    ("kv", Dialect::Kv),
 ];
 
 fn healthcheck(parser: &mut Parser) -> Result<Command, UsageError> {

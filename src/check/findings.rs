@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::resolve::{Resolved, Value};
-use crate::manifest::{FailOn, Generate, GenerateFormat, Level, Variable};
+use crate::manifest::{FailOn, Level, Variable};
 use crate::report::{Code, Finding, Severity, Source, ValueFinding};
 
 /// Where env files set variables, by the variable's name.
@@ -163,12 +163,8 @@ fn how_to_set(each: &Resolved<'_>) -> String {
             several => format!("set {name} to one of {}", several.join(", ")),
         },
     };
-    if let Some(Generate { bytes, format }) = variable.generate {
-        let flag = match format {
-            GenerateFormat::Base64 => "-base64",
-            GenerateFormat::Hex => "-hex",
-        };
-        fix.push_str(&format!(" (a new one: openssl rand {flag} {bytes})"));
+    if let Some(generate) = variable.generate {
+        fix.push_str(&format!(" (a new one: {})", generate.command()));
     }
     if let Some(docs) = &variable.docs {
         fix.push_str(&format!(" (see {docs})"));

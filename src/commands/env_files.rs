@@ -1,18 +1,19 @@
 //! `check --env-file`: the environment that a service would have from files.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::path::Path;
 
 use crate::check::Sources;
 use crate::cli;
-use crate::diagnosis::{EnvFileReader, NearNames};
-use crate::dotenv::{self, Dialect, Remark, RemarkKind};
+use crate::diagnosis::NearNames;
+use crate::dotenv::{self, Dialect, Remark};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 use crate::os::file;
 use crate::platform::is_injected;
 use crate::report::{Note, NoteCode, Source};
+use crate::text::count;
 
 /// How many undeclared variables a note lists.
 const SHOWN_VARIABLES: usize = 20;
@@ -23,13 +24,11 @@ const MAX_INJECTED: usize = 64;
 /// The variables of the files, and the remarks on their lines.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The names of the variables, in the order of the files and their lines.
-    names: Vec<String>,
-    /// The value that counts, by name.
-    values: HashMap<String, String>,
+    /// The values that count, by name.
+    values: BTreeMap<String, String>,
     /// Where each was written.
     sources: Sources,
-    /// What there is to say of the lines, in the order of the files.
+    /// In the order of the files and their lines.
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
     files: Vec<String>,
@@ -42,44 +41,31 @@ pub struct EnvFiles {
 /// # Errors
 /// The first file that cannot be read or understood.
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
-    let dialect = arguments.dialect;
     let mut all = EnvFiles {
-        dialect,
+        dialect: arguments.dialect,
         ..EnvFiles::default()
     };
-    if arguments.env_files.is_empty() {
-        return Ok(all);
-    }
-    // Collected once, because each reference in a file looks here.
-    let own: HashMap<&str, &str> = environment
-        .entries()
-        .iter()
-        .filter(|_| !arguments.only_file)
-        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .collect();
+    let own = Some(environment).filter(|_| !arguments.only_file);
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();
         // A reference finds the process's own variables, then those of the files before.
-        let lookup = |name: &str| own.get(name).copied().or_else(|| all.get(name));
-        let file = dotenv::load(&name, dialect, &lookup, |limit| content(path, limit))?;
+        let lookup = |name: &str| {
+            let own = own.and_then(|own| own.get(name)?.to_str());
+            own.or_else(|| Some(all.values.get(name)?.as_str()))
+        };
+        let file = dotenv::load(&name, arguments.dialect, &lookup, |limit| {
+            if path == "-" {
+                file::read_standard_input(limit)
+            } else {
+                file::read_input(Path::new(path), limit)
+            }
+        })?;
         all.add(name, file);
     }
     Ok(all)
 }
 
-fn content(path: &OsStr, limit: usize) -> std::io::Result<Vec<u8>> {
-    if path == "-" {
-        file::read_standard_input(limit)
-    } else {
-        file::read_input(Path::new(path), limit)
-    }
-}
-
 impl EnvFiles {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
-    }
-
     fn add(&mut self, name: String, file: dotenv::EnvFile) {
         let source = |line| Source {
             file: name.clone(),
@@ -87,13 +73,7 @@ impl EnvFiles {
         };
         for entry in file.entries {
             self.sources.insert(entry.name.clone(), source(entry.line));
-            if self
-                .values
-                .insert(entry.name.clone(), entry.value)
-                .is_none()
-            {
-                self.names.push(entry.name);
-            }
+            self.values.insert(entry.name, entry.value);
         }
         let remarks = file.remarks.into_iter();
         self.remarks
@@ -109,11 +89,10 @@ impl EnvFiles {
         } else {
             environment
         };
-        let set = self.names.iter();
-        let mut set: Vec<(&str, OsString)> = set
-            .map(|name| (name.as_str(), self.values[name].clone().into()))
+        let set = self.values.iter();
+        let set: Vec<(&str, OsString)> = set
+            .map(|(name, value)| (name.as_str(), value.into()))
             .collect();
-        set.sort();
         base.with(&set, &[])
     }
 
@@ -122,13 +101,9 @@ impl EnvFiles {
         self.files.first().map(String::as_str)
     }
 
-    /// The reader of the files.
-    pub fn reader(&self) -> EnvFileReader {
-        match self.dialect.unwrap_or_default() {
-            Dialect::Compose => EnvFileReader::Compose,
-            Dialect::PythonDotenv => EnvFileReader::PythonDotenv,
-            Dialect::Docker | Dialect::Kv => EnvFileReader::Raw,
-        }
+    /// The dialect that was asked for, or else the default.
+    pub fn reader(&self) -> Dialect {
+        self.dialect.unwrap_or_default()
     }
 
     /// Where each variable is set.
@@ -138,84 +113,67 @@ impl EnvFiles {
 
     /// The notes for a report.
     pub fn notes(self, manifest: &Manifest) -> Vec<Note> {
-        if self.files.is_empty() {
-            return Vec::new();
-        }
         let names = Names::of(manifest);
         let undeclared = self.undeclared(&names);
         let remarks = self.remarks.into_iter();
-        let mut notes: Vec<Note> = remarks
-            .map(|(source, remark)| Note {
-                code: match remark.kind {
-                    RemarkKind::Portability => NoteCode::Portability,
-                    RemarkKind::Effect => NoteCode::Line,
-                },
-                source: Some(source),
-                variables: names.shown(&remark.name).into_iter().collect(),
-                text: remark.text,
-            })
-            .collect();
-        notes.extend(undeclared);
-        notes
+        let notes = remarks.map(|(source, remark)| Note {
+            code: remark.code,
+            source: Some(source),
+            variables: names.shown(&remark.name).into_iter().collect(),
+            text: remark.text,
+        });
+        notes.chain(undeclared).collect()
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
-        let undeclared = self.names.iter().map(String::as_str);
-        let undeclared: Vec<&str> = undeclared
-            .filter(|name| !names.declared.contains(*name) && !is_injected(name))
-            .collect();
-        let count = undeclared.len();
-        let are = if count == 1 {
-            "variable is not in the manifest; it is"
-        } else {
-            "variables are not in the manifest; they are"
-        };
-        let more = match count.saturating_sub(SHOWN_VARIABLES) {
+        let is_undeclared =
+            |(name, _): &(&String, _)| !names.declared.contains(*name) && !is_injected(name);
+        let mut undeclared: Vec<(&String, &Source)> =
+            self.sources.iter().filter(is_undeclared).collect();
+        let position = |file| self.files.iter().position(|other| other == file);
+        undeclared.sort_by_key(|(_, source)| (position(&source.file), source.line));
+        let variables = count(undeclared.len(), "variable");
+        let listed = &undeclared[..undeclared.len().min(SHOWN_VARIABLES)];
+        let more = match undeclared.len() - listed.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let listed = &undeclared[..count.min(SHOWN_VARIABLES)];
-        let files = self.files.iter();
-        let places: Vec<String> = files
-            .filter_map(|file| self.places(file, listed, names))
-            .collect();
-        let shown = undeclared.iter().filter_map(|name| names.shown(name));
-        (count > 0).then(|| Note {
+        let files = listed.chunk_by(|(_, one), (_, other)| one.file == other.file);
+        let places: Vec<String> = files.map(|listed| self.places(listed, names)).collect();
+        let shown = undeclared.iter().filter_map(|(name, _)| names.shown(name));
+        (!undeclared.is_empty()).then(|| Note {
             code: NoteCode::Undeclared,
             source: None,
-            text: format!("{count} {are} not checked: {}{more}", places.join("; ")),
+            text: format!(
+                "the check skips {variables} that the manifest does not declare: {}{more}",
+                places.join("; ")
+            ),
             variables: shown.collect(),
         })
     }
 
-    /// Where a file sets some of these variables: `LOG_LEVEL (line 3), lines 4 and 7`, after the name of the file if
-    /// there are several files.
-    fn places(&self, file: &str, variables: &[&str], names: &Names<'_>) -> Option<String> {
+    /// Where a file sets these variables: `LOG_LEVEL (line 3), lines 4 and 7`, after the name of the file if there are
+    /// several files.
+    fn places(&self, listed: &[(&String, &Source)], names: &Names<'_>) -> String {
         let (mut named, mut lines) = (Vec::new(), Vec::new());
-        let sources = variables.iter().map(|name| (name, &self.sources[*name]));
-        let mut sources = sources.filter(|(_, source)| source.file == file).peekable();
-        let (_, first) = sources.peek()?;
-        let prefix = match self.files.len() {
-            1 => String::new(),
-            _ => format!("{}: ", first.shown_file()),
-        };
-        for (name, source) in sources {
+        for (name, source) in listed {
             match names.shown(name) {
                 Some(name) => named.push(format!("{name} (line {})", source.line)),
                 None => lines.push(source.line.to_string()),
             }
         }
-        named.extend(in_one(&lines));
-        Some(prefix + &named.join(", "))
-    }
-}
-
-/// `line 3`, `lines 3 and 5`, `lines 3, 5 and 7`.
-fn in_one(lines: &[String]) -> Option<String> {
-    match lines {
-        [] => None,
-        [only] => Some(format!("line {only}")),
-        [first @ .., last] => Some(format!("lines {} and {last}", first.join(", "))),
+        match lines.as_slice() {
+            [] => {}
+            [only] => named.push(format!("line {only}")),
+            [first @ .., last] => named.push(format!("lines {} and {last}", first.join(", "))),
+        }
+        let named = named.join(", ");
+        match listed {
+            [(_, source), ..] if self.files.len() > 1 => {
+                format!("{}: {named}", source.shown_file())
+            }
+            _ => named,
+        }
     }
 }
 

@@ -6,26 +6,23 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::facts::{EnvFileReader, Facts};
+use super::Facts;
 use super::scope::Database;
 use super::values::Reference;
-use crate::manifest::{Generate, GenerateFormat, Variable};
+use crate::dotenv::{Dialect, is_plain_value};
+use crate::manifest::Variable;
 use crate::platform::{Content, Fix, RAILWAY, Wanted, asking, command, quoted};
 use crate::report::{Code, Finding};
 use crate::rule::Type;
 
-/// The fix for everything that a command can set.
-pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
+/// The fix for everything that a command can set; `None` if there is no such thing.
+pub fn fix(facts: &Facts<'_>) -> Option<Fix> {
     let wanted = wanted(facts);
-    if wanted.is_empty() {
-        return Vec::new();
-    }
     let circumstances = facts.circumstances;
-    let fix = match circumstances.place {
+    (!wanted.is_empty()).then(|| match circumstances.place {
         Some(place) => (place.platform.fix)(&wanted, place),
         None => env_file(&wanted, circumstances.only_file, circumstances.reader),
-    };
-    vec![fix]
+    })
 }
 
 fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
@@ -35,7 +32,7 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
     for finding in facts.errors() {
         let name = finding.variable.as_str();
         let variable = facts.declared.get(name).copied();
-        // An empty secret file is filled where it comes from.
+        // A secret file that is empty must be filled by what mounts it.
         let has_file = variable.is_some_and(|variable| facts.has_file(variable));
         let is_of_file = finding.code == Code::Missing && has_file;
         if is_of_file || !seen.insert(name) {
@@ -55,7 +52,7 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
     wanted
 }
 
-/// What to set a variable to. None where no command can know it.
+/// What to set a variable to; `None` if no command can know it.
 fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) -> Option<Content> {
     let is_absent = matches!(
         finding.code,
@@ -64,7 +61,9 @@ fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) ->
     let Some(variable) = variable else {
         return is_absent.then(|| gap("value"));
     };
-    let generated = variable.generate.map(generator);
+    let generated = variable
+        .generate
+        .map(|how| Content::Generated(how.command()));
     if !is_absent {
         let is_weak = matches!(finding.code, Code::TooShort | Code::SameSecret);
         return generated.filter(|_| is_weak);
@@ -72,27 +71,13 @@ fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) ->
     if let [only] = variable.rule.one_of.as_slice() {
         return is_one_line(only).then(|| Content::Known(only.clone()));
     }
-    let by_hand = || {
-        if variable.secret {
-            Content::Asked
-        } else {
-            gap(&what(variable))
-        }
-    };
     let known = reference_for(variable, facts).filter(|inside| is_one_line(inside));
     let known = known.map(|inside| reference(&inside));
-    Some(known.or(generated).unwrap_or_else(by_hand))
-}
-
-fn generator(generate: Generate) -> Content {
-    let flag = match generate.format {
-        GenerateFormat::Base64 => "-base64",
-        GenerateFormat::Hex => "-hex",
-    };
-    // openssl breaks the lines of base64 after 64 characters, which encode 48 bytes.
-    let has_lines = generate.format == GenerateFormat::Base64 && generate.bytes > 48;
-    let one_line = if has_lines { " | tr -d '\\n'" } else { "" };
-    Content::Generated(format!("openssl rand {flag} {}{one_line}", generate.bytes))
+    Some(match known.or(generated) {
+        Some(content) => content,
+        None if variable.secret => Content::Asked,
+        None => gap(&what(variable)),
+    })
 }
 
 /// Whether a text can be pasted: a line break ends a line of a file, and a terminal takes other control
@@ -163,28 +148,29 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
 }
 
 /// The command that appends the variables to `only_file`, or to a new `.env`.
-fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: EnvFileReader) -> Fix {
+fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix {
     let file = only_file.filter(|name| *name != "-").unwrap_or(".env");
     // An empty line comes first, because the file may end without a line break.
     let lines = wanted.iter().map(|each| line(each, reader));
     let words = lines.chain([format!(">> {}", quoted(file))]);
     let command = command("printf '%s\\n' ''", words);
-    let title = if only_file.is_some() {
-        format!("add to {}", file.escape_debug())
-    } else if wanted.iter().all(is_plain) {
-        format!(
-            "write {file}, and name it as env_file in compose, with --env-file for docker run or check"
-        )
+    let readers = if wanted.iter().all(is_plain) {
+        ", with --env-file for docker run or check"
     } else {
-        format!(
-            "write {file}, and name it as env_file in compose or with --env-file for check (docker run keeps the quotes)"
-        )
+        " or with --env-file for check (docker run keeps the quotes)"
     };
-    Fix::new(title, wanted, vec![asking(&command, reader.filter())])
+    let title = match only_file {
+        Some(_) => format!("add to {}", file.escape_debug()),
+        None => format!("write {file}, and name it as env_file in compose{readers}"),
+    };
+    Fix {
+        commands: vec![asking(&command, reader.shell_filter())],
+        ..Fix::new(title, wanted, Vec::new())
+    }
 }
 
 /// A line of the file as a word of the shell.
-fn line(wanted: &Wanted, reader: EnvFileReader) -> String {
+fn line(wanted: &Wanted, reader: Dialect) -> String {
     match wanted.open_value() {
         None => wanted.word(),
         Some(value) => quoted(&format!("{}={}", wanted.name, reader.written(value))),
@@ -197,42 +183,5 @@ fn is_plain(wanted: &Wanted) -> bool {
         Content::Asked => false,
         Content::Generated(_) => true,
         _ => is_plain_value(wanted.open_value().unwrap_or_default()),
-    }
-}
-
-fn is_plain_value(value: &str) -> bool {
-    value.trim() == value && !value.contains(['$', '\\', '"', '\'', '#'])
-}
-
-impl EnvFileReader {
-    /// The value as it must be written to be read unchanged. It has no control characters.
-    fn written(self, value: &str) -> String {
-        if self == EnvFileReader::Raw || is_plain_value(value) {
-            return value.to_owned();
-        }
-        let mut escaped = String::new();
-        for character in value.chars() {
-            let is_escaped = matches!(character, '"' | '\\')
-                || character == '$' && self == EnvFileReader::Compose;
-            escaped.extend(is_escaped.then_some('\\'));
-            escaped.push(character);
-        }
-        if self == EnvFileReader::PythonDotenv {
-            // python-dotenv has no escape for `${`. So it becomes the default of a variable without a name, which
-            // cannot be set.
-            escaped = escaped.replace("${", "${:-${}");
-        }
-        format!("\"{escaped}\"")
-    }
-
-    /// The shell's counterpart of `written`, as `asking` takes it, for a value that only the shell gets.
-    fn filter(self) -> &'static str {
-        match self {
-            EnvFileReader::Compose => r#" | sed 's/["$\\]/\\&/g; s/^/"/; s/$/"/'"#,
-            EnvFileReader::PythonDotenv => {
-                r#" | sed 's/["\\]/\\&/g; s/[$]{/${:-${}/g; s/^/"/; s/$/"/'"#
-            }
-            EnvFileReader::Raw => "",
-        }
     }
 }

@@ -5,22 +5,25 @@
 //! says so. Values are read here and never shown: a cause names variables, and the service in a reference
 //! `${{Service.NAME}}`.
 
-mod facts;
 mod fixes;
 mod near;
 mod scope;
 mod values;
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
+use crate::dotenv::Dialect;
 use crate::environment::Environment;
-use crate::manifest::Manifest;
-use crate::report::Report;
-
+use crate::manifest::{Manifest, Variable};
 pub use crate::platform::Fix;
-pub use facts::{Circumstances, EnvFileReader};
-use facts::{Facts, Grounds};
+use crate::platform::{Place, Platform, is_injected};
+use crate::report::{Code, Finding, Report, Severity};
+use crate::text::names;
+
 pub use near::NearNames;
+use near::OtherName;
 
 /// The facts allow other explanations.
 const LIKELY: &str = "likely";
@@ -28,10 +31,13 @@ const LIKELY: &str = "likely";
 /// The facts allow no other explanation.
 pub const CERTAIN: &str = "certain";
 
-/// Looks for the grounds of one cause.
-type Explain = for<'a> fn(&Facts<'a>) -> Option<Grounds<'a>>;
+/// The variables that a cause explains, of which there is at least one, and whole sentences on why it is claimed.
+type Grounds<'a> = Option<(Vec<&'a str>, String)>;
 
-/// The causes in the order in which they are told. The name is stable: logs and reports have it.
+/// Looks for the grounds of one cause.
+type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
+
+/// The causes in the order in which they are reported. The names are stable, because logs and reports contain them.
 const CAUSES: [(&str, &str, Explain); 19] = [
     ("set_elsewhere", LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
@@ -45,16 +51,8 @@ const CAUSES: [(&str, &str, Explain); 19] = [
     ("example_copied", LIKELY, values::example_copied),
     ("secret_file", CERTAIN, values::secret_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
-    (
-        "scheme_of_sqlalchemy",
-        CERTAIN,
-        values::scheme_of_sqlalchemy,
-    ),
-    (
-        "unescaped_credentials",
-        CERTAIN,
-        values::unescaped_credentials,
-    ),
+    ("scheme_of_sqlalchemy", CERTAIN, values::postgres_scheme),
+    ("unescaped_credentials", CERTAIN, values::unescaped),
     ("list_form", CERTAIN, values::list_form),
     ("copied_secret", LIKELY, values::copied_secret),
     ("local_address", LIKELY, values::local_address),
@@ -84,6 +82,19 @@ pub struct Diagnosis {
     pub fixes: Vec<Fix>,
 }
 
+/// What is known besides the report and the environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances<'a> {
+    /// The platform that runs this process, or that the env file was taken from.
+    pub place: Option<&'a Place>,
+    /// Whether this process runs in a container.
+    pub is_in_container: bool,
+    /// The env file whose values alone were checked, as the user named it.
+    pub only_file: Option<&'a str>,
+    /// The dialect in which the env file is read.
+    pub reader: Dialect,
+}
+
 /// Explains a report. `environment` is what was checked, before secret files and defaults filled it.
 pub fn diagnose(
     manifest: &Manifest,
@@ -91,23 +102,140 @@ pub fn diagnose(
     environment: &Environment,
     circumstances: Circumstances<'_>,
 ) -> Diagnosis {
-    let mut facts = Facts::new(manifest, report, environment, circumstances);
+    let variables = manifest.variables.iter();
+    let mut facts = Facts {
+        manifest,
+        report,
+        environment,
+        circumstances,
+        declared: variables.map(|each| (each.name.as_str(), each)).collect(),
+        missing: Vec::new(),
+        other_names: Vec::new(),
+        explained: HashSet::new(),
+    };
+    let missing = facts.errors().filter(|each| each.code == Code::Missing);
+    facts.missing = missing
+        .filter_map(|each| facts.declared.get(each.variable.as_str()).copied())
+        .collect();
     facts.other_names = near::other_names(&facts);
     let mut causes = Vec::new();
     for (code, certainty, explain) in CAUSES {
-        let Some(Grounds { variables, text }) = explain(&facts) else {
-            continue;
-        };
-        facts.explained.extend(&variables);
-        causes.push(Cause {
-            code,
-            certainty,
-            variables: variables.into_iter().map(str::to_owned).collect(),
-            text,
-        });
+        if let Some((variables, text)) = explain(&facts) {
+            facts.explained.extend(&variables);
+            causes.push(Cause {
+                code,
+                certainty,
+                variables: variables.into_iter().map(str::to_owned).collect(),
+                text,
+            });
+        }
     }
-    let fixes = fixes::fixes(&facts);
+    let fixes = fixes::fix(&facts).into_iter().collect();
     Diagnosis { causes, fixes }
+}
+
+/// What the causes and fixes are derived from.
+struct Facts<'a> {
+    manifest: &'a Manifest,
+    report: &'a Report,
+    environment: &'a Environment,
+    circumstances: Circumstances<'a>,
+    declared: HashMap<&'a str, &'a Variable>,
+    /// The variables that are missing and keep the server from starting.
+    missing: Vec<&'a Variable>,
+    other_names: Vec<OtherName<'a>>,
+    /// The variables that the causes so far explain.
+    explained: HashSet<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    /// The findings that keep the server from starting.
+    fn errors(&self) -> impl Iterator<Item = &'a Finding> {
+        let findings = self.report.findings.iter();
+        findings.filter(|each| each.severity == Severity::Error)
+    }
+
+    /// The variables with a finding of a kind.
+    fn found(&self, code: Code) -> Vec<&'a str> {
+        let findings = self.report.findings.iter().filter(|each| each.code == code);
+        let mut variables: Vec<&str> = findings.map(|each| each.variable.as_str()).collect();
+        variables.dedup();
+        variables
+    }
+
+    /// Those of the variables in `set_where` that have a finding of a kind.
+    fn found_where(&self, code: Code, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
+        let found: HashSet<&str> = self.found(code).into_iter().collect();
+        self.set_where(|value, each| found.contains(each.name.as_str()) && fits(value, each))
+    }
+
+    /// The declared variables that are set, and for whose value `fits` holds.
+    fn set_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
+        let variables = self.manifest.variables.iter();
+        let is_fit = |each: &&Variable| {
+            let value = self.environment.text(&each.name);
+            value.is_some_and(|value| fits(value, each))
+        };
+        variables
+            .filter(is_fit)
+            .map(|each| each.name.as_str())
+            .collect()
+    }
+
+    /// The missing variables for which `fits` holds.
+    fn missing_where(&self, fits: impl Fn(&Variable) -> bool) -> Vec<&'a str> {
+        let missing = self.missing.iter().filter(|each| fits(each));
+        missing.map(|each| each.name.as_str()).collect()
+    }
+
+    /// The missing variables that no cause explains yet.
+    fn unexplained(&self) -> Vec<&'a str> {
+        self.missing_where(|each| !self.explained.contains(each.name.as_str()))
+    }
+
+    /// Whether the variable is set that names a file with this one's value.
+    fn has_file(&self, variable: &Variable) -> bool {
+        let file = variable.file_name();
+        file.is_some_and(|name| self.environment.text(&name).is_some())
+    }
+
+    /// Whether any declared variable is set that no platform sets by itself.
+    fn is_any_set(&self) -> bool {
+        let variables = self.manifest.variables.iter();
+        let mut by_hand = variables.filter(|each| !is_injected(&each.name));
+        by_hand.any(|each| self.environment.text(&each.name).is_some() || self.has_file(each))
+    }
+
+    /// Whether this process runs on the platform.
+    fn is_on(&self, platform: &Platform) -> bool {
+        let place = self.circumstances.place;
+        place.is_some_and(|place| place.is_on(platform))
+    }
+}
+
+/// Makes grounds of items, each of which has variables and a sentence about them. Items without variables are left out.
+/// In a sentence, `{}` stands for the list of names, and `{is|are}` for the word that agrees with their number.
+fn told<'a, const COUNT: usize>(items: [(Vec<&'a str>, &str); COUNT]) -> Grounds<'a> {
+    let (mut all, mut sentences) = (Vec::new(), Vec::new());
+    for (variables, sentence) in items.into_iter().filter(|(some, _)| !some.is_empty()) {
+        sentences.push(about(&variables, sentence));
+        all.extend(variables);
+    }
+    let mut seen = HashSet::new();
+    all.retain(|name| seen.insert(*name));
+    (!all.is_empty()).then(|| (all, sentences.join(" ")))
+}
+
+/// A sentence about names, as `told` takes it.
+fn about(variables: &[&str], sentence: &str) -> String {
+    let piece = |(index, piece): (usize, &str)| match piece.split_once('|') {
+        _ if index % 2 == 0 => piece.to_owned(),
+        None => names(variables),
+        Some((one, _)) if variables.len() == 1 => one.to_owned(),
+        Some((_, several)) => several.to_owned(),
+    };
+    let pieces = sentence.split(['{', '}']).enumerate();
+    pieces.map(piece).collect()
 }
 
 /// The codes of all causes, each once.
@@ -116,4 +244,22 @@ pub fn cause_codes() -> Vec<&'static str> {
     let mut codes = CAUSES.map(|(code, ..)| code).to_vec();
     codes.dedup();
     codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn sentences_agree_with_the_number_of_their_variables() {
+        let empty = (vec![], "{} {is|are} nothing.");
+        let one = (vec!["A"], "{} {is|are} set.");
+        let several = (vec!["B", "A"], "{} {comes|come} with {a break|breaks}.");
+        let text = "A is set. B and A come with breaks.".to_owned();
+        assert_eq!(
+            told([empty.clone(), one, several]),
+            Some((vec!["A", "B"], text))
+        );
+        assert_eq!(told([empty.clone(), empty.clone(), empty]), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! A missing variable that is set under another name: a former one, or one that is nearly the same.
 
-use super::facts::{Facts, Grounds, OtherName};
+use super::{Facts, Grounds, told};
 use crate::manifest::Variable;
 use crate::platform::is_injected;
 use crate::text::names;
@@ -8,15 +8,24 @@ use crate::text::names;
 /// The shortest name, in letters and digits, that is compared with others. Shorter ones are near too many.
 const MIN_LENGTH: usize = 6;
 
-/// The longest name, in bytes. A person writes no longer one.
+/// The longest name that is compared, in bytes. No person writes a longer one.
 const MAX_LENGTH: usize = 64;
 
 /// The shortest part of a name (between two underscores) in which one edit is a slip. In a shorter one it makes
 /// another word: `API` and `APP`, `HOST` and `POST`.
 const MIN_PART: usize = 5;
 
-/// How many names are compared with how many, so that a report on 100,000 variables takes no time.
+/// The most missing names, and the most set names, that are compared with each other. The limit keeps a report on
+/// 100,000 variables fast.
 const MAX_NAMES: usize = 500;
+
+/// A missing variable that is set under another name.
+pub struct OtherName<'a> {
+    pub missing: &'a str,
+    pub other: &'a str,
+    /// Whether the manifest has the other name under `renamed_from`.
+    is_former: bool,
+}
 
 /// The missing variables that are set under a former or nearly the same name.
 pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
@@ -25,13 +34,10 @@ pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
     let set = set.filter(|(_, value)| !value.is_empty());
     let candidates = set.filter_map(|(name, _)| name.to_str());
     let candidates = NearNames::of(candidates.filter(is_candidate));
-    let is_set = |name: &&String| facts.environment.text(name).is_some();
+    let is_set = |name: &&str| facts.environment.text(name).is_some();
     let other = |(index, variable): (usize, &&'a Variable)| {
-        let former = variable
-            .renamed_from
-            .iter()
-            .find(is_set)
-            .map(String::as_str);
+        let mut former = variable.renamed_from.iter().map(String::as_str);
+        let former = former.find(is_set);
         let is_compared = former.is_none() && index < MAX_NAMES && !facts.has_file(variable);
         let near = || is_compared.then(|| candidates.nearest(&variable.name));
         Some(OtherName {
@@ -43,25 +49,23 @@ pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
     facts.missing.iter().enumerate().filter_map(other).collect()
 }
 
-pub fn renamed<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn renamed<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let sentence = "{} {is|are} set under {a former name|former names}.";
-    grounds(facts, true, sentence)
+    set_under(facts, true, sentence)
 }
 
-pub fn misspelled<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn misspelled<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let sentence = "{} {is|are} set under {a misspelled name|misspelled names}.";
-    grounds(facts, false, sentence)
+    set_under(facts, false, sentence)
 }
 
-fn grounds<'a>(facts: &Facts<'a>, is_former: bool, sentence: &str) -> Option<Grounds<'a>> {
-    let pairs = facts
-        .other_names
-        .iter()
-        .filter(|pair| pair.is_former == is_former);
+fn set_under<'a>(facts: &Facts<'a>, is_former: bool, sentence: &str) -> Grounds<'a> {
+    let others = facts.other_names.iter();
+    let pairs = others.filter(|pair| pair.is_former == is_former);
     let rename = |pair: &OtherName<'_>| format!("{} to {}", pair.other, pair.missing);
     let orders: Vec<String> = pairs.clone().map(rename).collect();
     let text = format!("{sentence} Rename {}.", names(&orders));
-    Grounds::told([(pairs.map(|pair| pair.missing).collect(), &text)])
+    told([(pairs.map(|pair| pair.missing).collect(), &text)])
 }
 
 /// Finds the name that a person probably meant.
@@ -86,16 +90,11 @@ impl<'a> NearNames<'a> {
         if !could_be_a_name(text) || wanted.plain.is_empty() {
             return None;
         }
-        let same = self
-            .names
-            .iter()
-            .find(|(_, known)| known.plain == wanted.plain);
-        let near = || {
-            self.names
-                .iter()
-                .find(|(_, known)| known.is_slip_of(&wanted))
-        };
-        same.or_else(near).map(|(name, _)| *name)
+        let mut names = self.names.iter();
+        let same = |(_, known): &&(_, Parts)| known.plain == wanted.plain;
+        let near = |(_, known): &&(_, Parts)| known.is_slip_of(&wanted);
+        let same = names.clone().find(same);
+        same.or_else(|| names.find(near)).map(|(name, _)| *name)
     }
 }
 

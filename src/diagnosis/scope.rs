@@ -1,18 +1,20 @@
-//! Causes that lie in where variables are set: on another service, for a build, or where nobody copies them.
+//! Causes that concern the place where variables are set: another service, a build, or a place that is not copied.
 
-use super::facts::{Facts, Grounds, about, names_of};
+use regex_lite::Regex;
+
+use super::{Facts, Grounds, about};
 use crate::manifest::Variable;
 use crate::platform::RAILWAY;
 use crate::rule::Type;
 use crate::text::names;
 
 /// None of the declared variables is set.
-pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     // One missing variable may be an oversight.
     const MIN_MISSING: usize = 2;
     let is_explained = !facts.other_names.is_empty()
-        || set_database(facts).is_some_and(|database| database.is_own_service);
-    if facts.missing.len() < MIN_MISSING || facts.is_any_set || is_explained {
+        || set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
+    if facts.missing.len() < MIN_MISSING || facts.is_any_set() || is_explained {
         return None;
     }
     let elsewhere = match facts.circumstances.place {
@@ -26,7 +28,7 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     };
     let declared = facts.manifest.variables.len();
     let text = format!("none of the {declared} declared variables is set. {elsewhere}");
-    Grounds::of(names_of(facts.missing.iter().copied()), text)
+    Some((facts.missing_where(|_| true), text))
 }
 
 /// A kind of database, and the variables that its own service has and an application's service has not.
@@ -83,66 +85,56 @@ impl Database {
         let is_known = |scheme: &String| self.schemes.iter().any(|known| scheme.starts_with(known));
         variable.rule.value_type == Type::Url && variable.rule.schemes.iter().any(is_known)
     }
+
+    /// Whether any of these variables is set on the database's own service only.
+    fn is_own(&self, set: &[&str]) -> bool {
+        self.of_server.split(' ').any(|name| set.contains(&name))
+    }
 }
 
-/// A database some of whose variables are set, while the application's URL of it is missing.
-struct SetDatabase<'a> {
-    name: &'static str,
-    set: Vec<&'static str>,
-    /// The missing variables.
-    urls: Vec<&'a str>,
-    /// Whether this is the service of the database itself.
-    is_own_service: bool,
-}
+/// A database some of whose variables are set, these variables, and the missing variables that should hold its URL.
+type SetDatabase<'a> = (&'static Database, Vec<&'static str>, Vec<&'a str>);
 
 fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
+    // A declared variable is the application's own.
+    let is_set = |name: &&'static str| {
+        facts.environment.text(name).is_some() && !facts.declared.contains_key(name)
+    };
     DATABASES.iter().find_map(|database| {
-        // A declared variable is the application's own.
-        let is_set = |name: &&'static str| {
-            facts.environment.text(name).is_some() && !facts.declared.contains_key(name)
-        };
-        let mut set: Vec<&str> = database.of_server.split(' ').filter(is_set).collect();
-        let is_own_service = !set.is_empty() && !facts.is_any_set;
-        set.extend(database.of_client.split(' ').filter(is_set));
-        let missing = facts.missing.iter().copied();
-        let urls = names_of(missing.filter(|variable| database.is_url(variable)));
-        (!set.is_empty() && !urls.is_empty()).then_some(SetDatabase {
-            name: database.name,
-            set,
-            urls,
-            is_own_service,
-        })
+        let names = [database.of_server, database.of_client];
+        let names = names.into_iter().flat_map(|list| list.split(' '));
+        let set: Vec<&str> = names.filter(is_set).collect();
+        let urls = facts.missing_where(|variable| database.is_url(variable));
+        (!set.is_empty() && !urls.is_empty()).then_some((database, set, urls))
     })
 }
 
 /// The variables of a database are set, and the URL that the application needs is not.
-pub fn database_service<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let database = set_database(facts)?;
-    let set = about(&database.set, "{} {is|are} set here");
-    let text = if database.is_own_service {
+pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let (database, set, urls) = set_database(facts)?;
+    let are_set = about(&set, "{} {is|are} set here");
+    let text = if database.is_own(&set) && !facts.is_any_set() {
         format!(
-            "{set}, and none of the declared variables is: this looks like the service of {} itself, not of the application. Deploy the application as a service of its own, and set its variables there.",
+            "{are_set}, and none of the declared variables is: this looks like the service of {} itself, not of the application. Deploy the application as a service of its own, and set its variables there.",
             database.name
         )
     } else {
-        let urls = names(&database.urls);
+        let missing = names(&urls);
         format!(
-            "{set}, but not {urls}, which nobody makes from them. Set it to the database's URL."
+            "{are_set}, but not {missing}, which nobody makes from them. Set it to the database's URL."
         )
     };
-    Grounds::of(database.urls, text)
+    Some((urls, text))
 }
 
 /// On Railway only secrets are missing, and sealed variables may be left out here.
-pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let place = facts
-        .circumstances
-        .place
-        .filter(|place| place.is_on(&RAILWAY))?;
+pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let missing = facts.unexplained();
+    let place = facts.circumstances.place.filter(|_| !missing.is_empty())?;
     let is_unset_secret =
-        |variable: &Variable| variable.secret && facts.environment.get(&variable.name).is_none();
+        |name: &&str| facts.declared[name].secret && facts.environment.get(name).is_none();
     // Another variable that is set proves that this is the right service.
-    if !facts.is_any_set || !facts.unexplained().all(is_unset_secret) {
+    if !place.is_on(&RAILWAY) || !facts.is_any_set() || !missing.iter().all(is_unset_secret) {
         return None;
     }
     let reason = if facts.circumstances.only_file.is_some() {
@@ -152,25 +144,21 @@ pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     } else {
         return None;
     };
-    let missing = names_of(facts.unexplained());
     let text = format!("only secrets are missing: {}. {reason}", names(&missing));
-    Grounds::of(missing, text)
+    Some((missing, text))
 }
 
 /// Whether Railway made the environment for a pull request: `pr-12`, `backend-pr-12`.
 fn is_preview(environment: &str) -> bool {
-    let name = environment.to_ascii_lowercase();
-    let (before, number) = name.rsplit_once("pr-").unwrap_or_default();
-    (before.is_empty() || before.ends_with(['-', '_', ' ']))
-        && !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit())
+    let pattern = Regex::new("(?i)(^|[-_ ])pr-[0-9]+$").expect("the pattern is well-formed");
+    pattern.is_match(environment)
 }
 
 /// A variable is set under the name that only the build of a front end reads.
-pub fn set_at_build<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn set_at_build<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const PREFIXES: &str = "NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ VITE_ PUBLIC_";
     let (mut variables, mut told) = (Vec::new(), Vec::new());
-    for name in names_of(facts.unexplained()) {
+    for name in facts.unexplained() {
         let mut prefixed = PREFIXES.split(' ').map(|prefix| format!("{prefix}{name}"));
         let set = prefixed.find(|other| facts.environment.text(other).is_some());
         if let Some(set) = set.filter(|other| !facts.declared.contains_key(other.as_str())) {
@@ -182,5 +170,5 @@ pub fn set_at_build<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
         "{}. Names with such a prefix are for the build of a front end; a server reads the name without it. Set it, too.",
         names(&told)
     );
-    Grounds::of(variables, text)
+    (!variables.is_empty()).then_some((variables, text))
 }

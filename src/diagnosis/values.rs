@@ -2,24 +2,31 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::sync::LazyLock;
 
-use super::facts::{Facts, Grounds, about, names_of};
+use regex_lite::Regex;
+
+use super::{Facts, Grounds, about, told};
 use crate::platform::{HEROKU, RAILWAY};
 use crate::report::Code;
 use crate::rule::{List, Type};
 use crate::text::names;
 use crate::url::Url;
 
-/// A `${{Service.NAME}}` as it was written.
-pub fn railway_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let is_railway = |value: &str| matches!(Reference::of(value), Some(Reference::Railway { .. }));
-    let variables = facts.found_where(Code::Placeholder, |value, _| is_railway(value));
+/// The variables with a placeholder for which `fits` holds, given the reference in their value.
+fn placeholders<'a>(facts: &Facts<'a>, fits: fn(Option<Reference<'_>>) -> bool) -> Vec<&'a str> {
+    facts.found_where(Code::Placeholder, |value, _| fits(Reference::of(value)))
+}
+
+/// A value still contains a `${{Service.NAME}}`.
+pub fn railway_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let variables = placeholders(facts, |found| {
+        matches!(found, Some(Reference::Railway { .. }))
+    });
     let (mut services, mut are_whole) = (Vec::new(), true);
-    for value in variables
-        .iter()
-        .filter_map(|name| facts.environment.text(name))
-    {
-        if let Some(Reference::Railway { service, is_whole }) = Reference::of(value) {
+    for name in &variables {
+        let reference = facts.environment.text(name).and_then(Reference::of);
+        if let Some(Reference::Railway { service, is_whole }) = reference {
             are_whole &= is_whole;
             services.extend(service.map(|service| format!("\"{service}\"")));
         }
@@ -43,86 +50,74 @@ pub fn railway_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     };
     let hold = about(&variables, "{} {holds|hold}");
     let text = format!("{hold} a `${{{{…}}}}` as it was written{reason}");
-    Grounds::of(variables, text)
+    (!variables.is_empty()).then_some((variables, text))
 }
 
 /// Railway replaces a reference to nothing with an empty text.
-pub fn empty_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn empty_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     if !facts.is_on(&RAILWAY) {
         return None;
     }
     let is_empty = |name: &str| facts.environment.get(name).is_some_and(OsStr::is_empty);
-    let missing = facts.missing.iter().copied();
-    let variables =
-        names_of(missing.filter(|variable| is_empty(&variable.name) && !facts.has_file(variable)));
-    Grounds::told([(
-        variables,
+    told([(
+        facts.missing_where(|each| is_empty(&each.name) && !facts.has_file(each)),
         "{} {is|are} set, but empty: on Railway that is what a reference to a service or a variable that does not exist becomes. Check the names in it (upper and lower case count).",
     )])
 }
 
-/// A URL that was put together from references to nothing: `postgresql://:@:/`.
-pub fn empty_parts<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let all = names_of(&facts.manifest.variables);
-    let variables = facts.fitting(all, |value, variable| {
+/// A URL that was put together from references that were replaced with nothing: `postgresql://:@:/`.
+pub fn empty_parts<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let variables = facts.set_where(|value, variable| {
         variable.rule.value_type == Type::Url && value.contains("://:@")
     });
-    Grounds::told([(
+    told([(
         variables,
         "{} {has|have} neither a user nor a password between :// and @: it was probably put together from references to variables that are not set there. Refer to the whole URL instead, or check each name.",
     )])
 }
 
-pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let variables = facts.found_where(Code::Placeholder, |value, _| {
-        Reference::of(value) == Some(Reference::Workflow)
-    });
-    Grounds::told([(
-        variables,
+pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([(
+        placeholders(facts, |found| found == Some(Reference::Workflow)),
         "{} {holds|hold} an expression of a GitHub workflow, which only the workflow replaces. Pass the secret's value on from there.",
     )])
 }
 
-pub fn other_reference<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let variables = facts.found_where(Code::Placeholder, |value, _| {
-        Reference::of(value) == Some(Reference::Other)
-    });
-    Grounds::told([(
-        variables,
+pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([(
+        placeholders(facts, |found| found == Some(Reference::Other)),
         "{} {holds|hold} a reference to another variable as it was written, because nothing replaces references here. Give the value itself.",
     )])
 }
 
-/// Several placeholders come from an example that was copied. A single one may have any reason.
-pub fn example_copied<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+/// Several placeholders suggest that an example was copied. A single one does not.
+pub fn example_copied<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const MIN_PLACEHOLDERS: usize = 2;
-    let variables = facts.found_where(Code::Placeholder, |value, _| Reference::of(value).is_none());
+    let variables = placeholders(facts, |found| found.is_none());
     if variables.len() < MIN_PLACEHOLDERS {
         return None;
     }
-    Grounds::told([(
+    told([(
         variables,
         "{} still hold the texts of an example, such as a .env.example that was copied as it is. Put the values in.",
     )])
 }
 
-pub fn secret_file<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    let missing = facts.missing.iter().copied();
-    let empty = names_of(missing.filter(|variable| facts.has_file(variable)));
-    Grounds::told([
+pub fn secret_file<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([
         (
             facts.found(Code::FileUnreadable),
             "{} should come from a file that this container does not have in a readable form: a secret that is not mounted, or not for this user.",
         ),
         (
-            empty,
+            facts.missing_where(|variable| facts.has_file(variable)),
             "{} {comes|come} from a file that is empty: the secret was probably made from an empty value.",
         ),
     ])
 }
 
-pub fn quoted<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    Grounds::told([
+pub fn quoted<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([
         (
             facts.found_where(Code::Quoted, |_, _| true),
             "the quotes around {} are part of the value: compose and python-dotenv strip them, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
@@ -134,7 +129,7 @@ pub fn quoted<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     ])
 }
 
-pub fn scheme_of_sqlalchemy<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn postgres_scheme<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let variables = facts.found_where(Code::WrongScheme, |value, variable| {
         let mut schemes = variable.rule.schemes.iter();
         bare(value).starts_with("postgres://")
@@ -146,23 +141,23 @@ pub fn scheme_of_sqlalchemy<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
         "Write postgresql:// there; the rest of the URL stays."
     };
     let sentence = "{} {begins|begin} with postgres://, which SQLAlchemy does not know since 1.4.";
-    Grounds::told([(variables, &format!("{sentence} {order}"))])
+    told([(variables, &format!("{sentence} {order}"))])
 }
 
-pub fn unescaped_credentials<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    Grounds::told([(
+pub fn unescaped<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([(
         facts.found_where(Code::Unescaped, |_, _| true),
         "the password in {} has characters in it that end it early in a URL. Write each as % and its two hexadecimal digits (@ is %40, / is %2F, # is %23, : is %3A), or choose a password of letters and digits.",
     )])
 }
 
-pub fn list_form<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn list_form<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let of_form = |list: List, is_json: bool| {
         facts.found_where(Code::WrongType, |value, variable| {
             variable.rule.list == Some(list) && bare(value).starts_with('[') == is_json
         })
     };
-    Grounds::told([
+    told([
         (
             of_form(List::Csv, true),
             "{} {holds|hold} a JSON list where commas alone are expected: write a,b instead of [\"a\",\"b\"].",
@@ -174,15 +169,15 @@ pub fn list_form<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     ])
 }
 
-pub fn copied_secret<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
-    Grounds::told([(
+pub fn copied_secret<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    told([(
         facts.found(Code::SameSecret),
         "{} {has|have} the value of another secret: one output of a generator was probably pasted into both. Generate one for each.",
     )])
 }
 
 /// A URL that leads into the container itself. It has no finding of its own.
-pub fn local_address<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
+pub fn local_address<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let circumstances = facts.circumstances;
     let is_alone = match circumstances.place {
         Some(place) => !place.platform.shares_localhost,
@@ -191,14 +186,13 @@ pub fn local_address<'a>(facts: &Facts<'a>) -> Option<Grounds<'a>> {
     if !is_alone {
         return None;
     }
-    let all = names_of(&facts.manifest.variables);
-    let variables = facts.fitting(all, |value, variable| {
+    let variables = facts.set_where(|value, variable| {
         let rule = &variable.rule;
-        // A browser may be the reader of an http URL, and means its own machine by localhost.
+        // A browser may use an http URL, and then localhost is the machine that the browser runs on.
         let is_url = rule.value_type == Type::Url && rule.list.is_none();
         is_url && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
     });
-    Grounds::told([(
+    told([(
         variables,
         "{} {leads|lead} to this container itself: in a container localhost is not the machine that it runs on. Name the host of the service there.",
     )])
@@ -214,7 +208,7 @@ fn bare(value: &str) -> &str {
 pub enum Reference<'a> {
     /// Railway's `${{…}}`.
     Railway {
-        /// The service that it names, if that certainly is a name and no secret.
+        /// The service that it names. `None` if the text does not look like a name, because it may be a secret.
         service: Option<&'a str>,
         /// Whether the value holds nothing else.
         is_whole: bool,
@@ -225,25 +219,28 @@ pub enum Reference<'a> {
     Other,
 }
 
-/// The contexts of a workflow's expressions.
-const CONTEXTS: [&str; 9] = [
-    "secrets", "vars", "env", "github", "inputs", "steps", "needs", "matrix", "job",
-];
+/// The contexts of a workflow's expressions, separated by spaces.
+const CONTEXTS: &str = "secrets vars env github inputs steps needs matrix job";
 
-/// The longest name of a service that is shown, in bytes.
-const MAX_SERVICE: usize = 40;
+/// A service and its variable in a reference of Railway. Any other text may be a secret.
+static SERVICE_AND_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"^([A-Za-z](?:[\w -]{0,38}[\w-])?)\.[A-Z_][A-Z0-9_]*$";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
 
 impl<'a> Reference<'a> {
     /// The reference in a value, if it is the reason why the value is a placeholder.
     pub fn of(value: &'a str) -> Option<Self> {
         let value = value.trim().trim_matches(['"', '\'']).trim();
         if let Some((before, inside, after)) = braced(value, "${{", "}}") {
-            let (service, name) = inside.trim().split_once('.').unwrap_or_default();
-            if CONTEXTS.contains(&service) {
+            let inside = inside.trim();
+            let (context, _) = inside.split_once('.').unwrap_or_default();
+            if CONTEXTS.split(' ').any(|known| known == context) {
                 return Some(Reference::Workflow);
             }
+            let names = SERVICE_AND_NAME.captures(inside);
             return Some(Reference::Railway {
-                service: (is_service(service) && is_name(name)).then_some(service),
+                service: names.and_then(|names| Some(names.get(1)?.as_str())),
                 is_whole: before.is_empty() && after.is_empty(),
             });
         }
@@ -253,26 +250,11 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The text before, within and behind the first pair of braces.
+/// The texts before, in and after the first pair of braces.
 fn braced<'a>(value: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let (before, rest) = value.split_once(open)?;
     let (inside, after) = rest.split_once(close)?;
     Some((before, inside, after))
-}
-
-/// Whether a text looks like the name of a service. Any other text may be a secret.
-fn is_service(text: &str) -> bool {
-    let is_part = |other: char| other.is_ascii_alphanumeric() || "-_ ".contains(other);
-    text.len() <= MAX_SERVICE
-        && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.chars().all(is_part)
-        && text.trim() == text
-}
-
-/// Whether a text looks like the name of a variable, which nearly always is in upper case.
-fn is_name(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    text.starts_with(|first: char| !first.is_ascii_digit()) && text.bytes().all(is_part)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const NUL: &str = "sets a value that contains a NUL character, which no variable
 /// Looks up a variable of the caller's environment. It is called for each reference, so it must not copy the value.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
-/// What a reader understands from a line on.
+/// What a dialect reads from a line, and from those after it that belong to its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// The first line, counted from 1.
@@ -41,7 +41,7 @@ pub type Value = LineResult<Option<String>>;
 pub type LineResult<T> = Result<T, &'static str>;
 
 impl Statement {
-    /// A statement, whose value is a fault if no environment can hold it.
+    /// Makes a statement. The value becomes a fault if no environment can hold it.
     pub fn new(line: usize, name: &str, value: Value) -> Self {
         let value = value.and_then(|value| match &value {
             Some(text) if name.len() + "=".len() + text.len() >= MAX_STRING => Err(TOO_LONG),
@@ -222,14 +222,7 @@ pub fn unescaped(text: &str, decode: impl Fn(&str, &mut String) -> usize) -> Str
 
 /// What a letter after a backslash stands for.
 pub fn escape(letter: char) -> char {
-    match letter {
-        'a' => '\u{7}',
-        'b' => '\u{8}',
-        'f' => '\u{c}',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\u{b}',
-        other => other,
-    }
+    let codes = b"\x07\x08\x0c\n\r\t\x0b";
+    let known = "abfnrtv".find(letter);
+    known.map_or(letter, |at| char::from(codes[at]))
 }

@@ -3,23 +3,22 @@
 
 mod compose;
 mod cursor;
-mod docker;
-mod kv;
 mod python;
+mod raw;
 mod remarks;
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::mem;
 
+use crate::report::NoteCode;
 use cursor::{Budget, Lookup, Statement, TOO_MUCH};
+pub use remarks::Remark;
 use remarks::Remarks;
-pub use remarks::{Remark, RemarkKind};
 
 /// The largest env file that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
 
-/// The reader whose understanding of a file counts.
+/// The program whose rules apply to a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// `env_file` and `.env` of docker compose v2.
@@ -42,10 +41,6 @@ const RAILWAYS: [&str; 3] = [
 
 impl Dialect {
     /// Every dialect, with its name on the command line.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the command line has its own table")
-    )]
     pub const NAMES: [(&'static str, Dialect); 4] = [
         ("compose", Dialect::Compose),
         ("docker", Dialect::Docker),
@@ -63,20 +58,48 @@ impl Dialect {
         }
     }
 
+    /// The value as it must be written to be read unchanged. It must not contain control characters.
+    pub fn written(self, value: &str) -> String {
+        let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
+        let escaped = match self {
+            _ if is_plain_value(value) => return value.to_owned(),
+            Self::Docker | Self::Kv => return value.to_owned(),
+            Self::Compose => escaped.replace('$', r"\$"),
+            // python-dotenv has no escape for `${`. So it becomes the default of a variable without a name, which
+            // cannot be set.
+            Self::PythonDotenv => escaped.replace("${", "${:-${}"),
+        };
+        format!("\"{escaped}\"")
+    }
+
+    /// A pipe to a shell command that changes a line as `written` changes a value; empty if nothing changes.
+    pub fn shell_filter(self) -> &'static str {
+        match self {
+            Self::Compose => r#" | sed 's/["$\\]/\\&/g; s/^/"/; s/$/"/'"#,
+            Self::PythonDotenv => r#" | sed 's/["\\]/\\&/g; s/[$]{/${:-${}/g; s/^/"/; s/$/"/'"#,
+            Self::Docker | Self::Kv => "",
+        }
+    }
+
     fn statements(self, text: &str, lookup: Lookup<'_>) -> Vec<Statement> {
         match self {
             Self::Compose => cursor::statements(text, lookup, &compose::RULES),
-            Self::Docker => docker::statements(text),
+            Self::Docker => raw::docker(text),
             Self::PythonDotenv => cursor::statements(text, lookup, &python::RULES),
-            Self::Kv => kv::statements(text),
+            Self::Kv => raw::kv(text),
         }
     }
+}
+
+/// Whether every dialect reads the value unchanged when it is written without quotes.
+pub fn is_plain_value(value: &str) -> bool {
+    value.trim() == value && !value.contains(['$', '\\', '"', '\'', '#'])
 }
 
 /// What a file sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvFile {
-    /// In the order of the file, each name once, with the value that counts.
+    /// In the order of the file. Of several entries with one name the last one counts.
     pub entries: Vec<Entry>,
     /// In the order of the lines.
     pub remarks: Vec<Remark>,
@@ -176,17 +199,15 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
     if content.len() > MAX_SIZE {
         return Err(Fault::TooLarge);
     }
-    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+    let has_mark = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
+    let first = memchr::memchr(0, content);
+    let count = memchr::memchr_iter(0, content).count();
+    // Every other byte of Latin text in UTF-16 is NUL.
+    if has_mark || first.is_some_and(|at| at < 2) && count * 3 > content.len() {
         return Err(Fault::Utf16);
     }
-    if let Some(at) = memchr::memchr(0, content) {
-        // Every other byte of Latin text in UTF-16 is NUL.
-        let count = content.iter().filter(|&&byte| byte == 0).count();
-        return Err(if at < 2 && count * 3 > content.len() {
-            Fault::Utf16
-        } else {
-            not_text(at, "contains a NUL byte")
-        });
+    if let Some(at) = first {
+        return Err(not_text(at, "contains a NUL byte"));
     }
     let text =
         str::from_utf8(content).map_err(|error| not_text(error.valid_up_to(), "is not UTF-8"))?;
@@ -201,12 +222,11 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
 fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
     let asks_caller = dialect != Dialect::PythonDotenv;
     let mut entries: Vec<Entry> = Vec::new();
-    let mut positions: HashMap<String, usize> = HashMap::new();
+    let mut lines: HashMap<String, usize> = HashMap::new();
     let mut remarks = Remarks::default();
     let mut faults = Vec::new();
     let budget = Budget::default();
-    for statement in dialect.statements(text, lookup) {
-        let Statement { line, name, value } = statement;
+    for Statement { line, name, value } in dialect.statements(text, lookup) {
         let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
         let value = match value {
             Ok(None) if asks_caller => inherited().transpose(),
@@ -226,20 +246,17 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
             }
             Ok(None) => "is a name without a value: it sets nothing".to_owned(),
             Ok(Some(value)) => {
-                let name = name.clone();
-                let entry = Entry { name, value, line };
-                let Some(&position) = positions.get(&entry.name) else {
-                    positions.insert(entry.name.clone(), entries.len());
-                    entries.push(entry);
+                let entry = name.clone();
+                entries.push(Entry { name: entry, value, line });
+                let Some(earlier) = lines.insert(name.clone(), line) else {
                     continue;
                 };
-                let earlier = mem::replace(&mut entries[position], entry).line;
                 format!(
                     "sets a name again, after line {earlier}; the last one counts (docker passes both on)"
                 )
             }
         };
-        remarks.push(line, RemarkKind::Effect, &name, text);
+        remarks.push(line, NoteCode::Line, name, text);
     }
     if !faults.is_empty() {
         return Err(faults);

@@ -1,5 +1,7 @@
 //! Lines that can be read, but not by every reader, or that do not set what they seem to set.
 
+use crate::report::NoteCode;
+
 use super::cursor::{Statement, TOO_LONG, TOO_MUCH, Value};
 
 /// The most remarks on one file.
@@ -9,19 +11,11 @@ const MAX_REMARKS: usize = 1000;
 pub struct Remark {
     /// Counted from 1.
     pub line: usize,
-    pub kind: RemarkKind,
+    pub code: NoteCode,
     /// The line's name, or empty. It may be anything: a line of a key looks like an assignment, too.
     pub name: String,
     /// The rest of a sentence that begins with the line.
     pub text: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemarkKind {
-    /// Other readers understand the line differently.
-    Portability,
-    /// The line sets nothing, or something else than it seems to.
-    Effect,
 }
 
 /// The remarks on a file, limited to the first `MAX_REMARKS` that are pushed.
@@ -33,17 +27,16 @@ pub struct Remarks {
 }
 
 impl Remarks {
-    pub fn push(&mut self, line: usize, kind: RemarkKind, name: &str, text: String) {
-        if self.list.len() < MAX_REMARKS {
-            let name = name.to_owned();
+    pub fn push(&mut self, line: usize, code: NoteCode, name: String, text: String) {
+        if self.list.len() == MAX_REMARKS {
+            self.left_out.push(line);
+        } else {
             self.list.push(Remark {
                 line,
-                kind,
+                code,
                 name,
                 text,
             });
-        } else {
-            self.left_out.push(line);
         }
     }
 
@@ -51,25 +44,24 @@ impl Remarks {
     pub fn into_list(mut self) -> Vec<Remark> {
         self.list.sort_by_key(|remark| remark.line);
         let count = self.left_out.len();
-        let first = self.left_out.into_iter().min();
-        self.list.extend(first.map(|line| Remark {
-            line,
-            kind: RemarkKind::Effect,
-            name: String::new(),
-            text: format!("is the first of {count} notes that are left out"),
-        }));
+        if let Some(first) = self.left_out.into_iter().min() {
+            let text = format!("is the first of {count} notes that are left out");
+            let (code, name) = (NoteCode::Line, String::new());
+            self.list.push(Remark {
+                line: first,
+                code,
+                name,
+                text,
+            });
+        }
         self.list
     }
 
-    /// Adds a remark for each line of a text that compose, python-dotenv and docker understand differently.
+    /// Adds a remark for each line of a text that compose, python-dotenv and docker understand differently. At least
+    /// one of them must have read the whole text without a fault.
     pub fn compare(&mut self, text: &str, readers: [Vec<Statement>; 3]) {
         let mut readers = readers.map(|mut statements| {
             statements.dedup_by_key(|statement| statement.line);
-            let values = statements.iter_mut().map(|statement| &mut statement.value);
-            // Whatever the reason is, a line that is refused sets nothing.
-            for value in values.filter(|value| value.is_err() && !is_too_much(Some(value))) {
-                *value = Err("");
-            }
             statements.into_iter().peekable()
         });
         for (raw, line) in text.split('\n').zip(1..) {
@@ -86,7 +78,7 @@ impl Remarks {
                 let mut names = next.iter().flatten().map(|one| one.name.as_str());
                 let name = names.find(|name| !name.is_empty()).unwrap_or_default();
                 let text = differences(raw, values).join("; ");
-                self.push(line, RemarkKind::Portability, name, text);
+                self.push(line, NoteCode::Portability, name.to_owned(), text);
             }
             if values[..2].contains(&Some(&Err(TOO_MUCH))) {
                 return;
@@ -122,7 +114,8 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
         _ if compose != docker && raw.contains("${") => Some("docker does not replace `${…}`"),
         _ => None,
     };
-    let of_escapes = (raw.contains('\\') && compose != python)
+    let are_refused = matches!((compose, python), (Some(Err(_)), Some(Err(_))));
+    let of_escapes = (raw.contains('\\') && compose != python && !are_refused)
         .then_some("escapes with a backslash are not the same in compose and python-dotenv");
     let of_caller = ([compose, docker] == [Some(&Ok(None)); 2]).then_some(
         "docker and compose take the value from their caller, python-dotenv sets nothing",
@@ -137,7 +130,7 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
     }
 }
 
-/// What docker takes for a part of the value.
+/// What docker keeps as a part of the value, and other readers remove.
 fn kept_by_docker(value: &str) -> Option<&'static str> {
     let trimmed = value.trim();
     match trimmed.chars().next() {

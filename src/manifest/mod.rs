@@ -110,6 +110,21 @@ pub enum GenerateFormat {
     Hex,
 }
 
+impl Generate {
+    /// The shell command that prints a new value, without line breaks in it.
+    pub fn command(self) -> String {
+        let bytes = self.bytes;
+        match self.format {
+            // openssl breaks the lines of base64 after 64 characters, which encode 48 bytes.
+            GenerateFormat::Base64 if bytes > 48 => {
+                format!("openssl rand -base64 {bytes} | tr -d '\\n'")
+            }
+            GenerateFormat::Base64 => format!("openssl rand -base64 {bytes}"),
+            GenerateFormat::Hex => format!("openssl rand -hex {bytes}"),
+        }
+    }
+}
+
 /// A command that is run, and must succeed, before the server starts.
 #[derive(Debug)]
 pub struct Step {

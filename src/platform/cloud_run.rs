@@ -1,7 +1,7 @@
 //! Google Cloud Run (<https://cloud.google.com/run/docs/container-contract>).
 
-use super::place::{Fix, Place, Platform, Wanted};
-use super::shell::{asking, command, quoted};
+use super::fix::{Fix, Wanted, command, quoted};
+use super::{Place, Platform};
 
 pub static CLOUD_RUN: Platform = Platform {
     code: "cloud_run",
@@ -26,10 +26,9 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let mut commands: Vec<String> = secrets.iter().map(create).collect();
     let mut words = Vec::new();
     if !open.is_empty() {
-        let value = |each: &Wanted| each.open_value().unwrap_or_default().to_owned();
         let set = open
             .iter()
-            .map(|each| format!("{}={}", each.name, value(each)));
+            .map(|each| format!("{}={}", each.name, each.open_value().unwrap_or_default()));
         let set = delimited(&set.collect::<Vec<_>>());
         words.push(format!("--update-env-vars {}", quoted(&set)));
     }
@@ -41,28 +40,21 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         words.push(format!("--update-secrets {}", set.join(",")));
     }
     let service = quoted(&place.detail_or_gap("service"));
-    commands.push(command(
-        &format!("gcloud run services update {service}"),
-        words,
-    ));
+    let update = format!("gcloud run services update {service}");
+    commands.push(command(&update, words));
     // One command: a second line that is pasted would become the answer to the first question.
-    Fix::new(
-        "with gcloud",
-        wanted,
-        vec![asking(&commands.join(" &&\n"), "")],
-    )
+    Fix::new("with gcloud", wanted, vec![commands.join(" &&\n")])
 }
 
 /// Joins the items as gcloud splits them: at commas, or at the character that `^` encloses at the beginning.
 fn delimited(items: &[String]) -> String {
     let is_free = |delimiter: &char| items.iter().all(|item| !item.contains(*delimiter));
-    if is_free(&',') {
-        return items.join(",");
-    }
-    let delimiter = ";|@#!~%&*+:?"
-        .chars()
-        .chain('\u{a1}'..=char::MAX)
-        .find(is_free);
+    let known = ",;|@#!~%&*+:?".chars();
+    let delimiter = known.chain('\u{a1}'..=char::MAX).find(is_free);
     let delimiter = delimiter.expect("a manifest of 1 MiB does not contain every character");
-    format!("^{delimiter}^{}", items.join(&delimiter.to_string()))
+    let joined = items.join(&delimiter.to_string());
+    match delimiter {
+        ',' => joined,
+        _ => format!("^{delimiter}^{joined}"),
+    }
 }

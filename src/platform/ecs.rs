@@ -1,7 +1,7 @@
 //! Amazon ECS (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/taskdef-envfiles.html>).
 
-use super::place::{Fix, Place, Platform, Wanted};
-use super::shell::json;
+use super::fix::{Fix, Wanted, json};
+use super::{Place, Platform};
 
 pub static ECS: Platform = Platform {
     code: "ecs",

@@ -1,7 +1,7 @@
 //! Heroku (<https://devcenter.heroku.com/articles/dyno-metadata>).
 
-use super::place::{Fix, Place, Platform, Wanted};
-use super::shell::{asking, command, quoted};
+use super::Platform;
+use super::fix::set_on_app;
 
 pub static HEROKU: Platform = Platform {
     code: "heroku",
@@ -12,14 +12,5 @@ pub static HEROKU: Platform = Platform {
     injected: "HEROKU_* DYNO SOURCE_VERSION STACK",
     elsewhere: "On Heroku config vars belong to one app: these were probably set on another one.",
     shares_localhost: false,
-    fix,
+    fix: |wanted, place| set_on_app("with the Heroku CLI", "heroku config:set", wanted, place),
 };
-
-fn fix(wanted: &[Wanted], place: &Place) -> Fix {
-    let app = quoted(&place.detail_or_gap("app"));
-    let set = command(
-        &format!("heroku config:set --app {app}"),
-        wanted.iter().map(Wanted::word),
-    );
-    Fix::new("with the Heroku CLI", wanted, vec![asking(&set, "")])
-}

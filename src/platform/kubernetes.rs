@@ -1,7 +1,9 @@
 //! Kubernetes (<https://kubernetes.io/docs/tasks/inject-data-application/>).
 
-use super::place::{Fix, Place, Platform, Wanted};
-use super::shell::{asking, command, quoted};
+use regex_lite::Regex;
+
+use super::fix::{Fix, Wanted, command, quoted};
+use super::{Place, Platform};
 
 pub static KUBERNETES: Platform = Platform {
     code: "kubernetes",
@@ -34,10 +36,8 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         wanted.iter().partition(|each| each.is_secret);
     let mut commands = Vec::new();
     if !open.is_empty() {
-        commands.push(command(
-            &set_on_workload,
-            open.iter().map(|each| each.word()),
-        ));
+        let words = open.iter().map(|each| each.word());
+        commands.push(command(&set_on_workload, words));
     }
     if !secrets.is_empty() {
         let words = secrets
@@ -47,30 +47,22 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         let create = command(&create, words);
         let from = quoted(&format!("--from=secret/{secret}"));
         // One command: a second line that is pasted would become the answer to the first question.
-        commands.push(asking(
-            &format!("{create} &&\n{set_on_workload} {from}"),
-            "",
-        ));
+        commands.push(format!("{create} &&\n{set_on_workload} {from}"));
     }
-    Fix::new(
-        "with kubectl, in the namespace of the pod",
-        wanted,
-        commands,
-    )
+    let title = "with kubectl, in the namespace of the pod";
+    Fix::new(title, wanted, commands)
 }
 
 /// The workload that gave a pod its name: `NAME-HASH-SUFFIX` for a deployment, `NAME-NUMBER` for a stateful set.
 fn workload_of(pod: &str) -> Option<String> {
-    let (before, suffix) = pod.rsplit_once('-')?;
-    if (1..5).contains(&suffix.len()) && suffix.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(format!("statefulset/{before}"));
-    }
-    let (name, hash) = before.rsplit_once('-')?;
-    let is_random = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_deployment = suffix.len() == 5
-        && (8..=10).contains(&hash.len())
-        && suffix.bytes().chain(hash.bytes()).all(is_random);
-    is_deployment.then(|| format!("deployment/{name}"))
+    let kinds = [
+        ("statefulset", "^(.+)-[0-9]{1,4}$"),
+        ("deployment", "^(.+)-[a-z0-9]{8,10}-[a-z0-9]{5}$"),
+    ];
+    kinds.into_iter().find_map(|(kind, pattern)| {
+        let pattern = Regex::new(pattern).expect("the pattern is well-formed");
+        Some(format!("{kind}/{}", &pattern.captures(pod)?[1]))
+    })
 }
 
 #[cfg(test)]

@@ -3,20 +3,72 @@
 
 mod cloud_run;
 mod ecs;
+mod fix;
 mod fly;
 mod heroku;
 mod kubernetes;
-mod place;
 mod railway;
 mod render;
-mod shell;
 
 use crate::environment::Environment;
 
+pub use fix::{Content, Fix, Wanted, asking, command, quoted};
 pub use heroku::HEROKU;
-pub use place::{Content, Fix, Place, Platform, Wanted};
 pub use railway::RAILWAY;
-pub use shell::{asking, command, quoted};
+
+/// A platform that starts containers.
+#[derive(Debug)]
+pub struct Platform {
+    /// The stable name, as it stands in reports.
+    pub code: &'static str,
+    /// The name for people.
+    pub name: &'static str,
+    /// The variables any of which shows that this platform runs the process, separated by spaces.
+    pub marks: &'static str,
+    /// The parts of a deployment (`project`, `service`…) and the variables with their names, in the order in
+    /// which a sentence lists them.
+    pub parts: &'static [(&'static str, &'static str)],
+    /// Further parts, which only the JSON report has.
+    pub more_parts: &'static [(&'static str, &'static str)],
+    /// The names of all variables that it injects, separated by spaces. `*` at the end stands for any text.
+    pub injected: &'static str,
+    /// Where the variables may be when none of them is set in this container.
+    pub elsewhere: &'static str,
+    /// Whether containers beside this one listen at the same localhost.
+    pub shares_localhost: bool,
+    /// Commands, or lines of its own file, that set variables.
+    pub fix: fn(&[Wanted], &Place) -> Fix,
+}
+
+/// Where this process runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub platform: &'static Platform,
+    /// For people: `on Railway: project "x", service "y"`.
+    pub description: String,
+    /// What the platform calls the parts of a deployment, and their names here: `service`, `replica`…
+    pub details: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    /// The name of a part, such as `service`. None if it has control characters: the name becomes part of
+    /// commands, which a line break would end.
+    pub fn detail(&self, part: &str) -> Option<&str> {
+        let (_, name) = self.details.iter().find(|(known, _)| *known == part)?;
+        (!name.contains(char::is_control)).then_some(name)
+    }
+
+    /// The name of a part, or the gap `<part>` for a person to fill in.
+    pub fn detail_or_gap(&self, part: &str) -> String {
+        self.detail(part)
+            .map_or_else(|| format!("<{part}>"), str::to_owned)
+    }
+
+    /// Whether the platform is this one.
+    pub fn is_on(&self, platform: &Platform) -> bool {
+        self.platform.code == platform.code
+    }
+}
 
 /// Kubernetes is the last one because other platforms run on it.
 const PLATFORMS: [&Platform; 7] = [

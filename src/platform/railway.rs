@@ -1,7 +1,7 @@
 //! Railway (<https://docs.railway.com/reference/variables>).
 
-use super::place::{Content, Fix, Place, Platform, Wanted};
-use super::shell::{command, quoted};
+use super::fix::{Content, Fix, Wanted, command, quoted};
+use super::{Place, Platform};
 
 pub static RAILWAY: Platform = Platform {
     code: "railway",
@@ -45,7 +45,7 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         Some(name) => format!("project \"{}\"", name.escape_debug()),
         None => "the project".to_owned(),
     };
-    // This is no comment behind the command, because some shells do not accept one that is pasted.
+    // The note is not a comment after the command, because some interactive shells do not accept comments.
     let is_asked = |each: &Wanted| matches!(each.content, Content::Asked);
     let note = if wanted.iter().any(is_asked) {
         "; --stdin alone waits for a value and Ctrl-D"

@@ -1,7 +1,7 @@
 //! Render (<https://render.com/docs/environment-variables>).
 
-use super::place::{Content, Fix, Place, Platform, Wanted};
-use super::shell::json;
+use super::fix::{Content, Fix, Wanted, json};
+use super::{Place, Platform};
 
 pub static RENDER: Platform = Platform {
     code: "render",

@@ -165,7 +165,8 @@ fn what_the_manifest_does_not_declare_is_noted_and_never_an_error() {
         .line("check --only-file --env-file a.env")
         .run()
         .expect_code(0);
-    let note = " · 3 variables are not in the manifest; they are not checked: lines 3, 4 and 7\n";
+    let note =
+        " · the check skips 3 variables that the manifest does not declare: lines 3, 4 and 7\n";
     assert!(ended.stdout().contains(note), "{ended}");
 }
 
@@ -432,7 +433,7 @@ fn thousands_of_unknown_variables_are_one_note() {
         .expect_never("UNKNOWN");
     let stdout = ended.stdout().replace("\n  ", "");
     for told in [
-        "5000 variables are not in the manifest",
+        "5000 variables that the manifest does not declare",
         "lines 1, 2, 3",
         "and 20 and 4980 more",
     ] {

@@ -3,9 +3,8 @@
 
 use serde_json::Value;
 
-use crate::dotenv::{
-    Dialect, EnvFile, Error, Fault, LineFault, RemarkKind, cursor, docker, load, parse, python,
-};
+use crate::dotenv::{Dialect, EnvFile, Error, Fault, LineFault, load, parse};
+use crate::report::NoteCode;
 
 fn record() -> Value {
     serde_json::from_str(include_str!("../../../tests/dotenv/readers.json"))
@@ -42,7 +41,8 @@ fn each_case(mut check: impl FnMut(&str, &Value)) {
 #[test]
 fn python_dotenv_reads_as_the_library_does() {
     each_case(|source, case| {
-        let ours: Vec<_> = cursor::statements(without_mark(source), &caller, &python::RULES)
+        let ours: Vec<_> = Dialect::PythonDotenv
+            .statements(without_mark(source), &caller)
             .into_iter()
             .map(|statement| match statement.value {
                 Ok(Some(value)) => (statement.line as u64, Some(statement.name), Some(value)),
@@ -66,7 +66,7 @@ fn python_dotenv_reads_as_the_library_does() {
 #[test]
 fn docker_reads_as_its_command_line_does() {
     each_case(|source, case| {
-        let ours = docker::statements(without_mark(source));
+        let ours = Dialect::Docker.statements(without_mark(source), &caller);
         let Some(theirs) = case["docker"].as_array() else {
             let is_refused = ours.iter().any(|statement| statement.value.is_err());
             assert!(is_refused, "{source:?} is refused");
@@ -97,7 +97,7 @@ fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
 
 fn value(source: &str, dialect: Dialect) -> Option<String> {
     let file = read(source, dialect).ok()?;
-    let entry = file.entries.into_iter().find(|entry| entry.name == "A")?;
+    let entry = file.entries.into_iter().rfind(|entry| entry.name == "A")?;
     Some(entry.value)
 }
 
@@ -224,7 +224,7 @@ fn lines_that_are_read_differently_are_told_with_their_reason() {
         let remarks: Vec<_> = file
             .remarks
             .iter()
-            .filter(|remark| remark.kind == RemarkKind::Portability)
+            .filter(|remark| remark.code == NoteCode::Portability)
             .collect();
         assert_eq!(remarks.len(), 1, "{source:?}: {remarks:?}");
         assert!(remarks[0].text.contains(told), "{source:?}: {remarks:?}");
@@ -243,8 +243,8 @@ fn lines_that_are_read_differently_are_told_with_their_reason() {
 #[test]
 fn a_name_that_stands_twice_is_told_and_the_last_counts() {
     let file = read("A=1\nB=2\nA=3", Dialect::Docker).expect("docker reads it");
-    assert_eq!(file.entries[0].value, "3");
-    assert_eq!(file.entries[0].line, 3);
+    assert_eq!(file.entries[2].value, "3");
+    assert_eq!(file.entries[2].line, 3);
     assert!(
         file.remarks[0]
             .text

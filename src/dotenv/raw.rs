@@ -1,0 +1,78 @@
+//! The dialects that take a value as it is, without quotes, escapes, comments or references.
+
+use super::cursor::{COLON, NO_EQUALS_SIGN, NO_NAME, Statement, WHITE_SPACE_IN_NAME};
+
+/// Docker's scanner refuses longer lines, in bytes.
+const MAX_LINE: usize = 64 * 1024 - 1;
+
+/// `docker run --env-file`: each line is a variable.
+pub fn docker(text: &str) -> Vec<Statement> {
+    let lines = text.split('\n').zip(1..);
+    lines
+        .filter_map(|(text, line)| docker_line(line, text))
+        .collect()
+}
+
+fn docker_line(line: usize, text: &str) -> Option<Statement> {
+    if text.len() > MAX_LINE {
+        let fault = "is longer than 64 KiB, which docker refuses";
+        return Some(Statement::new(line, "", Err(fault)));
+    }
+    // White space at the end belongs to the value.
+    let text = text.strip_suffix('\r').unwrap_or(text).trim_start();
+    if text.is_empty() || text.starts_with('#') {
+        return None;
+    }
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    let value = if name.is_empty() {
+        Err(NO_NAME)
+    } else if !name.contains([' ', '\t']) {
+        Ok(value)
+    } else if name.starts_with("export ") || name.starts_with("export\t") {
+        Err("begins with `export`, which docker refuses; write NAME=value")
+    } else if name.trim_end().ends_with(':') || name.contains(": ") {
+        Err(COLON)
+    } else {
+        Err(WHITE_SPACE_IN_NAME)
+    };
+    Some(Statement::new(line, name, value))
+}
+
+/// `NAME=VALUE` as command lines print it: a value with line breaks continues in the lines after it.
+pub fn kv(text: &str) -> Vec<Statement> {
+    // Only text before the first assignment has an empty name.
+    let mut entries: Vec<(usize, &str, String)> = Vec::new();
+    let mut is_in_pem = false;
+    for (text, line) in text.split('\n').zip(1..) {
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        // The lines of a PEM block may look like assignments: base64 ends with `=`.
+        let assignment = text
+            .split_once('=')
+            .filter(|(name, _)| !is_in_pem && is_name(name));
+        let has_end = text.contains("-----END ");
+        is_in_pem = !has_end && (is_in_pem || text.contains("-----BEGIN "));
+        match (assignment, entries.last_mut()) {
+            (Some((name, value)), _) => entries.push((line, name, value.to_owned())),
+            (None, Some((.., value))) => value.extend(["\n", text]),
+            (None, None) if text.trim().is_empty() => {}
+            (None, None) => entries.push((line, "", String::new())),
+        }
+    }
+    let statements = entries.into_iter().map(|(line, name, value)| {
+        // Blank lines between entries do not belong to a value.
+        let value = value.trim_end_matches('\n').to_owned();
+        let is_assignment = !name.is_empty();
+        let value = is_assignment.then_some(Some(value)).ok_or(NO_EQUALS_SIGN);
+        Statement::new(line, name, value)
+    });
+    statements.collect()
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(is_part)
+}

@@ -1,0 +1,157 @@
+//! What a person pastes to set variables: commands for a POSIX shell, or lines of a file.
+
+use super::Place;
+
+/// What to paste, and where.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fix {
+    /// The tool or place that it is for: the beginning of a sentence, without its colon.
+    pub title: String,
+    /// The variables that it sets.
+    pub variables: Vec<String>,
+    /// Each may have several lines.
+    pub commands: Vec<String>,
+}
+
+impl Fix {
+    /// A fix whose commands may use `ask`.
+    pub fn new(title: impl Into<String>, wanted: &[Wanted], commands: Vec<String>) -> Self {
+        let commands = commands.into_iter().map(|each| asking(&each, ""));
+        Self {
+            title: title.into(),
+            variables: wanted.iter().map(|each| each.name.clone()).collect(),
+            commands: commands.collect(),
+        }
+    }
+}
+
+/// A variable to set.
+pub struct Wanted {
+    pub name: String,
+    pub is_secret: bool,
+    pub content: Content,
+}
+
+/// What is known of the value to set.
+pub enum Content {
+    /// The only value that the manifest admits, or a Railway reference to one.
+    Known(String),
+    /// A word for a value that only a person knows, such as `<url>`.
+    Gap(String),
+    /// The command that prints a new secret.
+    Generated(String),
+    /// A secret that only a person knows.
+    Asked,
+}
+
+impl Wanted {
+    /// The value where a command may show it; none for what is generated or asked for.
+    pub fn open_value(&self) -> Option<&str> {
+        match &self.content {
+            Content::Known(text) | Content::Gap(text) => Some(text),
+            Content::Generated(_) | Content::Asked => None,
+        }
+    }
+
+    /// The command that prints the value of a secret: its generator, or `ask`, which `Fix::new` defines.
+    pub fn source(&self) -> String {
+        match &self.content {
+            Content::Generated(generator) => generator.clone(),
+            _ => format!("ask {}", self.name),
+        }
+    }
+
+    /// `NAME=value` as a word of the shell. `Fix::new` defines the `ask` in it.
+    pub fn word(&self) -> String {
+        match self.open_value() {
+            Some(value) => quoted(&format!("{}={value}", self.name)),
+            None => format!("{}=\"$({})\"", self.name, self.source()),
+        }
+    }
+}
+
+/// A fix with one command that sets all variables on an app.
+pub fn set_on_app(title: &str, set: &str, wanted: &[Wanted], place: &Place) -> Fix {
+    let app = quoted(&place.detail_or_gap("app"));
+    let set = command(
+        &format!("{set} --app {app}"),
+        wanted.iter().map(Wanted::word),
+    );
+    Fix::new(title, wanted, vec![set])
+}
+
+/// The text as one word of a shell.
+pub fn quoted(text: &str) -> String {
+    let is_plain = |other: char| other.is_ascii_alphanumeric() || "_-./:@=+,".contains(other);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// A command with its words. Lines that would be longer than 120 characters are broken.
+pub fn command(name: &str, words: impl IntoIterator<Item = String>) -> String {
+    const WIDTH: usize = 120;
+    let mut text = name.to_owned();
+    for word in words {
+        let line = text.rsplit('\n').next().unwrap_or_default();
+        let is_full = line.chars().count() + 1 + word.chars().count() > WIDTH;
+        text.push_str(if is_full { " \\\n    " } else { " " });
+        text.push_str(&word);
+    }
+    text
+}
+
+/// Defines the shell function `ask` before a command that uses it. `ask NAME` reads a secret from the terminal
+/// without echo. It works in every POSIX shell (whose `read` has no `-s`), and without a terminal. The answer is
+/// piped through `filter`, such as ` | sed s/a/b/`, or printed as it is if `filter` is empty.
+pub fn asking(command: &str, filter: &str) -> String {
+    if !command.contains("$(ask ") {
+        return command.to_owned();
+    }
+    format!(
+        r#"ask() {{ printf '%s: ' "$1" >&2; stty -echo 2>/dev/null; IFS= read -r v; stty echo 2>/dev/null; echo >&2; printf '%s\n' "$v"{filter}; }}
+{command}"#
+    )
+}
+
+/// The text in double quotes, for JSON and YAML alike.
+pub fn json(text: &str) -> String {
+    serde_json::to_string(text).expect("every text can be written as JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{command, quoted};
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_do_something_with_them() {
+        for (word, text) in [
+            ("backend", "backend"),
+            ("my api", "'my api'"),
+            ("A=${{Postgres.URL}}", "'A=${{Postgres.URL}}'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("$(rm -rf /)", "'$(rm -rf /)'"),
+        ] {
+            assert_eq!(quoted(word), text);
+        }
+    }
+
+    #[test]
+    fn long_commands_are_broken_between_words() {
+        let words: Vec<String> = (0..9)
+            .map(|number| format!("A_LONG_NAME_{number}=value"))
+            .collect();
+        let text = command("set", words.clone());
+        assert!(
+            text.lines().count() > 1 && text.lines().all(|line| line.len() <= 122),
+            "{text}"
+        );
+        assert_eq!(
+            text.replace(" \\\n    ", " "),
+            format!("set {}", words.join(" "))
+        );
+    }
+}
