@@ -11,7 +11,6 @@ use crate::os::signals::Signal;
 #[cfg(feature = "postgres")]
 use crate::startup::lock::LockError;
 use crate::startup::progress::Interruption;
-use crate::startup::serve::ServeError;
 use crate::startup::step::{StepError, StepErrorKind};
 use crate::startup::user::UserError;
 use crate::startup::wait::WaitError;
@@ -40,7 +39,7 @@ pub enum Error {
     #[error(transparent)]
     Step(#[from] StepError),
     #[error(transparent)]
-    Serve(#[from] ServeError),
+    Serve(#[from] StartError),
     #[error("stopped by {} before the server started", signal.name())]
     Stopped {
         signal: Signal,
@@ -92,7 +91,7 @@ impl Error {
                 (exit_of_interruption(error), Phase::Wait)
             }
             Error::Step(error) => outcome_of_step(&error.kind),
-            Error::Serve(ServeError(error)) => (exit_of_start(error), Phase::Serve),
+            Error::Serve(error) => (exit_of_start(error), Phase::Serve),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
             Error::System { .. } => return (Exit::OS_REFUSED, None),

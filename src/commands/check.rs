@@ -1,5 +1,7 @@
 //! The check: as `startup-guard check`, and as the phase of a run.
 
+use std::io::IsTerminal;
+
 use crate::check::{self, Plan, Selection, Sources};
 use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, diagnose};
@@ -7,7 +9,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log::{self, Phase};
 use crate::manifest::Manifest;
-use crate::os::{file, is_in_container, terminal};
+use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, github, json, text};
@@ -24,7 +26,7 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
     let files = env_files::read(arguments, &environment)?;
-    let is_coloured = terminal::is_terminal_on_stdout() && settings::admits_colour(&environment);
+    let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let view = view(&manifest, environment, files, arguments.only_file);
     let report = match arguments.format {
         ReportFormat::Text => text::report(&view, is_coloured),

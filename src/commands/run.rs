@@ -6,7 +6,8 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::os::signals::{Signals, requested_stop};
-use crate::startup::{init::Init, serve::Server, step, wait};
+use crate::startup::serve::{Init, Server};
+use crate::startup::{step, wait};
 
 /// Checks, runs the steps, and becomes the server. Returns 0 if there is no server to become, or the exit code of
 /// the server that this process was the init of.
@@ -17,13 +18,13 @@ pub fn run(
     arguments: &cli::Run,
     environment: Environment,
     log: log::Format,
-    signals: Signals,
+    signals: &Signals,
 ) -> Result<u8, Error> {
-    let result = match up_to_the_server(arguments, environment, log, &signals) {
+    let result = match up_to_the_server(arguments, environment, log, signals) {
         Err(error) => Err(error),
         Ok(None) => signals.release_stops().map(|()| 0).map_err(Error::from),
         Ok(Some((server, None))) => Err(server.take_over(signals).into()),
-        Ok(Some((server, Some(init)))) => server.attend(&init, &signals).map_err(Error::from),
+        Ok(Some((server, Some(init)))) => server.attend(&init, signals).map_err(Error::from),
     };
     result.map_err(|error| match requested_stop() {
         Some(signal) if error.step().is_none() => {

@@ -2,6 +2,7 @@
 //! variable counts as unset.
 
 use std::ffi::OsStr;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use crate::check::Selection;
@@ -10,10 +11,10 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
+use crate::os::file;
 use crate::os::user::User;
-use crate::os::{file, terminal};
 use crate::platform;
-use crate::startup::init::Init;
+use crate::startup::serve::Init;
 use crate::startup::user::{self, UserError};
 use crate::text::did_you_mean;
 
@@ -166,7 +167,7 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, UsageError> 
         Some("json") => Ok(log::Format::Json),
         Some("" | "auto") if is_railway => Ok(log::Format::Json),
         Some("" | "auto" | "text") => Ok(log::Format::Text {
-            colour: terminal::is_terminal_on_stderr() && admits_colour(environment),
+            colour: std::io::stderr().is_terminal() && admits_colour(environment),
         }),
         _ => Err(UsageError(format!("{LOG} must be auto, text or json"))),
     }

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use crate::os::helper::spawn;
+use crate::os::spawn_helper;
 
 /// The least time for one attempt of several, so that a name with very many addresses can still be reached.
 const LEAST_SHARE: Duration = Duration::from_millis(100);
@@ -126,7 +126,7 @@ fn resolve(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Err
     let unknown = |reason: &str| Error::not_yet(format!("its name cannot be resolved ({reason})"));
     let (sender, receiver) = channel();
     let name = (host.to_owned(), port);
-    spawn("resolve", move || {
+    spawn_helper("resolve", move || {
         // The receiver is gone once the time is over.
         let _ = sender.send(name.to_socket_addrs().map(Vec::from_iter));
     })

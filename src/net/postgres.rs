@@ -16,19 +16,18 @@ use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::wire::{Encryption, Wire, WireError};
 use super::{Error, ErrorKind, dial, first_of, tls};
-use crate::os::{KeepAliveTimes, keep_alive};
+use crate::os::keep_alive;
 use crate::target::postgres::{PostgresTarget, TlsMode, socket};
 
 /// How long it may take to close a connection in good order.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// The kernel closes a connection after about 10 seconds without an acknowledgement.
-const KEEP_ALIVE: KeepAliveTimes = KeepAliveTimes {
-    idle: Duration::from_secs(4),
-    interval: Duration::from_secs(2),
-    count: 3,
-    unacknowledged: Duration::from_secs(10),
-};
+/// How long a connection may be silent before the kernel probes it, and how often it does so from then on.
+const PROBE_AFTER: Duration = Duration::from_secs(4);
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The time without an acknowledgement after which the kernel closes a connection.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection that is logged in.
 pub struct Session {
@@ -179,7 +178,7 @@ impl Attempt<'_> {
                 let stream = dial(name, port, self.until)?;
                 stream.set_nodelay(true)?;
                 stream.set_nonblocking(true)?;
-                keep_alive(&stream, KEEP_ALIVE)?;
+                keep_alive(&stream, PROBE_AFTER, PROBE_INTERVAL, UNACKNOWLEDGED_LIMIT)?;
                 let socket = stream.as_fd().try_clone_to_owned()?;
                 let stream = TcpStream::from_std(stream)?;
                 Ok((Wire::new(stream, is_direct), socket))

@@ -18,12 +18,14 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending that a status of `waitpid` means, unless it is that of a stopped process.
-    pub(super) fn of(status: i32) -> Self {
-        if libc::WIFSIGNALED(status) {
-            Ending::Signaled(Signal(libc::WTERMSIG(status)))
+    /// The ending that a status of `waitpid` means; `None` for a process that was stopped, as by Ctrl-Z.
+    pub(super) fn of(status: i32) -> Option<Self> {
+        if libc::WIFSTOPPED(status) {
+            None
+        } else if libc::WIFSIGNALED(status) {
+            Some(Ending::Signaled(Signal(libc::WTERMSIG(status))))
         } else {
-            Ending::Exited(libc::WEXITSTATUS(status))
+            Some(Ending::Exited(libc::WEXITSTATUS(status)))
         }
     }
 
@@ -37,36 +39,12 @@ impl Ending {
     }
 }
 
-/// A change of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    Ended(Ending),
-    /// It was stopped, as by Ctrl-Z, and can be continued.
-    Paused,
-}
-
-impl Change {
-    fn of(status: i32) -> Self {
-        if libc::WIFSTOPPED(status) {
-            Self::Paused
-        } else {
-            Self::Ended(Ending::of(status))
-        }
-    }
-}
-
-/// Whether the last `waitpid` reported remaining children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    Nobody,
-    Somebody,
-}
-
-/// Collects every child that has ended, and passes each change of a child to `tell`. Loops, because several ends
-/// can raise a single SIGCHLD.
-pub fn reap(mut tell: impl FnMut(i32, Change)) -> Left {
-    let tell = |pid, status| tell(pid, Change::of(status));
-    collect(tell).unwrap_or(Left::Somebody)
+/// Collects every child that has ended, and passes its number and its ending to `tell`; no ending for a child that was
+/// stopped, as by Ctrl-Z, and can be continued. Returns whether children are left.
+/// Loops, because several ends can raise a single SIGCHLD.
+pub fn reap(mut tell: impl FnMut(i32, Option<Ending>)) -> bool {
+    let tell = |pid, status| tell(pid, Ending::of(status));
+    collect(tell).unwrap_or(true)
 }
 
 /// The same, with the status as `waitpid` returns it. It calls `waitpid` itself, not nix's, which returns an error
@@ -74,7 +52,7 @@ pub fn reap(mut tell: impl FnMut(i32, Change)) -> Left {
 ///
 /// # Errors
 /// When the system refuses to wait.
-pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<Left> {
+pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<bool> {
     loop {
         let mut status = 0;
         let pid = super::persistently(|| {
@@ -83,8 +61,8 @@ pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<Left> {
             Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })
         });
         match pid {
-            Err(Errno::ECHILD) => return Ok(Left::Nobody),
-            Ok(0) => return Ok(Left::Somebody),
+            Err(Errno::ECHILD) => return Ok(false),
+            Ok(0) => return Ok(true),
             Ok(pid) => tell(pid, status),
             Err(errno) => return Err(errno),
         }
@@ -97,32 +75,15 @@ pub(super) fn collect_one(child: Pid) {
 }
 
 /// Makes this process a child subreaper, so that orphans among its descendants become its children, as they do for
-/// PID 1. Reset on drop, because the flag survives execve.
-#[must_use = "orphans become children only while it lives"]
-pub struct Adoption {
-    is_ours_to_end: bool,
-}
-
-impl Adoption {
-    /// # Errors
-    /// When the system refuses to make this process a child subreaper.
-    pub fn begin() -> Result<Self, StartError> {
-        let is_given = getpid() == Pid::from_raw(1) || prctl::get_child_subreaper() == Ok(true);
-        if !is_given {
-            prctl::set_child_subreaper(true)?;
-        }
-        Ok(Self {
-            is_ours_to_end: !is_given,
-        })
+/// PID 1. The flag would survive execve, so a process that executes something else must not call this.
+///
+/// # Errors
+/// When the system refuses.
+pub fn adopt_orphans() -> Result<(), StartError> {
+    if getpid() != Pid::from_raw(1) {
+        prctl::set_child_subreaper(true)?;
     }
-}
-
-impl Drop for Adoption {
-    fn drop(&mut self) {
-        if self.is_ours_to_end {
-            let _ = prctl::set_child_subreaper(false);
-        }
-    }
+    Ok(())
 }
 
 /// A process, as /proc shows it.
@@ -136,69 +97,49 @@ pub struct Process {
 
 /// Every descendant of a process, zombies too, except those that `is_spared` accepts and what is below them.
 /// `None` where /proc is not mounted.
-fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Process>> {
+pub fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Process>> {
     let processes = processes()?;
     let mut found = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
         let is_child = |process: &&Process| process.parent == parent && !is_spared(process);
-        let children: Vec<Process> = processes.iter().filter(is_child).copied().collect();
-        parents.extend(children.iter().map(|child| child.pid));
-        found.extend(children);
+        let first = found.len();
+        found.extend(processes.iter().filter(is_child));
+        parents.extend(found[first..].iter().map(|child: &Process| child.pid));
     }
     Some(found)
 }
 
-/// Every descendant of a process, zombies too. `None` where /proc is not mounted.
-pub fn descendants_of(pid: i32) -> Option<Vec<Process>> {
-    descendants(pid, |_| false)
-}
-
 /// Descendants that this process had before its server: whoever executed the guard had started them. They are not
 /// the server's, and neither is what they start later.
-pub struct Strangers {
-    pids: Vec<i32>,
-    /// Their process groups, and this process's own, which the server is not in.
-    groups: Vec<i32>,
-}
+pub struct Strangers(Vec<Process>);
 
 impl Strangers {
     /// All descendants as they are now. Nearly always there are none.
     pub fn now() -> Self {
-        let mut found = Vec::new();
-        if reap(|_, _| {}) == Left::Somebody {
-            found = descendants_of(getpid().as_raw()).unwrap_or_default();
-        }
-        let groups = found.iter().map(|each| each.group);
-        Self {
-            groups: groups.chain([getpgrp().as_raw()]).collect(),
-            pids: found.iter().map(|each| each.pid).collect(),
-        }
+        let has_some = reap(|_, _| {});
+        let found = has_some.then(|| descendants(getpid().as_raw(), |_| false));
+        Self(found.flatten().unwrap_or_default())
     }
 
-    /// Whether there were any.
-    pub fn is_empty(&self) -> bool {
-        self.pids.is_empty()
-    }
-
-    /// Every descendant of this process but the strangers and what is below them. A stranger's orphan becomes a child
-    /// of this process, and is recognised by its process group. `None` where /proc is not mounted.
-    pub fn others(&self) -> Option<Vec<Process>> {
-        descendants(getpid().as_raw(), |process| {
-            self.pids.contains(&process.pid)
-                || !self.is_empty() && self.groups.contains(&process.group)
-        })
+    /// Every descendant of this process but the strangers and what is below them; none where /proc is not mounted.
+    /// A stranger's orphan becomes a child of this process, and is recognised by its process group: a stranger's, or
+    /// that of this process, which the server is not in.
+    pub fn others(&self) -> Vec<Process> {
+        let ours = getpgrp().as_raw();
+        let others = descendants(getpid().as_raw(), |process| {
+            self.0.iter().any(|stranger| {
+                stranger.pid == process.pid || [stranger.group, ours].contains(&process.group)
+            })
+        });
+        others.unwrap_or_default()
     }
 }
 
-/// Sends a signal to a descendant. An error is ignored: the process may have ended.
+/// Sends a signal to a descendant, or with a negative number to the process group that a child leads or led. An error
+/// is ignored: the process may have ended.
 pub fn signal(pid: i32, signal: Signal) {
     let _ = send(pid, signal);
-}
-
-/// Sends a signal to the process group that a child leads or led. An error is ignored, as above.
-pub fn signal_group(leader: i32, signal: Signal) {
-    let _ = send(-leader, signal);
 }
 
 /// Sends a signal to a process, or with a negative number to a process group.

@@ -35,8 +35,7 @@ const PIPEFS: FsType = FsType(0x5049_5045);
 /// # Errors
 /// As the system says; `InvalidInput`, with the kind of the file, when it is not a regular file.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let file = open_admitted(path, |_| false)?;
-    read_to_end(file.as_fd(), size_in_bytes(&file)?, limit, false)
+    read_to_end(open_admitted(path, false)?.as_fd(), limit, false)
 }
 
 /// Reads what a person names: a regular file, or an anonymous pipe, which is what a shell makes of `<(command)`
@@ -46,9 +45,8 @@ pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// As the system says; `InvalidInput`, with the kind of the file, when it is neither; `Interrupted` when a stop came
 /// while a pipe was read.
 pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let file = open_admitted(path, is_anonymous_pipe)?;
-    let is_pipe = is_anonymous_pipe(file.as_fd());
-    read_to_end(file.as_fd(), size_in_bytes(&file)?, limit, is_pipe)
+    let file = open_admitted(path, true)?;
+    read_to_end(file.as_fd(), limit, is_anonymous_pipe(file.as_fd()))
 }
 
 /// Reads standard input, whatever it is, at most `limit` + 1 bytes of it.
@@ -56,7 +54,7 @@ pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As the system says; `Interrupted` when a stop came.
 pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
-    read_to_end(io::stdin().as_fd(), 0, limit, true)
+    read_to_end(io::stdin().as_fd(), limit, true)
 }
 
 /// Writes the last line to the termination log, if that file exists. An error of that changes nothing.
@@ -78,21 +76,22 @@ pub(super) fn is_anonymous_pipe(descriptor: BorrowedFd<'_>) -> bool {
     fstatfs(descriptor).is_ok_and(|status| status.filesystem_type() == PIPEFS)
 }
 
-/// The size of a file in bytes; 0 for files that have none, such as pipes and those of /proc.
-fn size_in_bytes(file: &OwnedFd) -> io::Result<usize> {
-    Ok(usize::try_from(fstat(file)?.st_size).unwrap_or_default())
-}
-
-/// Opens a file that is regular, or that `is_admitted` accepts.
-fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Result<OwnedFd> {
-    let check = |file: BorrowedFd<'_>| match kind_of(file)? {
-        None => Ok(()),
-        Some(_) if is_admitted(file) => Ok(()),
-        Some("directory") => Err(Errno::EISDIR.into()),
-        Some(kind) => Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            format!("not a regular file but a {kind}"),
-        )),
+/// Opens a regular file, or an anonymous pipe if `admits_pipe`.
+fn open_admitted(path: &Path, admits_pipe: bool) -> io::Result<OwnedFd> {
+    let check = |file: BorrowedFd<'_>| {
+        let kind = match file_type(&fstat(file)?) {
+            SFlag::S_IFREG => return Ok(()),
+            SFlag::S_IFDIR => return Err(Errno::EISDIR.into()),
+            SFlag::S_IFIFO if is_anonymous_pipe(file) && admits_pipe => return Ok(()),
+            SFlag::S_IFIFO if is_anonymous_pipe(file) => "pipe",
+            SFlag::S_IFIFO => "named pipe",
+            SFlag::S_IFSOCK => "socket",
+            SFlag::S_IFCHR => "character device",
+            SFlag::S_IFBLK => "block device",
+            _ => "special file",
+        };
+        let text = format!("not a regular file but a {kind}");
+        Err(io::Error::new(ErrorKind::InvalidInput, text))
     };
     // Looked at before it is opened, since opening a device or a named pipe has an effect.
     let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -107,47 +106,22 @@ fn open_admitted(path: &Path, is_admitted: fn(BorrowedFd<'_>) -> bool) -> io::Re
     Ok(file)
 }
 
-/// The kind of a file that is not regular.
-fn kind_of(file: BorrowedFd<'_>) -> io::Result<Option<&'static str>> {
-    Ok(match file_type(&fstat(file)?) {
-        SFlag::S_IFREG => None,
-        SFlag::S_IFDIR => Some("directory"),
-        SFlag::S_IFIFO if is_anonymous_pipe(file) => Some("pipe"),
-        SFlag::S_IFIFO => Some("named pipe"),
-        SFlag::S_IFSOCK => Some("socket"),
-        SFlag::S_IFCHR => Some("character device"),
-        SFlag::S_IFBLK => Some("block device"),
-        _ => Some("special file"),
-    })
-}
-
 /// Reads up to the end, or `limit` + 1 bytes. If `is_waited_for`, a stop ends the wait for the writer.
-fn read_to_end(
-    file: BorrowedFd<'_>,
-    size: usize,
-    limit: usize,
-    is_waited_for: bool,
-) -> io::Result<Vec<u8>> {
-    let first = if size == 0 { CHUNK } else { size.min(limit) };
-    // One byte more than the size, so that the first read shows that the file ends there.
-    let mut content = vec![0; first + 1];
-    let mut filled = 0;
-    while filled <= limit {
-        if filled == content.len() {
-            content.resize(filled + CHUNK, 0);
-        }
+fn read_to_end(file: BorrowedFd<'_>, limit: usize, is_waited_for: bool) -> io::Result<Vec<u8>> {
+    let (mut content, mut chunk) = (Vec::new(), [0; CHUNK]);
+    while content.len() <= limit {
         if is_waited_for && !wait_unless_stopped(file, PollFlags::POLLIN)? {
             return Err(ErrorKind::Interrupted.into());
         }
-        match nix::unistd::read(file, &mut content[filled..]) {
+        match nix::unistd::read(file, &mut chunk) {
             Ok(0) => break,
-            Ok(count) => filled += count,
+            Ok(count) => content.extend_from_slice(&chunk[..count]),
             Err(Errno::EINTR) => {}
             // Another reader of the same pipe has read it.
             Err(Errno::EAGAIN) if is_waited_for => {}
             Err(errno) => return Err(errno.into()),
         }
     }
-    content.truncate(filled.min(limit + 1));
+    content.truncate(limit + 1);
     Ok(content)
 }

@@ -2,20 +2,29 @@
 
 pub mod family;
 pub mod file;
-pub mod helper;
 pub mod output;
 pub mod program;
 mod signal;
 pub mod signals;
 pub mod spawn;
-pub mod terminal;
 pub mod tree;
 pub mod user;
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::stat::{FileStat, SFlag};
+use signal::{Signal, SignalSet};
+
+/// The signals by which the C library reaches its threads, for example to change the user of all of them. A thread
+/// that blocks these makes such a call wait for ever.
+const OF_LIBRARY: SignalSet = SignalSet::of(&[Signal(32), Signal(33)]);
 
 /// How often a call is attempted whose error would leave the guard, or a reaper, waiting for ever.
 const ATTEMPTS: usize = 3;
@@ -33,6 +42,14 @@ fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errn
     result
 }
 
+/// Standard input, output and error.
+fn standard_streams() -> [BorrowedFd<'static>; 3] {
+    let numbers = [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO];
+    // SAFETY: 0, 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when this program was
+    // started, or has aborted, and nothing here closes one.
+    numbers.map(|number| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
 /// The type in a file's mode.
 fn file_type(status: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT
@@ -44,12 +61,52 @@ pub fn is_in_container() -> bool {
     marks.iter().any(|mark| Path::new(mark).exists())
 }
 
+/// Starts a helper thread, for calls that block and cannot be interrupted: the resolver of names, and a database's
+/// client. No helper is waited for: it ends with the process, or when the process executes the server. It inherits a
+/// mask that blocks all signals, so they all reach the main thread.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn spawn_helper(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mask = SignalSet::ALL.without(OF_LIBRARY).set_as_mask();
+    let started = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work);
+    mask.set_as_mask();
+    started.map(drop)
+}
+
+/// A mailbox. What a helper sends wakes `Signals::wait`, and can then be received.
+pub fn mailbox<T>() -> (Outbox<T>, Receiver<T>) {
+    let (sender, receiver) = channel();
+    (Outbox(sender), receiver)
+}
+
+/// A helper's end of a mailbox.
+pub struct Outbox<T>(Sender<T>);
+
+impl<T> Outbox<T> {
+    /// Sends, and wakes the main thread. Returns whether anybody can still receive it.
+    pub fn send(&self, news: T) -> bool {
+        let is_received = self.0.send(news).is_ok();
+        signals::wake_main_thread();
+        is_received
+    }
+}
+
+// Not derived: a derived implementation would require `T: Clone`.
+impl<T> Clone for Outbox<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 /// Gives freed memory back to the system.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the argument is a number of bytes to keep; the call returns only memory that was freed.
     unsafe {
-        nix::libc::malloc_trim(0);
+        libc::malloc_trim(0);
     }
 }
 
@@ -59,33 +116,24 @@ pub fn leave_folder() {
     let _ = nix::unistd::chdir("/");
 }
 
-/// The times of a connection's keep-alive probes.
-#[cfg(feature = "postgres")]
-#[derive(Clone, Copy, Debug)]
-pub struct KeepAliveTimes {
-    /// The silence before the first probe.
-    pub idle: std::time::Duration,
-    /// The time between probes.
-    pub interval: std::time::Duration,
-    /// After how many unanswered probes the connection is broken.
-    pub count: u32,
-    /// How long sent data may stay unacknowledged before the connection is broken.
-    pub unacknowledged: std::time::Duration,
-}
-
-/// Has the kernel probe whether the other end of a TCP connection is still there.
+/// Has the kernel probe whether the other end of a TCP connection is still there: after `silence`, and then again and
+/// again. The connection is broken when nothing was acknowledged for the time of `limit`.
 ///
 /// # Errors
 /// When it is no TCP connection.
 #[cfg(feature = "postgres")]
-pub fn keep_alive(socket: &impl std::os::fd::AsFd, times: KeepAliveTimes) -> std::io::Result<()> {
+pub fn keep_alive(
+    socket: &impl std::os::fd::AsFd,
+    silence: Duration,
+    interval: Duration,
+    limit: Duration,
+) -> io::Result<()> {
     use nix::sys::socket::{setsockopt, sockopt};
-    let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-    let milliseconds = u32::try_from(times.unacknowledged.as_millis()).unwrap_or(u32::MAX);
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     setsockopt(socket, sockopt::KeepAlive, &true)?;
-    setsockopt(socket, sockopt::TcpKeepIdle, &seconds(times.idle))?;
-    setsockopt(socket, sockopt::TcpKeepInterval, &seconds(times.interval))?;
-    setsockopt(socket, sockopt::TcpKeepCount, &times.count)?;
-    setsockopt(socket, sockopt::TcpUserTimeout, &milliseconds)?;
-    Ok(())
+    setsockopt(socket, sockopt::TcpKeepIdle, &seconds(silence))?;
+    setsockopt(socket, sockopt::TcpKeepInterval, &seconds(interval))?;
+    // Also limits the probes: the kernel does not count them then.
+    let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+    Ok(setsockopt(socket, sockopt::TcpUserTimeout, &limit)?)
 }

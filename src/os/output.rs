@@ -2,16 +2,17 @@
 //! a time-out. `O_NONBLOCK` is never set: the descriptors are shared with whoever started the guard.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::file_type;
 use super::signals::wait_unless_stopped;
+use super::{file_type, standard_streams};
 
 /// How much may wait for a slow reader before the guard reads no more of a step's output, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -24,12 +25,13 @@ const SURE_TERMINAL_WRITE: usize = 256;
 
 /// One of the guard's two output streams.
 pub struct Output {
-    descriptor: i32,
+    /// Its descriptor's number.
+    number: usize,
     state: Mutex<State>,
 }
 
-pub static STDOUT: Output = Output::new(libc::STDOUT_FILENO);
-pub static STDERR: Output = Output::new(libc::STDERR_FILENO);
+pub static STDOUT: Output = Output::new(1);
+pub static STDERR: Output = Output::new(2);
 
 struct State {
     /// What is not written yet.
@@ -53,9 +55,9 @@ enum Kind {
 }
 
 impl Output {
-    const fn new(descriptor: i32) -> Self {
+    const fn new(number: usize) -> Self {
         Self {
-            descriptor,
+            number,
             state: Mutex::new(State {
                 backlog: Vec::new(),
                 kind: None,
@@ -66,9 +68,7 @@ impl Output {
 
     /// The descriptor, to wait for.
     pub fn descriptor(&self) -> BorrowedFd<'static> {
-        // SAFETY: 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when this
-        // program was started, or has aborted, and nothing here closes one.
-        unsafe { BorrowedFd::borrow_raw(self.descriptor) }
+        standard_streams()[self.number]
     }
 
     /// Writes what can be written at once and keeps the rest.
@@ -131,32 +131,23 @@ impl Output {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flush(&self, state: &mut State) {
-        if state.backlog.is_empty() {
-            return;
-        }
-        let backlog = std::mem::take(&mut state.backlog);
-        let written = self.write_some(state, &backlog);
-        state.backlog = backlog;
-        state.backlog.drain(..written);
-    }
-
     /// Writes as much as possible without blocking. What a broken stream does not take counts as written.
-    fn write_some(&self, state: &mut State, bytes: &[u8]) -> usize {
-        let kind = state.kind.get_or_insert_with(|| self.kind());
+    fn flush(&self, state: &mut State) {
+        let backlog = &mut state.backlog;
         let mut written = 0;
-        while written < bytes.len() {
-            match self.write_once(kind, &bytes[written..]) {
+        while written < backlog.len() {
+            let kind = state.kind.get_or_insert_with(|| self.kind());
+            match self.write_once(kind, &backlog[written..]) {
                 Ok(count) => written += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 Err(errno) => {
                     state.broken = Some(errno);
-                    return bytes.len();
+                    written = backlog.len();
                 }
             }
         }
-        written
+        backlog.drain(..written);
     }
 
     fn kind(&self) -> Kind {
@@ -180,11 +171,12 @@ impl Output {
     /// EACCES). So after every error that is not about the stream itself a plain write is tried, whose error
     /// counts.
     fn write_once(&self, kind: &mut Kind, bytes: &[u8]) -> nix::Result<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let result = match *kind {
             Kind::File => return nix::unistd::write(self.descriptor(), bytes),
             Kind::Polled(sure) => return self.write_when_ready(bytes, sure),
-            Kind::Pipe => write_now(self.descriptor, bytes),
-            Kind::Socket => send_now(self.descriptor, bytes),
+            Kind::Pipe => write_now(self.descriptor().as_raw_fd(), bytes),
+            Kind::Socket => send(self.descriptor().as_raw_fd(), bytes, flags),
         };
         match result {
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::EPIPE) => result,
@@ -204,19 +196,12 @@ impl Output {
     }
 }
 
-fn write_now(descriptor: i32, bytes: &[u8]) -> nix::Result<usize> {
+fn write_now(fd: i32, bytes: &[u8]) -> nix::Result<usize> {
     let part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
     // SAFETY: `part` describes `bytes`, which is only read. Offset -1: the stream's own position.
-    let count = unsafe { libc::pwritev2(descriptor, &raw const part, 1, -1, libc::RWF_NOWAIT) };
-    Errno::result(count).map(isize::unsigned_abs)
-}
-
-fn send_now(descriptor: i32, bytes: &[u8]) -> nix::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: `bytes` is valid for its length.
-    let count = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), flags) };
+    let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
     Errno::result(count).map(isize::unsigned_abs)
 }

@@ -23,15 +23,6 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// How much of a file the kernel reads as its `#!` line, in bytes (`BINPRM_BUF_SIZE`).
 const INTERPRETER_LINE: u64 = 256;
 
-/// Errors by which the system says that it is short of something. The command may be usable.
-const SHORTAGES: [Errno; 5] = [
-    Errno::ENOMEM,
-    Errno::EAGAIN,
-    Errno::EMFILE,
-    Errno::ENFILE,
-    Errno::EIO,
-];
-
 /// Why a program was not started: a sentence, by what a person or a platform must do next.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -65,11 +56,9 @@ pub struct Program {
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     /// The strings that these point to.
-    _strings: [Vec<CString>; 2],
+    strings: [Vec<CString>; 2],
     /// Its name in messages.
     shown: String,
-    /// Whether its name has a slash, so that PATH was not searched.
-    is_path: bool,
 }
 
 /// Why no program was executed, in numbers, as a child sends them through a pipe: the place of the candidate (or
@@ -109,9 +98,8 @@ impl Program {
             candidates: candidates(&word, path),
             arguments: pointers(&strings[0]),
             environment: pointers(&strings[1]),
-            _strings: strings,
+            strings,
             shown: shown.to_string_lossy().into_owned(),
-            is_path: word.as_bytes().contains(&b'/'),
         })
     }
 
@@ -133,41 +121,38 @@ impl Program {
 
     /// Becomes the program of this place. Returns only when that fails.
     pub(super) fn execute(&self, place: usize) -> Cause {
+        let file = self.candidates[place].as_ptr();
         // SAFETY: the file is a string that ends in NUL, both lists are of such strings and end in null, and
         // all of them live as long as `self`.
-        unsafe {
-            libc::execve(
-                self.candidates[place].as_ptr(),
-                self.arguments.as_ptr(),
-                self.environment.as_ptr(),
-            )
-        };
+        unsafe { libc::execve(file, self.arguments.as_ptr(), self.environment.as_ptr()) };
         cause_at(place, Errno::last())
     }
 
     /// What a cause means for a person.
     pub(super) fn error(&self, [place, errno]: Cause) -> StartError {
         let command = format!("the command `{}`", self.shown);
+        let not_found = |what: &str| StartError::NotFound(format!("{command} {what}"));
         let place = usize::try_from(place).ok();
         let Some(file) = place.and_then(|place| self.candidates.get(place)) else {
-            return StartError::NotFound(if self.is_path {
-                format!("{command} was not found: there is no such file")
+            // A name with a slash is its own only candidate.
+            let is_path = self.candidates.first() == self.strings[0].first();
+            return not_found(if is_path {
+                "was not found: there is no such file"
             } else {
-                format!("{command} was not found; check its spelling, and PATH")
+                "was not found; check its spelling, and PATH"
             });
         };
         let file = Path::new(OsStr::from_bytes(file.as_bytes()));
-        let unusable = |what| StartError::NotExecutable(format!("{command} {what}"));
-        match Errno::from_raw(errno) {
-            Errno::ENOENT => StartError::NotFound(match interpreter(file) {
-                _ if !file.exists() => format!("{command} was not found: there is no such file"),
-                Some(name) => {
-                    format!("{command} cannot start: its interpreter `{name}` was not found")
-                }
-                None => format!(
-                    "{command} cannot start: the loader that it is linked with was not found"
-                ),
-            }),
+        let unusable = |what: &str| StartError::NotExecutable(format!("{command} {what}"));
+        let errno = Errno::from_raw(errno);
+        match errno {
+            Errno::ENOENT => match interpreter(file) {
+                _ if !file.exists() => not_found("was not found: there is no such file"),
+                Some(name) => not_found(&format!(
+                    "cannot start: its interpreter `{name}` was not found"
+                )),
+                None => not_found("cannot start: the loader that it is linked with was not found"),
+            },
             Errno::EISDIR => unusable("is a directory"),
             Errno::EACCES | Errno::EPERM => {
                 unusable("may not be executed: check its permissions (chmod +x)")
@@ -176,10 +161,11 @@ impl Program {
             Errno::E2BIG => {
                 unusable("cannot start: its arguments and environment are too long for the system")
             }
-            errno if SHORTAGES.contains(&errno) => {
+            // The system is short of something. The command may be usable.
+            Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::EIO => {
                 StartError::System(format!("{command} cannot start: {errno}"))
             }
-            errno => StartError::NotExecutable(format!("{command} cannot start: {errno}")),
+            _ => unusable(&format!("cannot start: {errno}")),
         }
     }
 }
@@ -209,10 +195,8 @@ fn is_directory(file: &CStr) -> bool {
 /// Strings that end in NUL. A string that contains NUL is left out: none comes from an environment or from
 /// arguments, and the manifest's strings are checked.
 fn c_strings(texts: impl IntoIterator<Item = OsString>) -> Vec<CString> {
-    let texts = texts.into_iter();
-    texts
-        .filter_map(|text| CString::new(text.into_vec()).ok())
-        .collect()
+    let texts = texts.into_iter().map(OsString::into_vec);
+    texts.filter_map(|text| CString::new(text).ok()).collect()
 }
 
 /// A list as `execve` takes it: pointers to these strings, and null at the end.
@@ -224,10 +208,8 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 /// The interpreter in a script's `#!` line.
 fn interpreter(file: &Path) -> Option<String> {
     let mut beginning = Vec::new();
-    let file = File::open(file).ok()?;
-    file.take(INTERPRETER_LINE)
-        .read_to_end(&mut beginning)
-        .ok()?;
+    let mut file = File::open(file).ok()?.take(INTERPRETER_LINE);
+    file.read_to_end(&mut beginning).ok()?;
     let line = beginning.strip_prefix(b"#!")?;
     let line = String::from_utf8_lossy(line.split(|&byte| byte == b'\n').next()?);
     // Not trimmed at its end: a carriage return there is the usual reason why it is not found.

@@ -12,8 +12,12 @@ use nix::sys::signal::Signal as NixSignal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(pub i32);
 
-/// Signals that the kernel raises for a fault of the process itself, which cannot continue after a handler.
-const FAULTS: SignalSet = SignalSet::of(&[
+/// Signals that an init does not forward: those that cannot be caught, SIGCHLD, which is about the init's own children,
+/// and those that the kernel raises for a fault of the process itself, which cannot continue after a handler.
+const KEPT: SignalSet = SignalSet::of(&[
+    Signal::KILL,
+    Signal::STOP,
+    Signal::CHLD,
     Signal(libc::SIGILL),
     Signal(libc::SIGTRAP),
     Signal(libc::SIGBUS),
@@ -21,9 +25,6 @@ const FAULTS: SignalSet = SignalSet::of(&[
     Signal(libc::SIGSEGV),
     Signal(libc::SIGSYS),
 ]);
-
-/// Signals that cannot be caught, and SIGCHLD, which is about the init's own children.
-const KEPT: SignalSet = SignalSet::of(&[Signal::KILL, Signal::STOP, Signal::CHLD]);
 
 impl Signal {
     pub const TERM: Signal = Signal(libc::SIGTERM);
@@ -73,7 +74,7 @@ impl Signal {
 
     /// Whether an init can receive this signal and forward it to its server.
     pub fn can_be_passed_on(self) -> bool {
-        !FAULTS.contains(self) && !KEPT.contains(self)
+        !KEPT.contains(self)
     }
 }
 
@@ -97,28 +98,25 @@ pub struct Rewrite {
 
 fn number_of(name: &str) -> Option<i32> {
     let name = name.strip_prefix("SIG").unwrap_or(name);
-    let offset = |text: &str, sign: char| match text {
-        "" => Some(0),
-        _ => text
-            .strip_prefix(sign)?
-            .parse()
-            .ok()
-            .filter(|offset| *offset >= 0),
+    // The number behind `RTMIN` or `RTMAX`: nothing, or a sign and digits.
+    let offset = |text: &str, sign: char| match text.strip_prefix(sign) {
+        Some(digits) => digits.parse::<u8>().ok().map(i32::from),
+        None => text.is_empty().then_some(0),
     };
     if let Some(rest) = name.strip_prefix("RTMIN") {
-        return libc::SIGRTMIN().checked_add(offset(rest, '+')?);
+        return Some(libc::SIGRTMIN() + offset(rest, '+')?);
     }
     if let Some(rest) = name.strip_prefix("RTMAX") {
-        let number = libc::SIGRTMAX().checked_sub(offset(rest, '-')?)?;
+        let number = libc::SIGRTMAX() - offset(rest, '-')?;
         return (number >= libc::SIGRTMIN()).then_some(number);
     }
     let signal: NixSignal = format!("SIG{name}").parse().ok()?;
     Some(signal as i32)
 }
 
-/// A set of signals.
+/// A set of signals: bit N - 1 is signal N.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SignalSet(u64);
+pub(super) struct SignalSet(pub u64);
 
 impl SignalSet {
     pub const ALL: Self = Self(u64::MAX);
@@ -139,7 +137,7 @@ impl SignalSet {
     }
 
     /// All signals that can be forwarded, and SIGCHLD: what an init receives.
-    pub const OF_INIT: Self = Self(!(FAULTS.0 | KEPT.0) | Self::of(&[Signal::CHLD]).0);
+    pub const OF_INIT: Self = Self(!KEPT.0).with(Self::of(&[Signal::CHLD]));
 
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -153,11 +151,6 @@ impl SignalSet {
         self.0 & Self::of(&[signal]).0 != 0
     }
 
-    /// The set as the kernel takes it.
-    pub const fn as_ptr(&self) -> *const u64 {
-        &raw const self.0
-    }
-
     /// Makes this set the calling thread's mask. Returns the previous mask.
     pub fn set_as_mask(self) -> Self {
         self.change_mask(libc::SIG_SETMASK)
@@ -168,24 +161,14 @@ impl SignalSet {
         self.change_mask(libc::SIG_BLOCK)
     }
 
-    /// Removes these signals from the calling thread's mask.
-    pub fn unblock(self) {
-        self.change_mask(libc::SIG_UNBLOCK);
-    }
-
     fn change_mask(self, how: i32) -> Self {
         let mut before = Self(0);
+        let (new, old) = (&raw const self.0, &raw mut before.0);
         let _ = super::persistently(|| {
             // SAFETY: both pointers are to sets of the size that is passed.
-            Errno::result(unsafe {
-                libc::syscall(
-                    libc::SYS_rt_sigprocmask,
-                    how,
-                    self.as_ptr(),
-                    &raw mut before.0,
-                    Self::SIZE,
-                )
-            })
+            let result =
+                unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, Self::SIZE) };
+            Errno::result(result)
         });
         before
     }

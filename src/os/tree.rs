@@ -4,17 +4,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
-use nix::libc;
 use nix::sys::prctl;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, pipe2, setpgid};
+use nix::unistd::{Pid, close, dup2_stderr, dup2_stdin, dup2_stdout, getpid, pipe2, setpgid};
 
-use super::family::{self, Ending, Left};
+use super::family::{self, Ending};
 use super::persistently;
 use super::program::{Program, StartError};
 use super::signal::SignalSet;
-use super::signals::{self, Signals};
-use super::spawn::{Launch, die_with, forked, receive, report_start, send};
+use super::signals::Signals;
+use super::spawn::{Launch, PREPARATION, STARTED, die_with, forked, receive, send};
 use super::user::User;
 
 /// How much a step may write before the guard reads it, in bytes. Fewer and larger reads are faster.
@@ -34,16 +33,12 @@ pub struct Tree {
     reports: Option<OwnedFd>,
 }
 
-/// A running step.
-pub struct Child {
-    pub tree: Tree,
-    pub stdout: OwnedFd,
-    pub stderr: OwnedFd,
-}
+impl Tree {
+    /// How a reaper ends below which no process is left.
+    pub const COMPLETE: Ending = Ending::Exited(0);
 
-impl Child {
     /// Starts a program with /dev/null as its input and pipes as its output. Of the guard's descriptors it gets
-    /// `inherited`, if that is given, and no other.
+    /// `inherited`, if that is given, and no other. Returns its tree, and our ends of its standard output and error.
     ///
     /// # Errors
     /// When the system refuses, or the program cannot be executed.
@@ -52,7 +47,7 @@ impl Child {
         user: Option<&User>,
         inherited: Option<BorrowedFd<'_>>,
         signals: &Signals,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, [OwnedFd; 2]), StartError> {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let null = open("/dev/null", flags, Mode::empty())?;
         let (stdout, stdout_end) = output_pipe()?;
@@ -75,7 +70,7 @@ impl Child {
         let launch = Launch {
             program,
             user,
-            inherited: signals.inherited(),
+            signals,
             prepare: &prepare,
         };
         let (starts, starts_end) = pipe2(OFlag::O_CLOEXEC)?;
@@ -83,7 +78,7 @@ impl Child {
         let guard = getpid();
         let reaper = forked(|| {
             let of_program = [&stdout_end, &stderr_end, &starts_end];
-            let result = run_reaper(&launch, guard, of_program, &starts_end, &reports_end);
+            let result = run_reaper(&launch, guard, of_program, &reports_end);
             // When the reaper ends early, its death kills the program.
             i32::from(result.is_err())
         })?;
@@ -93,22 +88,14 @@ impl Child {
             family::collect_one(reaper);
             return Err(Errno::ECHILD.into());
         };
+        let (reaper, reports) = (reaper.as_raw(), Some(reports));
         let tree = Tree {
-            reaper: reaper.as_raw(),
+            reaper,
             leader,
-            reports: Some(reports),
+            reports,
         };
-        Ok(Self {
-            tree,
-            stdout,
-            stderr,
-        })
+        Ok((tree, [stdout, stderr]))
     }
-}
-
-impl Tree {
-    /// How a reaper ends below which no process is left.
-    pub const COMPLETE: Ending = Ending::Exited(0);
 
     /// The descriptor that is readable when the program has ended; `None` once that was read.
     pub fn reports(&self) -> Option<BorrowedFd<'_>> {
@@ -117,21 +104,15 @@ impl Tree {
 
     /// How the program ended, and whether other processes of the tree were left then. `None` unless the reaper has
     /// reported it since the last call.
-    pub fn leader_end(&mut self) -> Option<(Ending, Left)> {
+    pub fn leader_end(&mut self) -> Option<(Ending, bool)> {
         let report = receive(self.reports.as_ref()?);
         if report == Err(Errno::EAGAIN) {
             return None;
         }
         self.reports = None;
         // Without a report the reaper is gone.
-        let [status, left] = report.ok()??;
-        let is_alone = left == Left::Nobody as i32;
-        let left = if is_alone {
-            Left::Nobody
-        } else {
-            Left::Somebody
-        };
-        Some((Ending::of(status), left))
+        let [status, has_rest] = report.ok()??;
+        Some((Ending::of(status)?, has_rest != 0))
     }
 }
 
@@ -141,9 +122,9 @@ fn run_reaper(
     launch: &Launch<'_>,
     guard: Pid,
     of_program: [&OwnedFd; 3],
-    starts: &OwnedFd,
     reports: &OwnedFd,
 ) -> nix::Result<()> {
+    let [_, _, starts] = of_program;
     SignalSet::ALL.set_as_mask();
     let start = || {
         // In a group of its own it gets no signal that a terminal sends to the guard's group.
@@ -154,42 +135,39 @@ fn run_reaper(
         forked(|| launch.become_program(reaper, starts))
     };
     let leader = start();
-    report_start(starts, leader)?;
+    let report = match leader {
+        Ok(leader) => [STARTED, leader.as_raw()],
+        Err(errno) => [PREPARATION, errno as i32],
+    };
+    send(starts, report)?;
     let leader = leader?;
+    // The reader of a pipe sees its end only when all copies of the other end are closed. The reaper ends by `_exit`,
+    // which runs no destructor, so nothing closes these again.
     for descriptor in of_program {
-        close(descriptor.as_raw_fd())?;
+        persistently(|| match close(descriptor.as_raw_fd()) {
+            Err(Errno::EBADF) => Ok(()),
+            result => result,
+        })?;
     }
     loop {
         let mut ended = None;
-        let left = family::collect(|pid, status| {
-            if pid == leader.as_raw() && !libc::WIFSTOPPED(status) {
+        let has_rest = family::collect(|pid, status| {
+            if pid == leader.as_raw() && Ending::of(status).is_some() {
                 ended = Some(status);
             }
         })?;
         // Before the report: a stop that the program has sent before its end must not come too late.
-        let has_changed = signals::forward_to(guard);
+        let has_changed = launch.signals.forward_to(guard);
         if let Some(status) = ended {
-            send(reports, [status, left as i32])?;
+            send(reports, [status, i32::from(has_rest)])?;
         }
-        if left == Left::Nobody {
+        if !has_rest {
             return Ok(());
         }
         if !has_changed {
-            signals::wait_for_any()?;
+            launch.signals.wait_for_any()?;
         }
     }
-}
-
-/// Closes a descriptor that a reaper does not use. The reader of a pipe sees its end only when all copies of the
-/// other end are closed.
-fn close(descriptor: i32) -> nix::Result<()> {
-    persistently(|| {
-        // SAFETY: the reaper ends by `_exit`, which runs no destructor, so nothing else closes it again.
-        match Errno::result(unsafe { libc::close(descriptor) }) {
-            Err(Errno::EBADF) => Ok(()),
-            result => result.map(drop),
-        }
-    })
 }
 
 /// A pipe of which our end does not block.

@@ -11,6 +11,7 @@ use nix::unistd::{
 
 use super::file::is_anonymous_pipe;
 use super::program::StartError;
+use super::standard_streams;
 
 /// A user in the kernel's numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,9 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
-/// The real uid of this process.
-pub fn current_uid() -> u32 {
-    getuid().as_raw()
-}
-
-/// The real gid of this process.
-pub fn current_gid() -> u32 {
-    getgid().as_raw()
+/// The real uid and gid of this process.
+pub fn current_ids() -> (u32, u32) {
+    (getuid().as_raw(), getgid().as_raw())
 }
 
 impl User {
@@ -37,10 +33,10 @@ impl User {
     /// Supplementary groups are compared for root alone, who can give them up. A container that was started as
     /// another user with additional groups, such as Kubernetes' `fsGroup`, keeps them.
     pub fn is_current(&self) -> bool {
-        let is_user = getresuid()
-            .is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [Uid::from_raw(self.uid); 3]);
-        let is_group = getresgid()
-            .is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [Gid::from_raw(self.gid); 3]);
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        let is_user = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [uid; 3]);
+        let is_group =
+            getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [gid; 3]);
         is_user && is_group && (self.uid != 0 || self.has_current_groups())
     }
 
@@ -72,7 +68,7 @@ impl User {
             Errno::EPERM => StartError::NotPermitted(format!(
                 "the guard runs as uid {} and may not become {ids}: start it as root, with the capabilities SETUID \
                  and SETGID, or take `user` out of the manifest",
-                current_uid()
+                getuid()
             )),
             Errno::EINVAL => {
                 StartError::NotPermitted(format!("{ids} do not exist in this user namespace"))
@@ -94,10 +90,8 @@ impl User {
 
     /// The same for this process's own streams.
     pub(super) fn own_standard_streams(&self) {
-        for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-            // SAFETY: 0, 1 and 2 are open: Rust's runtime has opened /dev/null for each that was closed when
-            // this program was started, or has aborted, and nothing here closes one.
-            self.own_pipe(unsafe { BorrowedFd::borrow_raw(number) });
+        for stream in standard_streams() {
+            self.own_pipe(stream);
         }
     }
 }

@@ -14,8 +14,8 @@ use super::progress::{Interruption, Messages, WaitState, receive};
 use super::supervise::Lease;
 use crate::log::Phase;
 use crate::net::Error;
-use crate::os::helper::{mailbox, spawn};
 use crate::os::signals::Signals;
+use crate::os::{mailbox, spawn_helper};
 use crate::target::postgres::PostgresTarget;
 
 pub use helper::Goal;
@@ -96,7 +96,7 @@ impl AdvisoryLock {
             goal,
             outbox,
         };
-        spawn("lock", move || helper.work(released)).map_err(Interruption::from)?;
+        spawn_helper("lock", move || helper.work(released)).map_err(Interruption::from)?;
         let mut deadline = Instant::now();
         loop {
             let report = receive(&reports, signals, Some(deadline))?;

@@ -44,33 +44,25 @@ impl Mask {
             states: vec![State::default()],
             from_root: [ROOT; 256],
         };
-        let mut parents = vec![ROOT];
-        for secret in secrets {
-            let mut state = ROOT;
-            for &byte in secret {
-                state = match mask.child(state, byte) {
-                    ROOT => {
-                        parents.push(state);
-                        mask.add_child(state, byte)
-                    }
+        // The prefix of each secret that has a state, and the rest. All prefixes grow by a byte at a time, because the
+        // fallback of a state is shorter than the state.
+        let mut growing: Vec<(u32, &[u8])> = secrets.iter().map(|all| (ROOT, &**all)).collect();
+        while !growing.is_empty() {
+            growing.retain_mut(|(state, rest)| {
+                let Some((&byte, after)) = rest.split_first() else {
+                    return false;
+                };
+                *state = match mask.child(*state, byte) {
+                    ROOT => mask.add_child(*state, byte),
                     child => child,
                 };
-            }
-            mask.states[state as usize].ended = mask.states[state as usize].length;
-        }
-        // Shorter prefixes first: the fallback of a state is shorter than the state.
-        let mut order: Vec<usize> = (0..mask.states.len()).collect();
-        order.sort_by_key(|&at| mask.states[at].length);
-        for at in order {
-            let parent = parents[at];
-            if parent != ROOT {
-                let fallback =
-                    mask.next(mask.states[parent as usize].fallback, mask.states[at].byte);
-                let ended = mask.states[fallback as usize].ended;
-                let state = &mut mask.states[at];
-                state.fallback = fallback;
-                state.ended = state.ended.max(ended);
-            }
+                *rest = after;
+                if after.is_empty() {
+                    let state = &mut mask.states[*state as usize];
+                    state.ended = state.length;
+                }
+                !after.is_empty()
+            });
         }
         mask
     }
@@ -86,20 +78,26 @@ impl Mask {
         child
     }
 
-    fn add_child(&mut self, state: u32, byte: u8) -> u32 {
+    fn add_child(&mut self, parent: u32, byte: u8) -> u32 {
         let added = u32::try_from(self.states.len())
             .expect("an environment has less than 4 GiB of secrets");
-        let parent = &mut self.states[state as usize];
+        let fallback = if parent == ROOT {
+            self.from_root[usize::from(byte)] = added;
+            ROOT
+        } else {
+            self.next(self.states[parent as usize].fallback, byte)
+        };
+        let ended = self.states[fallback as usize].ended;
+        let parent = &mut self.states[parent as usize];
         let sibling = std::mem::replace(&mut parent.child, added);
         let length = parent.length + 1;
-        if state == ROOT {
-            self.from_root[usize::from(byte)] = added;
-        }
         self.states.push(State {
             byte,
+            child: ROOT,
             sibling,
+            fallback,
             length,
-            ..State::default()
+            ended,
         });
         added
     }

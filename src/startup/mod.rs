@@ -1,8 +1,6 @@
 //! What happens after the check: the waiting, the steps, then the hand-over to the server. Everything here takes the
 //! plan, which only a passed check makes.
 
-pub mod init;
-mod kill;
 #[cfg(feature = "postgres")]
 pub mod lock;
 mod mask;

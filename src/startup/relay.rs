@@ -43,16 +43,14 @@ impl From<log::Format> for Form {
 /// One stream of a step.
 pub struct Relay<'a> {
     step: &'a str,
-    /// The guard's stream of the same name.
-    stream: &'static Output,
+    /// Where the lines go.
+    output: &'static Output,
     form: Form,
     /// `None` when the step has closed it.
     pipe: Option<File>,
     masker: Masker<'a>,
     /// The beginning of a line, masked and not shown yet.
     line: Vec<u8>,
-    /// How many bytes of `line` were searched for a line break.
-    searched: usize,
     buffer: Vec<u8>,
 }
 
@@ -66,12 +64,14 @@ impl<'a> Relay<'a> {
     ) -> Self {
         Self {
             step,
-            stream,
+            output: match form {
+                Form::Text => stream,
+                Form::Events | Form::Debug => &STDERR,
+            },
             form,
             pipe: Some(pipe.into()),
             masker: Masker::new(mask),
             line: Vec::new(),
-            searched: 0,
             buffer: vec![0; CHUNK],
         }
     }
@@ -80,15 +80,7 @@ impl<'a> Relay<'a> {
     /// reader of that slows the step down, as it would without the guard.
     pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
         let pipe = self.pipe.as_ref()?;
-        (!self.output().is_full()).then_some(pipe.as_fd())
-    }
-
-    /// Where the lines go.
-    fn output(&self) -> &'static Output {
-        match self.form {
-            Form::Text => self.stream,
-            Form::Events | Form::Debug => &STDERR,
-        }
+        (!self.output.is_full()).then_some(pipe.as_fd())
     }
 
     /// Relays what one read returns. Returns whether there was anything.
@@ -131,20 +123,18 @@ impl<'a> Relay<'a> {
     }
 
     fn show_lines(&mut self) {
-        let new = &self.line[self.searched..];
-        let mut end = memchr::memrchr(b'\n', new).map_or(0, |last| self.searched + last + 1);
-        if end == 0 && self.line.len() >= MAX_LINE {
-            end = self.line.len();
-        }
-        self.searched = self.line.len() - end;
-        if end == 0 {
-            return;
-        }
+        let end = match memchr::memrchr(b'\n', &self.line) {
+            Some(last) => last + 1,
+            None if self.line.len() >= MAX_LINE => self.line.len(),
+            None => return,
+        };
+        let lines = &self.line[..end];
         match self.form {
-            Form::Text => self.stream.push(&self.line[..end]),
-            Form::Events | Form::Debug => self.line[..end]
-                .split_inclusive(|&byte| byte == b'\n')
-                .for_each(|line| self.log(line)),
+            Form::Text => self.output.push(lines),
+            Form::Events | Form::Debug => {
+                let lines = lines.split_inclusive(|&byte| byte == b'\n');
+                lines.for_each(|line| self.log(line));
+            }
         }
         self.line.drain(..end);
     }

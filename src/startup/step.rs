@@ -9,7 +9,7 @@ use super::lock::{AdvisoryLock, Goal, HeldLock, LockError};
 use super::mask::Mask;
 use super::relay::{Form, Relay};
 use super::serve::program;
-use super::supervise::{Lease, Limits, Outcome, Supervisor};
+use super::supervise::{Lease, Outcome, supervise};
 #[cfg(feature = "postgres")]
 use crate::check::Lock;
 use crate::check::{Plan, Step, Words};
@@ -17,8 +17,8 @@ use crate::log::Phase;
 use crate::os::family::Ending;
 use crate::os::output::{STDERR, STDOUT};
 use crate::os::program::StartError;
-use crate::os::signals::{Signal, Signals, requested_stop};
-use crate::os::tree::Child;
+use crate::os::signals::{Signal, Signals, unless_stopped};
+use crate::os::tree::Tree;
 use crate::os::user::User;
 
 /// How long `up_to_date` may run.
@@ -114,7 +114,7 @@ pub fn run_all(
 }
 
 fn stop_if_requested() -> Result<(), StepErrorKind> {
-    requested_stop().map_or(Ok(()), |stop| Err(StepErrorKind::Stopped(stop)))
+    unless_stopped().map_err(StepErrorKind::Stopped)
 }
 
 /// Runs one step.
@@ -240,17 +240,12 @@ impl Runner<'_> {
         self.signals.take();
         let started = Instant::now();
         let (user, inherited) = (self.context.user, lease.map(Lease::descriptor));
-        let child = Child::spawn(&program, user, inherited, self.signals)?;
-        let limits = Limits {
-            deadline: timeout.and_then(|timeout| started.checked_add(timeout)),
-            stop_signal: self.step.stop_signal,
-            stop_grace: self.step.stop_grace,
-        };
+        let (tree, [stdout, stderr]) = Tree::spawn(&program, user, inherited, self.signals)?;
+        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         let name = &self.step.name;
-        let mut relays = [(&STDOUT, child.stdout), (&STDERR, child.stderr)]
+        let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
             .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
-        let supervisor = Supervisor::new(child.tree, limits, lease);
-        let outcome = supervisor.supervise(self.signals, &mut relays)?;
+        let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {
             Outcome::Ended(ending) => Ok(ending),

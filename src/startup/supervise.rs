@@ -1,16 +1,86 @@
-//! A running step: relays its output, forwards signals, keeps its time, and ends all its processes.
+//! A running step: relays its output, forwards signals, keeps its time, and ends all its processes. Ending processes
+//! has stages, which an init uses as well: they are asked to stop, killed when their time is up, and given up when
+//! they survive that.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::kill::{Due, Stage};
 use super::relay::Relay;
+use crate::check::Step;
 use crate::log::Phase;
-use crate::os::family::{self, Change, Ending, Left, Process};
+use crate::os::family::{self, Ending, Process};
 use crate::os::output::{STDERR, STDOUT};
-use crate::os::signals::{Signal, Signals, requested_stop, stop_count};
+use crate::os::signals::{Signal, Signals, requested_stop};
 use crate::os::tree::Tree;
+
+/// How long killed processes may take to vanish before the guard goes on without them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often processes are killed again meanwhile: they may have forked.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// What is being done to processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Running,
+    /// They were asked to stop.
+    Stopping {
+        until: Instant,
+    },
+    /// They are killed, and at `again` once more.
+    Killing {
+        again: Instant,
+        until: Instant,
+    },
+    /// They survive that.
+    GivenUp,
+}
+
+impl Stage {
+    /// The stage after processes were asked to stop.
+    pub fn stopping(grace: Duration) -> Self {
+        let now = Instant::now();
+        // A grace beyond the clock's range is as good as a day.
+        let until = now.checked_add(grace);
+        let until = until.unwrap_or(now + Duration::from_hours(24));
+        Self::Stopping { until }
+    }
+
+    /// The stage in which killing is due at once.
+    pub fn killing(now: Instant) -> Self {
+        Self::Killing {
+            again: now,
+            until: now + PATIENCE,
+        }
+    }
+
+    /// When to call `advance` again.
+    pub fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Stopping { until } => Some(until),
+            Self::Killing { again, until } => Some(again.min(until)),
+            Self::GivenUp => Some(Instant::now()),
+        }
+    }
+
+    /// Enters the next stage when the time of this one is up. Returns whether the processes are to be killed now.
+    pub fn advance(&mut self, now: Instant) -> bool {
+        match *self {
+            Self::Stopping { until } if now >= until => *self = Self::killing(now),
+            Self::Killing { until, .. } if now >= until => *self = Self::GivenUp,
+            _ => {}
+        }
+        match self {
+            Self::Killing { again, .. } if now >= *again => {
+                *again = now + INTERVAL;
+                true
+            }
+            _ => false,
+        }
+    }
+}
 
 /// Stops within this time after the first count as the same stop: `timeout`, for example, signals its child and then
 /// the whole group, which contains the child.
@@ -43,17 +113,11 @@ pub trait Lease {
     fn leave_to_the_rest(&self);
 }
 
-/// How long a step may take, and how it is asked to stop.
-pub struct Limits {
-    pub deadline: Option<Instant>,
-    pub stop_signal: Signal,
-    pub stop_grace: Duration,
-}
-
 /// Watches over one step.
-pub struct Supervisor<'a> {
+struct Supervisor<'a> {
     tree: Tree,
-    limits: Limits,
+    step: &'a Step,
+    deadline: Option<Instant>,
     lease: Option<&'a dyn Lease>,
     stage: Stage,
     /// How the step ended, or why it is being ended.
@@ -61,68 +125,69 @@ pub struct Supervisor<'a> {
     leader_has_ended: bool,
     /// Whether the reaper has ended by itself: then no process of the step is left.
     tree_has_ended: bool,
-    /// How many stops were acted on, and when the first was.
-    stops_heeded: u32,
+    /// When the first stop was acted on.
     first_stop: Option<Instant>,
 }
 
-impl<'a> Supervisor<'a> {
-    pub fn new(tree: Tree, limits: Limits, lease: Option<&'a dyn Lease>) -> Self {
-        Self {
-            tree,
-            limits,
-            lease,
-            stage: Stage::Running,
-            outcome: None,
-            leader_has_ended: false,
-            tree_has_ended: false,
-            stops_heeded: 0,
-            first_stop: None,
+/// Watches over a command of a step. Returns when it and everything that it started have ended.
+///
+/// # Errors
+/// When the system cannot wait. The command is killed then.
+pub fn supervise(
+    tree: Tree,
+    step: &Step,
+    deadline: Option<Instant>,
+    lease: Option<&dyn Lease>,
+    signals: &Signals,
+    relays: &mut [Relay<'_>],
+) -> io::Result<Outcome> {
+    let mut supervisor = Supervisor {
+        tree,
+        step,
+        deadline,
+        lease,
+        stage: Stage::Running,
+        outcome: None,
+        leader_has_ended: false,
+        tree_has_ended: false,
+        first_stop: None,
+    };
+    let mut is_woken = true;
+    loop {
+        // Not for each piece of output, but while the step is being killed, each look counts.
+        if is_woken || matches!(supervisor.stage, Stage::Killing { .. }) {
+            supervisor.heed(signals);
         }
-    }
-
-    /// Returns when the step and everything that it started have ended.
-    ///
-    /// # Errors
-    /// When the system cannot wait. The step is killed then.
-    pub fn supervise(mut self, signals: &Signals, relays: &mut [Relay<'_>]) -> io::Result<Outcome> {
-        let mut is_woken = true;
-        loop {
-            // Not for each piece of output, but while the step is being killed, each look counts.
-            if is_woken || matches!(self.stage, Stage::Killing { .. }) {
-                self.heed(signals);
-            }
-            if let Some(outcome) = self.final_outcome() {
-                return Ok(outcome);
-            }
-            self.advance(Instant::now());
-            let deadline = self.stage.deadline().or(self.limits.deadline);
-            is_woken = wait(signals, relays, self.tree.reports(), deadline)
-                .inspect_err(|_| self.kill_everyone())?;
+        if let Some(outcome) = supervisor.final_outcome() {
+            return Ok(outcome);
         }
+        supervisor.advance(Instant::now());
+        let deadline = supervisor.stage.deadline().or(deadline);
+        is_woken = wait(signals, relays, supervisor.tree.reports(), deadline)
+            .inspect_err(|_| supervisor.kill_everyone())?;
     }
+}
 
+impl Supervisor<'_> {
     /// Acts on signals, on the ends of processes, and on the loss of the lease.
     fn heed(&mut self, signals: &Signals) {
-        let forwarded = signals.take();
+        // A stop counts even if it came before this command was started.
+        let is_first_stop = self.first_stop.is_none() && requested_stop().is_some();
+        let came = signals.take();
         // First of all: a leader that has ended must not be signalled any more.
         self.reap();
-        for signal in forwarded {
-            self.signal_group(signal);
+        for signal in came.iter().filter(|signal| !signal.is_stop()) {
+            self.signal_group(*signal);
         }
-        if stop_count() > self.stops_heeded {
-            self.stops_heeded = stop_count();
+        if is_first_stop || came.iter().any(|signal| signal.is_stop()) {
             self.heed_stop(Instant::now());
         }
         if let Some(reason) = self.lease.and_then(Lease::loss) {
             // Somebody else may hold the lock by now, so the step gets no time to stop.
             self.lease = None;
-            tracing::error!(
-                phase = %Phase::Lock,
-                "the lock is lost ({reason}); the step is killed"
-            );
+            tracing::error!(phase = %Phase::Lock, "the lock is lost ({reason}); the step is killed");
             self.outcome.get_or_insert(Outcome::Lost);
-            self.stage = Stage::killing();
+            self.stage = Stage::killing(Instant::now());
         }
     }
 
@@ -135,7 +200,7 @@ impl<'a> Supervisor<'a> {
             Stage::Running => self.ask_to_stop(),
             // A second stop means not to wait any longer.
             Stage::Stopping { .. } if now.duration_since(first) >= SAME_STOP => {
-                self.stage = Stage::killing();
+                self.stage = Stage::killing(now);
             }
             Stage::Stopping { .. } | Stage::Killing { .. } | Stage::GivenUp => {}
         }
@@ -144,14 +209,15 @@ impl<'a> Supervisor<'a> {
     fn reap(&mut self) {
         let reaper = self.tree.reaper;
         let mut reaper_end = None;
-        family::reap(|pid, change| match change {
-            Change::Ended(ending) if pid == reaper => reaper_end = Some(ending),
-            Change::Ended(_) | Change::Paused => {}
+        family::reap(|pid, ending| {
+            if pid == reaper {
+                reaper_end = ending;
+            }
         });
-        if let Some((ending, left)) = self.tree.leader_end() {
+        if let Some((ending, has_rest)) = self.tree.leader_end() {
             self.leader_has_ended = true;
             self.outcome.get_or_insert(Outcome::Ended(ending));
-            if left == Left::Somebody {
+            if has_rest {
                 self.stop_the_rest();
             }
         }
@@ -159,22 +225,19 @@ impl<'a> Supervisor<'a> {
             None => {}
             Some(Tree::COMPLETE) if self.leader_has_ended => self.tree_has_ended = true,
             // Somebody killed the reaper. The step's other processes cannot be found any more.
-            Some(_) => self.give_up(),
+            Some(_) => self.stage = Stage::GivenUp,
         }
     }
 
     /// Stops what the step's own process has left running.
     fn stop_the_rest(&mut self) {
         if let Some(Outcome::Ended(_)) = self.outcome {
-            tracing::warn!(
-                phase = %Phase::Step,
-                "the step left processes running; they are stopped"
-            );
+            tracing::warn!(phase = %Phase::Step, "the step left processes running; they are stopped");
         }
         // Processes outside its group were not asked yet.
         for outsider in self.rest().unwrap_or_default() {
             if outsider.group != self.tree.leader {
-                family::signal(outsider.pid, self.limits.stop_signal);
+                family::signal(outsider.pid, self.step.stop_signal);
                 family::signal(outsider.pid, Signal::CONT);
             }
         }
@@ -185,7 +248,9 @@ impl<'a> Supervisor<'a> {
 
     /// The outcome, once all processes of the step have ended or are given up.
     fn final_outcome(&self) -> Option<Outcome> {
-        if let Stage::GivenUp = self.stage {
+        if self.stage == Stage::GivenUp {
+            // What is left of the step runs on, and the lease with it.
+            self.lease.inspect(|lease| lease.leave_to_the_rest());
             // `allow_failure` covers other outcomes, but no step may run beside the server.
             return Some(match self.outcome {
                 Some(stopped @ Outcome::Stopped(_)) => stopped,
@@ -197,39 +262,28 @@ impl<'a> Supervisor<'a> {
 
     /// Every process of the step. `None` where /proc is not mounted.
     fn rest(&self) -> Option<Vec<Process>> {
-        family::descendants_of(self.tree.reaper)
+        family::descendants(self.tree.reaper, |_| false)
     }
 
     /// Does what is due by now.
     fn advance(&mut self, now: Instant) {
-        let is_over = self.limits.deadline.is_some_and(|deadline| now >= deadline);
+        let is_over = self.deadline.is_some_and(|deadline| now >= deadline);
         if is_over && self.stage == Stage::Running {
             self.outcome = Some(Outcome::TimedOut);
             self.ask_to_stop();
         }
-        match self.stage.advance(now) {
-            Some(Due::Kill) => self.kill_everyone(),
-            Some(Due::GiveUp) => {
-                tracing::error!(phase = %Phase::Step, "processes of the step survive SIGKILL");
-                self.give_up();
-            }
-            None => {}
+        if self.stage.advance(now) {
+            self.kill_everyone();
+        } else if self.stage == Stage::GivenUp {
+            tracing::error!(phase = %Phase::Step, "processes of the step survive SIGKILL");
         }
     }
 
     fn ask_to_stop(&mut self) {
-        self.signal_group(self.limits.stop_signal);
+        self.signal_group(self.step.stop_signal);
         // A process that was stopped (SIGSTOP) acts on a signal only when it is continued.
         self.signal_group(Signal::CONT);
-        self.stage = Stage::stopping(self.limits.stop_grace);
-    }
-
-    /// Leaves what is left of the step running, and the lease with it.
-    fn give_up(&mut self) {
-        self.stage = Stage::GivenUp;
-        if let Some(lease) = self.lease {
-            lease.leave_to_the_rest();
-        }
+        self.stage = Stage::stopping(self.step.stop_grace);
     }
 
     fn kill_everyone(&self) {
@@ -245,12 +299,9 @@ impl<'a> Supervisor<'a> {
     /// Signals the step's group, unless it is gone: its number could be somebody else's by now.
     fn signal_group(&self, signal: Signal) {
         let leader = self.tree.leader;
-        let is_there = !self.leader_has_ended
-            || self
-                .rest()
-                .is_none_or(|rest| rest.iter().any(|each| each.group == leader));
-        if is_there {
-            family::signal_group(leader, signal);
+        let has_group = |rest: Vec<Process>| rest.iter().any(|each| each.group == leader);
+        if !self.leader_has_ended || self.rest().is_none_or(has_group) {
+            family::signal(-leader, signal);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::IntErrorKind;
 use std::path::Path;
 
 use crate::os::file;
-use crate::os::user::{User, current_gid, current_uid};
+use crate::os::user::{User, current_ids};
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -42,7 +42,7 @@ pub struct UserError(String);
 /// When there is no such user or group, or one of the files cannot be read.
 pub fn look_up(wanted: &str) -> Result<Option<Account>, UserError> {
     let (passwd, group) = (read(PASSWD)?, read(GROUP)?);
-    let account = find(wanted, &passwd, &group, (current_uid(), current_gid()))?;
+    let account = find(wanted, &passwd, &group, current_ids())?;
     Ok(Some(account).filter(|account| !account.user.is_current()))
 }
 
@@ -58,7 +58,7 @@ fn read(file: &'static str) -> Result<String, UserError> {
     }
 }
 
-/// A line of /etc/passwd.
+/// A line of /etc/passwd: `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`.
 struct Entry<'a> {
     name: &'a str,
     uid: u32,
@@ -69,18 +69,19 @@ struct Entry<'a> {
 /// One side of a `user`.
 #[derive(Clone, Copy)]
 enum Written<'a> {
-    Nothing,
     Id(u32),
     Name(&'a str),
 }
 
 impl<'a> Written<'a> {
-    /// A number is never a name, even if there is an entry with that name.
-    fn parse(text: &'a str) -> Result<Self, UserError> {
+    /// `None` for an empty text. A number is never a name, even if there is an entry with that name.
+    fn parse(text: &'a str) -> Result<Option<Self>, UserError> {
         match text.parse::<i32>() {
-            _ if text.is_empty() => Ok(Written::Nothing),
-            Ok(id) if id >= 0 => Ok(Written::Id(id.cast_unsigned())),
-            Err(error) if *error.kind() == IntErrorKind::InvalidDigit => Ok(Written::Name(text)),
+            _ if text.is_empty() => Ok(None),
+            Ok(id) if id >= 0 => Ok(Some(Written::Id(id.cast_unsigned()))),
+            Err(error) if *error.kind() == IntErrorKind::InvalidDigit => {
+                Ok(Some(Written::Name(text)))
+            }
             Ok(_) | Err(_) => Err(UserError(format!(
                 "`{text}` is not a uid or gid: as for container engines, they are from 0 to {MAX_ID}"
             ))),
@@ -96,46 +97,41 @@ fn find(
 ) -> Result<Account, UserError> {
     let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
     let (user, wanted_group) = (Written::parse(user)?, Written::parse(wanted_group)?);
+    let user = user.unwrap_or(Written::Id(current_uid));
+    let mut entries = fields(passwd).filter_map(|[name, _, uid, gid, _, home]| {
+        let (uid, gid) = (number(uid)?, number(gid)?);
+        Some(Entry {
+            name,
+            uid,
+            gid,
+            home,
+        })
+    });
     // The first of several entries counts.
-    let entry = entries(passwd)
-        .filter_map(|fields| passwd_entry(&fields))
-        .find(|entry| match user {
-            Written::Nothing => entry.uid == current_uid,
-            Written::Id(uid) => entry.uid == uid,
-            Written::Name(name) => entry.name == name,
-        });
-    let uid = match (&entry, user) {
-        (Some(entry), _) => entry.uid,
-        (None, Written::Nothing) => current_uid,
-        (None, Written::Id(uid)) => uid,
+    let entry = entries.find(|entry| match user {
+        Written::Id(uid) => entry.uid == uid,
+        Written::Name(name) => entry.name == name,
+    });
+    let (uid, name, home) = match (&entry, user) {
+        (Some(entry), _) => (entry.uid, entry.name.to_owned(), entry.home),
+        (None, Written::Id(uid)) => (uid, uid.to_string(), ""),
         (None, Written::Name(name)) => {
-            return Err(UserError(format!(
-                "there is no user `{name}` in {PASSWD}: create it in the image, or write its uid and gid as numbers"
-            )));
+            return Err(missing("user", name, PASSWD, "uid and gid as numbers"));
         }
     };
-    let (gid, groups) = match (wanted_group, &entry) {
+    let (gid, groups) = match (wanted_group, entry) {
         // Supplementary groups come with the user alone: a written group is the only one.
-        (Written::Nothing, Some(entry)) => {
-            let has_user =
-                |_: &str, members: &str| members.split(',').any(|each| each == entry.name);
-            (entry.gid, gids(group, has_user).collect())
+        (None, Some(Entry { name, gid, .. })) => {
+            let has_user = |_: &str, members: &str| members.split(',').any(|each| each == name);
+            (gid, gids(group, has_user).collect())
         }
-        (Written::Nothing, None) => (current_gid, Vec::new()),
-        (Written::Id(gid), _) => (gid, Vec::new()),
-        (Written::Name(name), _) => {
+        (None, None) => (current_gid, Vec::new()),
+        (Some(Written::Id(gid)), _) => (gid, Vec::new()),
+        (Some(Written::Name(name)), _) => {
             let gid = gids(group, |each, _| each == name).next();
-            let unknown = || {
-                UserError(format!(
-                    "there is no group `{name}` in {GROUP}: create it in the image, or write its gid as a number"
-                ))
-            };
+            let unknown = || missing("group", name, GROUP, "gid as a number");
             (gid.ok_or_else(unknown)?, Vec::new())
         }
-    };
-    let (name, home) = match entry {
-        Some(Entry { name, home, .. }) => (name.to_owned(), home),
-        None => (uid.to_string(), ""),
     };
     Ok(Account {
         user: User { uid, gid, groups },
@@ -144,44 +140,33 @@ fn find(
     })
 }
 
-/// The lines of a file without comments, as the C library reads them, each split at its colons.
-fn entries(content: &str) -> impl Iterator<Item = Vec<&str>> {
-    let lines = content.lines().map(str::trim);
-    lines
-        .filter(|line| !line.starts_with(['#', ':']))
-        .map(|line| line.split(':').collect())
+fn missing(kind: &str, name: &str, file: &str, ids: &str) -> UserError {
+    UserError(format!(
+        "there is no {kind} `{name}` in {file}: create it in the image, or write its {ids}"
+    ))
 }
 
-/// `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`; `None` for another line.
-fn passwd_entry<'a>(fields: &[&'a str]) -> Option<Entry<'a>> {
-    let [name, _, uid, gid, ..] = *fields else {
-        return None;
-    };
-    Some(Entry {
-        name,
-        uid: number(uid)?,
-        gid: number(gid)?,
-        home: fields.get(5).copied().unwrap_or_default(),
+/// The fields of each line of a file that is no comment, as the C library reads them. Missing fields are empty.
+fn fields(content: &str) -> impl Iterator<Item = [&str; 6]> {
+    let lines = content.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with(['#', ':']));
+    lines.map(|line| {
+        let mut parts = line.split(':');
+        [(); 6].map(|()| parts.next().unwrap_or_default())
     })
 }
 
 /// The groups of a file for which `is_wanted` accepts the name and the members: `NAME:PASSWORD:GID:MEMBER,…`.
 fn gids(group: &str, is_wanted: impl Fn(&str, &str) -> bool) -> impl Iterator<Item = u32> {
-    entries(group).filter_map(move |fields| {
-        let [name, _, gid, ..] = fields[..] else {
-            return None;
-        };
-        let members = fields.get(3).copied().unwrap_or_default();
-        number(gid).filter(|_| is_wanted(name, members))
-    })
+    let groups = fields(group).filter(move |[name, _, _, members, ..]| is_wanted(name, members));
+    groups.filter_map(|[_, _, gid, ..]| number(gid))
 }
 
 /// A uid or gid of an entry. The largest number is invalid: for the kernel it means "leave it as it is".
 fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|&number| is_plain && number != u32::MAX)
+    let number = text.parse().ok()?;
+    (is_plain && number != u32::MAX).then_some(number)
 }
 
 #[cfg(test)]

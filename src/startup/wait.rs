@@ -10,8 +10,8 @@ use crate::log::Phase;
 #[cfg(feature = "postgres")]
 use crate::net::postgres;
 use crate::net::{Error, dial, first_of, http};
-use crate::os::helper::{Outbox, mailbox, spawn};
 use crate::os::signals::Signals;
+use crate::os::{Outbox, mailbox, spawn_helper};
 use crate::target::Target;
 
 /// How long one attempt may take. A suspended database takes seconds to answer.
@@ -45,7 +45,7 @@ pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
             continue;
         };
         let (index, outbox) = (dependencies.len(), outbox.clone());
-        spawn("wait", move || ask_until_ready(&target, index, &outbox))
+        spawn_helper("wait", move || ask_until_ready(&target, index, &outbox))
             .map_err(Interruption::from)?;
         dependencies.push(Dependency {
             name,

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::net::Error;
 use crate::net::postgres::{self, Session};
-use crate::os::helper::Outbox;
+use crate::os::Outbox;
 use crate::startup::progress::repeat;
 use crate::target::postgres::PostgresTarget;
 
