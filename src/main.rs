@@ -24,7 +24,7 @@ mod render;
 mod report;
 mod rule;
 mod startup;
-mod target;
+mod targets;
 mod text;
 mod url;
 

@@ -25,6 +25,9 @@ const PORTS: [(u16, &[&str]); 11] = [
 /// The longest host name, in bytes.
 const MAX_HOST: usize = 255;
 
+/// Keys whose value is a password, in a query or in a connection string.
+const KEYS: [&str; 4] = ["password", "sslpassword", "passwd", "pwd"];
+
 /// A host name or address, without brackets, and its port.
 pub type Host<'a> = (&'a str, Option<u16>);
 
@@ -227,6 +230,99 @@ fn escape(after: &str) -> Option<u8> {
 /// Decodes the percent escapes in a text. Bytes that are not UTF-8 become replacement characters.
 pub fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
+}
+
+/// Everything in a text that can be a password, as it is written. It is masked in output. The text can be a URL, a
+/// list of URLs in any form, a connection string, or a sentence that contains such.
+pub fn passwords(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for part in parts(text) {
+        let url = Url::cut(part);
+        found.extend(url.and_then(|url| url.password));
+        found.extend(url.and_then(|url| url.cut_password()));
+        found.extend(by_key(part));
+    }
+    found.retain(|password| !password.is_empty());
+    found
+}
+
+/// Everything in a text that is certainly a password: in the credentials or the query of a URL, or in a connection
+/// string with semicolons. A sentence that contains a URL and, elsewhere, an `@` has none.
+pub fn certain_passwords(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for part in text.split_whitespace().flat_map(parts) {
+        found.extend(Url::cut(part).and_then(|url| url.password));
+        if part.contains("://") || part.contains(';') {
+            found.extend(by_key(part));
+        }
+    }
+    found.retain(|password| !password.is_empty());
+    found
+}
+
+/// Cuts a text where URLs begin. Each part but the first is a URL and the text after it.
+fn parts(text: &str) -> Vec<&str> {
+    let starts = text
+        .match_indices("://")
+        .map(|(at, _)| text[..at].trim_end_matches(is_scheme_character).len());
+    let mut borders: Vec<usize> = std::iter::once(0).chain(starts).collect();
+    borders.push(text.len());
+    let pairs = borders.windows(2);
+    pairs
+        .filter_map(|border| text.get(border[0]..border[1]))
+        .collect()
+}
+
+fn by_key(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices('=') {
+        let before = text[..at].trim_end();
+        let border = before.trim_end_matches(|other: char| other.is_ascii_alphabetic());
+        let key = &before[border.len()..];
+        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+            continue;
+        }
+        let rest = &text[at + 1..];
+        let is_space = border.ends_with(char::is_whitespace);
+        if border.ends_with(['?', '&']) {
+            found.extend(readings(rest, &['&', '#']));
+        } else if border.is_empty() || is_space || border.ends_with([';', ',', '"', '\'']) {
+            found.extend(of_connection_string(rest.trim_start()));
+        }
+    }
+    found
+}
+
+/// The value at the beginning of a text. A comma ends it in a list of URLs and in some connection strings, but can
+/// also be part of it, so both readings are returned.
+fn readings<'a>(text: &'a str, ends: &[char]) -> [&'a str; 2] {
+    let is_end =
+        |other: char| ends.contains(&other) || matches!(other, '"' | '\'') || other.is_whitespace();
+    let whole = text.split(is_end).next().unwrap_or_default();
+    let whole = whole.trim_end_matches(',');
+    [whole.split(',').next().unwrap_or_default(), whole]
+}
+
+fn of_connection_string(text: &str) -> [&str; 2] {
+    let first = text.chars().next();
+    let Some(quote) = first.filter(|first| matches!(first, '"' | '\'')) else {
+        return readings(text, &[';']);
+    };
+    let inside = &text[1..];
+    [&inside[..quoted_length(inside, quote)], ""]
+}
+
+/// The length of a quoted value, without its quotes, in bytes. A backslash escapes a quote, and so does another quote.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        if character == '\\' {
+            characters.next();
+        } else if character == quote && characters.next_if(|&(_, next)| next == quote).is_none() {
+            return at;
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]

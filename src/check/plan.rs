@@ -8,10 +8,10 @@ use crate::environment::Environment;
 use crate::manifest::{self, Manifest, Place, Template};
 use crate::os::signals::Signal;
 use crate::report::Code;
-use crate::rule::certain_passwords;
 #[cfg(feature = "postgres")]
-use crate::target::postgres::PostgresTarget;
-use crate::target::{Protocol, Target};
+use crate::targets::postgres::PostgresTarget;
+use crate::targets::{Protocol, Target};
+use crate::url::certain_passwords;
 
 /// The longest text that is expanded, in bytes. A program can be given no more than that in any case: Linux
 /// rejects arguments of 128 KiB (`MAX_ARG_STRLEN`) when the program is executed.

@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::environment::Environment;
 use crate::manifest::Variable;
 use crate::report::{Code, ValueFinding};
-use crate::rule::{is_placeholder, passwords};
-use crate::url::percent_decoded;
+use crate::rule::is_placeholder;
+use crate::url::{passwords, percent_decoded};
 
 /// Reads a file. The second argument is a limit in bytes: of a larger file it reads one byte more than that.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::os::signals::Signal;
 use crate::rule::Rule;
-use crate::target::Protocol;
+use crate::targets::Protocol;
 
 pub use load::{Error, load};
 pub use template::Template;

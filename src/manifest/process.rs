@@ -9,8 +9,8 @@ use super::variable::Declared;
 use super::{Lock, Place, Server, Step, Wait};
 use crate::os::signals::Signal;
 use crate::report::ValueFinding;
-use crate::rule;
-use crate::target::{Protocol, Target};
+use crate::targets::{Protocol, Target};
+use crate::url;
 
 /// How long something is waited for, where the manifest does not say.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
@@ -97,7 +97,7 @@ fn place(
         declared.require(&text, keys, key)?;
         return Some(Place::Variable(text));
     }
-    if !rule::passwords(&text).is_empty() {
+    if !url::passwords(&text).is_empty() {
         let message = "has a password in it; name a variable that holds it, with `secret: true`";
         keys.fault(key, message);
         return None;

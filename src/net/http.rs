@@ -3,21 +3,28 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[cfg(feature = "postgres")]
 use super::tls;
-use super::{Error, dial};
-use crate::target::HttpTarget;
+use super::{Error, dial, left};
+use crate::targets::HttpTarget;
 
 /// How many bytes of the answer are read to find the final status, which follows any interim answers.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// GETs the page, and returns the status of the answer.
+/// GETs the page, and expects a status from 200 to 299. Redirects are not followed.
 ///
 /// # Errors
-/// Why there is no answer until `until`.
-pub fn status(page: &HttpTarget, until: Instant) -> Result<u16, Error> {
+/// The status, if it is another one, or why there is no answer until `until`.
+pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
+    match status(page, until)? {
+        200..=299 => Ok(()),
+        status => Err(Error::not_yet(format!("it answers with {status}"))),
+    }
+}
+
+fn status(page: &HttpTarget, until: Instant) -> Result<u16, Error> {
     let address = &page.address;
     let stream = Timed {
         stream: dial(&address.host, address.port, until)?,
@@ -102,26 +109,16 @@ struct Timed {
     until: Instant,
 }
 
-impl Timed {
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(left)
-    }
-}
-
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.set_read_timeout(Some(left(self.until)?))?;
         self.stream.read(buffer)
     }
 }
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.set_write_timeout(Some(left(self.until)?))?;
         self.stream.write(bytes)
     }
 

@@ -109,12 +109,19 @@ pub fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Error> {
 
 fn connect(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Error> {
     first_of(addresses, until, |address, until| {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(TcpStream::connect_timeout(address, left)?)
+        Ok(TcpStream::connect_timeout(address, left(until)?)?)
     })
+}
+
+/// The time until `until`.
+///
+/// # Errors
+/// When there is none left.
+fn left(until: Instant) -> io::Result<Duration> {
+    match until.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+        left => Ok(left),
+    }
 }
 
 /// Resolves a host name on another thread, because the resolver has no deadline. A thread that is given up ends with
@@ -131,9 +138,8 @@ fn resolve(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Err
         let _ = sender.send(name.to_socket_addrs().map(Vec::from_iter));
     })
     .map_err(|error| unknown(&Error::from(error).reason))?;
-    let left = until.saturating_duration_since(Instant::now());
     let answer = receiver
-        .recv_timeout(left)
+        .recv_timeout(until.saturating_duration_since(Instant::now()))
         .map_err(|_| unknown("no answer"))?;
     let mut addresses: Vec<SocketAddr> = answer.map_err(|error| {
         let words = error.to_string();

@@ -4,20 +4,23 @@
 use std::error::Error as _;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
-use super::wire::{Encryption, Wire, WireError};
+use super::wire::{Encryption, Wire};
 use super::{Error, ErrorKind, dial, first_of, tls};
 use crate::os::keep_alive;
-use crate::target::postgres::{PostgresTarget, TlsMode, socket};
+use crate::targets::postgres::{PostgresTarget, socket};
+
+/// The protocol that TLS must name if it begins at once, without a request for it (`sslnegotiation=direct`).
+const ALPN: &[u8] = b"postgresql";
 
 /// How long it may take to close a connection in good order.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -29,25 +32,14 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// The time without an acknowledgement after which the kernel closes a connection.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 
-/// A connection that is logged in.
+/// A connection that is logged in. Not to be asked again after an error.
 pub struct Session {
     client: tokio_postgres::Client,
-    connection: Connection,
-    socket: OwnedFd,
+    /// Reads and writes while the runtime runs, and ends with the reason why the connection ended.
+    connection: JoinHandle<Error>,
+    /// A duplicate of the connection's socket, which keeps the connection open.
+    pub socket: OwnedFd,
     runtime: Runtime,
-}
-
-/// Reads and writes for a session while it is polled, and ends with the reason why the connection ended. None after
-/// that.
-type Connection = Option<Pin<Box<dyn Future<Output = Error>>>>;
-
-async fn end_of(connection: &mut Connection) -> Error {
-    let error = match connection {
-        Some(connection) => connection.await,
-        None => Error::not_yet("the connection is closed"),
-    };
-    *connection = None;
-    error
 }
 
 /// Logs in to the first host that accepts and has the role that the URL asks for. `application` is the session's
@@ -102,20 +94,20 @@ struct Attempt<'a> {
     until: Instant,
 }
 
-type Parts = (tokio_postgres::Client, Connection, OwnedFd);
+type Parts = (tokio_postgres::Client, JoinHandle<Error>, OwnedFd);
 
 impl Attempt<'_> {
     async fn log_in(&self) -> Result<Parts, Error> {
         let mode = match self.host.0 {
             // Like libpq, which never encrypts a Unix socket.
-            Host::Unix(_) => TlsMode::Disable,
-            Host::Tcp(_) => self.database.tls.mode,
+            Host::Unix(_) => SslMode::Disable,
+            Host::Tcp(_) => self.database.config.get_ssl_mode(),
         };
         let encrypted = match self.log_in_with(mode).await? {
-            Err(error) if mode == TlsMode::Prefer && is_of_tls(&error) => explain(&error),
+            Err(error) if mode == SslMode::Prefer && is_of_tls(&error) => explain(&error),
             result => return result.map_err(|error| explain(&error)),
         };
-        let plain = self.log_in_with(TlsMode::Disable).await;
+        let plain = self.log_in_with(SslMode::Disable).await;
         let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
         // The first error explains more, unless the second is a refusal of the log-in itself.
         plain.map_err(|plain| match plain.kind {
@@ -127,51 +119,39 @@ impl Attempt<'_> {
     /// Logs in once. The inner error is the one of tokio-postgres.
     async fn log_in_with(
         &self,
-        mode: TlsMode,
+        mode: SslMode,
     ) -> Result<Result<Parts, tokio_postgres::Error>, Error> {
-        let is_encrypted = mode != TlsMode::Disable;
-        let (wire, socket) = self
-            .open(is_encrypted && self.database.tls.is_direct)
-            .await?;
+        let mut config = self.database.config.clone();
+        config.application_name(self.application).ssl_mode(mode);
+        let is_encrypted = mode != SslMode::Disable;
+        let is_direct = is_encrypted && config.get_ssl_negotiation() == SslNegotiation::Direct;
+        let (wire, socket) = self.open(is_direct).await?;
         let encryption = match self.host.0 {
             Host::Tcp(name) if is_encrypted => {
-                let config = tls::config(&self.database.tls)?;
+                let mut config = tls::config(&self.database.tls, &tls::DATABASE)?;
+                if is_direct {
+                    config.alpn_protocols = vec![ALPN.to_vec()];
+                }
                 Some((Arc::new(config), tls::server_name(name)?))
             }
             _ => None,
         };
-        let config = self.settings(mode);
         let started = config.connect_raw(wire, Encryption(encryption));
         let started = timeout_at(self.until.into(), started).await;
         let started = started
             .map_err(|_| Error::not_yet("it accepts the connection, and does not answer"))?;
         Ok(started.map(|(client, connection)| {
-            let connection = async {
+            let connection = tokio::spawn(async {
                 match connection.await {
-                    Ok(()) => Error::not_yet("the connection is closed"),
+                    Ok(()) => Error::not_yet(CLOSED),
                     Err(error) => explain(&error),
                 }
-            };
-            (client, Some(Box::pin(connection) as Pin<Box<_>>), socket)
+            });
+            (client, connection, socket)
         }))
     }
 
-    fn settings(&self, mode: TlsMode) -> tokio_postgres::Config {
-        let mut config = self.database.config.clone();
-        config
-            .application_name(self.application)
-            .ssl_mode(match mode {
-                TlsMode::Disable => SslMode::Disable,
-                TlsMode::Prefer => SslMode::Prefer,
-                TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
-            });
-        if self.database.tls.is_direct {
-            config.ssl_negotiation(SslNegotiation::Direct);
-        }
-        config
-    }
-
-    /// Opens a socket. The descriptor is a duplicate of it, for `Session::socket`.
+    /// Opens a socket. The descriptor is a duplicate of it.
     async fn open(&self, is_direct: bool) -> Result<(Wire, OwnedFd), Error> {
         match self.host {
             (Host::Tcp(name), port) => {
@@ -205,22 +185,11 @@ impl Session {
     /// # Errors
     /// When the server refuses, the connection is lost, or there is no answer until `until`.
     pub fn ask(&mut self, question: &str, until: Instant) -> Result<String, Error> {
-        let (client, connection) = (&self.client, &mut self.connection);
         let asked = async {
-            let mut answers = pin!(client.simple_query(question));
-            let end = tokio::select! {
-                biased;
-                answers = &mut answers => return answers.map_err(|error| explain(&error)),
-                end = end_of(connection) => end,
-            };
-            // The server may have answered before the connection ended.
-            answers.await.map_err(|error| {
-                if error.is_closed() {
-                    end
-                } else {
-                    explain(&error)
-                }
-            })
+            match self.client.simple_query(question).await {
+                Err(error) if error.is_closed() => Err(end_of(&mut self.connection).await),
+                result => result.map_err(|error| explain(&error)),
+            }
         };
         let answers = self
             .runtime
@@ -256,20 +225,20 @@ impl Session {
         })
     }
 
-    /// A duplicate of the connection's socket, which keeps the connection open.
-    ///
-    /// # Errors
-    /// When the system gives no descriptor.
-    pub fn socket(&self) -> io::Result<OwnedFd> {
-        self.socket.try_clone()
-    }
-
     /// Tells the server that the connection ends, and closes it.
     pub fn close(mut self) {
         drop(self.client);
-        let closed = async { timeout(CLOSE_LIMIT, end_of(&mut self.connection)).await };
-        let _ = self.runtime.block_on(closed);
+        if !self.connection.is_finished() {
+            let closed = async { timeout(CLOSE_LIMIT, &mut self.connection).await };
+            let _ = self.runtime.block_on(closed);
+        }
     }
+}
+
+/// The reason why the connection ended.
+async fn end_of(connection: &mut JoinHandle<Error>) -> Error {
+    let end = connection.await;
+    end.unwrap_or_else(|_| Error::not_yet(CLOSED))
 }
 
 /// Whether the same log-in may succeed without TLS.
@@ -289,6 +258,7 @@ fn system_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
         .find_map(|cause| cause.downcast_ref())
 }
 
+const CLOSED: &str = "the connection is closed";
 const NOT_POSTGRES: &str = "it answers with something that is not PostgreSQL's";
 
 /// What an error means. The server's own message can name roles and databases, which are parts of a declared value,
@@ -302,9 +272,9 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     }
     if let Some(cause) = system_error(error) {
         use io::ErrorKind as Kind;
-        let own = cause.get_ref().and_then(|cause| cause.downcast_ref());
+        let own: Option<&Error> = cause.get_ref().and_then(|cause| cause.downcast_ref());
         return match (own, cause.kind()) {
-            (Some(own), _) => Error::not_yet(WireError::to_string(own)),
+            (Some(own), _) => own.clone(),
             (None, Kind::InvalidData | Kind::InvalidInput | Kind::Other) => {
                 Error::not_yet(NOT_POSTGRES)
             }
@@ -314,26 +284,20 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     // These texts are the client's own, and hold nothing of the URL.
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     let is = |part: &str| cause.contains(part) || error.to_string().contains(part);
-    let (kind, reason) = if is("password missing") {
-        let reason = "it asks for a password, and there is none in the URL";
-        (ErrorKind::Refused, reason)
+    let refused = if is("password missing") {
+        "it asks for a password, and there is none in the URL"
     } else if is("server does not support TLS") {
-        (
-            ErrorKind::NotYet,
-            "it offers no TLS, which sslmode asks for",
-        )
+        return Error::not_yet("it offers no TLS, which sslmode asks for");
     } else if is("channel binding") {
-        let reason = "it offers no channel binding, which the URL asks for";
-        (ErrorKind::NotYet, reason)
+        return Error::not_yet("it offers no channel binding, which the URL asks for");
     } else if is("closed") {
-        (ErrorKind::NotYet, "it closed the connection")
+        return Error::not_yet("it closed the connection");
     } else if is("authentication") {
-        let reason = "it asks for an authentication method that is not supported";
-        (ErrorKind::Refused, reason)
+        "it asks for an authentication method that is not supported"
     } else {
-        (ErrorKind::NotYet, NOT_POSTGRES)
+        return Error::not_yet(NOT_POSTGRES);
     };
-    let reason = reason.to_owned();
+    let (kind, reason) = (ErrorKind::Refused, refused.to_owned());
     Error { kind, reason }
 }
 

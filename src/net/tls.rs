@@ -20,7 +20,7 @@ use rustls::{
 use super::Error;
 use super::ErrorKind::{self, NotYet, Refused};
 use crate::os::file;
-use crate::target::postgres::{Tls, TlsMode};
+use crate::targets::postgres::{Tls, Verify};
 
 /// Where systems keep their root certificates: Debian and Alpine, Fedora, SUSE, the BSDs.
 const SYSTEM_ROOTS: [&str; 5] = [
@@ -30,9 +30,6 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 ];
-
-/// The protocol that a direct TLS connection to PostgreSQL must name.
-const ALPN: &[u8] = b"postgresql";
 
 /// The largest certificate or key file that is read, in bytes. A system's root certificates are about 200 KiB.
 const MAX_FILE: usize = 4 * 1024 * 1024;
@@ -69,30 +66,15 @@ pub fn wrap<S: Read + Write>(
     host: &str,
     roots: Option<&str>,
 ) -> Result<StreamOwned<ClientConnection, S>, Error> {
-    let roots = load_roots(roots, &WEB_SERVER)?;
-    let config = client_config(Some(roots), true, None)?;
+    let tls = Tls {
+        verify: Verify::Name,
+        roots: roots.map(str::to_owned),
+        certificate: None,
+    };
+    let config = config(&tls, &WEB_SERVER)?;
     let connection = ClientConnection::new(Arc::new(config), server_name(host)?);
     let connection = connection.map_err(|_| Error::not_yet("TLS cannot be set up"))?;
     Ok(StreamOwned::new(connection, stream))
-}
-
-/// The configuration that a database's URL asks for.
-///
-/// # Errors
-/// When a file that it names cannot be used, or there are no root certificates to verify with.
-pub fn config(tls: &Tls) -> Result<ClientConfig, Error> {
-    let roots = match tls.mode {
-        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => None,
-        TlsMode::VerifyCa | TlsMode::VerifyFull => {
-            Some(load_roots(tls.roots.as_deref(), &DATABASE)?)
-        }
-    };
-    let is_named = tls.mode == TlsMode::VerifyFull;
-    let mut config = client_config(roots, is_named, tls.certificate.as_ref())?;
-    if tls.is_direct {
-        config.alpn_protocols = vec![ALPN.to_vec()];
-    }
-    Ok(config)
 }
 
 /// The name to verify, and to ask for.
@@ -104,15 +86,18 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
         .map_err(|_| Error::not_yet("its host cannot be the name in a certificate"))
 }
 
-fn client_config(
-    roots: Option<Roots>,
-    is_named: bool,
-    own: Option<&(String, String)>,
-) -> Result<ClientConfig, Error> {
+/// The configuration of connections to a kind of server.
+///
+/// # Errors
+/// When a file that `tls` names cannot be used, or there are no root certificates to verify with.
+pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {
-        roots,
-        is_named,
+        roots: match tls.verify {
+            Verify::Nothing => None,
+            Verify::Authority | Verify::Name => Some(load_roots(tls.roots.as_deref(), peer)?),
+        },
+        is_named: tls.verify == Verify::Name,
         algorithms: provider.signature_verification_algorithms,
     };
     let builder = ClientConfig::builder_with_provider(provider)
@@ -120,7 +105,7 @@ fn client_config(
         .map_err(|_| Error::not_yet("TLS cannot be set up"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let Some((certificate, key)) = own else {
+    let Some((certificate, key)) = &tls.certificate else {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(certificate, "the client's certificate")?;
@@ -200,19 +185,14 @@ fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
     Ok((verifier, certificates))
 }
 
-/// Verifies a server as far as its `sslmode` asks for.
+/// Verifies a server as far as `Verify` asks for.
+#[derive(Debug)]
 struct Verifier {
     /// None: any certificate is accepted.
     roots: Option<Roots>,
     /// Whether the certificate must be for the host that we asked for.
     is_named: bool,
     algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl std::fmt::Debug for Verifier {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Verifier")
-    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -236,7 +216,10 @@ impl ServerCertVerifier for Verifier {
             // Like libpq and curl, accepts a self-signed authority's certificate that is itself a root, such as
             // `openssl req -x509` makes. Its dates were verified before this error.
             Err(rustls::Error::InvalidCertificate(Bad::Other(other)))
-                if is_authority(&other) && roots.contains(certificate) =>
+                if matches!(
+                    other.0.downcast_ref(),
+                    Some(webpki::Error::CaUsedAsEndEntity)
+                ) && roots.contains(certificate) =>
             {
                 if self.is_named {
                     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
@@ -270,11 +253,6 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
-}
-
-/// Whether a certificate is refused as a server's because it is a certificate authority's.
-fn is_authority(OtherError(other): &OtherError) -> bool {
-    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// What a TLS error means, and what a person can do about it. None for errors of anything else.

@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
+use super::Error;
+
 /// What a PostgreSQL server's first byte can be: the answer to a request for TLS, an error, a request to
 /// authenticate, or a negotiation of the protocol's version.
 const FIRST_BYTES: &[u8] = b"SNERv";
@@ -25,18 +27,8 @@ const ALLOWANCE: usize = 256 * 1024;
 const ANSWER: usize = 256;
 
 /// Why a server's bytes are not read any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
-    #[error("it speaks another protocol than PostgreSQL's")]
-    OtherProtocol,
-    #[error("it sends more than {} KiB where a short answer is due", ALLOWANCE / 1024)]
-    TooMuch,
-}
-
-impl From<WireError> for io::Error {
-    fn from(error: WireError) -> Self {
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    }
+fn invalid(reason: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::not_yet(reason))
 }
 
 /// How many bytes a server may still send: `ALLOWANCE` at most.
@@ -46,7 +38,12 @@ struct Allowance(usize);
 impl Allowance {
     /// Counts bytes that the server sent.
     fn spend(&mut self, count: usize) -> io::Result<()> {
-        self.0 = self.0.checked_sub(count).ok_or(WireError::TooMuch)?;
+        self.0 = self.0.checked_sub(count).ok_or_else(|| {
+            let limit = ALLOWANCE / 1024;
+            invalid(format!(
+                "it sends more than {limit} KiB where a short answer is due"
+            ))
+        })?;
         Ok(())
     }
 
@@ -96,7 +93,8 @@ impl AsyncRead for Wire {
         if let Some(first) = received.first().filter(|_| self.is_first_byte_due) {
             self.is_first_byte_due = false;
             if !FIRST_BYTES.contains(first) {
-                return Poll::Ready(Err(WireError::OtherProtocol.into()));
+                let reason = "it speaks another protocol than PostgreSQL's";
+                return Poll::Ready(Err(invalid(reason)));
             }
         }
         Poll::Ready(self.allowance.spend(received.len()))
@@ -196,7 +194,7 @@ fn element(text: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALLOWANCE, ANSWER, Allowance, WireError};
+    use super::{ALLOWANCE, ANSWER, Allowance};
 
     #[test]
     fn a_server_that_answers_every_question_shortly_is_never_cut_off() {
@@ -221,6 +219,9 @@ mod tests {
             }
         };
         assert!(received <= 2 * ALLOWANCE, "{received}");
-        assert_eq!(error.to_string(), WireError::TooMuch.to_string());
+        assert_eq!(
+            error.to_string(),
+            "it sends more than 256 KiB where a short answer is due"
+        );
     }
 }

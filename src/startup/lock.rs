@@ -1,31 +1,63 @@
 //! An advisory lock of a PostgreSQL session, which a helper thread takes on a connection of its own, and holds.
-
-mod helper;
+//!
+//! While another process holds the lock, the helper connects only for each attempt: hundreds of waiting replicas must
+//! not use up the server's connections. Each attempt uses `pg_try_advisory_lock` and never blocks. `CREATE INDEX
+//! CONCURRENTLY` waits for all statements that run, so a blocked waiter and a holder that creates an index would wait
+//! for each other for ever.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::progress::{Interruption, Messages, WaitState, receive};
+use super::progress::{Interruption, Messages, WaitState, receive, repeat};
 use super::supervise::Lease;
 use crate::log::Phase;
 use crate::net::Error;
+use crate::net::postgres::{self, Session};
 use crate::os::signals::Signals;
-use crate::os::{mailbox, spawn_helper};
-use crate::target::postgres::PostgresTarget;
-
-pub use helper::Goal;
-use helper::{Helper, Report, State};
+use crate::os::{Outbox, mailbox, spawn_helper};
+use crate::targets::postgres::PostgresTarget;
 
 /// The longest `application_name` that PostgreSQL keeps, in bytes.
 const MAX_APPLICATION: usize = 63;
 
+/// How long one attempt may take.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The first and the longest pause between two attempts. They are short, because the start of the server waits for
+/// the lock.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
+/// How often the helper proves that the connection which holds the lock still works.
+const PROOF_INTERVAL: Duration = Duration::from_secs(3);
+
+/// How long the server may take to answer that proof, or to release the lock. A slow server still holds the lock, and
+/// the client's TCP keep-alive detects a network that is cut much earlier.
+const ANSWER_LIMIT: Duration = Duration::from_secs(25);
+
+/// Settings of the session that holds the lock, as far as the server's version has them. They override those of
+/// the URL and of the role, which could end the session. When the network is cut, the server frees the lock after
+/// about 30 seconds, and the guard has stopped its step after about 13.
+const SETTINGS: [(&str, &str); 8] = [
+    ("lock_timeout", "0"),
+    ("statement_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("tcp_keepalives_idle", "15"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30000"),
+];
+
+const POOLED: &str = "it is reached through a pool in transaction mode (PgBouncer, say), where a lock holds nothing; \
+                      name a variable with the direct URL under lock.postgres";
+const NO_LOCKS: &str = "its advisory locks do not keep others out; a real PostgreSQL is needed";
+
 const BUSY: &str = "another process holds it";
-const HELPER_ENDED: &str = "its helper has ended";
 
 /// Why the lock was not taken, or was lost.
 #[derive(Debug, thiserror::Error)]
@@ -42,14 +74,39 @@ pub enum LockError {
     Interrupted(#[from] Interruption),
 }
 
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The lock is ours.
+    Taken,
+    /// The lock is ours, or an attempt has shown that another process holds it.
+    TakenOrBusy,
+    /// Nobody holds the lock.
+    Free,
+}
+
+/// What the helper reports. Before the lock is taken, an error is that of one attempt, and the helper tries again.
+/// Afterwards it means that the lock is lost.
+type Report = Result<State, Error>;
+
+/// The state of the lock.
+enum State {
+    /// Another process holds it.
+    Busy,
+    /// Nobody holds it, or we have released it.
+    Free,
+    /// We hold it. It lasts as long as any process has this socket open.
+    Taken(OwnedFd),
+    /// An advisory lock does not exclude others on this server.
+    NotExclusive(&'static str),
+}
+
 /// A step's lock, to be waited for.
 pub struct AdvisoryLock {
-    database: PostgresTarget,
+    helper: Helper,
     /// `host:port`
     at: String,
-    application: String,
     step: String,
-    key: i64,
     timeout: Duration,
     state: WaitState,
     messages: Messages,
@@ -67,10 +124,12 @@ impl AdvisoryLock {
         database.require_primary();
         Self {
             at: database.shown(),
-            database,
-            application,
+            helper: Helper {
+                database,
+                application,
+                key,
+            },
             step: step.to_owned(),
-            key,
             timeout,
             state: WaitState::new(now, timeout),
             messages: Messages::new(now),
@@ -89,14 +148,9 @@ impl AdvisoryLock {
     ) -> Result<Option<HeldLock>, LockError> {
         let (outbox, reports) = mailbox();
         let (release, released) = oneshot::channel();
-        let helper = Helper {
-            database: self.database.clone(),
-            application: self.application.clone(),
-            key: self.key,
-            goal,
-            outbox,
-        };
-        spawn_helper("lock", move || helper.work(released)).map_err(Interruption::from)?;
+        let helper = self.helper.clone();
+        spawn_helper("lock", move || helper.work(goal, &outbox, released))
+            .map_err(Interruption::from)?;
         let mut deadline = Instant::now();
         loop {
             let report = receive(&reports, signals, Some(deadline))?;
@@ -112,7 +166,7 @@ impl AdvisoryLock {
                 }
                 Some(Ok(State::Free)) => return Ok(None),
                 Some(Ok(State::Taken(socket))) => {
-                    let Self { step, key, at, .. } = self;
+                    let (step, key, at) = (&self.step, self.helper.key, &self.at);
                     let text = format!("step {step}: holding the lock {key} on {at}");
                     tracing::info!(phase = %Phase::Lock, step, "{text}");
                     return Ok(Some(HeldLock {
@@ -152,7 +206,7 @@ impl AdvisoryLock {
         if !self.state.is_known() {
             return None;
         }
-        let (step, key, at) = (&self.step, self.key, &self.at);
+        let (step, key, at) = (&self.step, self.helper.key, &self.at);
         let reason = self.state.reason();
         let text = format!("the lock {key} of the step {step} on {at}: {reason}");
         let query = &mut self.holder_query;
@@ -207,12 +261,9 @@ impl HeldLock {
 impl Lease for HeldLock {
     fn loss(&self) -> Option<String> {
         let mut loss = self.loss.borrow_mut();
-        if loss.is_none() {
-            *loss = match self.reports.try_recv() {
-                Ok(Err(error)) => Some(error.reason),
-                Err(TryRecvError::Disconnected) => Some(HELPER_ENDED.to_owned()),
-                Ok(Ok(_)) | Err(TryRecvError::Empty) => None,
-            };
+        // The helper reports before it ends.
+        if let Ok(Err(error)) = self.reports.try_recv() {
+            *loss = Some(error.reason);
         }
         loss.clone()
     }
@@ -224,6 +275,113 @@ impl Lease for HeldLock {
     fn leave_to_the_rest(&self) {
         self.is_left_to_others.set(true);
     }
+}
+
+/// The work of the helper thread.
+#[derive(Clone)]
+struct Helper {
+    database: PostgresTarget,
+    application: String,
+    key: i64,
+}
+
+impl Helper {
+    /// Makes attempts until the goal is reached, or until nobody receives the reports any more. Holds the lock until
+    /// it is released.
+    fn work(&self, goal: Goal, outbox: &Outbox<Report>, released: oneshot::Receiver<()>) {
+        let mut session = None;
+        repeat(PAUSES, || {
+            let report = self.attempt(goal).map(|(state, connected)| {
+                match state {
+                    State::Taken(_) => session = Some(connected),
+                    _ => connected.close(),
+                }
+                state
+            });
+            let is_over = match report {
+                Ok(State::Busy) => goal == Goal::TakenOrBusy,
+                Ok(_) => true,
+                Err(_) => false,
+            };
+            outbox.send(report) && !is_over
+        });
+        if let Some(session) = session {
+            outbox.send(self.hold(session, released));
+        }
+    }
+
+    fn attempt(&self, goal: Goal) -> Result<(State, Session), Error> {
+        let until = Instant::now() + ATTEMPT_LIMIT;
+        let key = self.key;
+        let connect = || postgres::connect(&self.database, &self.application, until);
+        let mut session = connect()?;
+        // Takes the lock and releases it at once.
+        let question = format!(
+            "SELECT CASE WHEN pg_try_advisory_lock({key}) THEN pg_advisory_unlock({key}) ELSE false END"
+        );
+        if !session.ask_bool(&question, until)? {
+            return Ok((State::Busy, session));
+        }
+        if goal == Goal::Free {
+            return Ok((State::Free, session));
+        }
+        let mut other = connect()?;
+        let state = take(&mut session, &mut other, key, until);
+        other.close();
+        Ok((state?, session))
+    }
+
+    /// Holds the lock until its release is requested, and releases it.
+    fn hold(&self, mut session: Session, mut released: oneshot::Receiver<()>) -> Report {
+        while !session.wait_for(&mut released, PROOF_INTERVAL)? {
+            session.ask("SELECT 1", Instant::now() + ANSWER_LIMIT)?;
+        }
+        let question = format!("SELECT pg_advisory_unlock({})", self.key);
+        let was_held = session.ask_bool(&question, Instant::now() + ANSWER_LIMIT);
+        session.close();
+        if was_held? {
+            Ok(State::Free)
+        } else {
+            Err(Error::not_yet("it was not ours at the end"))
+        }
+    }
+}
+
+/// Takes the lock, and verifies with another session that it excludes others.
+fn take(
+    session: &mut Session,
+    other: &mut Session,
+    key: i64,
+    until: Instant,
+) -> Result<State, Error> {
+    const PROCESS: &str = "SELECT pg_backend_pid()";
+    // A pool in transaction mode gives the first session another server process while the second one's transaction
+    // occupies that of the first.
+    let process = session.ask(PROCESS, until)?;
+    other.ask("BEGIN; SELECT 1", until)?;
+    let others_process = other.ask(PROCESS, until)?;
+    if process == others_process || process != session.ask(PROCESS, until)? {
+        return Ok(State::NotExclusive(POOLED));
+    }
+    session.ask(&set_settings(), until)?;
+    let attempt = format!("SELECT pg_try_advisory_lock({key})");
+    if !session.ask_bool(&attempt, until)? {
+        return Ok(State::Busy);
+    }
+    if other.ask_bool(&attempt, until)? {
+        return Ok(State::NotExclusive(NO_LOCKS));
+    }
+    Ok(State::Taken(session.socket.try_clone()?))
+}
+
+/// The statement that sets those of `SETTINGS` that the server knows.
+fn set_settings() -> String {
+    let values = SETTINGS.map(|(name, value)| format!("('{name}', '{value}')"));
+    format!(
+        "SELECT count(set_config(name, value, false)) FROM (VALUES {}) AS wanted (name, value) \
+         JOIN pg_settings USING (name)",
+        values.join(", ")
+    )
 }
 
 /// The lock's key: the first 8 bytes of SHA-256("startup-guard\0" service "\0" step), as PostgreSQL's `bigint`. Every

@@ -61,15 +61,6 @@ fn shown_ending(ending: Ending) -> String {
     }
 }
 
-/// What all steps share.
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    plan: &'a Plan,
-    /// The user that steps run as. None: the guard's own.
-    user: Option<&'a User>,
-    form: Form,
-}
-
 /// Runs the steps of the plan in order, as `user` or else as the current user. The first step that does not
 /// succeed ends this, unless it is allowed to fail.
 ///
@@ -84,12 +75,13 @@ pub fn run_all(
     if plan.steps.is_empty() {
         return Ok(());
     }
-    let context = Context { plan, user, form };
     let mask = Mask::new(plan.secrets());
     for step in &plan.steps {
         let runner = Runner {
             step,
-            context,
+            plan,
+            user,
+            form,
             mask: &mask,
             signals,
         };
@@ -120,7 +112,10 @@ fn stop_if_requested() -> Result<(), StepErrorKind> {
 /// Runs one step.
 struct Runner<'a> {
     step: &'a Step,
-    context: Context<'a>,
+    plan: &'a Plan,
+    /// The user that it runs as. None: the guard's own.
+    user: Option<&'a User>,
+    form: Form,
     mask: &'a Mask,
     signals: &'a Signals,
 }
@@ -128,7 +123,6 @@ struct Runner<'a> {
 impl Runner<'_> {
     fn run(&self) -> Result<(), StepErrorKind> {
         if self.is_up_to_date()? {
-            self.skip();
             return Ok(());
         }
         #[cfg(feature = "postgres")]
@@ -142,7 +136,7 @@ impl Runner<'_> {
     #[cfg(feature = "postgres")]
     fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
         let (step, signals) = (self.step, self.signals);
-        let service = self.context.plan.service.as_deref().unwrap_or_default();
+        let service = self.plan.service.as_deref().unwrap_or_default();
         let mut lock = AdvisoryLock::new(lock.database.clone(), service, &step.name, lock.timeout);
         let goal = match step.up_to_date {
             None => Goal::Taken,
@@ -157,32 +151,31 @@ impl Runner<'_> {
             // more replicas there are.
             lock.wait_for(Goal::Free, signals)?;
             if self.is_up_to_date()? {
-                self.skip();
                 return Ok(());
             }
         };
-        let is_done_already = self.run_holding(&held);
+        let ran = self.run_holding(&held);
         let released = held.release(signals);
-        if is_done_already? {
-            self.skip();
-            return Ok(());
+        // A lock that is lost after all matters only if the step was run under it.
+        if ran? {
+            released?;
         }
-        Ok(released?)
+        Ok(())
     }
 
-    /// Runs the step unless it is up to date. Returns whether it was.
+    /// Runs the step unless it is up to date. Returns whether it ran.
     #[cfg(feature = "postgres")]
     fn run_holding(&self, held: &HeldLock) -> Result<bool, StepErrorKind> {
         // Another replica may have run the step since the last question.
         if self.is_up_to_date()? {
-            return Ok(true);
+            return Ok(false);
         }
         held.verify()?;
         self.execute(Some(held))?;
-        Ok(false)
+        Ok(true)
     }
 
-    /// Asks the step's `up_to_date`. A step without one always has something to do.
+    /// Asks the step's `up_to_date`, and logs if there is nothing to do. A step without one always has something to do.
     fn is_up_to_date(&self) -> Result<bool, StepErrorKind> {
         let what = "up_to_date ";
         let Some(command) = &self.step.up_to_date else {
@@ -190,21 +183,17 @@ impl Runner<'_> {
         };
         // Debug: alembic writes FAILED whenever there is something to do.
         match self.launch(what, command, Some(UP_TO_DATE_LIMIT), Form::Debug, None)? {
-            Ending::Exited(0) => Ok(true),
+            Ending::Exited(0) => {
+                let step = &self.step.name;
+                let text = format!("step {step}: up to date, nothing to do");
+                tracing::info!(phase = %Phase::Step, step, "{text}");
+                self.announce(self.step.announce_done.as_deref());
+                Ok(true)
+            }
             // A shell exits with these when a command cannot be executed, or is not found.
             ending @ Ending::Exited(126 | 127) => Err(StepErrorKind::Failed { what, ending }),
             _ => Ok(false),
         }
-    }
-
-    fn skip(&self) {
-        let step = &self.step.name;
-        tracing::info!(
-            phase = %Phase::Step,
-            step,
-            "step {step}: up to date, nothing to do"
-        );
-        self.announce(self.step.announce_done.as_deref());
     }
 
     /// Runs the step's command.
@@ -215,9 +204,8 @@ impl Runner<'_> {
             tracing::info!(phase = %Phase::Step, step = step.name, "{text}");
         }
         self.announce(step.announce_start.as_deref());
-        let form = self.context.form;
         let what = "";
-        match self.launch(what, &step.command, step.timeout, form, lease)? {
+        match self.launch(what, &step.command, step.timeout, self.form, lease)? {
             Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
@@ -235,11 +223,11 @@ impl Runner<'_> {
         form: Form,
         lease: Option<&dyn Lease>,
     ) -> Result<Ending, StepErrorKind> {
-        let program = program(command, self.context.plan)?;
+        let program = program(command, self.plan)?;
         // Signals that arrived until now were not meant for this command.
         self.signals.take();
         let started = Instant::now();
-        let (user, inherited) = (self.context.user, lease.map(Lease::descriptor));
+        let (user, inherited) = (self.user, lease.map(Lease::descriptor));
         let (tree, [stdout, stderr]) = Tree::spawn(&program, user, inherited, self.signals)?;
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         let name = &self.step.name;

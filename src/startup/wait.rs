@@ -12,7 +12,7 @@ use crate::net::postgres;
 use crate::net::{Error, dial, first_of, http};
 use crate::os::signals::Signals;
 use crate::os::{Outbox, mailbox, spawn_helper};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// How long one attempt may take. A suspended database takes seconds to answer.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
@@ -76,10 +76,7 @@ fn ask(target: &Target, until: Instant) -> Result<(), Error> {
         Target::Tcp(addresses) => first_of(addresses, until, |address, until| {
             dial(&address.host, address.port, until).map(drop)
         }),
-        Target::Http(page) => match http::status(page, until)? {
-            200..=299 => Ok(()),
-            status => Err(Error::not_yet(format!("it answers with {status}"))),
-        },
+        Target::Http(page) => http::check(page, until),
     }
 }
 

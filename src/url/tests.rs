@@ -1,7 +1,7 @@
-use super::{Url, host_and_port, percent_decoded};
+use super::{Url, certain_passwords, host_and_port, passwords, percent_decoded};
 use crate::report::Code;
-use crate::rule::{self, Rule, Type};
-use crate::target::{Protocol, Target};
+use crate::rule::{Rule, Type};
+use crate::targets::{Protocol, Target};
 
 #[test]
 fn escapes_are_decoded_and_everything_else_stays() {
@@ -142,7 +142,7 @@ const AGREED: [Agreed; 26] = [
 /// diagnosis, and the mask.
 #[test]
 fn the_rule_the_targets_the_diagnosis_and_the_mask_agree() {
-    for (text, code, is_local, passwords) in AGREED {
+    for (text, code, is_local, found) in AGREED {
         let protocol = if text.starts_with("http") {
             Protocol::Http
         } else {
@@ -169,6 +169,105 @@ fn the_rule_the_targets_the_diagnosis_and_the_mask_agree() {
         }
         let url = Url::cut(text).expect("a URL");
         assert_eq!(url.is_local(), is_local, "diagnosis: {text}");
-        assert_eq!(rule::passwords(text), passwords, "mask: {text}");
+        assert_eq!(passwords(text), found, "mask: {text}");
     }
+}
+
+fn passwords_in(text: &str) -> Vec<&str> {
+    let mut found = passwords(text);
+    found.dedup();
+    found
+}
+
+#[test]
+fn a_password_stands_in_the_user_part_or_in_the_query_or_in_both() {
+    for (text, found) in [
+        ("postgresql://app:s3cret@db/app", &["s3cret"][..]),
+        ("redis://:s3cret@cache:6379/0", &["s3cret"]),
+        ("mongodb+srv://app:s3cret@h1,h2:1/x", &["s3cret"]),
+        ("postgresql://db/app?user=app&password=s3cret", &["s3cret"]),
+        ("postgresql://app@db/app?password=s3cret#x", &["s3cret"]),
+        (
+            "postgresql://app:one@db/app?password=two&sslpassword=three",
+            &["one", "two", "three"],
+        ),
+        ("jdbc:postgresql://db/app?user=a&password=b", &["b"]),
+        ("postgresql://app:pa/ss@db/app", &["pa/ss"]),
+        ("postgresql://app@db/password=x", &[]),
+        ("postgresql://app:@db/app?password=", &[]),
+        ("https://host:8000/path@here", &[]),
+        ("no url", &[]),
+        ("", &[]),
+        ("://", &[]),
+    ] {
+        assert_eq!(passwords_in(text), found, "{text}");
+    }
+}
+
+#[test]
+fn every_url_of_a_text_is_looked_into() {
+    for (text, found) in [
+        ("redis://:one@a:1,redis://:two@b:1", &["one", "two"][..]),
+        ("redis://:one@a:1/0 redis://:two@b:1/0", &["one", "two"]),
+        (
+            r#"["amqp://a:one@h/v", "amqp://a:two@h/v"]"#,
+            &["one", "two"],
+        ),
+        (
+            "pg://h/d?password=one,pg://h/d?password=two",
+            &["one", "two"],
+        ),
+        ("The database is pg://a:one@h/d now.", &["one"]),
+        ("é://é:one@é", &[]),
+    ] {
+        assert_eq!(passwords_in(text), found, "{text}");
+    }
+}
+
+#[test]
+fn a_connection_string_has_its_password_behind_a_key() {
+    for (text, found) in [
+        ("host=db password=s3cret dbname=app", &["s3cret"][..]),
+        ("password='s3 cret' host=db", &["s3 cret"]),
+        ("Server=db;User Id=a;Password=s3cret;", &["s3cret"]),
+        ("Server=db;Pwd=s3cret", &["s3cret"]),
+        ("host=db password = s3cret", &["s3cret"]),
+        (r"password='it\'s3cret' host=db", &[r"it\'s3cret"]),
+        ("Password=\"a\"\"b\";Server=db", &["a\"\"b"]),
+        (
+            "redis:6379,password=s3cret,ssl=true",
+            &["s3cret", "s3cret,ssl=true"],
+        ),
+        ("nopassword=1", &[]),
+    ] {
+        assert_eq!(passwords_in(text), found, "{text}");
+    }
+}
+
+#[test]
+fn what_is_only_like_a_password_is_no_certain_one() {
+    for (text, found) in [
+        ("using postgresql://app:s3cret@db/app now", &["s3cret"][..]),
+        ("redis://:one@a:1,redis://:two@b:1", &["one", "two"]),
+        ("at redis://a:1?password=one", &["one", "one"]),
+        ("Server=db;Pwd=one;", &["one", "one"]),
+        ("http://0.0.0.0:8000 for admin@example.com", &[]),
+        ("redis://cache:6379 for user@example.com", &[]),
+        ("amqp://h:5672/a@b", &[]),
+        ("kafka://b1:9092,b2:9092/t@x", &[]),
+        ("starting, pwd=/srv/app", &[]),
+    ] {
+        assert_eq!(certain_passwords(text), found, "{text}");
+    }
+}
+
+#[test]
+fn a_long_list_is_looked_through_in_linear_time_and_space() {
+    let list: Vec<String> = (0..5_000)
+        .map(|number| format!("a://h?password={number:05}"))
+        .collect();
+    let list = list.join(",");
+    let found = passwords(&list);
+    assert_eq!(found.len(), 10_000);
+    assert!(found.iter().all(|password| password.len() == 5));
 }

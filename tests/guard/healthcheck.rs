@@ -41,11 +41,11 @@ fn anything_else_is_not() {
     for (answer, told) in [
         (
             "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
-            "it answered with 503",
+            "it answers with 503",
         ),
         (
             "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-            "it answered with 301",
+            "it answers with 301",
         ),
         ("this is no HTTP\r\n\r\n", "the service is not healthy"),
         ("", "the service is not healthy"),

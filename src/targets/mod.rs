@@ -49,13 +49,6 @@ pub struct Address {
     pub port: u16,
 }
 
-impl Address {
-    fn new(host: &str, port: u16) -> Self {
-        let host = host.to_owned();
-        Self { host, port }
-    }
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -103,9 +96,8 @@ impl Target {
             )),
             Protocol::Tcp => addresses(text).map(Target::Tcp),
             Protocol::Http => {
-                let roots = variable("SSL_CERT_FILE").map(str::to_owned);
-                let page = HttpTarget::parse(text)?;
-                Ok(Target::Http(HttpTarget { roots, ..page }))
+                let roots = variable("SSL_CERT_FILE");
+                HttpTarget::parse(text, roots).map(Target::Http)
             }
         }
     }
@@ -146,17 +138,18 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
             let fix = "write the port after the host, with a colon between them";
             wrong_type("names no port", fix)
         })?;
-        Ok(Address::new(host, port))
+        let host = host.to_owned();
+        Ok(Address { host, port })
     };
     hosts.split(',').map(read).collect()
 }
 
 impl HttpTarget {
-    /// Reads `http[s]://host[:port][/path]`.
+    /// Reads `http[s]://host[:port][/path]`. `roots` is the file of the root certificates, or `None` for the system's.
     ///
     /// # Errors
     /// What is wrong with the text, without it.
-    pub fn parse(text: &str) -> Result<Self, ValueFinding> {
+    pub fn parse(text: &str, roots: Option<&str>) -> Result<Self, ValueFinding> {
         const SHAPE: &str = "write it as http://host:port/path";
         let wrong_scheme = |problem, fix| Err(ValueFinding::new(Code::WrongScheme, problem, fix));
         let url = cut(text)?.ok_or_else(|| wrong_type("is not an http URL", SHAPE))?;
@@ -183,11 +176,14 @@ impl HttpTarget {
             ));
         }
         Ok(Self {
-            address: Address::new(host, port),
+            address: Address {
+                host: host.to_owned(),
+                port,
+            },
             is_encrypted,
             host_header: url.authority.to_owned(),
             path,
-            roots: None,
+            roots: roots.map(str::to_owned),
         })
     }
 }
@@ -259,13 +255,15 @@ mod tests {
 
     #[test]
     fn a_page_has_a_host_and_a_path() {
-        let page = HttpTarget::parse("http://auth:8080/health?x=1#y").expect("a page");
+        let page = HttpTarget::parse("http://auth:8080/health?x=1#y", None).expect("a page");
         let (host, port) = ("auth".to_owned(), 8080);
         assert_eq!(page.address, Address { host, port });
         assert_eq!(page.path, "/health?x=1");
         assert_eq!(page.host_header, "auth:8080");
         assert_eq!(
-            HttpTarget::parse("http://[::1]?q").expect("a page").path,
+            HttpTarget::parse("http://[::1]?q", None)
+                .expect("a page")
+                .path,
             "/?q"
         );
         for text in [
@@ -275,7 +273,7 @@ mod tests {
             "http://h/a b",
             "http://h:0/",
         ] {
-            assert!(HttpTarget::parse(text).is_err(), "{text}");
+            assert!(HttpTarget::parse(text, None).is_err(), "{text}");
         }
     }
 }

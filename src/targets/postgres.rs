@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::{Address, cut};
 use crate::report::{Code, ValueFinding, wrong_type};
@@ -19,13 +19,14 @@ const DEFAULT_HOSTS: [&str; 3] = ["/var/run/postgresql", "/tmp", "localhost"];
 /// A shorter `connect_timeout` counts as this one, as in libpq.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-const MODES: [(&str, TlsMode); 6] = [
-    ("disable", TlsMode::Disable),
-    ("allow", TlsMode::Prefer),
-    ("prefer", TlsMode::Prefer),
-    ("require", TlsMode::Require),
-    ("verify-ca", TlsMode::VerifyCa),
-    ("verify-full", TlsMode::VerifyFull),
+/// libpq's `sslmode`: whether to encrypt, and what to verify.
+const MODES: [(&str, (SslMode, Verify)); 6] = [
+    ("disable", (SslMode::Disable, Verify::Nothing)),
+    ("allow", (SslMode::Prefer, Verify::Nothing)),
+    ("prefer", (SslMode::Prefer, Verify::Nothing)),
+    ("require", (SslMode::Require, Verify::Nothing)),
+    ("verify-ca", (SslMode::Require, Verify::Authority)),
+    ("verify-full", (SslMode::Require, Verify::Name)),
 ];
 
 const ROLES: [(&str, TargetSessionAttrs); 6] = [
@@ -40,35 +41,30 @@ const ROLES: [(&str, TargetSessionAttrs); 6] = [
 /// A database. Has no `Debug`, as it holds the password.
 #[derive(Clone)]
 pub struct PostgresTarget {
-    /// Everything but TLS. The hosts are tried in their order, and each has a port. The role is
+    /// Everything but the verification of TLS. The hosts are tried in their order, and each has a port. The role is
     /// `target_session_attrs`: `ReadWrite` means a primary, `ReadOnly` a standby.
     pub config: Config,
     pub tls: Tls,
 }
 
-/// How the connection is encrypted.
+/// What an encrypted connection is verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    pub mode: TlsMode,
+    pub verify: Verify,
     /// The file of the root certificates; `None` means the system's.
     pub roots: Option<String>,
     /// The files of the client's certificate and its key.
     pub certificate: Option<(String, String)>,
-    /// Whether TLS begins at once, without a request for it (`sslnegotiation=direct`).
-    pub is_direct: bool,
 }
 
-/// libpq's `sslmode`.
+/// What of the server's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
-    Disable,
-    /// Encrypted if the server can, without verification.
-    Prefer,
-    /// Encrypted, without verification.
-    Require,
-    /// The certificate must come from a trusted authority, and may be for any name.
-    VerifyCa,
-    VerifyFull,
+pub enum Verify {
+    Nothing,
+    /// It must come from a trusted authority, and may be for any name.
+    Authority,
+    /// It must also be for the host's name.
+    Name,
 }
 
 impl PostgresTarget {
@@ -131,7 +127,11 @@ impl PostgresTarget {
         if let Some(role) = source.get(&["target_session_attrs"], "PGTARGETSESSIONATTRS") {
             config.target_session_attrs(choose("target_session_attrs", role, &ROLES)?);
         }
-        let tls = source.tls()?;
+        if source.get(&["sslnegotiation"], "PGSSLNEGOTIATION") == Some("direct") {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        let (mode, tls) = source.tls()?;
+        config.ssl_mode(mode);
         Ok(Self { config, tls })
     }
 
@@ -150,7 +150,10 @@ impl PostgresTarget {
     /// The addresses, each as `host:port` or the path of a socket. They may be shown.
     pub fn shown(&self) -> String {
         let shown = self.hosts().map(|(host, port)| match host {
-            Host::Tcp(name) => Address::new(name, port).to_string(),
+            Host::Tcp(name) => {
+                let host = name.clone();
+                Address { host, port }.to_string()
+            }
             Host::Unix(folder) => socket(folder, port).display().to_string(),
         });
         shown.collect::<Vec<String>>().join(",")
@@ -214,35 +217,35 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         Ok(ports)
     }
 
-    fn tls(&self) -> Result<Tls, ValueFinding> {
+    fn tls(&self) -> Result<(SslMode, Tls), ValueFinding> {
         let roots = self.get(&["sslrootcert"], "PGSSLROOTCERT");
         let is_system = roots == Some("system");
         let mode = match self.get(&["sslmode", "ssl"], "PGSSLMODE") {
-            None if is_system => TlsMode::VerifyFull,
-            None => TlsMode::Prefer,
+            None if is_system => "verify-full",
+            None => "prefer",
             // As in libpq, which verifies the certificate where roots are named.
-            Some("require" | "true") if roots.is_some() => TlsMode::VerifyCa,
+            Some("require" | "true") if roots.is_some() => "verify-ca",
             // asyncpg's `ssl` can be a boolean.
-            Some("true") => TlsMode::Require,
-            Some("false") => TlsMode::Disable,
-            Some(text) => choose("sslmode", text, &MODES)?,
+            Some("true") => "require",
+            Some("false") => "disable",
+            Some(text) => text,
         };
+        let (mode, verify) = choose("sslmode", mode, &MODES)?;
         // libpq refuses this, too.
-        if is_system && mode != TlsMode::VerifyFull {
+        if is_system && verify != Verify::Name {
             let problem = "has sslrootcert=system with a weaker sslmode than verify-full";
             return Err(wrong_type(problem, "write sslmode=verify-full"));
         }
         let certificate = self.get(&["sslcert"], "PGSSLCERT").map(str::to_owned);
         let key = self.get(&["sslkey"], "PGSSLKEY").map(str::to_owned);
-        let negotiation = self.get(&["sslnegotiation"], "PGSSLNEGOTIATION");
         let own_roots = roots.filter(|_| !is_system);
         let roots = own_roots.or_else(|| (self.variable)("SSL_CERT_FILE"));
-        Ok(Tls {
-            mode,
+        let tls = Tls {
+            verify,
             roots: roots.map(str::to_owned),
             certificate: certificate.zip(key),
-            is_direct: negotiation == Some("direct"),
-        })
+        };
+        Ok((mode, tls))
     }
 }
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use tokio_postgres::config::{ChannelBinding, Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
-use super::{Code, PostgresTarget, TlsMode};
+use super::{Code, PostgresTarget, Verify};
 
 fn parse(url: &str) -> PostgresTarget {
     parse_with(url, &[])
@@ -39,6 +39,10 @@ fn hosts(database: &PostgresTarget) -> Vec<(Host, u16)> {
     hosts.map(|(host, port)| (host.clone(), port)).collect()
 }
 
+fn mode(database: &PostgresTarget) -> (SslMode, Verify) {
+    (database.config.get_ssl_mode(), database.tls.verify)
+}
+
 #[test]
 fn every_dialects_scheme_is_postgresql() {
     for scheme in [
@@ -54,7 +58,7 @@ fn every_dialects_scheme_is_postgresql() {
         assert_eq!(database.config.get_user(), Some("app"));
         assert_eq!(database.config.get_password(), Some(&b"s3cret"[..]));
         assert_eq!(database.config.get_dbname(), Some("app"));
-        assert_eq!(database.tls.mode, TlsMode::Prefer);
+        assert_eq!(mode(&database), (SslMode::Prefer, Verify::Nothing));
     }
 }
 
@@ -110,19 +114,22 @@ fn hosts_are_one_or_several_names_addresses_or_sockets() {
 #[test]
 fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
     for (query, mode) in [
-        ("", TlsMode::Prefer),
-        ("sslmode=disable", TlsMode::Disable),
-        ("sslmode=allow", TlsMode::Prefer),
-        ("sslmode=require", TlsMode::Require),
-        ("ssl=require", TlsMode::Require),
-        ("ssl=true", TlsMode::Require),
-        ("sslmode=require&sslrootcert=/ca.pem", TlsMode::VerifyCa),
-        ("sslmode=verify-ca", TlsMode::VerifyCa),
-        ("sslmode=verify-full", TlsMode::VerifyFull),
-        ("sslrootcert=system", TlsMode::VerifyFull),
+        ("", (SslMode::Prefer, Verify::Nothing)),
+        ("sslmode=disable", (SslMode::Disable, Verify::Nothing)),
+        ("sslmode=allow", (SslMode::Prefer, Verify::Nothing)),
+        ("sslmode=require", (SslMode::Require, Verify::Nothing)),
+        ("ssl=require", (SslMode::Require, Verify::Nothing)),
+        ("ssl=true", (SslMode::Require, Verify::Nothing)),
+        (
+            "sslmode=require&sslrootcert=/ca.pem",
+            (SslMode::Require, Verify::Authority),
+        ),
+        ("sslmode=verify-ca", (SslMode::Require, Verify::Authority)),
+        ("sslmode=verify-full", (SslMode::Require, Verify::Name)),
+        ("sslrootcert=system", (SslMode::Require, Verify::Name)),
     ] {
         assert_eq!(
-            parse(&format!("postgres://h/d?{query}")).tls.mode,
+            super::tests::mode(&parse(&format!("postgres://h/d?{query}"))),
             mode,
             "{query}"
         );
@@ -131,6 +138,9 @@ fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
     let PostgresTarget { config, tls } = parse(url);
     assert_eq!(tls.roots.as_deref(), Some("/ca.pem"));
     assert_eq!(config.get_channel_binding(), ChannelBinding::Require);
+    assert_eq!(config.get_ssl_negotiation(), SslNegotiation::Postgres);
+    let direct = parse("postgres://h/d?sslmode=require&sslnegotiation=direct").config;
+    assert_eq!(direct.get_ssl_negotiation(), SslNegotiation::Direct);
     assert_eq!(tls.certificate, Some(("c".to_owned(), "k".to_owned())));
     assert_eq!(parse("postgres://h/d?sslrootcert=system").tls.roots, None);
 }
@@ -150,14 +160,14 @@ fn what_the_url_leaves_open_comes_from_libpqs_variables() {
     assert_eq!(database.config.get_user(), Some("u"));
     assert_eq!(database.config.get_password(), Some(&b"p"[..]));
     assert_eq!(database.config.get_dbname(), Some("d"));
-    assert_eq!(database.tls.mode, TlsMode::Require);
+    assert_eq!(mode(&database), (SslMode::Require, Verify::Nothing));
     let database = parse_with("postgresql:///app", &variables);
     assert_eq!(hosts(&database), [network("h", 7)]);
     let database = parse_with("postgresql://a:b@c:1/e?sslmode=disable", &variables);
     assert_eq!(hosts(&database), [network("c", 1)]);
     assert_eq!(database.config.get_user(), Some("a"));
     assert_eq!(database.config.get_password(), Some(&b"b"[..]));
-    assert_eq!(database.tls.mode, TlsMode::Disable);
+    assert_eq!(mode(&database), (SslMode::Disable, Verify::Nothing));
 }
 
 #[test]
