@@ -74,12 +74,10 @@ impl Error {
     fn outcome(&self) -> (Exit, Option<Phase>) {
         let (exit, phase) = match self {
             Error::Usage(_) => (Exit::USAGE, Phase::Usage),
-            Error::Manifest(
-                manifest::Error::NotFound { .. }
-                | manifest::Error::Unreadable { .. }
-                | manifest::Error::Directory { .. },
-            ) => (Exit::NO_INPUT, Phase::Manifest),
-            Error::Manifest(manifest::Error::TooLarge { .. } | manifest::Error::Invalid { .. }) => {
+            Error::Manifest(manifest::Error::Unreadable { .. }) => {
+                (Exit::NO_INPUT, Phase::Manifest)
+            }
+            Error::Manifest(manifest::Error::Invalid { .. }) => {
                 (Exit::INVALID_INPUT, Phase::Manifest)
             }
             Error::Environment { .. } => (Exit::INVALID_ENVIRONMENT, Phase::Check),

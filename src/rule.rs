@@ -21,8 +21,7 @@ const GAPS: [(&str, &str, &[char]); 3] = [
 ];
 
 /// The type of a value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Type {
     #[default]
     String,
@@ -39,8 +38,7 @@ pub enum Type {
 }
 
 /// How a value that is a list is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
     /// Items separated by commas.
     Csv,

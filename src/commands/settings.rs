@@ -11,7 +11,6 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
-use crate::os::file;
 use crate::os::user::User;
 use crate::platform;
 use crate::startup::serve::Init;
@@ -33,7 +32,7 @@ pub fn load_manifest(
 ) -> Result<Manifest, Error> {
     match manifest_file(choice, environment) {
         None => Ok(Manifest::default()),
-        Some(file) => Ok(manifest::load(&file, file::read_input)?),
+        Some(file) => Ok(manifest::load(&file)?),
     }
 }
 
@@ -100,7 +99,7 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
         (None, Some(server)) => server.command.clone(),
         (None, None) => Vec::new(),
     };
-    if command.first().is_none_or(Template::is_empty) {
+    if command.first().is_none_or(|word| word.source().is_empty()) {
         return Err(UsageError(
             "there is no command to run: write it under server.command in the manifest, or after `--`".to_owned()));
     }

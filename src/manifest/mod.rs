@@ -1,10 +1,9 @@
 //! The manifest: YAML text in, a `Manifest` out, or every fault in it.
 //!
-//! The text becomes a tree (`node`), which is read key by key (`keys`): `load` reads the root, `variable` and
-//! `process` what is below it.
+//! The text becomes a tree (`node`), which is read key by key (`keys`): the root here, what is below it by
+//! `variable` and `process`.
 
 mod keys;
-mod load;
 mod node;
 mod process;
 mod template;
@@ -13,26 +12,45 @@ mod variable;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::os::file;
 use crate::os::signals::Signal;
 use crate::rule::Rule;
 use crate::targets::Protocol;
+use crate::text::count;
 
-pub use load::{Error, load};
+use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
+use node::{Fault, Node};
+use variable::Declared;
+
 pub use template::Template;
 
-/// The file's name where nobody says otherwise.
+/// The file's name if no other is given.
 pub const DEFAULT_FILE: &str = "required-vars.yaml";
 
-/// Everything that a service says about its start.
+/// The largest manifest that is read, in bytes.
+const MAX_SIZE: usize = 1024 * 1024;
+
+/// The manifest's one version so far.
+const VERSION: u32 = 1;
+
+const FAIL_ON: [(&str, FailOn); 2] = [
+    ("required", FailOn::Required),
+    ("critical", FailOn::Critical),
+];
+
+/// A service's start, as its manifest declares it.
 #[derive(Debug, Default)]
 pub struct Manifest {
     pub service: Option<String>,
     /// Logged first.
     pub announce: Option<Template>,
     pub fail_on: FailOn,
-    /// Who the steps and the server run as: a name or uid, and perhaps a group.
+    /// The user of the steps and the server: a name or uid, and optionally a group.
     pub user: Option<String>,
     pub variables: Vec<Variable>,
     /// What must be ready before the first step.
@@ -41,7 +59,7 @@ pub struct Manifest {
     pub server: Option<Server>,
 }
 
-/// From which level on a fault keeps the server from starting.
+/// The lowest level at which a finding keeps the server from starting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailOn {
     #[default]
@@ -72,15 +90,15 @@ impl Level {
 #[derive(Debug)]
 pub struct Variable {
     pub name: String,
-    /// Where the manifest declares it, counted from 1.
+    /// The line of the manifest that declares it, counted from 1.
     pub line: Option<usize>,
     pub level: Level,
     pub rule: Rule,
     /// Other variables whose value must not be the same.
     pub distinct_from: Vec<String>,
-    /// Required only when each of these variables has one of these values; empty: no condition.
+    /// The variable is required only if each of these variables has one of these values. Empty: no condition.
     pub required_when: Vec<(String, Vec<String>)>,
-    /// Fills a missing value.
+    /// Used if no value is set.
     pub default: Option<String>,
     pub secret: bool,
     /// Whether a secret may come as a file that `NAME_FILE` names.
@@ -94,15 +112,15 @@ pub struct Variable {
     pub renamed_from: Vec<String>,
 }
 
-/// How a secret can be made.
+/// How to generate a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generate {
-    /// Of randomness, before the encoding.
+    /// The number of random bytes, before they are encoded.
     pub bytes: u32,
     pub format: GenerateFormat,
 }
 
-/// How random bytes become text.
+/// The encoding of random bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GenerateFormat {
     #[default]
@@ -134,15 +152,15 @@ pub struct Step {
     /// Logged when it has succeeded.
     pub announce_done: Option<Template>,
     pub command: Vec<Template>,
-    /// None: as long as it takes.
+    /// `None`: no limit.
     pub timeout: Option<Duration>,
-    /// What a stop or a time-out sends to the step's group first.
+    /// The signal that a stop or a time-out sends to the step's process group first.
     pub stop_signal: Signal,
     /// How long the step may take to end after `stop_signal`.
     pub stop_grace: Duration,
-    /// A failure or a time-out of this step is a warning.
+    /// An error or a time-out of this step is only a warning.
     pub allow_failure: bool,
-    /// Ends with 0 when there is nothing to do.
+    /// A command that ends with 0 if there is nothing to do.
     pub up_to_date: Option<Vec<Template>>,
     /// Held while the command runs.
     pub lock: Option<Lock>,
@@ -156,21 +174,21 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
-/// A lock that one process at a time can hold, among all that start the same service.
+/// A lock that only one of the processes that start the same service can hold at a time.
 #[derive(Debug)]
 pub struct Lock {
-    /// The PostgreSQL that keeps it.
+    /// The PostgreSQL server that keeps it.
     pub place: Place,
     /// How long to wait for it.
     pub timeout: Duration,
 }
 
-/// Where something is.
+/// The address of a dependency.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place {
-    /// As a declared variable of this name says.
+    /// The name of the declared variable that holds it.
     Variable(String),
-    /// As the manifest says.
+    /// The address itself.
     Literal(String),
 }
 
@@ -179,7 +197,7 @@ pub enum Place {
 pub struct Server {
     /// Logged last before the server takes over.
     pub announce: Option<Template>,
-    /// Empty when only COMMAND on the command line says what to run.
+    /// Empty if the command is given on the command line.
     pub command: Vec<Template>,
     /// The guard stays as the server's init.
     pub init: bool,
@@ -189,5 +207,127 @@ impl Variable {
     /// The name of the variable that may name a file with this one's value.
     pub fn file_name(&self) -> Option<String> {
         (self.secret && self.file).then(|| format!("{}_FILE", self.name))
+    }
+}
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}", unreadable(path, cause))]
+    Unreadable { path: PathBuf, cause: io::Error },
+    #[error(
+        "the manifest {} is invalid: {}{}",
+        path.display(),
+        count(faults.len(), "fault"),
+        if faults.len() == MAX_FAULTS { " or more" } else { "" }
+    )]
+    Invalid {
+        path: PathBuf,
+        /// In the order of their lines.
+        faults: Vec<Fault>,
+    },
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> String {
+    let file = path.display();
+    match cause.kind() {
+        ErrorKind::NotFound => {
+            let hint = if path == Path::new(DEFAULT_FILE) {
+                " (it is looked for in the working directory only)"
+            } else {
+                ""
+            };
+            format!(
+                "there is no manifest {file}; write one, or name it with --manifest or STARTUP_GUARD_MANIFEST{hint}"
+            )
+        }
+        ErrorKind::IsADirectory => {
+            format!("the manifest {file} is a directory; name the file in it")
+        }
+        _ => format!("the manifest {file} cannot be read: {cause}"),
+    }
+}
+
+/// Reads a manifest from a file.
+///
+/// # Errors
+/// If the file cannot be read, or has faults.
+pub fn load(path: &Path) -> Result<Manifest, Error> {
+    let text = file::read_input(path, MAX_SIZE).map_err(|cause| Error::Unreadable {
+        path: path.to_owned(),
+        cause,
+    })?;
+    Manifest::parse(&text).map_err(|faults| Error::Invalid {
+        path: path.to_owned(),
+        faults,
+    })
+}
+
+impl Manifest {
+    /// Reads a manifest from a text.
+    ///
+    /// # Errors
+    /// Every fault in it, in the order of their lines, up to [`MAX_FAULTS`].
+    pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
+        if text.len() > MAX_SIZE {
+            return Err(vec![Fault::of_text(None, "the file is larger than 1 MiB")]);
+        }
+        let text = str::from_utf8(text).map_err(|error| {
+            let valid = &text[..error.valid_up_to()];
+            let line = memchr::memchr_iter(b'\n', valid).count() + 1;
+            vec![Fault::of_text(Some(line), "the file is not UTF-8")]
+        })?;
+        // Editors on Windows begin a file with a byte order mark; the parser's message for it misleads.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let tree = Node::parse(text).map_err(|fault| vec![fault])?;
+        // A number that must be a text is a fault at first: the tree does not know how it is written.
+        read(&tree).or_else(|_| read(&tree.spelled(text).map_err(|fault| vec![fault])?))
+    }
+}
+
+/// The manifest that a tree holds, or every fault in it, in the order of their lines.
+fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
+    let faults = RefCell::default();
+    let mut root = Cursor::root(tree, &faults).keys(MAPPING);
+    check_version(&mut root);
+    let variables = variable::variables(&mut root);
+    let declared = Declared::new(&variables);
+    for (variable, keys) in &variables {
+        declared.check(variable, keys);
+    }
+    let manifest = Manifest {
+        service: process::printed(&mut root, "service"),
+        announce: process::announcement(&mut root, "announce", &declared),
+        fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
+        user: process::user(&mut root),
+        waits: process::waits(&mut root, &declared),
+        steps: process::steps(&mut root, &declared),
+        server: process::server(&mut root, &declared),
+        variables: Vec::new(),
+    };
+    root.finish();
+    let variables = variables.into_iter().map(|(variable, _)| variable);
+    let variables = variables.collect();
+    let mut faults = faults.take();
+    // Stable: faults of one line stay in the order in which they were found.
+    faults.sort_by_key(|fault| fault.line);
+    if faults.is_empty() {
+        Ok(Manifest {
+            variables,
+            ..manifest
+        })
+    } else {
+        Err(faults)
+    }
+}
+
+fn check_version(root: &mut Keys<'_>) {
+    let version: Option<u32> = root.read("version");
+    let is_missing = !root.has("version");
+    root.fault_if(is_missing, "version", "is missing; write `version: 1`");
+    if let Some(other) = version.filter(|&version| version != VERSION) {
+        let message =
+            format_args!("version {other} is not known; this startup-guard reads version 1");
+        root.fault("version", message);
     }
 }

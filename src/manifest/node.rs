@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
 use serde_yaml::Number;
+
+/// More open brackets than any manifest has. The parser itself rejects a depth of 128.
+const MAX_DEPTH: usize = 1000;
 
 /// The largest tree that a text may become, in bytes of its scalars and 1 more for each node. Without aliases, a
 /// text of the largest size stays below it.
@@ -18,92 +20,191 @@ const MAX_TREE: usize = 2 * 1024 * 1024;
 /// How far the next word of a text of several lines is looked for, in bytes.
 const MAX_GAP: usize = 1000;
 
+/// One thing that is wrong with the manifest.
+#[derive(Debug, PartialEq)]
+pub struct Fault {
+    /// The line on which the entry or the item begins, counted from 1.
+    pub line: Option<usize>,
+    /// What is wrong, after the path to it, such as `steps[0].command`.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of the whole text.
+    pub fn of_text(line: Option<usize>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { line, message }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(out, "line {line}: ")?;
+        }
+        out.write_str(&self.message)
+    }
+}
+
 /// A value of the YAML text.
+#[derive(Clone)]
 pub struct Node<'a> {
-    /// The byte of the text at which its first scalar stands. A list's items always have one.
-    pub at: Option<usize>,
-    /// How a null, a Boolean or a number is written; known after [`Node::spell`].
-    pub spelling: Option<Cow<'a, str>>,
+    /// The line, counted from 1, of its key, or on which the item of a list begins; `None` for the whole text.
+    pub line: Option<usize>,
+    /// A scalar as it is written. A null, a Boolean or a number has it only in a tree from [`Node::spelled`].
+    pub text: Option<Cow<'a, str>>,
     pub value: Value<'a>,
 }
 
+#[derive(Clone)]
 pub enum Value<'a> {
     Null,
     Bool(bool),
     Number(Number),
-    Text(Cow<'a, str>),
+    Text,
     List(Vec<Node<'a>>),
     Mapping(Vec<Entry<'a>>),
 }
 
 /// A key with its value. A mapping may have several entries with the same key.
-pub struct Entry<'a> {
-    pub key: Cow<'a, str>,
-    /// The byte of the text at which the key stands.
-    pub at: usize,
-    pub node: Node<'a>,
+pub type Entry<'a> = (Cow<'a, str>, Node<'a>);
+
+impl<'a> Value<'a> {
+    /// The items of a list; none of any other value.
+    pub fn items(&self) -> &[Node<'a>] {
+        match self {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entries of a mapping; none of any other value.
+    pub fn entries(&self) -> &[Entry<'a>] {
+        match self {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
 }
 
 impl<'a> Node<'a> {
-    /// Reads a text.
+    /// Reads a text, which must be a mapping.
     ///
     /// # Errors
-    /// When the text is not one YAML document, has a key that is not a scalar, is nested deeper than the parser
-    /// admits, or has aliases that expand to more than [`MAX_TREE`].
-    pub fn parse(text: &'a str) -> Result<Self, serde_yaml::Error> {
-        let reader = Reader {
-            text,
-            end: Cell::new(0),
-            size: Cell::new(0),
-        };
-        reader.deserialize(serde_yaml::Deserializer::from_str(text))
+    /// If the text is empty, is not one YAML document, has a key that is not a scalar, is nested too deep, or has
+    /// aliases that expand it to more than [`MAX_TREE`].
+    pub fn parse(text: &'a str) -> Result<Self, Fault> {
+        if is_blank(text) {
+            let message = "the file is empty; it needs at least `version: 1`";
+            return Err(Fault::of_text(None, message));
+        }
+        if let Some(line) = too_deep(text) {
+            return Err(Fault::of_text(Some(line), "the file is nested too deep"));
+        }
+        let tree = read(text, None)?;
+        if matches!(tree.value, Value::Mapping(_)) {
+            return Ok(tree);
+        }
+        let message = "the manifest must be a mapping of keys such as version and variables";
+        Err(Fault::of_text(None, message))
     }
 
-    /// Reads the same text again for the spelling of the scalars that are not texts.
+    /// The tree of the same text with the spelling and the place of every scalar.
     ///
-    /// The parser hands over `1.10` either as a number or as a text, and has to be told which before it is known
-    /// what stands there. Most manifests do without this second reading.
-    pub fn spell(&mut self, text: &'a str) -> Result<(), serde_yaml::Error> {
-        Spelling(self).deserialize(serde_yaml::Deserializer::from_str(text))
+    /// The parser returns `1.10` either as a number or as a text, and has to be told which before it is known
+    /// what it found. Most manifests are read without this second pass.
+    ///
+    /// # Errors
+    /// If the spelling makes the tree larger than [`MAX_TREE`].
+    pub fn spelled(&self, text: &'a str) -> Result<Self, Fault> {
+        read(text, Some(&self.value))
     }
 
-    /// What a fault calls this value. The value itself may be a secret.
+    /// The name of the kind of value for faults. The value itself may be a secret.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "true or false",
             Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
+            Value::Text => "a text",
             Value::List(_) => "a list",
             Value::Mapping(_) => "a mapping",
         }
     }
 }
 
-/// Makes nodes of what the parser finds.
-struct Reader<'a> {
+fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault> {
+    let breaks = memchr::memchr_iter(b'\n', text.as_bytes());
+    let progress = Progress {
+        text,
+        lines: std::iter::once(0).chain(breaks.map(|at| at + 1)).collect(),
+        end: Cell::new(0),
+        size: Cell::new(0),
+    };
+    let progress = &progress;
+    let tree = Reader { progress, known }.deserialize(serde_yaml::Deserializer::from_str(text));
+    let tree = tree.map_err(|error| syntax_fault(&error))?;
+    Ok(Node { line: None, ..tree })
+}
+
+fn syntax_fault(error: &serde_yaml::Error) -> Fault {
+    let message = error.to_string();
+    // The place is told once, at the beginning of the line.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let place = error.location().map_or_else(String::new, |place| {
+        format!("line {}, column {}: ", place.line(), place.column())
+    });
+    Fault::of_text(
+        None,
+        format!("{place}the file is not valid YAML: {message}"),
+    )
+}
+
+fn is_blank(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+/// The line, counted from 1, on which a text is nested too deep; `None` if it is not.
+///
+/// The YAML parser looks at every open bracket again at every token, so a text of nothing but brackets would keep
+/// it busy for hours before it rejects the depth. Only brackets at a position where a value may begin count as
+/// open, so that one in the middle of a text, such as a pattern's, does not.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut may_begin = true;
+    for (position, &byte) in text.as_bytes().iter().enumerate() {
+        match byte {
+            b'[' | b'{' if may_begin => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Some(text[..position].matches('\n').count() + 1);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            // A value may begin after white space if it may begin before it.
+            b' ' | b'\t' | b'\r' => continue,
+            _ => {}
+        }
+        may_begin = matches!(byte, b'[' | b'{' | b',' | b':' | b'-' | b'?' | b'\n');
+    }
+    None
+}
+
+/// How far a text has been read.
+struct Progress<'a> {
     text: &'a str,
+    /// The byte at which each line begins.
+    lines: Vec<usize>,
     /// Where the last scalar with a known place ends.
     end: Cell<usize>,
-    /// Of the tree so far, as [`MAX_TREE`] counts.
+    /// The size of the tree so far, as [`MAX_TREE`] counts.
     size: Cell<usize>,
 }
 
-impl<'a> Reader<'a> {
-    fn node<E: Error>(&self, value: Value<'a>, at: Option<usize>) -> Result<Node<'a>, E> {
-        let length = match &value {
-            Value::Text(text) => text.len(),
-            _ => 0,
-        };
-        self.size.set(self.size.get() + 1 + length);
-        if self.size.get() > MAX_TREE {
-            return Err(E::custom("its aliases expand it to more than 2 MiB"));
-        }
-        Ok(Node {
-            at,
-            spelling: None,
-            value,
-        })
+impl Progress<'_> {
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|&start| start <= at)
     }
 
     /// The place of a scalar that the parser has not copied: it is a part of the text.
@@ -116,24 +217,25 @@ impl<'a> Reader<'a> {
 
     /// The place of the next thing in the text: the dash of an item, or the first character of a scalar.
     fn next_place(&self) -> usize {
-        let mut rest = &self.text[self.end.get()..];
-        loop {
-            rest = rest
-                .trim_start_matches([' ', '\t', '\r', '\n', ',', ':', '"', '\'', '[', ']', '}']);
-            if !rest.starts_with('#') {
-                break;
-            }
-            rest = rest.trim_start_matches(|character| character != '\n');
-        }
-        let at = self.text.len() - rest.len();
-        let item = rest.trim_start_matches('-').trim_start_matches(' ');
-        let end = item.find([' ', ',', '\n', ']']).unwrap_or(item.len());
-        self.end.set(self.text.len() - item.len() + end);
+        let rest = &self.text[self.end.get()..];
+        let mut rest = rest.trim_start_matches(['"', '\'']);
+        let (at, item) = loop {
+            rest = rest.trim_start_matches([' ', '\t', '\r', '\n', ',', ':', '[', ']', '}']);
+            let item = rest.trim_start_matches(['-', ' ']);
+            rest = match rest.bytes().next() {
+                Some(b'#') => rest.trim_start_matches(|other| other != '\n'),
+                // The place of what an alias leads to is known already.
+                _ if item.starts_with('*') => item.trim_start_matches(is_inside_item),
+                _ => break (self.text.len() - rest.len(), item),
+            };
+        };
+        let after = item.trim_start_matches(is_inside_item);
+        self.end.set(self.text.len() - after.len());
         at
     }
 
-    /// Notes where a text ends that the parser has copied because it has escapes or stands on several lines. Its
-    /// words stand in the manifest in the same order.
+    /// Moves behind a text that the parser has copied because it has escapes or stands on several lines. Its words
+    /// stand in the manifest in the same order.
     fn pass(&self, at: usize, text: &str) {
         let mut end = at;
         for word in text.split_whitespace() {
@@ -147,15 +249,57 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> DeserializeSeed<'a> for &Reader<'a> {
-    type Value = Node<'a>;
+fn is_inside_item(character: char) -> bool {
+    ![' ', ',', '\n', ']'].contains(&character)
+}
 
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
-        deserializer.deserialize_any(self)
+/// Makes nodes of what the parser finds.
+#[derive(Clone, Copy)]
+struct Reader<'r, 'a> {
+    progress: &'r Progress<'a>,
+    /// The value that an earlier pass has found here.
+    known: Option<&'r Value<'a>>,
+}
+
+impl<'r, 'a> Reader<'r, 'a> {
+    fn knowing(self, known: Option<&'r Value<'a>>) -> Self {
+        Self { known, ..self }
+    }
+
+    fn node<E: Error>(
+        self,
+        value: Value<'a>,
+        text: Option<Cow<'a, str>>,
+        line: Option<usize>,
+    ) -> Result<Node<'a>, E> {
+        let size = &self.progress.size;
+        size.set(size.get() + 1 + text.as_ref().map_or(0, |text| text.len()));
+        if size.get() > MAX_TREE {
+            return Err(E::custom("its aliases expand it to more than 2 MiB"));
+        }
+        Ok(Node { line, text, value })
+    }
+
+    fn text<E: Error>(self, text: Cow<'a, str>, at: usize) -> Result<Node<'a>, E> {
+        self.node(Value::Text, Some(text), Some(self.progress.line(at)))
     }
 }
 
-impl<'a> Visitor<'a> for &Reader<'a> {
+impl<'a> DeserializeSeed<'a> for Reader<'_, 'a> {
+    type Value = Node<'a>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
+        match self.known {
+            None | Some(Value::List(_) | Value::Mapping(_)) => deserializer.deserialize_any(self),
+            Some(scalar) => Ok(Node {
+                value: scalar.clone(),
+                ..deserializer.deserialize_str(self)?
+            }),
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Reader<'_, 'a> {
     type Value = Node<'a>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,133 +307,99 @@ impl<'a> Visitor<'a> for &Reader<'a> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Node<'a>, E> {
-        self.node(Value::Null, None)
+        self.node(Value::Null, None, None)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'a>, E> {
-        self.node(Value::Bool(value), None)
+        self.node(Value::Bool(value), None, None)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None)
+        self.node(Value::Number(number.into()), None, None)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None)
+        self.node(Value::Number(number.into()), None, None)
     }
 
     /// No key admits a number that large, but its digits may be a text.
-    fn visit_u128<E: Error>(self, number: u128) -> Result<Node<'a>, E> {
-        self.visit_str(&number.to_string())
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Node<'a>, E> {
+        self.visit_f64(f64::INFINITY)
     }
 
-    fn visit_i128<E: Error>(self, number: i128) -> Result<Node<'a>, E> {
-        self.visit_str(&number.to_string())
+    fn visit_i128<E: Error>(self, _: i128) -> Result<Node<'a>, E> {
+        self.visit_f64(f64::NEG_INFINITY)
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None)
+        self.node(Value::Number(number.into()), None, None)
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Node<'a>, E> {
-        self.node(Value::Text(text.into()), Some(self.place_of(text)))
+        self.text(text.into(), self.progress.place_of(text))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node<'a>, E> {
-        let at = self.next_place();
-        self.pass(at, text);
-        self.node(Value::Text(text.to_owned().into()), Some(at))
+        let at = self.progress.next_place();
+        self.progress.pass(at, text);
+        self.text(text.to_owned().into(), at)
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut source: A) -> Result<Node<'a>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(mut item) = source.next_element_seed(self)? {
-            item.at = item.at.or_else(|| Some(self.next_place()));
+        let mut items: Vec<Node<'_>> = Vec::new();
+        let known = self.known.map_or(&[][..], Value::items);
+        let known = |index: usize| self.knowing(known.get(index).map(|node| &node.value));
+        while let Some(mut item) = source.next_element_seed(known(items.len()))? {
+            if item.line.is_none() {
+                item.line = Some(self.progress.line(self.progress.next_place()));
+            }
             items.push(item);
         }
-        let at = items.first().and_then(|item: &Node<'_>| item.at);
-        self.node(Value::List(items), at)
+        let line = items.first().and_then(|item| item.line);
+        self.node(Value::List(items), None, line)
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut source: A) -> Result<Node<'a>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(key) = source.next_key_seed(Key(self))? {
-            let node = source.next_value_seed(self)?;
-            // Always, because a key is read as a text, and a text has a place.
-            if let (Value::Text(key), Some(at)) = (key.value, key.at) {
-                entries.push(Entry { key, at, node });
-            }
+        let mut entries: Vec<Entry<'_>> = Vec::new();
+        let known = self.known.map_or(&[][..], Value::entries);
+        let known = |index: usize| self.knowing(known.get(index).map(|(_, node)| &node.value));
+        // A key is a text however it is written.
+        while let Some(key) = source.next_key_seed(self.knowing(Some(&Value::Text)))? {
+            let line = key.line;
+            let node = source.next_value_seed(known(entries.len()))?;
+            entries.push((key.text.unwrap_or_default(), Node { line, ..node }));
         }
-        let at = entries.first().map(|entry| entry.at);
-        self.node(Value::Mapping(entries), at)
+        let line = entries.first().and_then(|(_, node)| node.line);
+        self.node(Value::Mapping(entries), None, line)
     }
 
     /// A value with a tag such as `!secret`, which is left out.
     fn visit_enum<A: EnumAccess<'a>>(self, source: A) -> Result<Node<'a>, A::Error> {
-        let (IgnoredAny, value) = source.variant_seed(PhantomData)?;
+        let (IgnoredAny, value) = source.variant()?;
         value.newtype_variant_seed(self)
     }
 }
 
-/// Reads a key, which is a text however it is written.
-struct Key<'r, 'a>(&'r Reader<'a>);
+#[cfg(test)]
+mod tests {
+    use super::too_deep;
 
-impl<'a> DeserializeSeed<'a> for Key<'_, 'a> {
-    type Value = Node<'a>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
-        deserializer.deserialize_str(self.0)
-    }
-}
-
-/// Fills in the spelling of the scalars of a node that was read from the same place.
-struct Spelling<'n, 'a>(&'n mut Node<'a>);
-
-impl<'a> DeserializeSeed<'a> for Spelling<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.0.value {
-            Value::List(_) => deserializer.deserialize_seq(self),
-            Value::Mapping(_) => deserializer.deserialize_map(self),
-            _ => deserializer.deserialize_str(self),
-        }
-    }
-}
-
-impl<'a> Visitor<'a> for Spelling<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("the same value again")
+    #[test]
+    fn open_brackets_are_too_many_on_one_line_or_on_several() {
+        assert_eq!(too_deep(&format!("a: {}", "[".repeat(1000))), None);
+        assert_eq!(too_deep(&format!("a: {}", "[".repeat(1001))), Some(1));
+        assert_eq!(
+            too_deep(&format!("a:\n{}", "{b:\n".repeat(2000))),
+            Some(1002)
+        );
+        assert_eq!(too_deep(&"- [ ".repeat(2000)), Some(1));
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<(), E> {
-        self.0.spelling = Some(text.into());
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.0.spelling = Some(text.to_owned().into());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut source: A) -> Result<(), A::Error> {
-        if let Value::List(items) = &mut self.0.value {
-            for item in items {
-                source.next_element_seed(Spelling(item))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut source: A) -> Result<(), A::Error> {
-        if let Value::Mapping(entries) = &mut self.0.value {
-            for entry in entries {
-                source.next_key::<IgnoredAny>()?;
-                source.next_value_seed(Spelling(&mut entry.node))?;
-            }
-        }
-        Ok(())
+    #[test]
+    fn brackets_in_texts_and_closed_ones_are_not_deep() {
+        let pattern = "A: {pattern: \"^\\\\[x\", hint: 'a [ in a text'}\n";
+        assert_eq!(too_deep(&pattern.repeat(5000)), None);
+        assert_eq!(too_deep(&"a: [[x], {y: z}]\n".repeat(5000)), None);
+        assert_eq!(too_deep(""), None);
     }
 }

@@ -1,9 +1,10 @@
 //! What the manifest starts, and what it waits for before: the server, the steps, their locks, and `wait_for`.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::keys::{Keys, MAPPING};
+use super::keys::{Keys, MAPPING, Read};
 use super::template::{Template, is_name};
 use super::variable::Declared;
 use super::{Lock, Place, Server, Step, Wait};
@@ -12,16 +13,16 @@ use crate::report::ValueFinding;
 use crate::targets::{Protocol, Target};
 use crate::url;
 
-/// How long something is waited for, where the manifest does not say.
+/// The default time-out of a wait.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
-/// How long a lock is waited for, where the manifest does not say: as long as a migration may take.
+/// The default time-out of a lock: as long as a migration may take.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 
-/// How long a step may take to end after its stop signal, where it does not say.
+/// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
-/// Signals that a step can be asked to stop with, with `SIG` before the name or without.
+/// Signals that can ask a step to stop, with `SIG` before the name or without.
 const STOP_SIGNALS: [(&str, Signal); 14] = [
     ("TERM", Signal::TERM),
     ("INT", Signal::INT),
@@ -39,11 +40,11 @@ const STOP_SIGNALS: [(&str, Signal); 14] = [
     ("SIGKILL", Signal::KILL),
 ];
 
-/// What a build without the database's client says of a key that needs it.
+/// The fault of a key that needs the database's client, in a build without it.
 const NO_POSTGRES: &str =
     "this startup-guard was built without the feature `postgres`; use a build with it";
 
-/// Reads what is waited for.
+/// Reads `wait_for`.
 pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Wait> {
     let expected = "expected a mapping such as {postgres: DATABASE_URL, timeout: 60s}";
     let waits = root.list("wait_for", expected).into_iter();
@@ -52,43 +53,39 @@ pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Wait> {
 
 fn wait(mut keys: Keys<'_>, declared: &Declared<'_>) -> Option<Wait> {
     let protocols = [Protocol::Postgres, Protocol::Tcp, Protocol::Http];
-    let texts = protocols.map(|protocol| (protocol, keys.text(protocol.name())));
-    let timeout = timeout(&mut keys, DEFAULT_WAIT);
+    let places = protocols.map(|protocol| Some((protocol, place(protocol, &mut keys, declared)?)));
+    let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_WAIT));
     keys.finish();
-    let mut given = protocols.iter().filter(|named| keys.has(named.name()));
-    if given.next().is_none() || given.next().is_some() {
-        keys.fault_here("needs exactly one of postgres, tcp and http");
-        return None;
+    let given = protocols.iter().filter(|named| keys.has(named.name()));
+    if given.count() != 1 {
+        keys.here
+            .fault("needs exactly one of postgres, tcp and http");
     }
-    let mut texts = texts.into_iter();
-    let (protocol, text) = texts.find_map(|(protocol, text)| Some((protocol, text?)))?;
-    let place = place(protocol, text, &keys, declared)?;
+    let (protocol, place) = places.into_iter().flatten().next()?;
     Some(Wait {
         protocol,
         place,
-        timeout,
+        timeout: timeout.unwrap_or(DEFAULT_WAIT),
     })
 }
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     let mut keys = step.mapping("lock", MAPPING)?;
-    let text = keys.text("postgres");
-    let timeout = timeout(&mut keys, DEFAULT_LOCK_WAIT);
+    let place = place(Protocol::Postgres, &mut keys, declared);
+    let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_LOCK_WAIT));
     keys.finish();
     let message = "is missing; write the variable that holds the database's URL";
     keys.fault_if(!keys.has("postgres"), "postgres", message);
-    let place = place(Protocol::Postgres, text?, &keys, declared)?;
-    Some(Lock { place, timeout })
+    Some(Lock {
+        place: place?,
+        timeout: timeout.unwrap_or(DEFAULT_LOCK_WAIT),
+    })
 }
 
 /// The name of a declared variable, or a valid literal.
-fn place(
-    protocol: Protocol,
-    text: String,
-    keys: &Keys<'_>,
-    declared: &Declared<'_>,
-) -> Option<Place> {
+fn place(protocol: Protocol, keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Place> {
     let key = protocol.name();
+    let text: String = keys.read(key)?;
     if protocol == Protocol::Postgres && cfg!(not(feature = "postgres")) {
         keys.fault(key, NO_POSTGRES);
         return None;
@@ -105,24 +102,21 @@ fn place(
     if let Err(ValueFinding { problem, fix, .. }) = Target::parse(protocol, &text, |_| None) {
         let message = format_args!("is not the name of a variable, and {problem}; {fix}");
         keys.fault(key, message);
-        return None;
     }
     Some(Place::Literal(text))
 }
 
-fn timeout(keys: &mut Keys<'_>, default: Duration) -> Duration {
-    let timeout = keys.duration("timeout").unwrap_or(default);
-    if timeout.is_zero() {
-        let shown = humantime::format_duration(default);
-        let message = format_args!("must be more than 0; leave it out for {shown}");
-        keys.fault("timeout", message);
-    }
+fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
+    let timeout: Option<Duration> = keys.read("timeout");
+    let is_zero = timeout.is_some_and(|timeout| timeout.is_zero());
+    let message = format_args!("must be more than 0; leave it out for {without}");
+    keys.fault_if(is_zero, "timeout", message);
     timeout
 }
 
 /// A text that is printed within a line.
 pub fn printed(keys: &mut Keys<'_>, key: &'static str) -> Option<String> {
-    let text = keys.text(key)?;
+    let text: String = keys.read(key)?;
     let has_control = text.contains(char::is_control);
     let message = "has a line break or another control character in it";
     keys.fault_if(has_control, key, message);
@@ -135,29 +129,30 @@ pub fn announcement(
     key: &'static str,
     declared: &Declared<'_>,
 ) -> Option<Template> {
-    let template = Template::parse(&keys.text(key)?);
+    let template = Template::parse(&keys.read::<String>(key)?);
     for (name, _) in template.references() {
         let is_secret = declared.get(name).is_some_and(|variable| variable.secret);
-        let message = format!("`{name}` is a secret, and announcements are printed; remove it");
-        keys.fault_if(is_secret, key, &message);
+        let message =
+            format_args!("`{name}` is a secret, and announcements are printed; remove it");
+        keys.fault_if(is_secret, key, message);
     }
     Some(template)
 }
 
+/// The words of a command. No shell splits a text into them.
 fn command(keys: &mut Keys<'_>, key: &'static str) -> Option<Vec<Template>> {
-    let words = keys.words(key)?;
-    keys.fault_if(
-        words.is_empty(),
-        key,
-        "is empty; write it as a list such as [alembic, upgrade, head]",
-    );
-    let has_no_program = words
-        .first()
-        .is_some_and(|program| program.trim().is_empty());
-    keys.fault_if(has_no_program, key, "its first word, the program, is empty");
-    let has_nul = words.iter().any(|word| word.contains('\0'));
-    keys.fault_if(has_nul, key, "has a NUL character in it");
-    Some(words.iter().map(|word| Template::parse(word)).collect())
+    let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
+    let items = keys.get(key)?.items(expected)?;
+    let words: Vec<String> = items.iter().filter_map(String::read).collect();
+    let fault = match words.first() {
+        _ if words.len() < items.len() => return None,
+        None => "is empty; write it as a list such as [alembic, upgrade, head]",
+        Some(program) if program.trim().is_empty() => "its first word, the program, is empty",
+        _ if words.iter().any(|word| word.contains('\0')) => "has a NUL character in it",
+        _ => return Some(words.iter().map(|word| Template::parse(word)).collect()),
+    };
+    keys.fault(key, fault);
+    None
 }
 
 /// Reads the steps.
@@ -167,8 +162,8 @@ pub fn steps(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Step> {
     let steps = root.list("steps", expected).into_iter().map(|mut keys| {
         let step = step(&mut keys, declared);
         let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
-        let message = format!("another step is named `{}` already", step.name);
-        keys.fault_if(is_again, "name", &message);
+        let message = format_args!("another step is named `{}` already", step.name);
+        keys.fault_if(is_again, "name", message);
         step
     });
     steps.collect()
@@ -193,22 +188,16 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         announce_start,
         announce_done,
         command: command(keys, "command").unwrap_or_default(),
-        timeout: keys.duration("timeout"),
+        timeout: timeout(keys, "no limit"),
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
-        stop_grace: keys.duration("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
-        allow_failure: keys.flag("allow_failure").unwrap_or(false),
+        stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
+        allow_failure: keys.read("allow_failure").unwrap_or(false),
         up_to_date: command(keys, "up_to_date"),
         lock: lock(keys, declared),
     };
     keys.finish();
     let message = "is missing; write it as a list such as [alembic, upgrade, head]";
     keys.fault_if(!keys.has("command"), "command", message);
-    let is_zero = step.timeout.is_some_and(|timeout| timeout.is_zero());
-    keys.fault_if(
-        is_zero,
-        "timeout",
-        "must be more than 0; leave it out for no limit",
-    );
     step
 }
 
@@ -218,16 +207,16 @@ pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
     let server = Server {
         announce: announcement(&mut keys, "announce", declared),
         command: command(&mut keys, "command").unwrap_or_default(),
-        init: keys.flag("init").unwrap_or(false),
+        init: keys.read("init").unwrap_or(false),
     };
     keys.finish();
     Some(server)
 }
 
-/// Reads the user that steps and server run as. Whether there is one of that name, only the image knows. Either
-/// part may be empty, as for gosu: the user is then who starts the guard, and the groups are the user's.
+/// Reads the user that steps and server run as. Whether that user exists is looked up at the start. As for gosu,
+/// either part may be empty: an empty user is the one that starts the guard, and empty groups are the user's own.
 pub fn user(root: &mut Keys<'_>) -> Option<String> {
-    let user = root.text("user")?;
+    let user: String = root.read("user")?;
     // No line of /etc/passwd can have these in a name.
     let cannot_be = user.matches(':').count() > 1 || user.contains(char::is_control);
     let message = "must be a user's name or uid, with :group or :gid behind it or not, such as app or 1000:1000";

@@ -81,11 +81,6 @@ impl Template {
         &self.source
     }
 
-    /// Whether the text is empty.
-    pub fn is_empty(&self) -> bool {
-        self.source.is_empty()
-    }
-
     /// Names of the variables referred to, with whether each has a default, in order.
     pub fn references(&self) -> impl Iterator<Item = (&str, bool)> {
         self.parts.iter().filter_map(|part| match part {

@@ -96,6 +96,23 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nsteps:\n- name: a\n  command:\n  - |\n    - {}\n    - é\n\n- 5\n",
             "line 9: steps[1]",
         ),
+        // A key that is missing is told where its mapping begins.
+        (
+            "version: 1\nsteps:\n- name: a\n  command: [x]\n\n- command: [y]\n",
+            "line 6: steps[1].name",
+        ),
+        (
+            "version: 1\nvariables:\n  A:\n  B:\n  A:\n",
+            "line 5: variables.A",
+        ),
+    ] {
+        assert_eq!(first_place(text), place, "{text}");
+    }
+}
+
+#[test]
+fn an_alias_moves_no_line_of_what_follows_it() {
+    for (text, place) in [
         // What an alias leads to is told where it is written.
         (
             "version: 1\nvariables:\n  A: &a {level: optional,\n    list: x}\n  B: *a\n",
@@ -105,14 +122,18 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nvariables:\n  A: &a [x]\n  B:\n    file: *a\n",
             "line 3: variables.A",
         ),
-        // A key that is missing is told where its mapping begins.
+        // An alias before an item without a scalar of its own.
         (
-            "version: 1\nsteps:\n- name: a\n  command: [x]\n\n- command: [y]\n",
-            "line 6: steps[1].name",
+            "version: 1\nsteps:\n- &a {name: a, command: [x]}\n- *a\n- {}\n",
+            "line 3: steps[1].name",
         ),
         (
-            "version: 1\nvariables:\n  A:\n  B:\n  A:\n",
-            "line 5: variables.A",
+            "version: 1\nwait_for:\n- &a {tcp: 'a:1'}\n- *a\n- 5\n",
+            "line 5: wait_for[2]",
+        ),
+        (
+            "version: 1\nwait_for:\n- &a {tcp: 'a:1'}\n- *a\n- &b {}\n- *b\n- []\n",
+            "line 5: wait_for[2]",
         ),
     ] {
         assert_eq!(first_place(text), place, "{text}");

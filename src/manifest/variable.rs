@@ -1,11 +1,10 @@
 //! The variables: what each one's keys mean together, and what variables say of each other.
 
-use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex_lite::Regex;
 
-use super::keys::{Keys, MAPPING, Reading};
+use super::keys::{Cursor, Keys, MAPPING, Read};
 use super::template::is_name;
 use super::{Generate, GenerateFormat, Level, Variable};
 use crate::report::ValueFinding;
@@ -38,78 +37,71 @@ const FORMATS: [(&str, GenerateFormat); 2] = [
     ("hex", GenerateFormat::Hex),
 ];
 
-/// What another value of `required_when` than a mapping is told.
+/// The fault of a `required_when` that is not a mapping.
 const CONDITIONS: &str = "expected a mapping of a variable to the values that require this one";
 
-/// Of randomness, where a variable does not say, in bytes.
+/// The default of a secret's random bytes, before they are encoded.
 const DEFAULT_RANDOMNESS: u32 = 32;
 
-/// The declared variables, to be looked up by name.
+/// The declared variables by name.
 pub struct Declared<'a> {
-    reading: &'a Reading,
-    variables: &'a [Variable],
-    /// Sorted by name.
-    by_name: Vec<&'a Variable>,
-    /// Each value that a variable's `one_of` admits, with the variable's name; for conditions only.
-    choices: OnceCell<HashSet<(&'a str, &'a str)>>,
+    by_name: BTreeMap<&'a str, &'a Variable>,
+    /// Each value that a variable's `one_of` admits, with the variable's name.
+    choices: BTreeSet<(&'a str, &'a str)>,
 }
 
 impl<'a> Declared<'a> {
-    pub fn new(variables: &'a [Variable], reading: &'a Reading) -> Self {
-        let mut by_name: Vec<&Variable> = variables.iter().collect();
-        by_name.sort_by_key(|variable| variable.name.as_str());
+    pub fn new(variables: &'a [(Variable, Keys<'_>)]) -> Self {
+        let named = variables
+            .iter()
+            .map(|(variable, _)| (&*variable.name, variable));
+        let choices = named.clone().flat_map(|(name, variable)| {
+            variable
+                .rule
+                .one_of
+                .iter()
+                .map(move |value| (name, value.as_str()))
+        });
         Self {
-            reading,
-            variables,
-            by_name,
-            choices: OnceCell::new(),
+            choices: choices.collect(),
+            by_name: named.collect(),
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&'a Variable> {
-        let key = |variable: &&'a Variable| variable.name.as_str();
-        let found = self.by_name.binary_search_by_key(&name, key);
-        found.ok().map(|position| self.by_name[position])
-    }
-
-    fn choices(&self) -> HashSet<(&'a str, &'a str)> {
-        let choices = self.variables.iter().flat_map(|variable| {
-            let values = variable.rule.one_of.iter();
-            values.map(|value| (variable.name.as_str(), value.as_str()))
-        });
-        choices.collect()
+        self.by_name.get(name).copied()
     }
 
     /// The variable of a name, which must be declared.
     pub fn require(&self, name: &str, keys: &Keys<'_>, key: &str) -> Option<&'a Variable> {
         let found = self.get(name);
         if found.is_none() {
-            let names = self.variables.iter().map(|variable| variable.name.as_str());
-            let near = self.reading.near(name, names);
+            let near = keys.near(name, self.by_name.keys().copied());
             let message = format_args!("`{name}` is not declared under variables{near}");
             keys.fault(key, message);
         }
         found
     }
 
-    /// Checks what a variable says of others.
-    pub fn check(&self, variable: &Variable, keys: &mut Keys<'_>) {
+    /// Checks what a variable says about others.
+    pub fn check(&self, variable: &Variable, keys: &Keys<'_>) {
         let name = &variable.name;
         for other in &variable.distinct_from {
             keys.fault_if(other == name, "distinct_from", "names the variable itself");
             self.require(other, keys, "distinct_from");
         }
-        if let Some(conditions) = keys.mapping("required_when", CONDITIONS) {
+        if let Some(conditions) = keys.value("required_when") {
+            let conditions = conditions.keys(CONDITIONS);
             for (other, values) in &variable.required_when {
                 self.check_condition(other, values, &conditions);
             }
         }
         for former in &variable.renamed_from {
-            let message = format!("`{former}` is declared itself, so it is not a former name");
-            keys.fault_if(self.get(former).is_some(), "renamed_from", &message);
+            let message = format_args!("`{former}` is declared itself, so it is not a former name");
+            keys.fault_if(self.get(former).is_some(), "renamed_from", message);
         }
         if let Some(file) = variable.file_name().filter(|file| self.get(file).is_some()) {
-            keys.fault_here(format_args!(
+            keys.here.fault(format_args!(
                 "`{file}` is declared itself, and would also name a file with {name}; add `file: false`"
             ));
         }
@@ -118,18 +110,14 @@ impl<'a> Declared<'a> {
     fn check_condition(&self, name: &str, values: &[String], conditions: &Keys<'_>) {
         let message = "is an empty list, so the condition could never hold";
         conditions.fault_if(values.is_empty(), name, message);
-        let Some(other) = self.require(name, conditions, name) else {
+        let other = self.require(name, conditions, name);
+        let Some(other) = other.filter(|other| !other.secret && !other.rule.one_of.is_empty())
+        else {
             return;
         };
-        let admitted = &other.rule.one_of;
-        if admitted.is_empty() || other.secret {
-            return;
-        }
-        let choices = self.choices.get_or_init(|| self.choices());
-        let is_unknown = |value: &&String| !choices.contains(&(name, value.as_str()));
+        let is_unknown = |value: &&String| !self.choices.contains(&(name, value.as_str()));
         for value in values.iter().filter(is_unknown) {
-            let admitted = admitted.iter().map(String::as_str);
-            let near = self.reading.near(value, admitted);
+            let near = conditions.near(value, other.rule.one_of.iter().map(String::as_str));
             let message = format_args!("`{value}` is not in the one_of of {name}{near}");
             conditions.fault(name, message);
         }
@@ -139,37 +127,36 @@ impl<'a> Declared<'a> {
 /// Reads the variables, each with its keys.
 pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
     let expected = "expected a mapping of names to what they must be";
-    let Some(variables) = root.mapping("variables", expected) else {
-        return Vec::new();
+    let variables = root.mapping("variables", expected);
+    let entries = variables.iter().flat_map(Keys::entries);
+    let read = |(name, value): (&str, Cursor<'a>)| {
+        let mut keys = value.keys("expected a mapping such as {level: required, type: url}");
+        (variable(name, &mut keys), keys)
     };
-    let expected = "expected a mapping such as {level: required, type: url}";
-    let variables = variables.mappings(expected).into_iter();
-    let read = |(name, mut keys)| (variable(name, &mut keys), keys);
-    variables.map(read).collect()
+    entries.map(read).collect()
 }
 
 fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
     if !is_name(name) {
-        keys.fault_here("is not a name: write letters, digits and _, and no digit first");
+        keys.here
+            .fault("is not a name: write letters, digits and _, and no digit first");
     }
     let variable = Variable {
         name: name.to_owned(),
-        line: keys.line(),
+        line: keys.here.line(),
         level: keys.choice("level", &LEVELS).unwrap_or_default(),
         rule: rule(keys),
-        distinct_from: keys.texts("distinct_from").unwrap_or_default(),
-        required_when: keys
-            .mapping("required_when", CONDITIONS)
-            .map_or_else(Vec::new, |conditions| conditions.all_texts()),
-        default: keys.text("default"),
-        secret: keys.flag("secret").unwrap_or(false),
-        file: keys.flag("file").unwrap_or(true),
-        example: keys.text("example"),
-        description: keys.text("description"),
-        hint: keys.text("hint"),
-        docs: keys.text("docs"),
+        distinct_from: keys.read("distinct_from").unwrap_or_default(),
+        required_when: conditions(keys),
+        default: keys.read("default"),
+        secret: keys.read("secret").unwrap_or(false),
+        file: keys.read("file").unwrap_or(true),
+        example: keys.read("example"),
+        description: keys.read("description"),
+        hint: keys.read("hint"),
+        docs: keys.read("docs"),
         generate: generate(keys),
-        renamed_from: keys.texts("renamed_from").unwrap_or_default(),
+        renamed_from: keys.read("renamed_from").unwrap_or_default(),
     };
     keys.finish();
     check_limits(&variable.rule, keys);
@@ -179,31 +166,42 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
     variable
 }
 
-fn rule(keys: &mut Keys<'_>) -> Rule {
-    let value_type = keys.choice("type", &TYPES).unwrap_or_default();
-    let list = keys.choice("list", &LISTS);
-    let mut admitted = |key| {
-        let values = keys.texts(key);
-        let is_empty = values.as_ref().is_some_and(Vec::is_empty);
-        keys.fault_if(is_empty, key, "is empty, so no value is admitted");
-        values.unwrap_or_default()
+fn conditions(keys: &mut Keys<'_>) -> Vec<(String, Vec<String>)> {
+    let conditions = keys.mapping("required_when", CONDITIONS);
+    let entries = conditions.iter().flat_map(Keys::entries);
+    let read = |(name, values): (&str, Cursor<'_>)| {
+        (name.to_owned(), Read::read(&values).unwrap_or_default())
     };
-    let schemes = admitted("schemes").into_iter();
+    entries.map(read).collect()
+}
+
+fn rule(keys: &mut Keys<'_>) -> Rule {
+    let mut schemes = admitted(keys, "schemes");
+    for scheme in &mut schemes {
+        scheme.make_ascii_lowercase();
+    }
     Rule {
-        value_type,
-        list,
-        schemes: schemes.map(|scheme| scheme.to_ascii_lowercase()).collect(),
-        one_of: admitted("one_of"),
+        value_type: keys.choice("type", &TYPES).unwrap_or_default(),
+        list: keys.choice("list", &LISTS),
+        schemes,
+        one_of: admitted(keys, "one_of"),
         pattern: pattern(keys),
-        min_length: keys.whole("min_length"),
-        max_length: keys.whole("max_length"),
-        min: keys.number("min"),
-        max: keys.number("max"),
+        min_length: keys.read("min_length"),
+        max_length: keys.read("max_length"),
+        min: keys.read("min"),
+        max: keys.read("max"),
     }
 }
 
+fn admitted(keys: &mut Keys<'_>, key: &'static str) -> Vec<String> {
+    let values: Option<Vec<String>> = keys.read(key);
+    let is_empty = values.as_ref().is_some_and(Vec::is_empty);
+    keys.fault_if(is_empty, key, "is empty, so no value is admitted");
+    values.unwrap_or_default()
+}
+
 fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
-    let pattern = Regex::new(&keys.text("pattern")?);
+    let pattern = Regex::new(&keys.read::<String>("pattern")?);
     if let Err(error) = &pattern {
         let message = format_args!("is not a regular expression: {error}");
         keys.fault("pattern", message);
@@ -213,7 +211,7 @@ fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
 
 fn generate(keys: &mut Keys<'_>) -> Option<Generate> {
     let mut generate = keys.mapping("generate", MAPPING)?;
-    let bytes = generate.whole("bytes").unwrap_or(DEFAULT_RANDOMNESS);
+    let bytes = generate.read("bytes").unwrap_or(DEFAULT_RANDOMNESS);
     let format = generate.choice("format", &FORMATS).unwrap_or_default();
     generate.finish();
     let is_outside = !(16..=4096).contains(&bytes);
@@ -228,8 +226,8 @@ fn check_limits(rule: &Rule, keys: &Keys<'_>) {
     let message = "goes with `type: url` or `type: origin` only";
     keys.fault_if(keys.has("schemes") && !has_schemes, "schemes", message);
     for scheme in &rule.schemes {
-        let message = format!("write `{scheme}` without :// behind it");
-        keys.fault_if(scheme.contains([':', '/']), "schemes", &message);
+        let message = format_args!("write `{scheme}` without :// behind it");
+        keys.fault_if(scheme.contains([':', '/']), "schemes", message);
     }
     for (key, limit) in [("min", rule.min), ("max", rule.max)] {
         let message = "goes with `type: integer`, `number` or `duration` only";
@@ -237,10 +235,9 @@ fn check_limits(rule: &Rule, keys: &Keys<'_>) {
         let is_infinite = limit.is_some_and(|limit| !limit.is_finite());
         keys.fault_if(is_infinite, key, "must be a finite number");
     }
-    let is_crossed = rule.min.zip(rule.max).is_some_and(|(min, max)| min > max);
+    let is_crossed = rule.max.is_some() && rule.min > rule.max;
     keys.fault_if(is_crossed, "min", "is greater than max");
-    let lengths = rule.min_length.zip(rule.max_length);
-    let is_crossed = lengths.is_some_and(|(min, max)| min > max);
+    let is_crossed = rule.max_length.is_some() && rule.min_length > rule.max_length;
     keys.fault_if(is_crossed, "min_length", "is greater than max_length");
 }
 
