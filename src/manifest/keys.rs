@@ -92,7 +92,8 @@ impl<'a> Cursor<'a> {
         let keys = Keys {
             entries: self.node.value.entries(),
             here: self,
-            asked: Vec::new(),
+            // A variable has the most keys.
+            asked: Vec::with_capacity(24),
         };
         if !keys.is_mapping() {
             keys.here.fault(expected);
@@ -232,14 +233,19 @@ impl<'a> Keys<'a> {
         entry.map(|(_, node)| node)
     }
 
-    /// The value of a key; null is none.
-    pub fn value(&self, key: &str) -> Option<Cursor<'a>> {
-        let node = self.find(key)?;
-        (!matches!(node.value, Value::Null)).then(|| self.here.value(key, node))
+    /// The node of a key that has a value; null is none.
+    fn set(&self, key: &str) -> Option<&'a Node<'a>> {
+        let node = self.find(key);
+        node.filter(|node| !matches!(node.value, Value::Null))
     }
 
     pub fn has(&self, key: &str) -> bool {
-        self.value(key).is_some()
+        self.set(key).is_some()
+    }
+
+    /// The value of a key; null is none.
+    pub fn value(&self, key: &str) -> Option<Cursor<'a>> {
+        Some(self.here.value(key, self.set(key)?))
     }
 
     /// The value of a key, which counts as a known one from now on.
