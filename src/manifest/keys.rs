@@ -1,5 +1,6 @@
 //! Reads the tree key by key, and keeps every fault with its path and line.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +16,9 @@ const MAX_NAMES: usize = 500;
 
 /// The longest wrong word, in bytes, that is compared with known ones.
 const MAX_WORD: usize = 64;
+
+/// How many characters of a key are shown. A long key before each of many faults would make a huge report.
+const MAX_KEY: usize = 200;
 
 /// The fault of a value that must be a mapping, where no example helps.
 pub const MAPPING: &str = "expected a mapping";
@@ -68,7 +72,7 @@ impl<'a> Cursor<'a> {
     fn value(&self, key: &str, node: &'a Node<'a>) -> Self {
         let dot = if self.path.is_empty() { "" } else { "." };
         Self {
-            path: [&self.path, dot, key].concat(),
+            path: [&self.path, dot, &*shown(key)].concat(),
             node,
             ..*self
         }
@@ -215,7 +219,7 @@ impl<'a> Keys<'a> {
             if hint.is_empty() {
                 hint = format!("; there are {}", self.asked.join(", "));
             }
-            let message = format_args!("unknown key `{key}`{hint}");
+            let message = format_args!("unknown key `{}`{hint}", shown(key));
             self.here.value(key, node).fault(message);
         }
     }
@@ -288,5 +292,13 @@ impl<'a> Keys<'a> {
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, Cursor<'a>)> {
         let entries = self.entries.iter();
         entries.map(|(key, node)| (&**key, self.here.value(key, node)))
+    }
+}
+
+/// A key as messages show it: the beginning of a very long one.
+fn shown(key: &str) -> Cow<'_, str> {
+    match key.char_indices().nth(MAX_KEY) {
+        Some((end, _)) => format!("{}…", &key[..end]).into(),
+        None => key.into(),
     }
 }

@@ -140,6 +140,7 @@ fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault>
         lines: std::iter::once(0).chain(breaks.map(|at| at + 1)).collect(),
         end: Cell::new(0),
         size: Cell::new(0),
+        number_size: longest_number(text),
     };
     let progress = &progress;
     let tree = Reader { progress, known }.deserialize(serde_yaml::Deserializer::from_str(text));
@@ -191,6 +192,18 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
+/// The length of the longest number in a text with aliases, and 0 for a text without them. The parser reads the digits
+/// of a number again for each alias, and does not return how many there are.
+fn longest_number(text: &str) -> usize {
+    if !(text.contains('&') && text.contains('*')) {
+        return 0;
+    }
+    let is_part = |other: char| other.is_ascii_alphanumeric() || "+-._".contains(other);
+    let words = text.split(|other| !is_part(other));
+    let numbers = words.filter(|word| word.starts_with(|first: char| !first.is_ascii_alphabetic()));
+    numbers.map(str::len).max().unwrap_or_default()
+}
+
 /// How far a text has been read.
 struct Progress<'a> {
     text: &'a str,
@@ -200,6 +213,8 @@ struct Progress<'a> {
     end: Cell<usize>,
     /// The size of the tree so far, as [`MAX_TREE`] counts.
     size: Cell<usize>,
+    /// The size of a number.
+    number_size: usize,
 }
 
 impl Progress<'_> {
@@ -273,7 +288,12 @@ impl<'r, 'a> Reader<'r, 'a> {
         line: Option<usize>,
     ) -> Result<Node<'a>, E> {
         let size = &self.progress.size;
-        size.set(size.get() + 1 + text.as_ref().map_or(0, |text| text.len()));
+        let length = match (&text, &value) {
+            (Some(text), _) => text.len(),
+            (None, Value::Number(_)) => self.progress.number_size,
+            (None, _) => 0,
+        };
+        size.set(size.get() + 1 + length);
         if size.get() > MAX_TREE {
             return Err(E::custom("its aliases expand it to more than 2 MiB"));
         }

@@ -29,12 +29,16 @@ impl Template {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
+        // How far before the end the last reference ends. None is looked for behind it, which would take quadratic
+        // time.
+        let end = text.rfind('}').map_or(usize::MAX, |last| text.len() - last);
         while let Some(dollar) = rest.find("${") {
             let (before, reference) = rest.split_at(dollar);
             let escaped = before.strip_suffix('$');
             literal.push_str(escaped.unwrap_or(before));
-            let read = braced_reference(reference).filter(|_| escaped.is_none());
-            if let Some((reference, after)) = read {
+            let may_be_one = escaped.is_none() && reference.len() >= end;
+            let read = may_be_one.then(|| braced_reference(reference));
+            if let Some((reference, after)) = read.flatten() {
                 parts.push(Part::Literal(std::mem::take(&mut literal).into()));
                 parts.push(reference);
                 rest = after;
@@ -128,11 +132,13 @@ impl Part {
 
 /// A `${NAME}` or `${NAME:-text}` at the beginning of `text`, and what follows it.
 fn braced_reference(text: &str) -> Option<(Part, &str)> {
-    let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
-    let (name, default) = match inside.split_once(":-") {
-        Some((name, default)) => (name, Some(default.to_owned())),
-        None => (inside, None),
+    let inside = text.strip_prefix("${")?;
+    let (name, rest) = inside.split_at(inside.find([':', '}', '$'])?);
+    let (default, after) = match rest.strip_prefix(":-") {
+        Some(rest) => rest.split_once('}')?,
+        None => ("", rest.strip_prefix('}')?),
     };
+    let default = rest.starts_with(':').then(|| default.to_owned());
     let name = Some(name).filter(|name| is_name(name))?.to_owned();
     Some((Part::Reference { name, default }, after))
 }
@@ -148,6 +154,7 @@ pub fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::time::{Duration, Instant};
 
     use super::Template;
 
@@ -186,6 +193,18 @@ mod tests {
         ] {
             let result = result.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(expanded(&Template::parse(text)), result, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_unfinished_references_is_read_in_linear_time() {
+        for part in ["${", "$${", "${A:-", "${A"] {
+            let text = part.repeat(200_000);
+            for end in ["", "}"] {
+                let started = Instant::now();
+                Template::parse(&format!("{text}{end}"));
+                assert!(started.elapsed() < Duration::from_secs(5), "{part}…{end}");
+            }
         }
     }
 

@@ -141,6 +141,26 @@ fn an_alias_moves_no_line_of_what_follows_it() {
 }
 
 #[test]
+fn what_is_not_a_mapping_has_one_fault() {
+    for (text, fault) in [
+        (
+            "version: 1\nsteps: [a]\n",
+            "line 2: steps[0]: expected a mapping with name and command",
+        ),
+        (
+            "version: 1\nsteps: [{name: a, command: [x], lock: true}]\n",
+            "line 2: steps[0].lock: expected a mapping",
+        ),
+        (
+            "version: 1\nwait_for: [5]\n",
+            "line 2: wait_for[0]: expected a mapping such as {postgres: DATABASE_URL, timeout: 60s}",
+        ),
+    ] {
+        assert_eq!(faults(text), [fault]);
+    }
+}
+
+#[test]
 fn a_variable_knows_its_line() {
     let text =
         "\u{feff}# first\nversion: 1\nvariables:\n  A: {hint: 'a\n\n  b'}\n  \"B\":\n  C: *a\n";
@@ -244,6 +264,16 @@ fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
             "- *a\n".to_owned()
         }),
         many(&format!("a: &a [{items}]\nb:\n"), &|_| "- *a\n".to_owned()),
+        many(&format!("a: &a 0.{}\nb:\n", "0".repeat(SIZE / 2)), &|_| {
+            "- *a\n".to_owned()
+        }),
+        // A long key in the path of many faults.
+        many(&format!("? {scalar}\n: {{\n"), &|number| {
+            format!("k{number}: 1,\n")
+        }) + "}\n",
+        many(&format!("variables: {{\n? {scalar}\n: {{\n"), &|number| {
+            format!("k{number}: 1,\n")
+        }) + "}}\n",
         // Lists that are looked up in each other.
         format!(
             "version: 1\nvariables:\n  A: {{one_of: [{choices}]}}\n  B: {{required_when: {{A: [{choices}]}}}}\nx: 1\n"
@@ -253,10 +283,12 @@ fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
         }) + "x: 1\n",
     ] {
         let started = Instant::now();
-        let count = faults(&text).len();
+        let found = faults(&text);
         let took = started.elapsed();
+        let (count, size) = (found.len(), found.concat().len());
         let beginning = &text[..60];
         assert!((1..=200).contains(&count), "{count} faults: {beginning}");
+        assert!(size < SIZE, "{size} bytes of faults: {beginning}");
         assert!(took < PATIENCE, "{took:?}: {beginning}");
     }
 }
