@@ -46,15 +46,20 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
 /// Checks everything in the manifest against the environment with the files over it, or against the files alone.
 fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_file: bool) -> View {
     let environment = files.over(environment, only_file);
-    let first = files.first().map(str::to_owned);
+    let first = files.files.first().cloned();
     let circumstances = Circumstances {
         only_file: first.as_deref().filter(|_| only_file),
-        reader: files.reader(),
+        reader: files.dialect.unwrap_or_default(),
         ..Circumstances::default()
     };
     let selection = Selection::whole(manifest);
-    let sources = files.sources();
-    let checked = check::check(manifest, &environment, &selection, sources, file::read);
+    let checked = check::check(
+        manifest,
+        &environment,
+        &selection,
+        &files.sources,
+        file::read,
+    );
     let mut report = checked.report;
     report.notes = files.notes(manifest);
     explained(manifest, &environment, report, Some(circumstances))

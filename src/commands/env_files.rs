@@ -27,13 +27,13 @@ pub struct EnvFiles {
     /// The values that count, by name.
     values: BTreeMap<String, String>,
     /// Where each was written.
-    sources: Sources,
+    pub sources: Sources,
     /// In the order of the files and their lines.
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
-    files: Vec<String>,
+    pub files: Vec<String>,
     /// The dialect that was asked for.
-    dialect: Option<Dialect>,
+    pub dialect: Option<Dialect>,
 }
 
 /// Reads the files in order; of a name that stands in several the last one counts.
@@ -94,21 +94,6 @@ impl EnvFiles {
             .map(|(name, value)| (name.as_str(), value.into()))
             .collect();
         base.with(&set, &[])
-    }
-
-    /// The first file, as the user named it.
-    pub fn first(&self) -> Option<&str> {
-        self.files.first().map(String::as_str)
-    }
-
-    /// The dialect that was asked for, or else the default.
-    pub fn reader(&self) -> Dialect {
-        self.dialect.unwrap_or_default()
-    }
-
-    /// Where each variable is set.
-    pub fn sources(&self) -> &Sources {
-        &self.sources
     }
 
     /// The notes for a report.

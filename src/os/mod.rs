@@ -13,7 +13,7 @@ pub mod user;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::Sender;
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
@@ -76,29 +76,12 @@ pub fn spawn_helper(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     started.map(drop)
 }
 
-/// A mailbox. What a helper sends wakes `Signals::wait`, and can then be received.
-pub fn mailbox<T>() -> (Outbox<T>, Receiver<T>) {
-    let (sender, receiver) = channel();
-    (Outbox(sender), receiver)
-}
-
-/// A helper's end of a mailbox.
-pub struct Outbox<T>(Sender<T>);
-
-impl<T> Outbox<T> {
-    /// Sends, and wakes the main thread. Returns whether anybody can still receive it.
-    pub fn send(&self, news: T) -> bool {
-        let is_received = self.0.send(news).is_ok();
-        signals::wake_main_thread();
-        is_received
-    }
-}
-
-// Not derived: a derived implementation would require `T: Clone`.
-impl<T> Clone for Outbox<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
+/// Sends a report of a helper thread, and wakes the main thread, which waits in `Signals::wait`. Returns whether
+/// anybody can still receive it.
+pub fn send_report<T>(reports: &Sender<T>, report: T) -> bool {
+    let is_received = reports.send(report).is_ok();
+    signals::wake_main_thread();
+    is_received
 }
 
 /// Gives freed memory back to the system.

@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -19,7 +19,7 @@ use crate::log::Phase;
 use crate::net::Error;
 use crate::net::postgres::{self, Session};
 use crate::os::signals::Signals;
-use crate::os::{Outbox, mailbox, spawn_helper};
+use crate::os::{send_report, spawn_helper};
 use crate::targets::postgres::PostgresTarget;
 
 /// The longest `application_name` that PostgreSQL keeps, in bytes.
@@ -146,7 +146,7 @@ impl AdvisoryLock {
         goal: Goal,
         signals: &Signals,
     ) -> Result<Option<HeldLock>, LockError> {
-        let (outbox, reports) = mailbox();
+        let (outbox, reports) = channel();
         let (release, released) = oneshot::channel();
         let helper = self.helper.clone();
         spawn_helper("lock", move || helper.work(goal, &outbox, released))
@@ -288,7 +288,7 @@ struct Helper {
 impl Helper {
     /// Makes attempts until the goal is reached, or until nobody receives the reports any more. Holds the lock until
     /// it is released.
-    fn work(&self, goal: Goal, outbox: &Outbox<Report>, released: oneshot::Receiver<()>) {
+    fn work(&self, goal: Goal, outbox: &Sender<Report>, released: oneshot::Receiver<()>) {
         let mut session = None;
         repeat(PAUSES, || {
             let report = self.attempt(goal).map(|(state, connected)| {
@@ -303,10 +303,10 @@ impl Helper {
                 Ok(_) => true,
                 Err(_) => false,
             };
-            outbox.send(report) && !is_over
+            send_report(outbox, report) && !is_over
         });
         if let Some(session) = session {
-            outbox.send(self.hold(session, released));
+            send_report(outbox, self.hold(session, released));
         }
     }
 

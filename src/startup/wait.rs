@@ -1,7 +1,7 @@
 //! Waits until every dependency is ready. A helper thread per dependency asks it again and again, all at the same
 //! time.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::progress::{Interruption, Messages, WaitState, receive, repeat};
@@ -11,7 +11,7 @@ use crate::log::Phase;
 use crate::net::postgres;
 use crate::net::{Error, dial, first_of, http};
 use crate::os::signals::Signals;
-use crate::os::{Outbox, mailbox, spawn_helper};
+use crate::os::{send_report, spawn_helper};
 use crate::targets::Target;
 
 /// How long one attempt may take. A suspended database takes seconds to answer.
@@ -36,7 +36,7 @@ pub enum WaitError {
 /// # Errors
 /// The dependencies that are not ready in time, or that refuse us.
 pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
-    let (outbox, reports) = mailbox();
+    let (outbox, reports) = channel();
     let mut dependencies = Vec::new();
     for wait in waits {
         let name = wait.what.clone();
@@ -84,11 +84,11 @@ fn ask(target: &Target, until: Instant) -> Result<(), Error> {
 type Report = (usize, Result<(), Error>);
 
 /// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
-fn ask_until_ready(target: &Target, index: usize, outbox: &Outbox<Report>) {
+fn ask_until_ready(target: &Target, index: usize, outbox: &Sender<Report>) {
     repeat(PAUSES, || {
         let answer = ask(target, Instant::now() + ATTEMPT_LIMIT);
         let is_ready = answer.is_ok();
-        outbox.send((index, answer)) && !is_ready
+        send_report(outbox, (index, answer)) && !is_ready
     });
 }
 
