@@ -21,24 +21,24 @@ pub use plan::{Plan, Selection, Step, Wait, Words};
 pub use resolve::ReadFile;
 
 /// The result of a check.
-pub struct Checked {
+pub struct Checked<'m> {
     pub report: Report,
     /// The manifest's announcement, expanded. It is left as written if it cannot be expanded, or if it would
     /// print a password.
     pub announcement: Option<OsString>,
     /// `None` if the report has errors.
-    pub plan: Option<Plan>,
+    pub plan: Option<Plan<'m>>,
 }
 
 /// Checks the environment, and everything in the selection that is expanded or connected to. `sources` are the
 /// origins of values that come from env files; secret files are read with `read_file`.
-pub fn check(
+pub fn check<'m>(
     manifest: &Manifest,
     environment: &Environment,
-    selection: &Selection<'_>,
+    selection: &Selection<'m>,
     sources: &Sources,
     read_file: ReadFile,
-) -> Checked {
+) -> Checked<'m> {
     let variables = manifest.variables.iter();
     let resolved: Vec<Resolved<'_>> = variables
         .map(|variable| resolve(variable, environment, read_file))

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::findings::Findings;
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest, Place, Template};
-use crate::os::signals::Signal;
 use crate::report::Code;
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
@@ -38,12 +37,12 @@ impl<'a> Selection<'a> {
 }
 
 /// What happens after the check. Only a check without errors makes one: the private fields keep all others from it.
-pub struct Plan {
+pub struct Plan<'m> {
     pub(super) environment: Environment,
     pub(super) secrets: Vec<Vec<u8>>,
     pub service: Option<String>,
     pub waits: Vec<Wait>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Step<'m>>,
     /// `None` if no server is to be started.
     pub server: Option<Server>,
 }
@@ -57,16 +56,13 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
-/// A command to run before the server starts. The fields are those of [`manifest::Step`], expanded.
-pub struct Step {
-    pub name: String,
+/// A command to run before the server starts.
+pub struct Step<'m> {
+    /// The step in the manifest. Its texts are expanded in the other fields.
+    pub declared: &'m manifest::Step,
     pub announce_start: Option<OsString>,
     pub announce_done: Option<OsString>,
     pub command: Words,
-    pub timeout: Option<Duration>,
-    pub stop_signal: Signal,
-    pub stop_grace: Duration,
-    pub allow_failure: bool,
     pub up_to_date: Option<Words>,
     pub lock: Option<Lock>,
 }
@@ -93,7 +89,7 @@ pub struct Words {
     pub written: Vec<OsString>,
 }
 
-impl Plan {
+impl Plan<'_> {
     /// The variables for every step and the server.
     pub fn environment(&self) -> &Environment {
         &self.environment
@@ -123,9 +119,9 @@ pub struct Planner<'a, 'f> {
 impl Planner<'_, '_> {
     /// The plan, still without the environment and the secrets; `None` if a lock is missing. Whether the findings
     /// allow its use is for the caller to judge.
-    pub fn plan(&mut self, manifest: &Manifest, selection: &Selection<'_>) -> Option<Plan> {
+    pub fn plan<'m>(&mut self, manifest: &Manifest, selection: &Selection<'m>) -> Option<Plan<'m>> {
         let steps = selection.steps.iter();
-        let mut steps: Vec<Step> = steps.map(|step| self.step(step)).collect();
+        let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
             let server = manifest.server.as_ref();
             let announce = server.and_then(|server| server.announce.as_ref());
@@ -136,9 +132,9 @@ impl Planner<'_, '_> {
         });
         let waits = manifest.waits.iter().map(|wait| self.wait(wait)).collect();
         let mut is_complete = true;
-        for (step, declared) in steps.iter_mut().zip(&selection.steps) {
-            if let Some(lock) = &declared.lock {
-                step.lock = self.lock(lock, &step.name);
+        for step in &mut steps {
+            if let Some(lock) = &step.declared.lock {
+                step.lock = self.lock(lock, &step.declared.name);
                 is_complete &= step.lock.is_some();
             }
         }
@@ -152,18 +148,14 @@ impl Planner<'_, '_> {
         })
     }
 
-    fn step(&mut self, step: &manifest::Step) -> Step {
+    fn step<'m>(&mut self, step: &'m manifest::Step) -> Step<'m> {
         let of = format!("the step {}", step.name);
         let question = step.up_to_date.as_ref();
         Step {
-            name: step.name.clone(),
+            declared: step,
             announce_start: self.announcement(&of, step.announce_start.as_ref()),
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
             command: self.words(&of, &step.command),
-            timeout: step.timeout,
-            stop_signal: step.stop_signal,
-            stop_grace: step.stop_grace,
-            allow_failure: step.allow_failure,
             up_to_date: question.map(|words| self.words(&format!("{of}, up_to_date"), words)),
             lock: None,
         }

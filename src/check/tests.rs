@@ -12,21 +12,22 @@ fn manifest(text: &str) -> Manifest {
     Manifest::parse(text.as_bytes()).expect("the manifests of these tests are sound")
 }
 
-fn checked(text: &str, entries: &[(&str, &str)]) -> Checked {
+fn checked(text: &str, entries: &[(&str, &str)]) -> Checked<'static> {
     checked_with(text, entries, &Sources::new())
 }
 
 /// The check of everything in a manifest.
-fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Checked {
+fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Checked<'static> {
     let entries = entries
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    let manifest = manifest(text);
+    // A plan borrows from the manifest.
+    let manifest: &'static Manifest = Box::leak(Box::new(manifest(text)));
     check(
-        &manifest,
+        manifest,
         &Environment::from_entries(entries),
-        &Selection::whole(&manifest),
+        &Selection::whole(manifest),
         sources,
         secret_file,
     )

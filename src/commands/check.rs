@@ -69,12 +69,12 @@ fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_fil
 ///
 /// # Errors
 /// If the report has errors.
-pub fn plan(
+pub fn plan<'m>(
     manifest: &Manifest,
     environment: &Environment,
-    selection: &Selection<'_>,
+    selection: &Selection<'m>,
     format: log::Format,
-) -> Result<Plan, Error> {
+) -> Result<Plan<'m>, Error> {
     let sources = Sources::new();
     let checked = check::check(manifest, environment, selection, &sources, file::read);
     if let Some(text) = checked.announcement {

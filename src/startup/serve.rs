@@ -59,7 +59,7 @@ impl Server {
     /// # Errors
     /// If the first word of its command is empty. Whether the program exists is looked up at the hand-over: a step
     /// may create it.
-    pub fn of(plan: &Plan, user: Option<&User>) -> Result<Option<Self>, StartError> {
+    pub fn of(plan: &Plan<'_>, user: Option<&User>) -> Result<Option<Self>, StartError> {
         let Some(server) = &plan.server else {
             return Ok(None);
         };
@@ -126,7 +126,7 @@ impl Server {
 ///
 /// # Errors
 /// If the first word is empty.
-pub(super) fn program(command: &Words, plan: &Plan) -> Result<Program, StartError> {
+pub(super) fn program(command: &Words, plan: &Plan<'_>) -> Result<Program, StartError> {
     let environment = plan.environment().entries();
     let written = command.written.first().map(OsString::as_os_str);
     Program::new(

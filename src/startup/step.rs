@@ -67,7 +67,7 @@ fn shown_ending(ending: Ending) -> String {
 /// # Errors
 /// Which step did not succeed, and why. Once a stop was requested, the stop is the reason.
 pub fn run_all(
-    plan: &Plan,
+    plan: &Plan<'_>,
     user: Option<&User>,
     form: Form,
     signals: &Signals,
@@ -91,13 +91,13 @@ pub fn run_all(
         match result {
             // Only the step's own failure is allowed. A stop never is, nor a lost lock.
             Err(kind @ (StepErrorKind::Failed { .. } | StepErrorKind::TimedOut { .. }))
-                if step.allow_failure =>
+                if step.declared.allow_failure =>
             {
-                let text = format!("step {}: {kind}; it is allowed to", step.name);
-                tracing::warn!(phase = %Phase::Step, step = step.name, "{text}");
+                let text = format!("step {}: {kind}; it is allowed to", step.declared.name);
+                tracing::warn!(phase = %Phase::Step, step = step.declared.name, "{text}");
             }
             result => result.map_err(|kind| StepError {
-                step: step.name.clone(),
+                step: step.declared.name.clone(),
                 kind,
             })?,
         }
@@ -111,8 +111,8 @@ fn stop_if_requested() -> Result<(), StepErrorKind> {
 
 /// Runs one step.
 struct Runner<'a> {
-    step: &'a Step,
-    plan: &'a Plan,
+    step: &'a Step<'a>,
+    plan: &'a Plan<'a>,
     /// The user that it runs as. None: the guard's own.
     user: Option<&'a User>,
     form: Form,
@@ -137,7 +137,12 @@ impl Runner<'_> {
     fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
         let (step, signals) = (self.step, self.signals);
         let service = self.plan.service.as_deref().unwrap_or_default();
-        let mut lock = AdvisoryLock::new(lock.database.clone(), service, &step.name, lock.timeout);
+        let mut lock = AdvisoryLock::new(
+            lock.database.clone(),
+            service,
+            &step.declared.name,
+            lock.timeout,
+        );
         let goal = match step.up_to_date {
             None => Goal::Taken,
             Some(_) => Goal::TakenOrBusy,
@@ -184,7 +189,7 @@ impl Runner<'_> {
         // Debug: alembic writes FAILED whenever there is something to do.
         match self.launch(what, command, Some(UP_TO_DATE_LIMIT), Form::Debug, None)? {
             Ending::Exited(0) => {
-                let step = &self.step.name;
+                let step = &self.step.declared.name;
                 let text = format!("step {step}: up to date, nothing to do");
                 tracing::info!(phase = %Phase::Step, step, "{text}");
                 self.announce(self.step.announce_done.as_deref());
@@ -200,12 +205,12 @@ impl Runner<'_> {
     fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), StepErrorKind> {
         let step = self.step;
         if step.announce_start.is_none() {
-            let text = format!("step {}: {}", step.name, step.command.shown());
-            tracing::info!(phase = %Phase::Step, step = step.name, "{text}");
+            let text = format!("step {}: {}", step.declared.name, step.command.shown());
+            tracing::info!(phase = %Phase::Step, step = step.declared.name, "{text}");
         }
         self.announce(step.announce_start.as_deref());
         let what = "";
-        match self.launch(what, &step.command, step.timeout, self.form, lease)? {
+        match self.launch(what, &step.command, step.declared.timeout, self.form, lease)? {
             Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
@@ -230,7 +235,7 @@ impl Runner<'_> {
         let (user, inherited) = (self.user, lease.map(Lease::descriptor));
         let (tree, [stdout, stderr]) = Tree::spawn(&program, user, inherited, self.signals)?;
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
-        let name = &self.step.name;
+        let name = &self.step.declared.name;
         let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
             .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
         let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
@@ -249,7 +254,7 @@ impl Runner<'_> {
 
     fn announce(&self, text: Option<&OsStr>) {
         if let Some(text) = text {
-            let step = &self.step.name;
+            let step = &self.step.declared.name;
             tracing::info!(target: "announce", phase = %Phase::Step, step, "{}", text.display());
         }
     }

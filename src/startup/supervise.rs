@@ -116,7 +116,7 @@ pub trait Lease {
 /// Watches over one step.
 struct Supervisor<'a> {
     tree: Tree,
-    step: &'a Step,
+    step: &'a Step<'a>,
     deadline: Option<Instant>,
     lease: Option<&'a dyn Lease>,
     stage: Stage,
@@ -135,7 +135,7 @@ struct Supervisor<'a> {
 /// When the system cannot wait. The command is killed then.
 pub fn supervise(
     tree: Tree,
-    step: &Step,
+    step: &Step<'_>,
     deadline: Option<Instant>,
     lease: Option<&dyn Lease>,
     signals: &Signals,
@@ -237,7 +237,7 @@ impl Supervisor<'_> {
         // Processes outside its group were not asked yet.
         for outsider in self.rest().unwrap_or_default() {
             if outsider.group != self.tree.leader {
-                family::signal(outsider.pid, self.step.stop_signal);
+                family::signal(outsider.pid, self.step.declared.stop_signal);
                 family::signal(outsider.pid, Signal::CONT);
             }
         }
@@ -280,10 +280,10 @@ impl Supervisor<'_> {
     }
 
     fn ask_to_stop(&mut self) {
-        self.signal_group(self.step.stop_signal);
+        self.signal_group(self.step.declared.stop_signal);
         // A process that was stopped (SIGSTOP) acts on a signal only when it is continued.
         self.signal_group(Signal::CONT);
-        self.stage = Stage::stopping(self.step.stop_grace);
+        self.stage = Stage::stopping(self.step.declared.stop_grace);
     }
 
     fn kill_everyone(&self) {
