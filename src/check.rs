@@ -1,4 +1,4 @@
-//! The check: a manifest and an environment in; every finding, and the plan of the start, out.
+//! The check of an environment against a manifest. It returns every finding, and the plan of the start.
 
 mod findings;
 mod plan;
@@ -23,15 +23,15 @@ pub use resolve::ReadFile;
 /// The result of a check.
 pub struct Checked<'m> {
     pub report: Report,
-    /// The manifest's announcement, expanded. It is left as written if it cannot be expanded, or if it would
-    /// print a password.
+    /// The manifest's announcement, expanded. It is unexpanded if a reference in it is not set, if it would become too
+    /// long, or if it would print a password.
     pub announcement: Option<OsString>,
     /// `None` if the report has errors.
     pub plan: Option<Plan<'m>>,
 }
 
-/// Checks the environment, and everything in the selection that is expanded or connected to. `sources` are the
-/// origins of values that come from env files; secret files are read with `read_file`.
+/// Checks the environment, and all commands, announcements and addresses of the selection. `sources` has the origins of
+/// variables that env files set. Secret files are read with `read_file`.
 pub fn check<'m>(
     manifest: &Manifest,
     environment: &Environment,

@@ -1,7 +1,7 @@
 //! The command line: arguments in, a [`Command`] out.
 //!
-//! `lexopt` and help texts written by hand, not clap: in a program of its own with these options, clap 4 made
-//! the binary 222 KB larger and every start 96 µs longer (median of 1,500 pairs), a sixth of the whole start.
+//! The parser uses `lexopt` and handwritten help texts instead of clap. In a test program with these options, clap 4
+//! made the binary 222 KB larger and each start 96 µs slower (median of 1,500 pairs), a sixth of the guard's start.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::dotenv::Dialect;
 use crate::os::signals::{Forward, Rewrite, Signal};
 use crate::text::{either, nearest};
 
-/// What the user asked for.
+/// What the command line selects.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     Run(Run),
     Check(Check),
-    /// The URL to ask, unexpanded.
+    /// The URL to request, with its references not yet expanded.
     Healthcheck(String),
     ExitCodes {
         as_json: bool,
     },
-    /// A help text or the version, to be printed as it is.
+    /// A help text or the version, which is printed unchanged.
     Print(&'static str),
 }
 
@@ -33,13 +33,13 @@ pub struct Run {
     pub manifest: ManifestChoice,
     /// Names of steps to leave out.
     pub skip: Vec<String>,
-    /// End with 0 after the steps.
+    /// Exit with 0 after the steps.
     pub no_server: bool,
     /// Stay as the server's init.
     pub init: bool,
-    /// Which processes an init passes signals on to.
+    /// Which processes an init forwards signals to.
     pub forward: Option<Forward>,
-    /// Signals that an init passes on as others.
+    /// Signals that an init forwards as other signals.
     pub rewrites: Vec<Rewrite>,
     /// Replaces the manifest's `server.command`.
     pub command: Option<Vec<OsString>>,
@@ -50,18 +50,18 @@ pub struct Run {
 pub struct Check {
     pub manifest: ManifestChoice,
     pub format: ReportFormat,
-    /// In their order; `-` is standard input.
+    /// In the order of the command line; `-` is standard input.
     pub env_files: Vec<OsString>,
-    /// `None`: chosen by the content of each file.
+    /// `None` if it is detected from the content of each file.
     pub dialect: Option<Dialect>,
-    /// Check the files alone, without the process's environment.
+    /// Ignore the process's own environment.
     pub only_file: bool,
 }
 
 /// The manifest that the command line names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum ManifestChoice {
-    /// Neither option is given: `STARTUP_GUARD_MANIFEST` or the default file name decides.
+    /// Neither option is given. `STARTUP_GUARD_MANIFEST` or the default file name applies.
     #[default]
     Default,
     File(PathBuf),
@@ -79,7 +79,7 @@ pub enum ReportFormat {
     Github,
 }
 
-/// Wrong usage: what is wrong with which argument or setting, and what would be right.
+/// An invalid argument or setting. The message names it and says what is valid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct UsageError(pub String);
@@ -87,7 +87,8 @@ pub struct UsageError(pub String);
 /// The help text of the program.
 const OVERVIEW: &str = include_str!("cli/help/all.txt");
 
-/// The subcommands and their help texts. A line that begins with two spaces and an option documents that option.
+/// The subcommands and their help texts. A line that begins with two spaces and an option documents that option;
+/// `help_or_error` reads the known options from these lines.
 const SUBCOMMANDS: [(&str, &str); 4] = [
     ("run", include_str!("cli/help/run.txt")),
     ("check", include_str!("cli/help/check.txt")),
@@ -106,7 +107,7 @@ impl From<lexopt::Error> for UsageError {
 /// Reads the arguments (without the program's own name).
 ///
 /// # Errors
-/// The first argument that is not in the usage, with the nearest one that is.
+/// Returns an error for the first invalid argument. It suggests the valid argument with the most similar name.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
     let (mut ours, command) = split_at_command(arguments);
     let first = ours
@@ -155,7 +156,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
     }
 }
 
-/// Everything after the first `--` is the user's command. An empty one counts as none.
+/// Splits the arguments at the first `--`. What follows is the user's command, or `None` if nothing follows.
 fn split_at_command(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<Vec<OsString>>) {
     let Some(at) = arguments.iter().position(|argument| argument == "--") else {
         return (arguments, None);
@@ -194,7 +195,7 @@ fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, U
         _ => return Ok(Command::Run(run)),
     };
     Err(UsageError(format!(
-        "`--no-server` and {excluded} exclude each other"
+        "`--no-server` cannot be combined with {excluded}"
     )))
 }
 
@@ -210,7 +211,7 @@ fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
     let from = Signal::parse(from)
         .ok_or_else(|| wrong("FROM must be the name or the number of a signal"))?;
     if !from.can_be_passed_on() {
-        return Err(wrong("FROM is a signal that no init can pass on"));
+        return Err(wrong("FROM is a signal that cannot be forwarded"));
     }
     let to = match to {
         "0" => None,
@@ -277,7 +278,7 @@ fn exit_codes(parser: &mut Parser) -> Result<Command, UsageError> {
     Ok(Command::ExitCodes { as_json })
 }
 
-/// Each with whether it is JSON.
+/// Each name, and whether the format is JSON.
 const TABLE_FORMATS: [(&str, bool); 2] = [("text", false), ("json", true)];
 
 fn choose(choice: &mut ManifestChoice, new: ManifestChoice) -> Result<(), UsageError> {
@@ -297,7 +298,7 @@ fn manifest(parser: &mut Parser) -> Result<ManifestChoice, UsageError> {
 fn file(parser: &mut Parser, option: &str) -> Result<OsString, UsageError> {
     let file = parser.value()?;
     if file.is_empty() {
-        return Err(UsageError(format!("`{option}` must be the name of a file")));
+        return Err(UsageError(format!("`{option}` needs the name of a file")));
     }
     Ok(file)
 }
@@ -319,7 +320,8 @@ fn choice<T: Copy>(
     })
 }
 
-/// The help text if it is asked for. Any other argument is an error: the subcommand does not have it.
+/// Returns the help text for `-h` and `--help`, and an error for any other argument, which the subcommand does not
+/// have.
 fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError> {
     let help = SUBCOMMANDS.iter().find(|(name, _)| *name == subcommand);
     let help = help.map_or(OVERVIEW, |(_, help)| help);
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_double_dash_is_left_as_it_is() {
+    fn arguments_after_the_double_dash_are_not_parsed() {
         let Ok(Command::Run(run)) = parsed("run --skip seed -- sh -c --manifest -- x") else {
             panic!("run is parsed");
         };
@@ -390,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_answered_with_the_nearest_right_one() {
+    fn an_invalid_argument_is_reported_with_the_most_similar_valid_one() {
         let cases = [
             ("chek", "unknown subcommand `chek`; did you mean `check`?"),
             (
@@ -411,7 +413,7 @@ mod tests {
             ),
             (
                 "run --no-server -- ls",
-                "`--no-server` and a command after `--` exclude each other",
+                "`--no-server` cannot be combined with a command after `--`",
             ),
             (
                 "run --no-manifest --manifest x",

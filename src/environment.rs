@@ -1,5 +1,5 @@
-//! The process's environment and arguments, read once into plain values. No other file of the program reads them,
-//! so tests can give every other module made-up values.
+//! The process's environment and arguments, read once into plain values. No other file reads them, so tests can pass
+//! any environment to the other modules.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the one file that reads the process's environment"
@@ -12,14 +12,14 @@ use std::os::unix::ffi::OsStrExt;
 #[cfg(test)]
 pub use tests::{is_soak, temporary_folder};
 
-/// Names and values in their order, as any bytes. No name is in it twice.
+/// An ordered list of names and values. No name occurs twice. Values need not be UTF-8.
 #[derive(Clone, Default)]
 pub struct Environment {
     entries: Vec<Entry>,
     /// Positions in `entries`, sorted by name.
     by_name: Vec<usize>,
-    /// Further entries of names that are in `entries`. `execve` allows them, and programs differ in which one they
-    /// use: `getenv` takes the first, dash the last. So only the first is passed on.
+    /// Later entries of names that are in `entries`. `execve` permits duplicate names, and programs disagree about
+    /// which entry applies: `getenv` returns the first, dash uses the last. So only the first is passed on.
     duplicates: Vec<Entry>,
 }
 
@@ -37,10 +37,10 @@ impl Environment {
         Self::from_entries(std::env::vars_os().collect())
     }
 
-    /// An environment of these entries, in this order. Of several entries with one name the first counts.
+    /// Creates an environment of these entries, in this order. If a name occurs several times, its first entry applies.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
         let mut by_name: Vec<usize> = (0..entries.len()).collect();
-        // A stable sort: entries with one name stay in their order.
+        // The sort is stable, so entries with the same name stay in their order.
         by_name.sort_by_key(|&at| &entries[at].0);
         let pairs = by_name.windows(2);
         let same = pairs.filter(|pair| entries[pair[0]].0 == entries[pair[1]].0);
@@ -61,7 +61,7 @@ impl Environment {
         }
     }
 
-    /// The values of the further entries of a name.
+    /// The values of the later entries of a name, which are not passed on.
     pub fn duplicates(&self, name: &str) -> impl Iterator<Item = &OsStr> {
         let duplicates = self.duplicates.iter();
         duplicates
@@ -69,7 +69,7 @@ impl Environment {
             .map(|(_, value)| value.as_os_str())
     }
 
-    /// The value of a name, which can be empty.
+    /// The value of a name. It may be empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         let position = self
             .by_name
@@ -79,7 +79,7 @@ impl Environment {
         (found == name).then_some(value)
     }
 
-    /// The value of a name as text; `None` if it is unset, empty or not UTF-8.
+    /// The value of a name as a string; `None` if it is unset, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name)
             .and_then(OsStr::to_str)
@@ -91,8 +91,8 @@ impl Environment {
         &self.entries
     }
 
-    /// The same environment with some names set anew, behind all others, and some removed. All other entries keep
-    /// their order.
+    /// The environment without the names in `removed`, and with those in `set` appended in place of any earlier
+    /// entries. All other entries keep their order.
     pub fn with(mut self, set: &[(&str, OsString)], removed: &[String]) -> Self {
         let set_names = set.iter().map(|(name, _)| *name);
         let replaced: HashSet<&str> = set_names
@@ -118,7 +118,7 @@ impl Environment {
 mod tests {
     use super::Environment;
 
-    /// Whether property tests run with their full number of cases.
+    /// Whether property tests run their full number of cases.
     pub fn is_soak() -> bool {
         std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_entries_of_one_name_only_the_first_is_kept() {
+    fn only_the_first_entry_of_a_name_is_kept() {
         let environment =
             environment(&[("A", "first"), ("B", "x"), ("A", "second"), ("A", "third")]);
         assert_eq!(environment.get("A"), Some("first".as_ref()));
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_set_but_is_no_text() {
+    fn get_returns_an_empty_value_and_text_does_not() {
         let environment = environment(&[("A", "")]);
         assert_eq!(environment.get("A"), Some("".as_ref()));
         assert_eq!(environment.text("A"), None);
     }
 
     #[test]
-    fn replacing_leaves_the_rest_and_its_order_alone() {
+    fn replacing_a_name_keeps_the_order_of_the_others() {
         let environment = environment(&[("Z", "1"), ("A", "2"), ("M", "3"), ("A_FILE", "f")])
             .with(&[("A", "new".into())], &["A_FILE".to_owned()]);
         let shown: Vec<String> = environment

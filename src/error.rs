@@ -1,4 +1,4 @@
-//! Why the guard ends without the server: every error with its phase and its exit code.
+//! The errors of a run, each with its phase and its exit code.
 
 use crate::cli::UsageError;
 use crate::dotenv::{self, Fault};
@@ -15,7 +15,7 @@ use crate::startup::step::{StepError, StepErrorKind};
 use crate::startup::user::UserError;
 use crate::startup::wait::WaitError;
 
-/// Why a command ends without success.
+/// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub enum Error {
     #[error("{headline}")]
     Environment {
         headline: String,
-        /// The code of the first cause.
+        /// The code of the first likely cause, if there is one.
         cause: Option<&'static str>,
         /// The whole report as JSON.
         summary: String,
@@ -43,7 +43,7 @@ pub enum Error {
     #[error("stopped by {} before the server started", signal.name())]
     Stopped {
         signal: Signal,
-        /// The phase that the signal ended.
+        /// The phase that the signal interrupted, if it is known.
         phase: Option<Phase>,
     },
     #[error("the service is not healthy: {0}")]
@@ -56,7 +56,7 @@ pub enum Error {
 }
 
 impl From<Signal> for Error {
-    /// A stop outside of every phase.
+    /// A stop in an unknown phase.
     fn from(signal: Signal) -> Self {
         let phase = None;
         Error::Stopped { signal, phase }
@@ -64,13 +64,13 @@ impl From<Signal> for Error {
 }
 
 impl Error {
-    /// Turns an error of the system into this type. `what` was to be done, such as "start a thread".
+    /// Wraps an error of the operating system. `what` is the operation that failed, such as "start a thread".
     pub fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |cause| Error::System { what, cause }
     }
 
-    /// The exit code, and the phase in which the error happened; no phase where it can be any. There is no
-    /// wildcard: a new error does not compile until it has both.
+    /// The exit code, and the phase in which the error happened. The phase is `None` for errors that can happen in any
+    /// phase. The match has no wildcard, so a new variant does not compile until it has both.
     fn outcome(&self) -> (Exit, Option<Phase>) {
         let (exit, phase) = match self {
             Error::Usage(_) => (Exit::USAGE, Phase::Usage),
@@ -97,12 +97,12 @@ impl Error {
         (exit, Some(phase))
     }
 
-    /// The phase in which the error happened; `None` where it can be any.
+    /// The phase in which the error happened; `None` for errors that can happen in any phase.
     pub fn phase(&self) -> Option<Phase> {
         self.outcome().1
     }
 
-    /// The name of the step that the error is about.
+    /// The name of the step that failed, for an error of a step.
     pub fn step(&self) -> Option<&str> {
         match self {
             Error::Step(error) => Some(&error.step),
@@ -110,7 +110,7 @@ impl Error {
         }
     }
 
-    /// The faults of a manifest or an env file, a line each.
+    /// The faults of the manifest or the env file, one line per fault.
     pub fn details(&self) -> Vec<String> {
         match self {
             Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
@@ -126,9 +126,9 @@ impl Error {
         }
     }
 
-    /// Logs the error, its details first, and writes the last line to Kubernetes' termination message as well.
+    /// Logs the details of the error and then the error itself, which is also written to Kubernetes' termination log.
     /// Returns the exit code.
-    pub fn tell(&self) -> u8 {
+    pub fn log(&self) -> u8 {
         let (exit, phase) = self.outcome();
         let code = exit.code();
         let retry = exit.retry();
@@ -166,7 +166,7 @@ impl Error {
     }
 }
 
-/// How many faults of one file are logged.
+/// The maximum number of faults that are logged for one file.
 const MAX_FAULTS: usize = 200;
 
 fn capped<T>(faults: &[T], line: impl Fn(&T) -> String) -> Vec<String> {

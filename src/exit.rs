@@ -1,32 +1,32 @@
-//! The exit codes: one table, used by the program, printed by `startup-guard exit-codes`, and compared with
-//! the documentation by a test. The numbers are those of `sysexits.h` where it has one, and the shell's from 124.
+//! The table of exit codes. The program uses it, `startup-guard exit-codes` prints it, and a test compares it with the
+//! documentation. The codes below 124 follow `sysexits.h`; those from 124 on follow the shell and `timeout`.
 
 use serde::Serialize;
 
-/// The table as people see it. Whether a retry helps means: whether starting again, with nothing changed, can help.
+/// The table as it is printed. "retry?" says whether another start can succeed if nothing else changes.
 pub const TABLE: &str = "\
 code    retry?   meaning
-0                done (every subcommand but `run`, and `run --no-server`)
+0                success (every subcommand except `run`, and `run --no-server`)
 1       perhaps  `healthcheck` only: the service is not healthy
 64      no       wrong usage of the command line, or no command to run
 65      no       the manifest or an env file is invalid, empty, or too large (1 MiB)
-66      no       the manifest or an env file is not there or cannot be read (a directory, too)
+66      no       the manifest or an env file does not exist, is a directory, or cannot be read
 69      yes      a dependency was not ready in time
-70      perhaps  a step failed (its own code or signal is in the message)
-71      yes      the operating system refused (fork, pipe, memory)
+70      perhaps  a step failed (the message has its own exit code or signal)
+71      yes      a system call failed (fork, pipe, memory), or a process of a step survived SIGKILL
 75      yes      the migration lock was not free in time, or was lost
-77      no       a dependency refused our credentials, or its certificate is not to be trusted; we may not become `user`
-78      no       the environment is invalid: variables missing, placeholder or wrong
-124     perhaps  a step ran out of time and was stopped
+77      no       a dependency rejected the credentials or has an untrusted certificate, or the guard cannot switch to `user`
+78      no       the environment is invalid: variables are missing, placeholders or wrong
+124     perhaps  a step did not end within its time-out and was stopped
 126     no       a command cannot be executed (permission, directory, no `#!` line, arguments too long)
-127     no       a command was not found (its interpreter, too)
+127     no       a command, or the interpreter of a script, was not found
 128+n            stopped by signal n before the server started
 ";
 
 /// The widths of the first two columns, in bytes.
 const WIDTHS: (usize, usize) = (8, 9);
 
-/// Why the guard ends, if it does not become the server: a row of the table.
+/// An exit code of the guard: the code of one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit(u8);
 
@@ -45,17 +45,17 @@ impl Exit {
     pub const CANNOT_EXECUTE: Self = Self(126);
     pub const NOT_FOUND: Self = Self(127);
 
-    /// The guard was stopped by the signal with this number, which is at most 64.
+    /// The code for a guard that was stopped by the signal with this number (1 to 64).
     pub fn stopped(signal: i32) -> Self {
         Self(u8::try_from(signal).unwrap_or(0).saturating_add(128))
     }
 
-    /// The number that the process ends with.
+    /// The process's exit status.
     pub fn code(self) -> u8 {
         self.0
     }
 
-    /// Whether a retry helps: `yes`, `no` or `perhaps`. `None`: there is nothing to retry.
+    /// Whether a retry helps: `yes`, `no` or `perhaps`. `None` if the question does not apply.
     pub fn retry(self) -> Option<&'static str> {
         let code = self.0.to_string();
         rows().find(|row| row.code == code)?.retry
@@ -83,10 +83,10 @@ fn rows() -> impl Iterator<Item = Row> {
     })
 }
 
-/// The table for machines, as a JSON array.
+/// The table as a JSON array.
 pub fn json() -> String {
     let rows: Vec<Row> = rows().collect();
-    serde_json::to_string_pretty(&rows).expect("texts are always JSON") + "\n"
+    serde_json::to_string_pretty(&rows).expect("strings can always be serialized") + "\n"
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The log: `tracing` events as text lines for people, or as JSON lines for platforms.
 //!
-//! The event's target decides how the text line looks: `announce`, `report` and `step` (a line of a step's
-//! output) are written as they are, every other target with the program's name before the message.
+//! In the text format, events with the target `announce`, `report` or `step` (a line of a step's output) are written
+//! unchanged. All others get the prefix `startup-guard: `.
 
 use std::fmt::{self, Display, Write};
 use std::time::SystemTime;
@@ -13,14 +13,14 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-/// How events are written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Text { colour: bool },
     Json,
 }
 
-/// The phases of a start, in their order. Log lines name them in snake case.
+/// The phases that log lines name, in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -54,16 +54,16 @@ const FIELDS: [&str; 8] = [
     SUMMARY,
 ];
 
-/// The one field whose value is JSON already.
+/// The only field whose value is JSON already.
 const SUMMARY: &str = "summary";
 
-/// Starts the log. `write` gets one whole line per call.
+/// Starts the log. `write` is called once per line, with its line break.
 ///
 /// # Panics
-/// When it is called twice.
+/// If it is called twice.
 pub fn start(format: Format, write: fn(&[u8])) {
     let log = Spanless.with(Lines { format, write });
-    tracing::subscriber::set_global_default(log).expect("the log is started once");
+    tracing::subscriber::set_global_default(log).expect("start is called only once");
 }
 
 /// Writes each event as a line.
@@ -84,8 +84,8 @@ impl Layer<Spanless> for Lines {
     }
 }
 
-/// A subscriber that keeps no spans, because the guard has none. The registry of `tracing-subscriber` would take
-/// 32 KB of memory at every start.
+/// A subscriber without spans, because the guard uses none. The registry of `tracing-subscriber` would allocate 32 KB
+/// at each start.
 struct Spanless;
 
 impl Subscriber for Spanless {
@@ -162,14 +162,14 @@ fn json(level: Level, fields: &Fields) -> String {
     let mut line = format!(r#"{{"level":"{level}","message":{message},"timestamp":"{timestamp}""#);
     for (name, value) in FIELDS.iter().zip(&fields.values) {
         if let Some(value) = value {
-            write!(line, r#","{name}":{value}"#).expect("a String takes any text");
+            write!(line, r#","{name}":{value}"#).expect("writing to a String cannot fail");
         }
     }
     line + "}\n"
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a text is always JSON")
+    serde_json::to_string(text).expect("strings can always be serialized")
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_is_written_as_its_type() {
+    fn each_field_is_written_with_its_json_type() {
         logged(|| {
             let summary = r#"{"errors":1}"#;
             tracing::error!(phase = %Phase::EnvFile, exit_code = 78_u64, summary, "a \"quote\"");

@@ -3,7 +3,10 @@
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(feature = "postgres"),
-    allow(dead_code, reason = "what only the database's client uses")
+    allow(
+        dead_code,
+        reason = "some items are used by the PostgreSQL client only"
+    )
 )]
 
 mod check;
@@ -17,7 +20,7 @@ mod exit;
 mod log;
 mod manifest;
 mod net;
-#[expect(unsafe_code, reason = "the one place that talks to the kernel")]
+#[expect(unsafe_code, reason = "all unsafe system calls are in this module")]
 mod os;
 mod platform;
 mod render;
@@ -38,15 +41,17 @@ use os::signals::Signals;
 
 fn main() -> ExitCode {
     abort_on_panic();
-    let code = dispatch().unwrap_or_else(|error| error.tell());
-    // A stop ends the wait for a slow reader; a broken stream cannot be reported anywhere.
+    let code = dispatch().unwrap_or_else(|error| error.log());
+    // If a reader is slow, a stop signal ends the draining. If a stream is broken, there is no other place to report
+    // it.
     let _ = (STDOUT.drain(), STDERR.drain());
     ExitCode::from(code)
 }
 
-/// Runs the command. Returns the exit code: 0, or that of the server whose init this process was.
+/// Runs the command that the arguments select. Returns the exit code: 0, or the server's own if this process was its
+/// init.
 fn dispatch() -> Result<u8, Error> {
-    // Before anything else: a signal that asks for a stop is noted from here on.
+    // This comes first, so that no stop signal is lost.
     let signals = Signals::claim();
     let environment = Environment::snapshot();
     let format = commands::log_format(&environment);
@@ -56,7 +61,7 @@ fn dispatch() -> Result<u8, Error> {
     log::start(log, |line| STDERR.push(line));
     let signals = signals.map_err(Error::system("claim signals"))?;
     let command = cli::parse(environment::arguments())?;
-    // Only `run` has anything to clean up. A stop simply ends every other command.
+    // Only `run` has anything to clean up at a stop. For every other command the default action of the signal is right.
     if !matches!(command, Command::Run(_)) {
         signals.release_stops()?;
     }
@@ -75,11 +80,11 @@ fn dispatch() -> Result<u8, Error> {
     Ok(0)
 }
 
-/// Ends the process at a panic of any thread: without its helper threads the guard must not go on. Only the
-/// place of the panic is reported, because its message could hold a value.
+/// Makes a panic on any thread abort the process, because the guard must not continue without one of its helper
+/// threads. Only the location of the panic is reported: its message could contain a variable's value.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a panic on another thread cannot come back to main"
+    reason = "a panic on another thread cannot return an error to main"
 )]
 fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {

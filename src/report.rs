@@ -1,5 +1,5 @@
-//! What the check found, as plain ordered data. A report holds names and problems, never values, so nothing
-//! that renders it can leak one. The serialized form is that of `check --format json`.
+//! The result of a check, as plain ordered data. A report contains the names of variables and what is wrong with them,
+//! but never their values, so that no renderer can leak one. `check --format json` prints the serialized form.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// What is wrong with a value, before it is known which variable holds it.
+/// What is wrong with a value, without the variable that has the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueFinding {
     pub code: Code,
@@ -54,21 +54,21 @@ impl ValueFinding {
         }
     }
 
-    /// A URL whose credentials contain characters that must be percent-encoded.
+    /// The finding for a URL whose credentials contain characters that must be percent-encoded.
     pub fn unescaped_credentials() -> Self {
         let problem = "has an unescaped character in its user or password";
         let fix = "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F, % is %25, a space is %20";
         Self::new(Code::Unescaped, problem, fix)
     }
 
-    /// A URL with a host or port that cannot exist.
+    /// The finding for a URL with an invalid host or port.
     pub fn invalid_host() -> Self {
         let fix = "check the part between :// and the next /";
         wrong_type("has an invalid host or port", fix)
     }
 }
 
-/// A value that is not of its type.
+/// The finding for a value that does not have the form of its type.
 pub fn wrong_type(problem: impl Into<String>, fix: impl Into<String>) -> ValueFinding {
     ValueFinding::new(Code::WrongType, problem, fix)
 }
@@ -95,20 +95,20 @@ pub struct Finding {
     #[serde(rename = "finding")]
     pub code: Code,
     pub severity: Severity,
-    /// The level that the manifest gives the variable; `None` if it does not declare the variable.
+    /// The level that applies to the variable; `None` if the manifest does not declare it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<&'static str>,
     /// What is wrong: the predicate of a sentence whose subject is the variable's name.
     pub problem: String,
     /// How to correct it, in the imperative.
     pub fix: String,
-    /// What the manifest says about a right value. Shown instead of `fix` if a command sets the variable.
+    /// The manifest's hint and documentation link. Shown instead of `fix` if a command of the report sets the variable.
     #[serde(skip)]
     pub hint: Option<String>,
     /// What the variable is for, from the manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The line of the manifest that declares the variable, if it is known; counted from 1.
+    /// The line of the manifest that declares the variable, counted from 1.
     #[serde(skip)]
     pub manifest_line: Option<usize>,
     /// The line of the env file that sets the variable, if one does.
@@ -126,7 +126,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The file's name for people, with control characters escaped.
+    /// The file's name as messages show it, with control characters escaped.
     pub fn shown_file(&self) -> String {
         match self.file.as_str() {
             "-" => "standard input".to_owned(),
@@ -141,7 +141,7 @@ impl Source {
 pub enum NoteCode {
     /// A line of an env file that readers of env files understand differently.
     Portability,
-    /// A line that has no effect, or another effect than it seems to have.
+    /// A line that has no effect, or not the effect that it seems to have.
     Line,
     /// Variables of an env file that the manifest does not declare.
     Undeclared,
@@ -153,12 +153,12 @@ impl fmt::Display for NoteCode {
     }
 }
 
-/// A remark about an env file that is not a finding.
+/// A remark on an env file. It is not a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     #[serde(rename = "note")]
     pub code: NoteCode,
-    /// Names of the variables that it is about.
+    /// The names of the variables that the note is about.
     pub variables: Vec<String>,
     /// The predicate of a sentence whose subject is the source; a whole sentence if there is no source.
     pub text: String,
@@ -185,7 +185,7 @@ impl Report {
             .count()
     }
 
-    /// The number of findings that do not.
+    /// The number of findings that do not keep the server from starting.
     pub fn warnings(&self) -> usize {
         self.findings.len() - self.errors()
     }

@@ -1,4 +1,4 @@
-//! Words in sentences: lists of names, plurals, the nearest word, and line wrapping.
+//! Helpers for messages: lists of names, plurals, the most similar word, and line wrapping.
 
 /// `1 error`, `2 errors`.
 pub fn count(number: usize, what: &str) -> String {
@@ -6,7 +6,7 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-/// How many names of a list are shown.
+/// The maximum number of names that `names` lists.
 const SHOWN: usize = 5;
 
 /// `A`, `A and B`, `A, B and C`, `A, B, C, D, E and 7 more`.
@@ -18,7 +18,7 @@ pub fn names<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// `A`, `A or B`, `A, B or C`: all of them.
+/// `A`, `A or B`, `A, B or C`. All names are listed.
 pub fn either(names: &[&str]) -> String {
     joined(names, "or")
 }
@@ -30,9 +30,9 @@ fn joined(names: &[&str], word: &str) -> String {
     }
 }
 
-/// The known word with the fewest edits from this one, if there are at most two.
+/// The known word with the smallest edit distance from `word`, if that is at most 2. Case is ignored.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // A short word must keep half of its letters.
+    // At most half of the letters of a short word may differ.
     let limit = (word.chars().count() / 2).min(2);
     let distance = |other: &str| strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase());
     known
@@ -40,7 +40,7 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         .min_by_key(|other| distance(other))
 }
 
-/// `; did you mean X?`, or an empty text if no known word is near.
+/// `; did you mean X?`, or an empty string if no known word is similar.
 pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(word, known)
         .map(|near| format!("; did you mean `{near}`?"))
@@ -50,8 +50,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Str
 /// The width of a line, in characters. Logs are shown in 80 to 120 columns.
 const WIDTH: usize = 110;
 
-/// Breaks lines that are too long between their words. Each line but the first begins with `indent`. Line breaks
-/// in the text stay.
+/// Breaks lines longer than `WIDTH` between words. Each line except the first begins with `indent`. Existing line
+/// breaks are kept.
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut width = 0;
@@ -74,7 +74,7 @@ pub fn wrapped(text: &str, indent: &str) -> String {
     out
 }
 
-/// Whether the text fits one line.
+/// Whether the text fits on one line.
 pub fn fits(text: &str) -> bool {
     text.chars().count() <= WIDTH && !text.contains('\n')
 }

@@ -1,4 +1,4 @@
-//! The findings of variables, and the table of their severities.
+//! Collects the findings, and has the table of their severities.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use super::resolve::{Resolved, Value};
 use crate::manifest::{FailOn, Level, Variable};
 use crate::report::{Code, Finding, Severity, Source, ValueFinding};
 
-/// Where env files set variables, by the variable's name.
+/// The line of an env file that sets a variable, by the variable's name.
 pub type Sources = HashMap<String, Source>;
 
-/// The findings so far, and what decides their severity.
+/// The findings so far, and what their severity depends on.
 pub struct Findings<'a> {
     pub fail_on: FailOn,
     pub by_name: HashMap<&'a str, &'a Resolved<'a>>,
@@ -33,7 +33,7 @@ impl Findings<'_> {
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(same.map(|other| {
                     let problem = format!("has the same value as {other}");
-                    let fix = format!("make a value of its own for {}", variable.name);
+                    let fix = format!("create a separate value for {}", variable.name);
                     ValueFinding::new(Code::SameSecret, problem, fix)
                 }));
                 found
@@ -67,12 +67,12 @@ impl Findings<'_> {
         }
     }
 
-    /// Adds a finding of a variable's value, unless the table of severities leaves it out.
+    /// Adds a finding on a variable's value, unless it has no severity.
     fn add(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
         let file = format!("{}_FILE", variable.name);
         let is_elsewhere = found.code == Code::FileUnreadable && self.sources.contains_key(&file);
         if is_elsewhere {
-            "check it where the service runs: this machine may not be that"
+            "check the file where the service runs; this machine may not have it"
                 .clone_into(&mut found.fix);
         }
         if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
@@ -83,8 +83,8 @@ impl Findings<'_> {
         }
     }
 
-    /// Adds a finding of a variable, declared or not, that something refers to. It is an error whatever the
-    /// variable's level, but for a secret that works as an argument.
+    /// Adds a finding on a variable, declared or not, that a command, an announcement, a wait or a lock refers to. It
+    /// is an error regardless of the variable's level, except that a secret in an argument is a warning.
     pub fn add_reference(&mut self, name: &str, code: Code, problem: String, fix: String) {
         let severity = match code {
             Code::SecretInArgument => Severity::Warning,
@@ -93,7 +93,7 @@ impl Findings<'_> {
         self.push(name, severity, ValueFinding { code, problem, fix });
     }
 
-    /// Whether an earlier finding explains that a variable has no address in it.
+    /// Whether an earlier finding already explains why a variable has no usable address.
     pub fn is_explained(&self, name: &str) -> bool {
         self.list.iter().any(|finding| {
             let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
@@ -126,8 +126,8 @@ impl Findings<'_> {
     }
 }
 
-/// The table of severities; `None` means that there is no finding. `is_elsewhere` says that an env file names
-/// the secret's file: that this machine does not have it proves nothing.
+/// The table of severities; `None` means that there is no finding. `is_elsewhere` is true if an env file names the
+/// secret's file: the file may exist where the service runs, even if it does not exist on this machine.
 fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
     match (level, code, fail_on) {
         (_, Code::FileUnreadable, _) if is_elsewhere => Some(Severity::Warning),
@@ -138,7 +138,7 @@ fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Op
     }
 }
 
-/// What the manifest says about a right value, for people.
+/// The manifest's hint and documentation link for a variable.
 fn hint_of(variable: &Variable) -> Option<String> {
     match (&variable.hint, &variable.docs) {
         (Some(hint), Some(docs)) => Some(format!("{hint} (see {docs})")),
@@ -147,12 +147,12 @@ fn hint_of(variable: &Variable) -> Option<String> {
     }
 }
 
-/// The fix for a missing variable, from what the manifest says about it.
+/// The fix for a missing variable, derived from its declaration.
 fn how_to_set(each: &Resolved<'_>) -> String {
     let variable = each.variable;
     let name = &variable.name;
     if let Some(former) = each.former {
-        return format!("rename {former}, which is set, to {name}: it was called so before");
+        return format!("rename {former}, which is set, to {name}: {former} is its former name");
     }
     let mut fix = match (&variable.hint, &variable.example) {
         (Some(hint), _) => format!("set {name}: {hint}"),
@@ -164,7 +164,7 @@ fn how_to_set(each: &Resolved<'_>) -> String {
         },
     };
     if let Some(generate) = variable.generate {
-        fix.push_str(&format!(" (a new one: {})", generate.command()));
+        fix.push_str(&format!(" (generate one: {})", generate.command()));
     }
     if let Some(docs) = &variable.docs {
         fix.push_str(&format!(" (see {docs})"));

@@ -1,4 +1,5 @@
-//! The plan of the start: every text expanded, and every address parsed, before anything is waited for or run.
+//! The plan of the start. All commands and announcements are expanded and all addresses parsed before the guard waits
+//! for anything or runs anything.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -12,11 +13,11 @@ use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
 use crate::url::certain_passwords;
 
-/// The longest text that is expanded, in bytes. A program can be given no more than that in any case: Linux
-/// rejects arguments of 128 KiB (`MAX_ARG_STRLEN`) when the program is executed.
+/// The maximum length of an expanded text, in bytes. It only bounds the memory: `execve` rejects arguments of 128 KiB
+/// (`MAX_ARG_STRLEN`) and more.
 const MAX_LENGTH: usize = 4 * 1024 * 1024;
 
-/// What the manifest and the command line together select.
+/// The steps and the server command that the manifest and the command line select.
 #[derive(Default)]
 pub struct Selection<'a> {
     /// In the manifest's order.
@@ -36,7 +37,8 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// What happens after the check. Only a check without errors makes one: the private fields keep all others from it.
+/// Everything that the phases after the check need. Only a check without errors creates one: the private fields prevent
+/// other modules from doing so.
 pub struct Plan<'m> {
     pub(super) environment: Environment,
     pub(super) secrets: Vec<Vec<u8>>,
@@ -83,19 +85,19 @@ pub struct Server {
 
 /// A command: a program and its arguments.
 pub struct Words {
-    /// With their references replaced. They can hold secrets.
+    /// With their references expanded. They can contain secrets.
     pub expanded: Vec<OsString>,
     /// As the user wrote them, for messages.
     pub written: Vec<OsString>,
 }
 
 impl Plan<'_> {
-    /// The variables for every step and the server.
+    /// The effective environment, which the steps and the server get.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// The texts to mask in the output of steps. None of them is empty.
+    /// The strings to mask in the output of steps. None of them is empty.
     pub fn secrets(&self) -> &[Vec<u8>] {
         &self.secrets
     }
@@ -109,16 +111,16 @@ impl Words {
     }
 }
 
-/// Makes the parts of a plan, and adds a finding for each that cannot be made.
+/// Builds a plan, and adds a finding for each part that cannot be built.
 pub struct Planner<'a, 'f> {
-    /// The effective one.
+    /// The effective environment.
     pub environment: &'a Environment,
     pub findings: &'a mut Findings<'f>,
 }
 
 impl Planner<'_, '_> {
-    /// The plan, still without the environment and the secrets; `None` if a lock is missing. Whether the findings
-    /// allow its use is for the caller to judge.
+    /// The plan, without the environment and the secrets; `None` if the target of a lock cannot be used. The caller
+    /// must discard it if there are errors among the findings.
     pub fn plan<'m>(&mut self, manifest: &Manifest, selection: &Selection<'m>) -> Option<Plan<'m>> {
         let steps = selection.steps.iter();
         let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
@@ -190,9 +192,9 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// Something to wait for or to lock; `None` if its variable is not set, or if its address cannot be used.
-    /// That is an error whatever the variable's level: nothing may start that was not waited for, or is not
-    /// locked.
+    /// The target of a wait or a lock; `None` if its variable is not set, or if its address cannot be used. An unusable
+    /// address is an error regardless of the variable's level, because no step may run without its waits and its lock.
+    /// An unset variable is one too, unless `may_be_absent` is true.
     fn target(
         &mut self,
         what: &str,
@@ -244,20 +246,18 @@ impl Planner<'_, '_> {
         text.map(|text| self.expanded(&what, text, false))
     }
 
-    /// A text with its references replaced, or as written if that is not possible or would print a password.
-    /// Adds a finding for each unset variable, for a text that gets too long, for each secret that would become
-    /// an argument, and for a password that would be announced.
+    /// The text with its references expanded. It is returned unexpanded if a reference is unset, if it would become too
+    /// long, or if an announcement would print a password. Each of these, and each secret in an argument, is a finding.
     fn expanded(&mut self, what: &str, template: &Template, is_argument: bool) -> OsString {
         let environment = self.environment;
         let lookup = |name: &str| environment.get(name);
         let as_written = || template.source().to_owned();
         if template.length(lookup) > MAX_LENGTH {
-            // A manifest is shorter than that, so a reference makes the text this long.
+            // The manifest itself is shorter than the limit, so the value of a reference exceeds it.
             let references = template.references();
             let longest = references.max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
             if let Some((name, _)) = longest {
-                let problem =
-                    format!("makes {what} longer than 4 MiB, which no program can be given");
+                let problem = format!("makes {what} longer than 4 MiB");
                 let fix = "use a shorter value, or refer to it once".to_owned();
                 self.findings
                     .add_reference(name, Code::TooLong, problem, fix);
@@ -265,9 +265,10 @@ impl Planner<'_, '_> {
             return as_written();
         }
         if !is_argument && let Some(name) = announced_password(template, environment) {
-            let problem = format!("holds a password, and {what} prints it");
-            let fix =
-                format!("take ${{{name}}} out of it, or refer to a variable with the host alone");
+            let problem = format!("contains a password, and {what} would print it");
+            let fix = format!(
+                "remove ${{{name}}} from it, or refer to a variable that contains only the host"
+            );
             self.findings
                 .add_reference(name, Code::PasswordAnnounced, problem, fix);
             return as_written();
@@ -279,9 +280,10 @@ impl Planner<'_, '_> {
                 self.findings
                     .add_reference(name, Code::UnsetReference, problem, fix);
             } else if is_argument && self.findings.is_secret(name) {
-                let problem =
-                    format!("is a secret, and {what} makes it an argument, which is public");
-                let fix = "let the program read it from its environment".to_owned();
+                let problem = format!(
+                    "is a secret, and {what} passes it as an argument, which other processes can read"
+                );
+                let fix = "let the program read it from the environment".to_owned();
                 self.findings
                     .add_reference(name, Code::SecretInArgument, problem, fix);
             }
@@ -290,10 +292,10 @@ impl Planner<'_, '_> {
     }
 }
 
-/// The variable from which an announcement would print the password of a URL.
+/// The variable whose value would make an announcement print the password of a URL.
 fn announced_password<'t>(template: &'t Template, environment: &Environment) -> Option<&'t str> {
     let lookup = |name: &str| environment.get(name);
-    // The whole text: a URL may be put together from several variables.
+    // The whole text is searched, because a URL may be composed of several variables.
     let text = template.expand(lookup).ok()?;
     let text = text.to_string_lossy();
     let passwords = certain_passwords(&text);

@@ -1,4 +1,5 @@
-//! The value of each variable: its own, the content of its file, or its default; and the texts in it to mask.
+//! Determines the value of each variable: the environment's, the content of its secret file, or its default. Also
+//! collects the strings to mask.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -11,22 +12,22 @@ use crate::report::{Code, ValueFinding};
 use crate::rule::is_placeholder;
 use crate::url::{passwords, percent_decoded};
 
-/// Reads a file. The second argument is a limit in bytes: of a larger file it reads one byte more than that.
+/// Reads a file. The second argument is a limit in bytes. Of a larger file it returns one byte more than the limit.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
 
-/// The largest secret file, in bytes; Linux admits no longer string in an environment (`MAX_ARG_STRLEN`).
+/// The largest secret file, in bytes. Linux accepts no longer string in an environment (`MAX_ARG_STRLEN`).
 const MAX_SECRET: usize = 128 * 1024;
 
-/// The shortest line of a secret that is masked on its own, in bytes. A PEM key is printed line by line.
+/// The shortest line of a secret that is masked by itself, in bytes. Programs print PEM keys line by line.
 const MIN_LINE: usize = 6;
 
 /// A variable and its value.
 pub struct Resolved<'a> {
     pub variable: &'a Variable,
     pub value: Value,
-    /// The content of the variable's file, or its default: what the service gets in place of what is set.
+    /// The content of the variable's file, or its default. The service gets it instead of the environment's value.
     pub replacement: Option<OsString>,
-    /// A former name of the variable that is set.
+    /// A former name of the variable, if one is set.
     pub former: Option<&'a str>,
 }
 
@@ -34,7 +35,7 @@ pub enum Value {
     /// Unset, empty or only white space.
     Missing,
     Placeholder,
-    /// There is no text that a rule could be applied to.
+    /// The value cannot be read, so that no rule can be applied to it.
     Unusable(ValueFinding),
     Text(String),
 }
@@ -46,7 +47,7 @@ impl Value {
             let fix = format!("set {name} again, as UTF-8");
             return Value::Unusable(ValueFinding::new(Code::NotUtf8, "is not UTF-8 text", fix));
         };
-        // The example of a secret is no secret.
+        // A secret with the value of its example is a placeholder.
         let is_example = variable.secret && variable.example.as_deref() == Some(text.trim());
         if text.trim().is_empty() {
             Value::Missing
@@ -58,8 +59,7 @@ impl Value {
     }
 }
 
-/// Determines the value of a variable. The environment's own comes before the file's, and that before the
-/// default.
+/// Determines the value of a variable. The environment takes precedence over the file, and both over the default.
 pub fn resolve<'a>(
     variable: &'a Variable,
     environment: &Environment,
@@ -95,8 +95,8 @@ pub fn resolve<'a>(
     }
 }
 
-/// The environment for the steps and the server: with defaults and the contents of secret files, without the
-/// variables that name these files.
+/// The effective environment, which the steps and the server get: it has the defaults and the contents of secret files,
+/// but not the variables that name these files.
 pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environment {
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for each in resolved {
@@ -108,15 +108,15 @@ pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environ
     environment.with(&set, &removed)
 }
 
-/// The content of a secret's file without its trailing newlines.
+/// The content of a secret's file without its trailing line breaks.
 ///
 /// # Errors
-/// The finding if it cannot be read, or cannot be a variable's value.
+/// Returns a finding if the file cannot be read, or if its content cannot be the value of a variable.
 fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, ValueFinding> {
-    let text_file = format!("name a text file with the value alone in {name}_FILE");
+    let text_file = format!("set {name}_FILE to a text file that contains only the value");
     let (problem, fix) = match read_file(file, MAX_SECRET) {
         Ok(content) if content.len() > MAX_SECRET => ("is larger than 128 KiB".into(), text_file),
-        Ok(content) if content.contains(&0) => ("has a NUL byte in it".into(), text_file),
+        Ok(content) if content.contains(&0) => ("contains a NUL byte".into(), text_file),
         Ok(mut content) => {
             while content.ends_with(b"\n") {
                 content.pop();
@@ -132,14 +132,14 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
             ErrorKind::IsADirectory => (
                 "is a directory".into(),
                 format!(
-                    "name the file itself in {name}_FILE (Docker makes a directory of a mounted file that the host does not have)"
+                    "set {name}_FILE to the file itself (Docker creates a directory where a mounted file does not exist on the host)"
                 ),
             ),
             ErrorKind::PermissionDenied => (
                 "this user may not read".into(),
-                "let the user that starts the container read it: its mode, or the uid of the secret".into(),
+                "give the user that starts the container read permission: change the file's mode or owner".into(),
             ),
-            // The error of `read_file` itself says what the file is instead of a regular one.
+            // `read_file` returns this error for a file that is not regular. Its text names the kind of file.
             ErrorKind::InvalidInput if error.raw_os_error().is_none() => {
                 (format!("is {error}"), text_file)
             }
@@ -150,9 +150,9 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
     Err(ValueFinding::new(Code::FileUnreadable, problem, fix))
 }
 
-/// The texts to mask in the output of steps: each secret's whole value, each of its longer lines, and the passwords
-/// in it, raw and percent-decoded. That includes values with findings, and values that are not passed on because the
-/// name is in the environment twice.
+/// The strings to mask in the output of steps: each secret's whole value, its lines of at least `MIN_LINE` bytes, and
+/// the passwords in all values, raw and percent-decoded. Values with findings are included, and so are the values of
+/// duplicate names, which are not passed on.
 pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
     for each in resolved {
@@ -170,16 +170,16 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
                 let whole = [value, value.trim_ascii()];
                 secrets.extend(whole.into_iter().chain(lines).map(<[u8]>::to_vec));
             }
-            // A password in a URL is a secret even if the manifest does not say so of the variable.
+            // A password in a URL is masked even if the variable is not declared as a secret.
             let text = str::from_utf8(value).unwrap_or_default().trim();
-            // A query can have encoded keys, or contain an encoded connection string.
+            // A query can have percent-encoded keys, or contain a percent-encoded connection string.
             let decoded = String::from_utf8(percent_decoded(text)).unwrap_or_default();
             for password in [text, &decoded].into_iter().flat_map(passwords) {
                 secrets.extend([password.as_bytes().to_vec(), percent_decoded(password)]);
             }
         }
     }
-    // A blank value counts as missing. Masked, every space of the output would be replaced.
+    // A blank value counts as missing. Masking it would replace every space of the output.
     secrets.retain(|secret| !str::from_utf8(secret).is_ok_and(|text| text.trim().is_empty()));
     secrets.sort();
     secrets.dedup();

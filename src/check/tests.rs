@@ -1,4 +1,4 @@
-//! The check as a function: a manifest and an environment in, findings out.
+//! Tests of the check, without processes and files.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn checked(text: &str, entries: &[(&str, &str)]) -> Checked<'static> {
     checked_with(text, entries, &Sources::new())
 }
 
-/// The check of everything in a manifest.
+/// Checks the whole manifest.
 fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Checked<'static> {
     let entries = entries
         .iter()
@@ -33,7 +33,7 @@ fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Chec
     )
 }
 
-/// The only file that there is.
+/// Reads the only file that exists in these tests.
 fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
     match path.to_str() {
         Some("/run/secrets/token") => Ok(b"from-a-file\n".to_vec()),
@@ -42,7 +42,7 @@ fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// `VARIABLE finding severity` of each finding, in order.
+/// Each finding as `VARIABLE finding severity`, in order.
 fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let told = checked(text, entries).report.findings.into_iter();
     told.map(|finding| {
@@ -64,7 +64,7 @@ fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn severities_follow_the_table_of_the_design() {
-    // What is set, the level, and the severity under `fail_on: required` and under `fail_on: critical`.
+    // The value, the level, and the severity under `fail_on: required` and under `fail_on: critical`.
     let table = [
         ("", "critical", "missing error", "missing error"),
         ("", "required", "missing error", "missing warning"),
@@ -122,7 +122,7 @@ fn severities_follow_the_table_of_the_design() {
 }
 
 #[test]
-fn a_default_fills_a_missing_value_and_never_a_wrong_one() {
+fn a_default_replaces_a_missing_value_but_not_a_wrong_one() {
     let text = "version: 1\nvariables: {A: {type: port, default: 8000}}\n";
     assert_eq!(effective(text, &[]), ["A=8000"]);
     assert_eq!(effective(text, &[("A", "")]), ["A=8000"]);
@@ -156,7 +156,7 @@ variables:
 }
 
 #[test]
-fn secrets_that_must_differ_are_compared_and_missing_ones_are_not_the_same() {
+fn equal_secrets_are_findings_but_two_missing_secrets_are_not_equal() {
     let text = "version: 1
 variables:
   A: {level: optional, secret: true}
@@ -171,7 +171,7 @@ variables:
 }
 
 #[test]
-fn findings_come_in_the_manifests_order_whatever_the_environments() {
+fn findings_are_in_the_order_of_the_manifest_not_of_the_environment() {
     let text = "version: 1\nvariables: {Z: {}, A: {}, M: {min_length: 3, pattern: \"^z\"}}\n";
     assert_eq!(
         findings(text, &[("M", "ab"), ("B", "")]),
@@ -191,13 +191,13 @@ fn a_former_name_that_is_set_is_the_fix() {
     assert_eq!(fix(&[]), "set NEW: ask");
     assert_eq!(
         fix(&[("OLD", "value")]),
-        "rename OLD, which is set, to NEW: it was called so before"
+        "rename OLD, which is set, to NEW: OLD is its former name"
     );
     assert_eq!(findings(text, &[("OLD", "x"), ("NEW", "y")]), [""; 0]);
 }
 
 #[test]
-fn a_secret_file_becomes_the_value_and_its_name_goes() {
+fn the_content_of_a_secret_file_becomes_the_value_and_name_file_is_removed() {
     let text = "version: 1\nvariables: {TOKEN: {secret: true, level: optional}}\n";
     assert_eq!(
         effective(
@@ -219,7 +219,7 @@ fn a_secret_file_becomes_the_value_and_its_name_goes() {
 }
 
 #[test]
-fn whatever_is_wrong_its_value_stands_in_no_finding() {
+fn no_finding_contains_the_value_that_it_is_about() {
     let text = "version: 1
 variables:
   INTEGER: {type: integer, max: 3}
@@ -253,7 +253,7 @@ variables:
 }
 
 #[test]
-fn the_plan_has_every_text_expanded_and_every_address_parsed() {
+fn all_texts_of_a_plan_are_expanded_and_all_addresses_parsed() {
     let text = "version: 1
 announce: about to serve on ${PORT}
 variables:
@@ -296,7 +296,7 @@ server: {announce: 'on ${PORT}', command: [serve, '--port=${PORT}']}
 }
 
 #[test]
-fn a_plan_has_only_what_is_selected() {
+fn a_plan_has_only_the_selected_steps_and_server() {
     let text = "version: 1
 steps: [{name: a, command: ['${UNSET}']}, {name: b, command: ['true']}]
 server: {command: ['${UNSET}']}
@@ -324,7 +324,7 @@ server: {command: ['${UNSET}']}
 }
 
 #[test]
-fn a_file_that_an_env_file_names_may_be_missing_here() {
+fn a_missing_secret_file_that_an_env_file_names_is_a_warning() {
     let text = "version: 1\nvariables: {TOKEN: {level: critical, secret: true}}\n";
     let entries = [("TOKEN_FILE", "/run/secrets/none")];
     assert_eq!(findings(text, &entries), ["TOKEN file_unreadable error"]);
@@ -339,12 +339,16 @@ fn a_file_that_an_env_file_names_may_be_missing_here() {
     };
     assert_eq!(finding.severity, Severity::Warning);
     assert_eq!(finding.source, Some(source));
-    assert!(finding.fix.starts_with("check it where the service runs"));
+    assert!(
+        finding
+            .fix
+            .starts_with("check the file where the service runs")
+    );
 }
 
 #[test]
 #[cfg(feature = "postgres")]
-fn no_plan_has_a_step_without_its_lock() {
+fn there_is_no_plan_if_a_lock_cannot_be_used() {
     let text = "version: 1
 service: s
 variables: {DATABASE_URL: {secret: true}}
@@ -359,7 +363,8 @@ steps: [{name: migrate, command: ['true'], lock: {postgres: DATABASE_URL}}]
         &Sources::new(),
     );
     assert!(ready.expect("the URL is sound").steps[0].lock.is_some());
-    // The database's URL comes from a file that is not here: a warning, which says why there is no address.
+    // The file with the database's URL does not exist here. That is a warning, and the missing address is not reported
+    // again.
     let file = "DATABASE_URL_FILE".to_owned();
     let source = Source {
         file: ".env".to_owned(),
@@ -375,7 +380,7 @@ steps: [{name: migrate, command: ['true'], lock: {postgres: DATABASE_URL}}]
 
 #[test]
 #[cfg(feature = "postgres")]
-fn an_address_in_the_manifest_that_the_environment_spoils_is_a_finding() {
+fn a_literal_address_that_the_environment_makes_invalid_is_a_finding() {
     let text = "version: 1\nwait_for: [{postgres: 'postgresql://db/app'}]\n";
     assert_eq!(findings(text, &[]), [""; 0]);
     assert_eq!(

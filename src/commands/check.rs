@@ -1,4 +1,4 @@
-//! The check: as `startup-guard check`, and as the phase of a run.
+//! `startup-guard check`, and the check phase of a run.
 
 use std::io::IsTerminal;
 
@@ -18,7 +18,7 @@ use crate::report::{Report, Severity};
 use super::env_files::{self, EnvFiles};
 use super::settings;
 
-/// `startup-guard check`: prints the report. Nothing is waited for, run, or looked up in PATH.
+/// `startup-guard check`: prints the report. It does not wait, run anything, or look up programs in PATH.
 ///
 /// # Errors
 /// If a file cannot be read, if the environment is invalid, or if the report cannot be written.
@@ -43,7 +43,8 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     }
 }
 
-/// Checks everything in the manifest against the environment with the files over it, or against the files alone.
+/// Checks the whole manifest. The variables of the files replace those of the environment, or are the only ones if
+/// `only_file` is true.
 fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_file: bool) -> View {
     let environment = files.over(environment, only_file);
     let first = files.files.first().cloned();
@@ -65,7 +66,7 @@ fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_fil
     explained(manifest, &environment, report, Some(circumstances))
 }
 
-/// The check of a run: logs the announcement and the report.
+/// The check phase of a run. Logs the announcement and the report.
 ///
 /// # Errors
 /// If the report has errors.
@@ -80,14 +81,14 @@ pub fn plan<'m>(
     if let Some(text) = checked.announcement {
         tracing::info!(target: "announce", "{}", text.display());
     }
-    // The warnings of a service that starts need no cause.
+    // Causes are reported only if the service cannot start.
     let circumstances = checked.plan.is_none().then(Circumstances::default);
     let view = explained(manifest, environment, checked.report, circumstances);
     log_pieces(&view, format);
     checked.plan.ok_or_else(|| error(&view))
 }
 
-/// The report with its diagnosis, if the circumstances for one are given; the place is added to them.
+/// Adds the place to a report, and the diagnosis if `circumstances` are given.
 fn explained(
     manifest: &Manifest,
     environment: &Environment,
@@ -114,7 +115,7 @@ fn explained(
 fn log_pieces(view: &View, format: log::Format) {
     for piece in pieces(view) {
         let (finding, cause, text) = match piece {
-            // A title is for the lines below it; a line of JSON stands alone.
+            // A title introduces the lines below it, but each JSON line is read by itself.
             Piece::Title(_) if format == log::Format::Json => continue,
             Piece::Title(text) | Piece::Other(text) => (None, None, text),
             Piece::Finding(finding, text) => (Some(finding), None, text),
@@ -134,7 +135,7 @@ fn log_pieces(view: &View, format: log::Format) {
     }
 }
 
-/// The error for a report with errors.
+/// The error that ends a run or a check whose report has errors.
 fn error(view: &View) -> Error {
     Error::Environment {
         headline: headline(view),

@@ -1,4 +1,4 @@
-//! `check --env-file`: the environment that a service would have from files.
+//! `check --env-file`: reads env files, and combines their variables with the process's environment.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -15,31 +15,31 @@ use crate::platform::is_injected;
 use crate::report::{Note, NoteCode, Source};
 use crate::text::count;
 
-/// How many undeclared variables a note lists.
+/// The maximum number of undeclared variables that a note lists.
 const SHOWN_VARIABLES: usize = 20;
 
-/// The longest name that platforms inject, in bytes.
+/// The longest injected name that is shown, in bytes.
 const MAX_INJECTED: usize = 64;
 
 /// The variables of the files, and the remarks on their lines.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The values that count, by name.
+    /// The value of each name. Later files replace the values of earlier ones.
     values: BTreeMap<String, String>,
-    /// Where each was written.
+    /// The file and line of each value.
     pub sources: Sources,
     /// In the order of the files and their lines.
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
     pub files: Vec<String>,
-    /// The dialect that was asked for.
+    /// The value of `--dialect`.
     pub dialect: Option<Dialect>,
 }
 
-/// Reads the files in order; of a name that stands in several the last one counts.
+/// Reads the files in order. If several files set a name, the last one applies.
 ///
 /// # Errors
-/// The first file that cannot be read or understood.
+/// The error of the first file that cannot be read or parsed.
 pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
     let mut all = EnvFiles {
         dialect: arguments.dialect,
@@ -48,7 +48,8 @@ pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFile
     let own = Some(environment).filter(|_| !arguments.only_file);
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();
-        // A reference finds the process's own variables, then those of the files before.
+        // A reference is looked up in the process's environment (unless --only-file excludes it), then in earlier
+        // files.
         let lookup = |name: &str| {
             let own = own.and_then(|own| own.get(name)?.to_str());
             own.or_else(|| Some(all.values.get(name)?.as_str()))
@@ -81,8 +82,8 @@ impl EnvFiles {
         self.files.push(name);
     }
 
-    /// The environment with the variables of the files, which replace those of the same name. With `only_file`, the
-    /// variables of the files alone.
+    /// The environment, with the variables of the files replacing those of the same name. With `only_file` it has the
+    /// variables of the files only.
     pub fn over(&self, environment: Environment, only_file: bool) -> Environment {
         let base = if only_file {
             Environment::default()
@@ -137,8 +138,8 @@ impl EnvFiles {
         })
     }
 
-    /// Where a file sets these variables: `LOG_LEVEL (line 3), lines 4 and 7`, after the name of the file if there are
-    /// several files.
+    /// Lists variables of one file and their lines, such as `LOG_LEVEL (line 3), lines 4 and 7`. The file's name comes
+    /// first if there are several files. A name that must not be shown is listed by its line only.
     fn places(&self, listed: &[(&String, &Source)], names: &Names<'_>) -> String {
         let (mut named, mut lines) = (Vec::new(), Vec::new());
         for (name, source) in listed {
@@ -162,9 +163,9 @@ impl EnvFiles {
     }
 }
 
-/// Decides which names may be printed. What looks like a name in a file may be a line of a secret key.
+/// Decides which names may be shown. What looks like a name in an env file may be a line of a secret key.
 struct Names<'a> {
-    /// The manifest's variables, and those that name their files.
+    /// The names of the manifest's variables, and their `NAME_FILE` names.
     declared: HashSet<String>,
     /// The former names of variables.
     former: HashSet<&'a str>,
@@ -184,7 +185,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The name, if the manifest has it or one that is nearly the same, or if it looks like one that platforms inject.
+    /// The name, if it may be shown: the manifest has it or a similar name, or platforms inject it.
     fn shown(&self, name: &str) -> Option<String> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let is_shown = self.declared.contains(name)

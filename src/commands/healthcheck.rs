@@ -1,4 +1,4 @@
-//! `startup-guard healthcheck URL`: for images that have neither a shell nor curl.
+//! `startup-guard healthcheck URL`, for images that have neither a shell nor curl.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,14 @@ use crate::manifest::Template;
 use crate::net::http;
 use crate::targets::HttpTarget;
 
-/// How long the service may take to answer. Docker's own limit is 30 seconds.
+/// The time limit for the answer. Docker's own limit for a health check is 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks once.
+/// Requests the URL once.
 ///
 /// # Errors
-/// If the answer is not a 2xx, or does not come in time. No error shows the URL: it can hold a password.
+/// If the URL is invalid, or if no answer with a 2xx status arrives in time. No error contains the URL, because it can
+/// contain a password.
 pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     let url = Template::parse(url)
         .expand(|name| environment.get(name))

@@ -1,4 +1,4 @@
-//! One file per subcommand; each reads as its flow.
+//! The subcommands.
 
 pub mod check;
 mod env_files;
@@ -12,10 +12,10 @@ use crate::os::output::STDOUT;
 
 pub use settings::log_format;
 
-/// Writes a text to standard output, all of it.
+/// Writes the whole text to standard output.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If standard output cannot be written to.
 pub fn print(text: &str) -> Result<(), Error> {
     STDOUT.push(text.as_bytes());
     STDOUT
@@ -23,10 +23,10 @@ pub fn print(text: &str) -> Result<(), Error> {
         .map_err(Error::system("write to standard output"))
 }
 
-/// `startup-guard exit-codes`: prints the table.
+/// `startup-guard exit-codes`: prints the table of exit codes.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If standard output cannot be written to.
 pub fn exit_codes(as_json: bool) -> Result<(), Error> {
     let table = if as_json { &exit::json() } else { exit::TABLE };
     print(table)

@@ -1,4 +1,4 @@
-//! `startup-guard run`: the main job.
+//! `startup-guard run`: checks the environment, waits, runs the steps, and becomes the server.
 
 use super::{check, settings};
 use crate::cli;
@@ -9,11 +9,11 @@ use crate::os::signals::{Signals, requested_stop};
 use crate::startup::serve::{Init, Server};
 use crate::startup::{step, wait};
 
-/// Checks, runs the steps, and becomes the server. Returns 0 if there is no server to become, or the exit code of
-/// the server that this process was the init of.
+/// Runs all phases. Returns only if this process does not become the server: 0 after `--no-server`, or the server's
+/// exit code if this process was its init.
 ///
 /// # Errors
-/// The first phase that failed. An error that follows on a stop is reported as the stop.
+/// The error of the first phase that fails. After a stop signal, any error except a step's is reported as the stop.
 pub fn run(
     arguments: &cli::Run,
     environment: Environment,
@@ -35,7 +35,8 @@ pub fn run(
     })
 }
 
-/// Runs all phases before the hand-over. Their data is freed here: an init lives long.
+/// Runs all phases before the hand-over. They are in a function of their own so that an init, which runs as long as the
+/// server, does not keep their data.
 fn up_to_the_server(
     arguments: &cli::Run,
     environment: Environment,
@@ -50,7 +51,7 @@ fn up_to_the_server(
     let user = user?;
     #[cfg(debug_assertions)]
     settings::provoke_panic(plan.environment());
-    // Before the waits: a command without a program would make them useless.
+    // The server's program is looked up before the waits, because without it they would be useless.
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;
     step::run_all(&plan, user.as_ref(), log.into(), signals)?;

@@ -1,5 +1,5 @@
-//! The settings of a run: a flag takes precedence over a variable, and a variable over the manifest. An empty
-//! variable counts as unset.
+//! Combines flags, variables of the guard, and the manifest. A flag takes precedence over a variable, and a variable
+//! over the manifest. An empty variable counts as unset.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -22,10 +22,10 @@ const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
 
-/// Loads the manifest that is chosen; an empty one for `--no-manifest`.
+/// Loads the manifest that the settings select, or an empty one for `--no-manifest`.
 ///
 /// # Errors
-/// If it cannot be read, or has faults.
+/// If the manifest cannot be read, or has faults.
 pub fn load_manifest(
     choice: &ManifestChoice,
     environment: &Environment,
@@ -36,7 +36,7 @@ pub fn load_manifest(
     }
 }
 
-/// The manifest's file; `None` for `--no-manifest`.
+/// The path of the manifest; `None` for `--no-manifest`.
 pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Option<PathBuf> {
     match choice {
         ManifestChoice::None => None,
@@ -48,10 +48,10 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
     }
 }
 
-/// The steps and the server of a run.
+/// The steps and the server command of a run.
 ///
 /// # Errors
-/// If a step to skip does not exist, if its name is not text, or if there is no command to run.
+/// If a step to skip does not exist, if `STARTUP_GUARD_SKIP` is not UTF-8, or if there is no command to run.
 pub fn selection<'a>(
     arguments: &cli::Run,
     manifest: &'a Manifest,
@@ -75,7 +75,7 @@ pub fn selection<'a>(
     {
         let hint = did_you_mean(name, names());
         return Err(UsageError(format!(
-            "{place} names the step `{name}`, which the manifest does not have{hint}"
+            "{place} names the step `{name}`, which is not in the manifest{hint}"
         )));
     }
     let steps = manifest.steps.iter();
@@ -89,7 +89,7 @@ pub fn selection<'a>(
 }
 
 fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, UsageError> {
-    // Without a manifest the guard changes nothing.
+    // Without a manifest nothing is expanded.
     let read = match arguments.manifest {
         ManifestChoice::None => Template::literal,
         _ => Template::parse_argument,
@@ -101,15 +101,17 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
     };
     if command.first().is_none_or(|word| word.source().is_empty()) {
         return Err(UsageError(
-            "there is no command to run: write it under server.command in the manifest, or after `--`".to_owned()));
+            "there is no command to run: set server.command in the manifest, or add it after `--`"
+                .to_owned(),
+        ));
     }
     Ok(command)
 }
 
-/// How to be the init of the server; `None` if the server replaces this process, or if there is none.
+/// The settings of the server's init; `None` if the server replaces this process, or if no server is started.
 ///
 /// # Errors
-/// If a setting is invalid, or is about an init that was not asked for.
+/// If a setting is invalid, or if `--forward` or `--rewrite` is given without an init.
 pub fn init(
     arguments: &cli::Run,
     manifest: &Manifest,
@@ -140,8 +142,8 @@ pub fn init(
     }))
 }
 
-/// The environment with the home of the manifest's user, and that user. An error is returned with the environment
-/// as it is, because the report on it comes first.
+/// Looks up the manifest's user, and sets `HOME` and `USER` if that changes the user. If the lookup fails, the
+/// environment is returned unchanged with the error, because the report on the environment is logged before that error.
 pub fn user(
     manifest: &Manifest,
     environment: Environment,
@@ -155,10 +157,10 @@ pub fn user(
     }
 }
 
-/// The format of the log: that of the variable, or else JSON on Railway and text everywhere else.
+/// The format of the log, from `STARTUP_GUARD_LOG`. The default is JSON on Railway and text elsewhere.
 ///
 /// # Errors
-/// If the variable has any other value.
+/// If the variable has an invalid value.
 pub fn log_format(environment: &Environment) -> Result<log::Format, UsageError> {
     let place = platform::detect(environment);
     let is_railway = place.is_some_and(|place| place.is_on(&platform::RAILWAY));
@@ -172,13 +174,13 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, UsageError> 
     }
 }
 
-/// Whether a terminal may be written to in colour: `NO_COLOR` is unset or empty (<https://no-color.org>).
+/// Whether output to a terminal may have colours: `NO_COLOR` is unset or empty (<https://no-color.org>).
 pub fn admits_colour(environment: &Environment) -> bool {
     environment.get("NO_COLOR").is_none_or(OsStr::is_empty)
 }
 
-/// Panics with a variable's value in the message if `STARTUP_GUARD_TEST_PANIC` asks for it: `main:NAME` or
-/// `helper:NAME`, by the thread. For the tests, which have no bug to provoke; a release does not have it.
+/// Panics with the value of the variable NAME in the message if `STARTUP_GUARD_TEST_PANIC` is `main:NAME` (on the main
+/// thread) or `helper:NAME` (on another thread). Tests of the panic hook use this; release builds do not contain it.
 #[cfg(debug_assertions)]
 pub fn provoke_panic(environment: &Environment) {
     let request = environment.text("STARTUP_GUARD_TEST_PANIC");
@@ -190,6 +192,6 @@ pub fn provoke_panic(environment: &Environment) {
     if thread == "main" {
         work();
     }
-    // The hook for panics ends the process before this returns.
+    // The panic hook aborts the process before this returns.
     let _ = std::thread::spawn(work).join();
 }

@@ -1,8 +1,8 @@
-//! Commands that set what is missing, with the names of this service in them.
+//! Commands that set the missing variables on the service's platform.
 //!
-//! They never hold a value that somebody chose: only what the manifest admits alone, a reference, a generator, or
-//! a gap such as `<url>`, which counts as a placeholder if it is pasted as it is. Secrets are read from a
-//! generator or from the terminal, so that no shell's history gets one.
+//! They never contain a value from the environment, only the single value that the manifest admits, a reference, a
+//! generator, or a gap such as `<url>`. A gap that is pasted unchanged is a placeholder in the next check. Secrets come
+//! from a generator or from the terminal, so that they do not enter the shell's history.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::platform::{Content, Fix, RAILWAY, Wanted, asking, command, quoted};
 use crate::report::{Code, Finding};
 use crate::rule::Type;
 
-/// The fix for everything that a command can set; `None` if there is no such thing.
+/// The fix for all variables that a command can set; `None` if there are none.
 pub fn fix(facts: &Facts<'_>) -> Option<Fix> {
     let wanted = wanted(facts);
     let circumstances = facts.circumstances;
@@ -32,14 +32,14 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
     for finding in facts.errors() {
         let name = finding.variable.as_str();
         let variable = facts.declared.get(name).copied();
-        // A secret file that is empty must be filled by what mounts it.
+        // An empty secret file must be fixed where it is created.
         let has_file = variable.is_some_and(|variable| facts.has_file(variable));
         let is_of_file = finding.code == Code::Missing && has_file;
         if is_of_file || !seen.insert(name) {
             continue;
         }
         let content = match others.get(name) {
-            // Railway can refer to the other name. Elsewhere only a person can rename it.
+            // On Railway the variable can refer to the other name. Elsewhere the user must rename it.
             Some(other) => facts.is_on(&RAILWAY).then(|| reference(other)),
             None => content(finding, variable, facts),
         };
@@ -52,7 +52,7 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
     wanted
 }
 
-/// What to set a variable to; `None` if no command can know it.
+/// The value that a command sets a variable to; `None` if the user must correct the value by hand.
 fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) -> Option<Content> {
     let is_absent = matches!(
         finding.code,
@@ -80,8 +80,8 @@ fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) ->
     })
 }
 
-/// Whether a text can be pasted: a line break ends a line of a file, and a terminal takes other control
-/// characters for keys. YAML has further line breaks, and readers skip a byte-order mark.
+/// Whether a text can be pasted. A line break would end a line of a file, and a terminal interprets other control
+/// characters as keys. U+2028 and U+2029 are line breaks in YAML, and parsers skip the byte-order mark U+FEFF.
 fn is_one_line(text: &str) -> bool {
     let is_other = |other: char| matches!(other, '\u{2028}' | '\u{2029}' | '\u{feff}');
     !text.contains(|other: char| other.is_control() || is_other(other))
@@ -96,7 +96,7 @@ fn reference(inside: &str) -> Content {
     Content::Known(format!("${{{{{inside}}}}}"))
 }
 
-/// Words for a value that only a person knows.
+/// The description of a value in a gap, such as `url` in `<url>`.
 fn what(variable: &Variable) -> String {
     /// The longest list of values that is shown, in bytes.
     const MAX_CHOICE: usize = 80;
@@ -126,7 +126,8 @@ fn what(variable: &Variable) -> String {
     format!("{what}{plural}")
 }
 
-/// Railway's reference to the URL of a database, which the manifest's hint or the URL's scheme tells.
+/// The inside of a Railway reference, such as `Postgres.DATABASE_URL`, from the manifest's hint or the schemes of the
+/// URL.
 fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
     if !facts.is_on(&RAILWAY) {
         return None;
@@ -137,7 +138,7 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
     });
     let by_scheme = || Database::of(variable).map(|database| database.on_railway);
     let (service, name) = hinted.or_else(by_scheme)?;
-    // Railway did not find the service that the value already refers to.
+    // If the value already refers to this service, Railway did not find it.
     let value = facts.environment.text(&variable.name);
     let is_tried = matches!(
         value.and_then(Reference::of),
@@ -150,18 +151,18 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
 /// The command that appends the variables to `only_file`, or to a new `.env`.
 fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix {
     let file = only_file.filter(|name| *name != "-").unwrap_or(".env");
-    // An empty line comes first, because the file may end without a line break.
+    // An empty line comes first, because the file may not end with a line break.
     let lines = wanted.iter().map(|each| line(each, reader));
     let words = lines.chain([format!(">> {}", quoted(file))]);
     let command = command("printf '%s\\n' ''", words);
     let readers = if wanted.iter().all(is_plain) {
-        ", with --env-file for docker run or check"
+        " or with --env-file for docker run or check"
     } else {
         " or with --env-file for check (docker run keeps the quotes)"
     };
     let title = match only_file {
-        Some(_) => format!("add to {}", file.escape_debug()),
-        None => format!("write {file}, and name it as env_file in compose{readers}"),
+        Some(_) => format!("append to {}", file.escape_debug()),
+        None => format!("append to {file}, and use it as env_file in compose{readers}"),
     };
     Fix {
         commands: vec![asking(&command, reader.shell_filter())],
@@ -169,7 +170,7 @@ fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix 
     }
 }
 
-/// A line of the file as a word of the shell.
+/// A line of the file, as one word of a shell command.
 fn line(wanted: &Wanted, reader: Dialect) -> String {
     match wanted.open_value() {
         None => wanted.word(),
@@ -177,7 +178,7 @@ fn line(wanted: &Wanted, reader: Dialect) -> String {
     }
 }
 
-/// Whether all readers understand the line in the same way.
+/// Whether all dialects read the line in the same way.
 fn is_plain(wanted: &Wanted) -> bool {
     match &wanted.content {
         Content::Asked => false,

@@ -1,8 +1,8 @@
 //! The likely causes of a report, and commands that fix it.
 //!
-//! A cause is a claim about somebody's deployment, and a wrong claim costs more than none. So each cause has its
-//! grounds: names that are set, the form of a value, or what the platform says. A cause that is only likely
-//! says so. Values are read here and never shown: a cause names variables, and the service in a reference
+//! A cause is a claim about somebody's deployment, and a wrong claim is worse than none. So each cause needs grounds:
+//! names that are set, the form of a value, or variables of the platform. It is marked as certain or as likely. Values
+//! are read here but never shown: a cause shows the names of variables, and the service in a reference such as
 //! `${{Service.NAME}}`.
 
 mod fixes;
@@ -31,13 +31,13 @@ const LIKELY: &str = "likely";
 /// The facts allow no other explanation.
 pub const CERTAIN: &str = "certain";
 
-/// The variables that a cause explains, of which there is at least one, and whole sentences on why it is claimed.
+/// The variables that a cause explains (at least one), and its text: whole sentences on what happened and what to do.
 type Grounds<'a> = Option<(Vec<&'a str>, String)>;
 
-/// Looks for the grounds of one cause.
+/// Looks for the grounds of one cause. Returns `None` if there are none.
 type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
 
-/// The causes in the order in which they are reported. The names are stable, because logs and reports contain them.
+/// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
 const CAUSES: [(&str, &str, Explain); 19] = [
     ("set_elsewhere", LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
@@ -56,7 +56,7 @@ const CAUSES: [(&str, &str, Explain); 19] = [
     ("list_form", CERTAIN, values::list_form),
     ("copied_secret", LIKELY, values::copied_secret),
     ("local_address", LIKELY, values::local_address),
-    // These two explain only what no other cause explains.
+    // These two consider only variables that no earlier cause explains, so they must come last.
     ("sealed_or_staged", LIKELY, scope::sealed_or_staged),
     ("set_at_build", LIKELY, scope::set_at_build),
 ];
@@ -64,14 +64,14 @@ const CAUSES: [(&str, &str, Explain); 19] = [
 /// One cause of one or several findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// The stable name, as it stands in logs and reports.
+    /// The stable code in logs and reports.
     #[serde(rename = "cause")]
     pub code: &'static str,
     /// [`CERTAIN`] or `LIKELY`.
     pub certainty: &'static str,
     /// The variables that it explains, in the manifest's order.
     pub variables: Vec<String>,
-    /// Whole sentences: what happened, and what to do about it.
+    /// Whole sentences: what happened, and what to do.
     pub text: String,
 }
 
@@ -82,20 +82,21 @@ pub struct Diagnosis {
     pub fixes: Vec<Fix>,
 }
 
-/// What is known besides the report and the environment.
+/// Facts that are in neither the report nor the environment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Circumstances<'a> {
     /// The platform that runs this process, or that the env file was taken from.
     pub place: Option<&'a Place>,
     /// Whether this process runs in a container.
     pub is_in_container: bool,
-    /// The env file whose values alone were checked, as the user named it.
+    /// The name of the env file, as the user gave it, if `--only-file` excluded the process's environment.
     pub only_file: Option<&'a str>,
-    /// The dialect in which the env file is read.
+    /// The dialect of the env file.
     pub reader: Dialect,
 }
 
-/// Explains a report. `environment` is what was checked, before secret files and defaults filled it.
+/// Explains a report. `environment` is the environment that was checked, without defaults and the contents of secret
+/// files.
 pub fn diagnose(
     manifest: &Manifest,
     report: &Report,
@@ -134,17 +135,17 @@ pub fn diagnose(
     Diagnosis { causes, fixes }
 }
 
-/// What the causes and fixes are derived from.
+/// The data that causes and fixes are derived from.
 struct Facts<'a> {
     manifest: &'a Manifest,
     report: &'a Report,
     environment: &'a Environment,
     circumstances: Circumstances<'a>,
     declared: HashMap<&'a str, &'a Variable>,
-    /// The variables that are missing and keep the server from starting.
+    /// The declared variables that are missing, as far as that is an error.
     missing: Vec<&'a Variable>,
     other_names: Vec<OtherName<'a>>,
-    /// The variables that the causes so far explain.
+    /// The variables that earlier causes explain.
     explained: HashSet<&'a str>,
 }
 
@@ -155,7 +156,7 @@ impl<'a> Facts<'a> {
         findings.filter(|each| each.severity == Severity::Error)
     }
 
-    /// The variables with a finding of a kind.
+    /// The variables with a finding of this kind.
     fn found(&self, code: Code) -> Vec<&'a str> {
         let findings = self.report.findings.iter().filter(|each| each.code == code);
         let mut variables: Vec<&str> = findings.map(|each| each.variable.as_str()).collect();
@@ -163,13 +164,13 @@ impl<'a> Facts<'a> {
         variables
     }
 
-    /// Those of the variables in `set_where` that have a finding of a kind.
+    /// The variables of `set_where` that have a finding of this kind.
     fn found_where(&self, code: Code, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
         let found: HashSet<&str> = self.found(code).into_iter().collect();
         self.set_where(|value, each| found.contains(each.name.as_str()) && fits(value, each))
     }
 
-    /// The declared variables that are set, and for whose value `fits` holds.
+    /// The declared variables that are set and for whose value `fits` returns true.
     fn set_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
         let variables = self.manifest.variables.iter();
         let is_fit = |each: &&Variable| {
@@ -182,7 +183,7 @@ impl<'a> Facts<'a> {
             .collect()
     }
 
-    /// The missing variables for which `fits` holds.
+    /// The missing variables for which `fits` returns true.
     fn missing_where(&self, fits: impl Fn(&Variable) -> bool) -> Vec<&'a str> {
         let missing = self.missing.iter().filter(|each| fits(each));
         missing.map(|each| each.name.as_str()).collect()
@@ -193,13 +194,13 @@ impl<'a> Facts<'a> {
         self.missing_where(|each| !self.explained.contains(each.name.as_str()))
     }
 
-    /// Whether the variable is set that names a file with this one's value.
+    /// Whether the `NAME_FILE` of this variable is set.
     fn has_file(&self, variable: &Variable) -> bool {
         let file = variable.file_name();
         file.is_some_and(|name| self.environment.text(&name).is_some())
     }
 
-    /// Whether any declared variable is set that no platform sets by itself.
+    /// Whether any declared variable is set, not counting names that platforms inject.
     fn is_any_set(&self) -> bool {
         let variables = self.manifest.variables.iter();
         let mut by_hand = variables.filter(|each| !is_injected(&each.name));
@@ -213,9 +214,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Makes grounds of items, each of which has variables and a sentence about them. Items without variables are left out.
-/// In a sentence, `{}` stands for the list of names, and `{is|are}` for the word that agrees with their number.
-fn told<'a, const COUNT: usize>(items: [(Vec<&'a str>, &str); COUNT]) -> Grounds<'a> {
+/// Joins the sentences of several items to the grounds of one cause. Each item has variables and a sentence about them;
+/// items without variables are left out. In a sentence, `{}` is replaced with the names, and `{is|are}` with the word
+/// that agrees with their number. Returns `None` if no item has variables.
+fn grounds_of<'a, const COUNT: usize>(items: [(Vec<&'a str>, &str); COUNT]) -> Grounds<'a> {
     let (mut all, mut sentences) = (Vec::new(), Vec::new());
     for (variables, sentence) in items.into_iter().filter(|(some, _)| !some.is_empty()) {
         sentences.push(about(&variables, sentence));
@@ -226,7 +228,7 @@ fn told<'a, const COUNT: usize>(items: [(Vec<&'a str>, &str); COUNT]) -> Grounds
     (!all.is_empty()).then(|| (all, sentences.join(" ")))
 }
 
-/// A sentence about names, as `told` takes it.
+/// A sentence about variables, with its placeholders replaced as in `grounds_of`.
 fn about(variables: &[&str], sentence: &str) -> String {
     let piece = |(index, piece): (usize, &str)| match piece.split_once('|') {
         _ if index % 2 == 0 => piece.to_owned(),
@@ -248,7 +250,7 @@ pub fn cause_codes() -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::grounds_of;
 
     #[test]
     fn sentences_agree_with_the_number_of_their_variables() {
@@ -257,9 +259,9 @@ mod tests {
         let several = (vec!["B", "A"], "{} {comes|come} with {a break|breaks}.");
         let text = "A is set. B and A come with breaks.".to_owned();
         assert_eq!(
-            told([empty.clone(), one, several]),
+            grounds_of([empty.clone(), one, several]),
             Some((vec!["A", "B"], text))
         );
-        assert_eq!(told([empty.clone(), empty.clone(), empty]), None);
+        assert_eq!(grounds_of([empty.clone(), empty.clone(), empty]), None);
     }
 }

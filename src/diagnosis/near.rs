@@ -1,22 +1,22 @@
-//! A missing variable that is set under another name: a former one, or one that is nearly the same.
+//! Finds missing variables that are set under another name: a former or a similar one.
 
-use super::{Facts, Grounds, told};
+use super::{Facts, Grounds, grounds_of};
 use crate::manifest::Variable;
 use crate::platform::is_injected;
 use crate::text::names;
 
-/// The shortest name, in letters and digits, that is compared with others. Shorter ones are near too many.
+/// The shortest name, in letters and digits, that may differ by a typo. A shorter name is similar to too many others.
 const MIN_LENGTH: usize = 6;
 
-/// The longest name that is compared, in bytes. No person writes a longer one.
+/// The longest name that is compared, in bytes. Names that people write are shorter.
 const MAX_LENGTH: usize = 64;
 
-/// The shortest part of a name (between two underscores) in which one edit is a slip. In a shorter one it makes
-/// another word: `API` and `APP`, `HOST` and `POST`.
+/// The shortest part of a name (between two underscores) in which one edit is considered a typo. In a shorter part it
+/// makes another word: `API` and `APP`, `HOST` and `POST`.
 const MIN_PART: usize = 5;
 
-/// The most missing names, and the most set names, that are compared with each other. The limit keeps a report on
-/// 100,000 variables fast.
+/// The maximum number of missing names, and of set names, that are compared with each other. It bounds the time for an
+/// environment of 100,000 variables.
 const MAX_NAMES: usize = 500;
 
 /// A missing variable that is set under another name.
@@ -27,7 +27,7 @@ pub struct OtherName<'a> {
     is_former: bool,
 }
 
-/// The missing variables that are set under a former or nearly the same name.
+/// The missing variables that are set under a former or a similar name.
 pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
     let is_candidate = |name: &&str| !facts.declared.contains_key(name) && !is_injected(name);
     let set = facts.environment.entries().iter();
@@ -65,17 +65,17 @@ fn set_under<'a>(facts: &Facts<'a>, is_former: bool, sentence: &str) -> Grounds<
     let rename = |pair: &OtherName<'_>| format!("{} to {}", pair.other, pair.missing);
     let orders: Vec<String> = pairs.clone().map(rename).collect();
     let text = format!("{sentence} Rename {}.", names(&orders));
-    told([(pairs.map(|pair| pair.missing).collect(), &text)])
+    grounds_of([(pairs.map(|pair| pair.missing).collect(), &text)])
 }
 
-/// Finds the name that a person probably meant.
+/// A list of names in which `nearest` finds a similar one.
 pub struct NearNames<'a> {
-    /// Each as it is written, and its parts.
+    /// Each name and its parts.
     names: Vec<(&'a str, Parts)>,
 }
 
 impl<'a> NearNames<'a> {
-    /// Of many names only the first 500 are compared.
+    /// Creates the list. Only the first `MAX_NAMES` names are used.
     pub fn of(names: impl Iterator<Item = &'a str>) -> Self {
         let names = names.filter(|name| could_be_a_name(name)).take(MAX_NAMES);
         Self {
@@ -83,8 +83,8 @@ impl<'a> NearNames<'a> {
         }
     }
 
-    /// The first name that differs in case and separators only, or else the first that is one slip away. None for
-    /// a text that no person could have meant as a name.
+    /// The first name that differs only in case and separators, or else the first that differs by one typo. `None` if
+    /// the text is not meant as a name.
     pub fn nearest(&self, text: &str) -> Option<&'a str> {
         let wanted = Parts::of(text);
         if !could_be_a_name(text) || wanted.plain.is_empty() {
@@ -92,22 +92,22 @@ impl<'a> NearNames<'a> {
         }
         let mut names = self.names.iter();
         let same = |(_, known): &&(_, Parts)| known.plain == wanted.plain;
-        let near = |(_, known): &&(_, Parts)| known.is_slip_of(&wanted);
+        let near = |(_, known): &&(_, Parts)| known.is_typo_of(&wanted);
         let same = names.clone().find(same);
         same.or_else(|| names.find(near)).map(|(name, _)| *name)
     }
 }
 
-/// Whether a person could have meant a text as a name. A text that is near a name and has no other characters
-/// holds no secret, and can be shown.
+/// Whether a text can be meant as a name. A text that passes this test and is similar to a declared name contains no
+/// secret, so it may be shown.
 fn could_be_a_name(text: &str) -> bool {
     let is_part = |other: char| other.is_ascii_alphanumeric() || "_-. \"'".contains(other);
     text.len() <= MAX_LENGTH && text.chars().all(is_part)
 }
 
-/// A name in upper case.
+/// A name in upper case, split at its separators.
 struct Parts {
-    /// Its texts between separators.
+    /// The texts between the separators.
     parts: Vec<String>,
     /// The name without separators.
     plain: String,
@@ -125,9 +125,9 @@ impl Parts {
         Self { parts, plain }
     }
 
-    /// Whether one edit of one part makes one name of the other, and is not likely to make another word. An edit
-    /// of a digit, of a short part or of a separator's place makes another word.
-    fn is_slip_of(&self, other: &Self) -> bool {
+    /// Whether the names differ by one edit in one part, and that is likely a typo. It is not if the part is short or
+    /// has a digit, because then the edit makes another word.
+    fn is_typo_of(&self, other: &Self) -> bool {
         let pairs = self.parts.iter().zip(&other.parts);
         let mut differing = pairs.filter(|(one, other)| one != other);
         let (Some((one, two)), None) = (differing.next(), differing.next()) else {
@@ -152,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_differs_in_case_alone_is_nearer_than_one_with_a_slip() {
+    fn a_name_that_differs_only_in_case_is_preferred_to_one_with_a_typo() {
         let near = NearNames::of(["DATABASES_URL", "database-url", "DATABASE_URL_"].into_iter());
         assert_eq!(near.nearest("DATABASE_URL"), Some("database-url"));
     }
 
     #[test]
-    fn of_many_names_so_many_are_compared() {
+    fn only_the_first_500_names_are_compared() {
         let names: Vec<String> = (0..10_000).map(|number| format!("NAME_{number}")).collect();
         let near = NearNames::of(names.iter().map(String::as_str));
         assert_eq!(near.nearest("name_1"), Some("NAME_1"));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_more_than_a_name_in_it_is_near_none() {
+    fn a_text_with_other_characters_is_similar_to_no_name() {
         let near = NearNames::of(["DATABASE_URL"].into_iter());
         assert_eq!(near.nearest("DATABSE_URL"), Some("DATABASE_URL"));
         for other in [
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slip_in_a_word_is_near() {
+    fn a_name_with_one_typo_in_a_word_is_similar() {
         for (name, other) in [
             ("DATABASE_URL", "DATABSE_URL"),
             ("DATABASE_URL", "DATABASE_URI"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn another_name_is_not_near() {
+    fn an_unrelated_name_is_not_similar() {
         for (name, other) in [
             ("SMTP_HOST", "SMTP_POST"),
             ("API_KEY", "APP_KEY"),

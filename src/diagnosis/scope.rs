@@ -1,4 +1,4 @@
-//! Causes that concern the place where variables are set: another service, a build, or a place that is not copied.
+//! Causes that are about where variables are set: on another service, in a build, or in another environment.
 
 use regex_lite::Regex;
 
@@ -10,7 +10,7 @@ use crate::text::names;
 
 /// None of the declared variables is set.
 pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    // One missing variable may be an oversight.
+    // A single missing variable may just be forgotten.
     const MIN_MISSING: usize = 2;
     let is_explained = !facts.other_names.is_empty()
         || set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
@@ -23,7 +23,7 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             "This is probably the file of another service."
         }
         None => {
-            "They are probably in a file or a shell that this process does not get: compose needs `env_file` or `environment` for it, docker run `--env-file`."
+            "They are probably in a file or a shell whose variables are not passed to this container: use `env_file` or `environment` in compose, or `--env-file` with docker run."
         }
     };
     let declared = facts.manifest.variables.len();
@@ -31,16 +31,16 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     Some((facts.missing_where(|_| true), text))
 }
 
-/// A kind of database, and the variables that its own service has and an application's service has not.
+/// A kind of database, and the variables that its own service has but the service of an application does not.
 pub struct Database {
     name: &'static str,
-    /// The beginnings of its URLs' schemes.
+    /// Prefixes of the schemes of its URLs.
     schemes: &'static [&'static str],
-    /// The variables that its image needs, separated by spaces.
+    /// The variables that configure its server image, separated by spaces.
     of_server: &'static str,
-    /// The variables that its clients get, separated by spaces.
+    /// The variables that its clients use, separated by spaces.
     of_client: &'static str,
-    /// The service that Railway's template makes, and its variable with the URL.
+    /// The name of the service in Railway's template, and its variable with the URL.
     pub on_railway: (&'static str, &'static str),
 }
 
@@ -76,7 +76,7 @@ const DATABASES: [Database; 4] = [
 ];
 
 impl Database {
-    /// The database whose URL a variable holds, by the schemes that the manifest admits.
+    /// The database whose URL a variable holds, according to its `schemes` in the manifest.
     pub fn of(variable: &Variable) -> Option<&'static Self> {
         DATABASES.iter().find(|database| database.is_url(variable))
     }
@@ -86,17 +86,17 @@ impl Database {
         variable.rule.value_type == Type::Url && variable.rule.schemes.iter().any(is_known)
     }
 
-    /// Whether any of these variables is set on the database's own service only.
+    /// Whether any of these variables configures the database's server.
     fn is_own(&self, set: &[&str]) -> bool {
         self.of_server.split(' ').any(|name| set.contains(&name))
     }
 }
 
-/// A database some of whose variables are set, these variables, and the missing variables that should hold its URL.
+/// A database, those of its variables that are set, and the missing variables that should hold its URL.
 type SetDatabase<'a> = (&'static Database, Vec<&'static str>, Vec<&'a str>);
 
 fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
-    // A declared variable is the application's own.
+    // A declared variable belongs to the application.
     let is_set = |name: &&'static str| {
         facts.environment.text(name).is_some() && !facts.declared.contains_key(name)
     };
@@ -109,38 +109,38 @@ fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
     })
 }
 
-/// The variables of a database are set, and the URL that the application needs is not.
+/// Variables of a database are set, but not the URL that the application needs.
 pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let (database, set, urls) = set_database(facts)?;
     let are_set = about(&set, "{} {is|are} set here");
     let text = if database.is_own(&set) && !facts.is_any_set() {
         format!(
-            "{are_set}, and none of the declared variables is: this looks like the service of {} itself, not of the application. Deploy the application as a service of its own, and set its variables there.",
+            "{are_set}, and none of the declared variables is: this is probably the service of {} itself, not of the application. Deploy the application as a separate service, and set its variables there.",
             database.name
         )
     } else {
         let missing = names(&urls);
         format!(
-            "{are_set}, but not {missing}, which nobody makes from them. Set it to the database's URL."
+            "{are_set}, but not {missing}, which is not derived from them. Set it to the database's URL."
         )
     };
     Some((urls, text))
 }
 
-/// On Railway only secrets are missing, and sealed variables may be left out here.
+/// On Railway, only secrets are missing, probably because sealed variables are left out.
 pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let missing = facts.unexplained();
     let place = facts.circumstances.place.filter(|_| !missing.is_empty())?;
     let is_unset_secret =
         |name: &&str| facts.declared[name].secret && facts.environment.get(name).is_none();
-    // Another variable that is set proves that this is the right service.
+    // If another declared variable is set, this is the right service.
     if !place.is_on(&RAILWAY) || !facts.is_any_set() || !missing.iter().all(is_unset_secret) {
         return None;
     }
     let reason = if facts.circumstances.only_file.is_some() {
-        "Sealed variables are not in what `railway variables` prints, so they may well be set on the service."
+        "`railway variables` does not print sealed variables, so they may be set on the service."
     } else if place.detail("environment").is_some_and(is_preview) {
-        "Railway does not copy sealed variables into pull-request and duplicated environments: set them here, too."
+        "Railway does not copy sealed variables into pull-request and duplicated environments: set them in this one as well."
     } else {
         return None;
     };
@@ -148,13 +148,13 @@ pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     Some((missing, text))
 }
 
-/// Whether Railway made the environment for a pull request: `pr-12`, `backend-pr-12`.
+/// Whether Railway created the environment for a pull request, such as `pr-12` or `backend-pr-12`.
 fn is_preview(environment: &str) -> bool {
     let pattern = Regex::new("(?i)(^|[-_ ])pr-[0-9]+$").expect("the pattern is well-formed");
     pattern.is_match(environment)
 }
 
-/// A variable is set under the name that only the build of a front end reads.
+/// A variable is set under a name that only the build of a front end reads.
 pub fn set_at_build<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const PREFIXES: &str = "NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ VITE_ PUBLIC_";
     let (mut variables, mut told) = (Vec::new(), Vec::new());
@@ -167,7 +167,7 @@ pub fn set_at_build<'a>(facts: &Facts<'a>) -> Grounds<'a> {
         }
     }
     let text = format!(
-        "{}. Names with such a prefix are for the build of a front end; a server reads the name without it. Set it, too.",
+        "{}. Names with such a prefix are read by the build of a front end; a server reads the name without the prefix. Set that name as well.",
         names(&told)
     );
     (!variables.is_empty()).then_some((variables, text))

@@ -1,4 +1,4 @@
-//! Causes that lie in the form of a value. The value is read here and never shown.
+//! Causes that are recognised by the form of a value. Values are read here but never shown.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::{Facts, Grounds, about, told};
+use super::{Facts, Grounds, about, grounds_of};
 use crate::platform::{HEROKU, RAILWAY};
 use crate::report::Code;
 use crate::rule::{List, Type};
 use crate::text::names;
 use crate::url::Url;
 
-/// The variables with a placeholder for which `fits` holds, given the reference in their value.
+/// The variables whose value is a placeholder, and for the reference in which `fits` returns true.
 fn placeholders<'a>(facts: &Facts<'a>, fits: fn(Option<Reference<'_>>) -> bool) -> Vec<&'a str> {
     facts.found_where(Code::Placeholder, |value, _| fits(Reference::of(value)))
 }
@@ -36,95 +36,95 @@ pub fn railway_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let within = if are_whole {
         ""
     } else {
-        " It stands within another text, too: perhaps it was appended to an example; then it must be the whole value."
+        " The value also has other text around the reference. If the reference was appended to an example, remove the rest: it must be the whole value."
     };
     let reason = if !facts.is_on(&RAILWAY) {
-        ": only Railway replaces such a reference. Give the value itself here.".to_owned()
+        ": only Railway replaces such a reference. Set the variable to the value itself.".to_owned()
     } else if services.is_empty() {
-        ": Railway found nothing to replace it with. Check the name in it, and that its changes are deployed.".to_owned()
+        ": Railway did not find the variable that it refers to. Check the name in the reference, and whether the changes of that variable are deployed.".to_owned()
     } else {
         format!(
-            ", which asks for {}: there is probably no service of that very name in this project and environment (upper and lower case count), or it has no such variable.{within}",
+            ", which refers to the service {}: probably this project and environment have no service with exactly that name (names are case-sensitive), or the service has no such variable.{within}",
             names(&services)
         )
     };
     let hold = about(&variables, "{} {holds|hold}");
-    let text = format!("{hold} a `${{{{…}}}}` as it was written{reason}");
+    let text = format!("{hold} an unresolved `${{{{…}}}}` reference{reason}");
     (!variables.is_empty()).then_some((variables, text))
 }
 
-/// Railway replaces a reference to nothing with an empty text.
+/// On Railway a reference to a service or variable that does not exist becomes an empty value.
 pub fn empty_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     if !facts.is_on(&RAILWAY) {
         return None;
     }
     let is_empty = |name: &str| facts.environment.get(name).is_some_and(OsStr::is_empty);
-    told([(
+    grounds_of([(
         facts.missing_where(|each| is_empty(&each.name) && !facts.has_file(each)),
-        "{} {is|are} set, but empty: on Railway that is what a reference to a service or a variable that does not exist becomes. Check the names in it (upper and lower case count).",
+        "{} {is|are} set, but empty: on Railway a reference to a service or a variable that does not exist becomes an empty value. Check the names in the reference (they are case-sensitive).",
     )])
 }
 
-/// A URL that was put together from references that were replaced with nothing: `postgresql://:@:/`.
+/// A URL that was composed of references which became empty, such as `postgresql://:@:/`.
 pub fn empty_parts<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let variables = facts.set_where(|value, variable| {
         variable.rule.value_type == Type::Url && value.contains("://:@")
     });
-    told([(
+    grounds_of([(
         variables,
-        "{} {has|have} neither a user nor a password between :// and @: it was probably put together from references to variables that are not set there. Refer to the whole URL instead, or check each name.",
+        "{} {has|have} neither a user nor a password between :// and @: probably it was composed of references to variables that are not set. Refer to the whole URL instead, or check the name in each reference.",
     )])
 }
 
 pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([(
+    grounds_of([(
         placeholders(facts, |found| found == Some(Reference::Workflow)),
-        "{} {holds|hold} an expression of a GitHub workflow, which only the workflow replaces. Pass the secret's value on from there.",
+        "{} {holds|hold} an expression of a GitHub workflow, which is only evaluated in the workflow. Pass the value from the workflow to the service.",
     )])
 }
 
 pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([(
+    grounds_of([(
         placeholders(facts, |found| found == Some(Reference::Other)),
-        "{} {holds|hold} a reference to another variable as it was written, because nothing replaces references here. Give the value itself.",
+        "{} {holds|hold} an unresolved reference to another variable, because nothing replaces references here. Set the variable to the value itself.",
     )])
 }
 
-/// Several placeholders suggest that an example was copied. A single one does not.
+/// Several placeholders suggest that an example file was copied. A single one does not.
 pub fn example_copied<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const MIN_PLACEHOLDERS: usize = 2;
     let variables = placeholders(facts, |found| found.is_none());
     if variables.len() < MIN_PLACEHOLDERS {
         return None;
     }
-    told([(
+    grounds_of([(
         variables,
-        "{} still hold the texts of an example, such as a .env.example that was copied as it is. Put the values in.",
+        "{} still hold placeholders of an example, such as a .env.example that was copied. Replace them with real values.",
     )])
 }
 
 pub fn secret_file<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([
+    grounds_of([
         (
             facts.found(Code::FileUnreadable),
-            "{} should come from a file that this container does not have in a readable form: a secret that is not mounted, or not for this user.",
+            "the secret files of {} cannot be read: probably a secret is not mounted, or this user may not read it.",
         ),
         (
             facts.missing_where(|variable| facts.has_file(variable)),
-            "{} {comes|come} from a file that is empty: the secret was probably made from an empty value.",
+            "{} {comes|come} from an empty file: the secret was probably created from an empty value.",
         ),
     ])
 }
 
 pub fn quoted<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([
+    grounds_of([
         (
             facts.found_where(Code::Quoted, |_, _| true),
-            "the quotes around {} are part of the value: compose and python-dotenv strip them, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
+            "the quotes around {} are part of the value: compose and python-dotenv strip quotes, but `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
         ),
         (
             facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r')),
-            "{} {comes|come} with a carriage return: the file was saved with Windows line breaks. Save it with Unix ones.",
+            "{} {contains|contain} a carriage return: the file was saved with Windows line breaks. Save it with Unix line breaks.",
         ),
     ])
 }
@@ -136,18 +136,19 @@ pub fn postgres_scheme<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             && schemes.any(|scheme| scheme.starts_with("postgresql"))
     });
     let order = if facts.is_on(&HEROKU) {
-        "Heroku sets it so, and sets it again: let the application replace the scheme, and admit `postgres` under `schemes`."
+        "Heroku sets this scheme, and resets it if it is changed: let the application replace the scheme, and add `postgres` to `schemes`."
     } else {
-        "Write postgresql:// there; the rest of the URL stays."
+        "Change it to postgresql://, and keep the rest of the URL."
     };
-    let sentence = "{} {begins|begin} with postgres://, which SQLAlchemy does not know since 1.4.";
-    told([(variables, &format!("{sentence} {order}"))])
+    let sentence =
+        "{} {begins|begin} with postgres://, which SQLAlchemy has not accepted since version 1.4.";
+    grounds_of([(variables, &format!("{sentence} {order}"))])
 }
 
 pub fn unescaped<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([(
+    grounds_of([(
         facts.found_where(Code::Unescaped, |_, _| true),
-        "the password in {} has characters in it that end it early in a URL. Write each as % and its two hexadecimal digits (@ is %40, / is %2F, # is %23, : is %3A), or choose a password of letters and digits.",
+        "the user or the password in {} contains characters that have a special meaning in a URL. Percent-encode each of them (@ is %40, / is %2F, # is %23, : is %3A), or choose a password of letters and digits.",
     )])
 }
 
@@ -157,26 +158,26 @@ pub fn list_form<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             variable.rule.list == Some(list) && bare(value).starts_with('[') == is_json
         })
     };
-    told([
+    grounds_of([
         (
             of_form(List::Csv, true),
-            "{} {holds|hold} a JSON list where commas alone are expected: write a,b instead of [\"a\",\"b\"].",
+            "{} {is a JSON list|are JSON lists}, but values separated by commas are expected: write a,b instead of [\"a\",\"b\"].",
         ),
         (
             of_form(List::Json, false),
-            "{} {holds|hold} no JSON list, which the application parses: write [\"a\",\"b\"] instead of a,b.",
+            "{} {is not a JSON list|are not JSON lists}, which the application expects: write [\"a\",\"b\"] instead of a,b.",
         ),
     ])
 }
 
 pub fn copied_secret<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    told([(
+    grounds_of([(
         facts.found(Code::SameSecret),
-        "{} {has|have} the value of another secret: one output of a generator was probably pasted into both. Generate one for each.",
+        "{} {has|have} the same value as another secret: probably the output of a generator was used twice. Generate a new value for each.",
     )])
 }
 
-/// A URL that leads into the container itself. It has no finding of its own.
+/// A URL whose host is this container itself. There is no finding for it, because the URL is valid.
 pub fn local_address<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let circumstances = facts.circumstances;
     let is_alone = match circumstances.place {
@@ -188,41 +189,41 @@ pub fn local_address<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     }
     let variables = facts.set_where(|value, variable| {
         let rule = &variable.rule;
-        // A browser may use an http URL, and then localhost is the machine that the browser runs on.
+        // An http URL may be for browsers, for which localhost is the machine that they run on.
         let is_url = rule.value_type == Type::Url && rule.list.is_none();
         is_url && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
     });
-    told([(
+    grounds_of([(
         variables,
-        "{} {leads|lead} to this container itself: in a container localhost is not the machine that it runs on. Name the host of the service there.",
+        "{} {points|point} to localhost, which in a container is the container itself and not the machine that it runs on. Use the host name of the service instead.",
     )])
 }
 
-/// The value without white space and quotes around it.
+/// The value without surrounding white space and quotes.
 fn bare(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
 }
 
-/// The kind of reference that a value holds.
+/// The kind of reference that a value contains.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reference<'a> {
     /// Railway's `${{…}}`.
     Railway {
-        /// The service that it names. `None` if the text does not look like a name, because it may be a secret.
+        /// The service that it names. `None` if the text does not look like a name, because then it may be a secret.
         service: Option<&'a str>,
-        /// Whether the value holds nothing else.
+        /// Whether the reference is the whole value.
         is_whole: bool,
     },
     /// GitHub's `${{ secrets.X }}`.
     Workflow,
-    /// `${X}` or `{{x}}` as a whole.
+    /// `${X}` or `{{x}}` as the whole value.
     Other,
 }
 
-/// The contexts of a workflow's expressions, separated by spaces.
+/// The contexts of GitHub's workflow expressions, separated by spaces.
 const CONTEXTS: &str = "secrets vars env github inputs steps needs matrix job";
 
-/// A service and its variable in a reference of Railway. Any other text may be a secret.
+/// The service and the variable in a Railway reference. A text that does not match may be a secret.
 static SERVICE_AND_NAME: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"^([A-Za-z](?:[\w -]{0,38}[\w-])?)\.[A-Z_][A-Z0-9_]*$";
     Regex::new(pattern).expect("the pattern is well-formed")
@@ -250,7 +251,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// The texts before, in and after the first pair of braces.
+/// The texts before, between and after the first `open` and the next `close`.
 fn braced<'a>(value: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let (before, rest) = value.split_once(open)?;
     let (inside, after) = rest.split_once(close)?;
@@ -262,7 +263,7 @@ mod tests {
     use super::Reference;
 
     #[test]
-    fn references_are_told_apart_and_only_a_services_name_is_taken() {
+    fn the_kind_of_a_reference_is_recognised_and_only_the_name_of_a_service_is_extracted() {
         let railway = |service, is_whole| Some(Reference::Railway { service, is_whole });
         for (value, expected) in [
             (

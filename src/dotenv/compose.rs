@@ -1,4 +1,5 @@
-//! docker compose v2 (the parser of its Go library): quotes, escapes, comments, and `$` with defaults.
+//! The dialect of docker compose v2, as its Go library parses it: quotes, escapes, comments, and references with
+//! defaults.
 
 use super::cursor::{
     Assignment, COLON, Cursor, LineResult, NO_NAME, Rules, WHITE_SPACE_IN_NAME, escape, unescaped,
@@ -14,9 +15,9 @@ pub const RULES: Rules = Rules {
 /// How deeply `${A:-${B:-…}}` may be nested.
 const MAX_DEPTH: usize = 16;
 
-const INVALID: &str = "has a `$` that is not followed by a variable name, which compose refuses; write `$$` for it, or put the value into single quotes";
-const RAILWAYS: &str = "has a `${{…}}`, which compose refuses; such references are Railway's: put it into single quotes, or read the file with --dialect kv";
-const REQUIRED: &str = "has a `${NAME:?…}` of a variable that is not set";
+const INVALID: &str = "has an invalid `$` reference, which compose refuses; write `$$` for a literal `$`, or put the value in single quotes";
+const RAILWAYS: &str = "has a Railway reference `${{…}}`, which compose refuses; put the value in single quotes, or use --dialect kv";
+const REQUIRED: &str = "has a `${NAME:?…}` whose variable is not set";
 const NAME_CHARACTER: &str = "has a character in its name that compose refuses";
 const TOO_DEEP: &str = "nests its `${…}` more than 16 levels deep";
 
@@ -52,8 +53,8 @@ fn value(cursor: &mut Cursor<'_, '_>) -> LineResult<String> {
     expanded(cursor, raw.trim_end(), 0)
 }
 
-/// Decodes an escape in double quotes. `\$` becomes `$$`, which the expansion turns into `$`, and `\0123` becomes `S`.
-/// An octal escape without three such digits only loses its zero.
+/// Decodes an escape in double quotes. `\$` becomes `$$`, which the expansion replaces with `$`. An octal escape needs
+/// three digits after its zero (`\0123` becomes `S`); with fewer, only the zero is removed.
 fn decode(after: &str, value: &mut String) -> usize {
     match after.chars().next() {
         Some('$') => value.push_str("$$"),
@@ -72,7 +73,7 @@ fn decode(after: &str, value: &mut String) -> usize {
     1
 }
 
-/// Replaces `$NAME`, `${NAME}`, `${NAME:-text}` and the like, and `$$`.
+/// Expands `$$` and references, such as `$NAME`, `${NAME}` and `${NAME:-text}`.
 fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<String> {
     if text.contains("${{") {
         return Err(RAILWAYS);
@@ -101,7 +102,7 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<Str
     Ok(value)
 }
 
-/// What a reference is replaced with, given the text between its braces.
+/// The replacement for a reference, given the text between its braces.
 fn replacement(cursor: &Cursor<'_, '_>, inside: &str, depth: usize) -> LineResult<String> {
     let name = name_at(inside)?;
     let operation = &inside[name.len()..];
@@ -135,7 +136,8 @@ fn name_at(text: &str) -> LineResult<&str> {
     Ok(name)
 }
 
-/// Where the brace before `text` is closed. Inner references have braces, too.
+/// The position of the brace in `text` that closes a brace before `text`. References in between have braces of their
+/// own.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 1;
     let mut braces = text.match_indices(['{', '}']);

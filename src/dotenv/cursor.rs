@@ -1,4 +1,4 @@
-//! What the dialects share: the statements that they read, and a cursor that reads them from a text.
+//! Types that all dialects share, and the cursor with which the dialects with quotes parse a text.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -6,13 +6,13 @@ use std::collections::HashMap;
 /// The longest string that Linux accepts in an environment, in bytes (`MAX_ARG_STRLEN`): `NAME=value` and a NUL.
 const MAX_STRING: usize = 128 * 1024;
 
-/// The most that the values of one file with references may add up to, in bytes. Without a limit, a few lines
-/// such as `A1=$A0$A0` would fill the memory. The kernel accepts no more than 6 MiB of arguments and environment.
+/// The maximum total length of the expanded values of one file, in bytes. Without a limit, a few lines such as
+/// `A1=$A0$A0` could exhaust the memory. The kernel accepts at most 6 MiB of arguments and environment.
 const MAX_EXPANDED: usize = 4 * 1024 * 1024;
 
-pub const TOO_LONG: &str = "sets a variable that is longer than 128 KiB with its name, which is more than Linux accepts in an environment";
+pub const TOO_LONG: &str = "sets a variable whose name and value together are longer than 128 KiB, which is more than Linux accepts in an environment";
 pub const TOO_MUCH: &str =
-    "goes beyond 4 MiB, counting the values of the references before it; the rest was not read";
+    "makes the expanded values of the file longer than 4 MiB; the lines after it were not read";
 pub const NO_NAME: &str = "has no name before its `=`";
 pub const NO_EQUALS_SIGN: &str = "is not an assignment; write NAME=value";
 pub const COLON: &str = "has a `:` where `=` belongs; write NAME=value";
@@ -20,13 +20,13 @@ pub const WHITE_SPACE_IN_NAME: &str = "has white space in its name";
 pub const UNTERMINATED: &str = "opens a quote that is never closed";
 const NUL: &str = "sets a value that contains a NUL character, which no variable can hold";
 
-/// Looks up a variable of the caller's environment. It is called for each reference, so it must not copy the value.
+/// Looks up a variable in the caller's environment. It is called for each reference, so it must not copy the value.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
-/// What a dialect reads from a line, and from those after it that belong to its value.
+/// A statement of a file. It is one line, or several if its value has several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The first line, counted from 1.
+    /// The line where the statement begins, counted from 1.
     pub line: usize,
     /// Empty for a fault.
     pub name: String,
@@ -34,14 +34,15 @@ pub struct Statement {
 }
 
 /// The value that a statement sets; `None` for a name without `=`, whose value some readers take from the caller's
-/// environment.
+/// environment. It is an error if the statement has a fault.
 pub type Value = LineResult<Option<String>>;
 
-/// What was read of a line, or its fault: the rest of a sentence that begins with the line, without any text of it.
+/// The result of parsing a line. A fault is the predicate of a sentence whose subject is the line, and contains no text
+/// of the line.
 pub type LineResult<T> = Result<T, &'static str>;
 
 impl Statement {
-    /// Makes a statement. The value becomes a fault if no environment can hold it.
+    /// Creates a statement. If no environment can hold the value, it is replaced with a fault.
     pub fn new(line: usize, name: &str, value: Value) -> Self {
         let value = value.and_then(|value| match &value {
             Some(text) if name.len() + "=".len() + text.len() >= MAX_STRING => Err(TOO_LONG),
@@ -53,7 +54,7 @@ impl Statement {
     }
 }
 
-/// How many bytes were appended to the values of a file.
+/// The number of bytes that were appended to the values of a file so far.
 #[derive(Default)]
 pub struct Budget(Cell<usize>);
 
@@ -61,7 +62,7 @@ impl Budget {
     /// Counts a text that is appended to a value, and returns it.
     ///
     /// # Errors
-    /// `TOO_MUCH`, once the values add up to more than `MAX_EXPANDED`.
+    /// `TOO_MUCH` if the total exceeds `MAX_EXPANDED`.
     pub fn spend<'t>(&self, text: &'t str) -> LineResult<&'t str> {
         let spent = self.0.get() + text.len();
         self.0.set(spent);
@@ -69,34 +70,34 @@ impl Budget {
     }
 }
 
-/// What distinguishes the dialects that are read with a cursor.
+/// The rules of a dialect that is parsed with a cursor.
 pub struct Rules {
     pub line_breaks: &'static [char],
     /// Whether a character is white space within a line.
     pub is_space: fn(char) -> bool,
-    /// Whether a reference finds the file's own variables before those of the caller.
+    /// Whether a reference prefers the file's own variables to those of the caller.
     pub is_own_first: bool,
-    /// Reads a name, and its value if it has one; or `None` for a comment. It is called at the first character of a
-    /// line that is not white space.
+    /// Parses a statement: a name, and its value if it has one; `None` for a comment. It is called at the first
+    /// character of a line that is not white space.
     pub assignment: for<'a> fn(&mut Cursor<'a, '_>) -> LineResult<Assignment<'a>>,
 }
 
 pub type Assignment<'a> = Option<(&'a str, Option<String>)>;
 
-/// A position in the text of a file, with the variables that were set before it.
+/// A position in the text of a file, with the variables that the text before it sets.
 pub struct Cursor<'a, 'b> {
-    /// The text that has not been read.
+    /// The text from the position on.
     pub rest: &'a str,
-    /// The variables that the file sets before `rest`.
+    /// The variables that the text before `rest` sets.
     pub values: HashMap<String, String>,
     pub budget: Budget,
-    /// Where `rest` begins, counted from 1.
+    /// The line where `rest` begins, counted from 1.
     line: usize,
     lookup: Lookup<'b>,
     rules: &'static Rules,
 }
 
-/// Reads a text. After a fault it continues in the next line; after `TOO_MUCH` it ends.
+/// Parses a text. After a fault it continues with the next line, except after `TOO_MUCH`, where it stops.
 pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<Statement> {
     let mut cursor = Cursor {
         rest: text,
@@ -132,7 +133,7 @@ pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<
 }
 
 impl<'a> Cursor<'a, '_> {
-    /// The value that a reference to a variable finds.
+    /// The value of a variable that a reference names.
     pub fn get(&self, name: &str) -> Option<&str> {
         let own = self.values.get(name).map(String::as_str);
         if self.rules.is_own_first {
@@ -142,7 +143,7 @@ impl<'a> Cursor<'a, '_> {
         }
     }
 
-    /// Takes a text by its length in bytes.
+    /// Takes the next `length` bytes.
     pub fn take(&mut self, length: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(length);
         self.line += taken.matches('\n').count();
@@ -150,7 +151,7 @@ impl<'a> Cursor<'a, '_> {
         taken
     }
 
-    /// Takes what stands before a separator, or the whole rest.
+    /// Takes the text before the next separator, or the whole rest.
     pub fn take_until(&mut self, is_separator: impl Fn(char) -> bool) -> &'a str {
         let end = self.rest.find(is_separator);
         self.take(end.unwrap_or(self.rest.len()))
@@ -162,7 +163,7 @@ impl<'a> Cursor<'a, '_> {
         self.take_until(|character| line_breaks.contains(&character))
     }
 
-    /// Takes a character, if it is the next one.
+    /// Takes `character` if it is the next one. Returns whether it was.
     pub fn take_char(&mut self, character: char) -> bool {
         let is_next = self.rest.starts_with(character);
         if is_next {
@@ -171,7 +172,7 @@ impl<'a> Cursor<'a, '_> {
         is_next
     }
 
-    /// Takes a text in quotes, and returns what stands between them, with its escapes.
+    /// Takes a text in quotes. Returns the text between the quotes, with its escapes not decoded.
     pub fn take_quoted(&mut self, quote: char) -> LineResult<&'a str> {
         let inside = &self.rest[quote.len_utf8()..];
         let mut is_escaped = false;
@@ -194,7 +195,7 @@ impl<'a> Cursor<'a, '_> {
         self.skip(self.rules.is_space)
     }
 
-    /// Skips the word `export`, and the white space after it.
+    /// Skips the word `export` and the white space after it, if they come next.
     pub fn skip_export(&mut self) {
         let after = self.rest.strip_prefix("export");
         if after.is_some_and(|after| after.starts_with(self.rules.is_space)) {
@@ -204,8 +205,8 @@ impl<'a> Cursor<'a, '_> {
     }
 }
 
-/// Replaces the escapes of a value. `decode` appends what an escape stands for, given the text after its backslash,
-/// and returns the length of the escape without the backslash; 0 keeps the backslash.
+/// Decodes the escapes of a value. `decode` gets the text after a backslash, appends the decoded character, and returns
+/// the length of the escape in bytes, without the backslash. If it returns 0, the backslash is kept.
 pub fn unescaped(text: &str, decode: impl Fn(&str, &mut String) -> usize) -> String {
     let mut value = String::with_capacity(text.len());
     let mut rest = text;
@@ -220,7 +221,7 @@ pub fn unescaped(text: &str, decode: impl Fn(&str, &mut String) -> usize) -> Str
     value + rest
 }
 
-/// What a letter after a backslash stands for.
+/// The character for a letter after a backslash, such as a line feed for `n`.
 pub fn escape(letter: char) -> char {
     let codes = b"\x07\x08\x0c\n\r\t\x0b";
     let known = "abfnrtv".find(letter);

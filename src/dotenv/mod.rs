@@ -1,5 +1,5 @@
-//! `.env` files. There is no standard: the same line means different things to different readers. Each of them has
-//! its dialect here, as its source reads and as it was measured.
+//! Parses `.env` files. There is no standard for them: the programs that read them (readers) parse the same line
+//! differently. A dialect has the rules of one reader, taken from its source and from recordings of its behaviour.
 
 mod compose;
 mod cursor;
@@ -18,7 +18,7 @@ use remarks::Remarks;
 /// The largest env file that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
 
-/// The program whose rules apply to a file.
+/// The reader whose rules apply to a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// `env_file` and `.env` of docker compose v2.
@@ -26,13 +26,13 @@ pub enum Dialect {
     Compose,
     /// `docker run --env-file`.
     Docker,
-    /// The Python library of that name.
+    /// The Python library python-dotenv.
     PythonDotenv,
-    /// `NAME=VALUE` with values as they are, as `railway variables --kv` prints them.
+    /// `NAME=VALUE` lines with raw values, as `railway variables --kv` prints them.
     Kv,
 }
 
-/// Variables that Railway injects, so they stand in a file only if its command line printed it.
+/// Variables that Railway injects. A file that sets one of them is the output of Railway's command line.
 const RAILWAYS: [&str; 3] = [
     "RAILWAY_PROJECT_ID=",
     "RAILWAY_SERVICE_ID=",
@@ -48,7 +48,7 @@ impl Dialect {
         ("kv", Dialect::Kv),
     ];
 
-    /// The dialect of a text: `Kv` for a listing that Railway's command line printed, else `Compose`.
+    /// Detects the dialect of a text: `Kv` for the output of Railway's command line, else `Compose`.
     fn of(text: &str) -> Self {
         let is_listed = |line: &str| RAILWAYS.iter().any(|name| line.starts_with(name));
         if text.lines().any(is_listed) {
@@ -58,21 +58,21 @@ impl Dialect {
         }
     }
 
-    /// The value as it must be written to be read unchanged. It must not contain control characters.
+    /// Quotes and escapes a value so that this dialect reads it unchanged. It must not contain control characters.
     pub fn written(self, value: &str) -> String {
         let escaped = value.replace('\\', r"\\").replace('"', "\\\"");
         let escaped = match self {
             _ if is_plain_value(value) => return value.to_owned(),
             Self::Docker | Self::Kv => return value.to_owned(),
             Self::Compose => escaped.replace('$', r"\$"),
-            // python-dotenv has no escape for `${`. So it becomes the default of a variable without a name, which
-            // cannot be set.
+            // python-dotenv has no escape for `${`. So `${` is written as the default of a variable with an empty name,
+            // which is never set.
             Self::PythonDotenv => escaped.replace("${", "${:-${}"),
         };
         format!("\"{escaped}\"")
     }
 
-    /// A pipe to a shell command that changes a line as `written` changes a value; empty if nothing changes.
+    /// A shell pipe that quotes and escapes a line as `written` does; empty if it would change nothing.
     pub fn shell_filter(self) -> &'static str {
         match self {
             Self::Compose => r#" | sed 's/["$\\]/\\&/g; s/^/"/; s/$/"/'"#,
@@ -96,10 +96,10 @@ pub fn is_plain_value(value: &str) -> bool {
     value.trim() == value && !value.contains(['$', '\\', '"', '\'', '#'])
 }
 
-/// What a file sets.
+/// The content of an env file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvFile {
-    /// In the order of the file. Of several entries with one name the last one counts.
+    /// In the order of the file. If a name occurs several times, its last entry applies.
     pub entries: Vec<Entry>,
     /// In the order of the lines.
     pub remarks: Vec<Remark>,
@@ -110,7 +110,7 @@ pub struct EnvFile {
 pub struct Entry {
     pub name: String,
     pub value: String,
-    /// The first line, counted from 1.
+    /// The line where the entry begins, counted from 1.
     pub line: usize,
 }
 
@@ -118,7 +118,7 @@ pub struct Entry {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {fault}", shown(name))]
 pub struct Error {
-    /// As the user gave it; `-` is standard input.
+    /// The file's name, as the user gave it; `-` is standard input.
     pub name: String,
     pub fault: Fault,
 }
@@ -149,7 +149,7 @@ pub enum Fault {
 pub struct LineFault {
     /// Counted from 1.
     pub line: usize,
-    /// The rest of a sentence that begins with the line. It contains no text of the line.
+    /// The predicate of a sentence whose subject is the line. It contains no text of the line.
     pub text: &'static str,
 }
 
@@ -160,11 +160,11 @@ fn shown(name: &str) -> String {
     }
 }
 
-/// Reads an env file. Without a dialect, the text decides which one counts. `read` returns the content, given the
-/// limit in bytes, and of a larger file no more than one byte over the limit.
+/// Reads and parses an env file. If `dialect` is `None`, it is detected. `read` gets a limit in bytes and returns the
+/// content; of a larger file it returns one byte more than the limit.
 ///
 /// # Errors
-/// When the file cannot be read, or any of its lines.
+/// If the file cannot be read, or if any of its lines cannot be parsed.
 pub fn load(
     name: &str,
     dialect: Option<Dialect>,
@@ -202,7 +202,7 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
     let has_mark = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
     let first = memchr::memchr(0, content);
     let count = memchr::memchr_iter(0, content).count();
-    // Every other byte of Latin text in UTF-16 is NUL.
+    // In Latin text in UTF-16, every other byte is NUL.
     if has_mark || first.is_some_and(|at| at < 2) && count * 3 > content.len() {
         return Err(Fault::Utf16);
     }
@@ -215,10 +215,10 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Reads a text.
+/// Parses a text.
 ///
 /// # Errors
-/// Every line that cannot be read.
+/// The faults of all lines that cannot be parsed.
 fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
     let asks_caller = dialect != Dialect::PythonDotenv;
     let mut entries: Vec<Entry> = Vec::new();
@@ -241,10 +241,10 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
                 continue;
             }
             Ok(None) if asks_caller => {
-                "is a name without a value, which the caller's environment does not have: it sets nothing"
+                "has a name without a value, and the name is not set in the caller's environment: the line sets nothing"
                     .to_owned()
             }
-            Ok(None) => "is a name without a value: it sets nothing".to_owned(),
+            Ok(None) => "has a name without a value: the line sets nothing".to_owned(),
             Ok(Some(value)) => {
                 let entry = name.clone();
                 entries.push(Entry { name: entry, value, line });
@@ -252,7 +252,7 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
                     continue;
                 };
                 format!(
-                    "sets a name again, after line {earlier}; the last one counts (docker passes both on)"
+                    "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
                 )
             }
         };

@@ -1,4 +1,5 @@
-//! The library python-dotenv: quotes and escapes, comments, and `${NAME}` even in single quotes.
+//! The dialect of the library python-dotenv: quotes, escapes, comments, and `${NAME}`, which is expanded even in single
+//! quotes.
 
 use super::cursor::{
     Assignment, COLON, Cursor, LineResult, NO_NAME, Rules, UNTERMINATED, WHITE_SPACE_IN_NAME,
@@ -33,7 +34,7 @@ fn assignment<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<Assignment<'a>> {
         });
     }
     if raw.is_none() {
-        // References to it are replaced with nothing, and not with their default.
+        // python-dotenv expands a reference to such a name to nothing, even if the reference has a default.
         cursor.values.insert(name.to_owned(), String::new());
     }
     let value = raw.map(|raw| expanded(cursor, &raw)).transpose()?;
@@ -51,7 +52,7 @@ fn name<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<&'a str> {
     Some(name).filter(|name| !name.is_empty()).ok_or(NO_NAME)
 }
 
-/// A value with its escapes replaced, and its references not.
+/// A value with its escapes decoded and its references unexpanded.
 fn value(cursor: &mut Cursor<'_, '_>) -> LineResult<String> {
     // A `#` after white space begins a comment.
     let is_comment = cursor.skip_space() && cursor.rest.starts_with('#');
@@ -74,10 +75,11 @@ fn value(cursor: &mut Cursor<'_, '_>) -> LineResult<String> {
     }))
 }
 
-/// Replaces `${NAME}` and `${NAME:-text}`, whatever characters they contain. Every other `$` stays.
+/// Expands `${NAME}` and `${NAME:-text}`, where NAME and text may contain any characters except `}`. Every other `$` is
+/// kept.
 fn expanded(cursor: &Cursor<'_, '_>, text: &str) -> LineResult<String> {
     let mut value = String::new();
-    // No reference ends after the last brace. Looking for it once keeps the time linear.
+    // No reference ends after the last brace. It is searched for only once, so that the time is linear.
     let (mut rest, tail) = text.split_at(text.rfind('}').map_or(0, |last| last + 1));
     while let Some((before, inside)) = rest.split_once("${") {
         value += cursor.budget.spend(before)?;
@@ -89,7 +91,8 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str) -> LineResult<String> {
             value += cursor.budget.spend(found)?;
             after
         } else {
-            // This is no reference, and neither is a `${` within the name, which would end at the same character.
+            // This is not a reference. A `${` within `name` is not one either, because it would end at the same
+            // character.
             value += cursor.budget.spend("${")?;
             value += cursor.budget.spend(name)?;
             after
@@ -100,7 +103,7 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str) -> LineResult<String> {
     Ok(value)
 }
 
-/// Cuts a text into the part before a separator and the rest from the separator on.
+/// Splits a text before its first separator. Without a separator the second part is empty.
 fn split_before<'a>(text: &'a str, separators: &[char]) -> (&'a str, &'a str) {
     text.split_at(text.find(separators).unwrap_or(text.len()))
 }

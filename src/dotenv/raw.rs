@@ -1,11 +1,11 @@
-//! The dialects that take a value as it is, without quotes, escapes, comments or references.
+//! The dialects without quotes, escapes and references, whose values are raw text.
 
 use super::cursor::{COLON, NO_EQUALS_SIGN, NO_NAME, Statement, WHITE_SPACE_IN_NAME};
 
-/// Docker's scanner refuses longer lines, in bytes.
+/// The longest line that Docker's scanner accepts, in bytes.
 const MAX_LINE: usize = 64 * 1024 - 1;
 
-/// `docker run --env-file`: each line is a variable.
+/// Parses a file as `docker run --env-file` does: each line is a variable.
 pub fn docker(text: &str) -> Vec<Statement> {
     let lines = text.split('\n').zip(1..);
     lines
@@ -18,7 +18,7 @@ fn docker_line(line: usize, text: &str) -> Option<Statement> {
         let fault = "is longer than 64 KiB, which docker refuses";
         return Some(Statement::new(line, "", Err(fault)));
     }
-    // White space at the end belongs to the value.
+    // White space at the end of the line is part of the value.
     let text = text.strip_suffix('\r').unwrap_or(text).trim_start();
     if text.is_empty() || text.starts_with('#') {
         return None;
@@ -41,14 +41,14 @@ fn docker_line(line: usize, text: &str) -> Option<Statement> {
     Some(Statement::new(line, name, value))
 }
 
-/// `NAME=VALUE` as command lines print it: a value with line breaks continues in the lines after it.
+/// Parses `NAME=VALUE` lines as programs print them. A line that is not an assignment continues the value before it.
 pub fn kv(text: &str) -> Vec<Statement> {
-    // Only text before the first assignment has an empty name.
+    // Each entry has its line, name and value. An empty name marks text before the first assignment.
     let mut entries: Vec<(usize, &str, String)> = Vec::new();
     let mut is_in_pem = false;
     for (text, line) in text.split('\n').zip(1..) {
         let text = text.strip_suffix('\r').unwrap_or(text);
-        // The lines of a PEM block may look like assignments: base64 ends with `=`.
+        // Lines of a PEM block can look like assignments, because base64 can end with `=`.
         let assignment = text
             .split_once('=')
             .filter(|(name, _)| !is_in_pem && is_name(name));
@@ -62,7 +62,7 @@ pub fn kv(text: &str) -> Vec<Statement> {
         }
     }
     let statements = entries.into_iter().map(|(line, name, value)| {
-        // Blank lines between entries do not belong to a value.
+        // Blank lines between entries are not part of a value.
         let value = value.trim_end_matches('\n').to_owned();
         let is_assignment = !name.is_empty();
         let value = is_assignment.then_some(Some(value)).ok_or(NO_EQUALS_SIGN);

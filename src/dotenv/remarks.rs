@@ -1,10 +1,10 @@
-//! Lines that can be read, but not by every reader, or that do not set what they seem to set.
+//! Remarks on lines that readers parse differently, or that do not set what they seem to set.
 
 use crate::report::NoteCode;
 
 use super::cursor::{Statement, TOO_LONG, TOO_MUCH, Value};
 
-/// The most remarks on one file.
+/// The maximum number of remarks on one file.
 const MAX_REMARKS: usize = 1000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +12,10 @@ pub struct Remark {
     /// Counted from 1.
     pub line: usize,
     pub code: NoteCode,
-    /// The line's name, or empty. It may be anything: a line of a key looks like an assignment, too.
+    /// The name that the line sets, or empty. It can be secret text, because a line of a key can look like an
+    /// assignment.
     pub name: String,
-    /// The rest of a sentence that begins with the line.
+    /// The predicate of a sentence whose subject is the line.
     pub text: String,
 }
 
@@ -40,7 +41,7 @@ impl Remarks {
         }
     }
 
-    /// The remarks in the order of their lines, and one that counts those that are left out.
+    /// The remarks in the order of their lines, then a remark with the number of those that were left out.
     pub fn into_list(mut self) -> Vec<Remark> {
         self.list.sort_by_key(|remark| remark.line);
         let count = self.left_out.len();
@@ -57,8 +58,8 @@ impl Remarks {
         self.list
     }
 
-    /// Adds a remark for each line of a text that compose, python-dotenv and docker understand differently. At least
-    /// one of them must have read the whole text without a fault.
+    /// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of
+    /// them must have parsed the whole text without a fault.
     pub fn compare(&mut self, text: &str, readers: [Vec<Statement>; 3]) {
         let mut readers = readers.map(|mut statements| {
             statements.dedup_by_key(|statement| statement.line);
@@ -68,12 +69,12 @@ impl Remarks {
             let next = readers.each_mut();
             let next = next.map(|reader| reader.next_if(|statement| statement.line == line));
             let [compose, python, docker] = &next;
-            // Within a value of several lines, docker alone begins a statement.
+            // If only docker begins a statement here, the line is inside a multi-line value of the others.
             if compose.is_none() && python.is_none() {
                 continue;
             }
             let values = [compose, python, docker].map(|one| one.as_ref().map(|one| &one.value));
-            // A name alone is inherited for docker and compose, and means nothing to python-dotenv.
+            // docker and compose inherit the value of a name without `=`; python-dotenv ignores it.
             if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
                 let mut names = next.iter().flatten().map(|one| one.name.as_str());
                 let name = names.find(|name| !name.is_empty()).unwrap_or_default();
@@ -91,8 +92,8 @@ fn is_too_much(value: Option<&Value>) -> bool {
     matches!(value, Some(Err(TOO_LONG | TOO_MUCH)))
 }
 
-/// How compose, python-dotenv and docker understand a line differently, given the value that each of them reads, or
-/// `None` if nothing begins there.
+/// The differences between compose, python-dotenv and docker for a line, given the value that each of them reads, or
+/// `None` if no statement begins at the line.
 fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec<&'static str> {
     if is_too_much(compose) {
         return vec!["compose expands it to more than Linux accepts"];
@@ -108,17 +109,17 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
     let of_dollar = match compose {
         _ if !raw.contains('$') => None,
         Some(Err(_)) => Some("compose refuses its `$`"),
-        _ if compose != python => {
-            Some("compose replaces `$` and a name, python-dotenv only `${…}`, docker neither")
-        }
-        _ if compose != docker && raw.contains("${") => Some("docker does not replace `${…}`"),
+        _ if compose != python => Some(
+            "compose expands `$NAME` and `${NAME}`, python-dotenv only `${NAME}`, docker neither",
+        ),
+        _ if compose != docker && raw.contains("${") => Some("docker does not expand `${NAME}`"),
         _ => None,
     };
     let are_refused = matches!((compose, python), (Some(Err(_)), Some(Err(_))));
     let of_escapes = (raw.contains('\\') && compose != python && !are_refused)
-        .then_some("escapes with a backslash are not the same in compose and python-dotenv");
+        .then_some("compose and python-dotenv decode backslash escapes differently");
     let of_caller = ([compose, docker] == [Some(&Ok(None)); 2]).then_some(
-        "docker and compose take the value from their caller, python-dotenv sets nothing",
+        "docker and compose take the value from the caller's environment, python-dotenv sets nothing",
     );
     let known = [of_docker, of_dollar, of_escapes, of_caller];
     let known: Vec<&str> = known.into_iter().flatten().collect();
@@ -130,14 +131,14 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
     }
 }
 
-/// What docker keeps as a part of the value, and other readers remove.
+/// The remark on a part of the value that docker keeps and other readers remove.
 fn kept_by_docker(value: &str) -> Option<&'static str> {
     let trimmed = value.trim();
     match trimmed.chars().next() {
         Some(quote @ ('"' | '\'')) => Some(match trimmed[1..].rsplit_once(quote) {
             Some((_, "")) => "docker keeps the quotes",
             Some(_) => "docker keeps the quotes and what follows them",
-            None => "docker reads its first line only, with the quote",
+            None => "docker reads only its first line, and keeps the quote",
         }),
         first if first == Some('#') || value.contains(" #") => Some("docker keeps the comment"),
         _ if trimmed != value => Some("docker keeps the white space around the value"),

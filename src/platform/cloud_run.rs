@@ -10,12 +10,12 @@ pub static CLOUD_RUN: Platform = Platform {
     parts: &[("service", "K_SERVICE"), ("revision", "K_REVISION")],
     more_parts: &[],
     injected: "K_CONFIGURATION K_REVISION K_SERVICE CLOUD_RUN_JOB",
-    elsewhere: "On Cloud Run variables belong to one service and its next revision: these were probably set on another service or in another region.",
+    elsewhere: "On Cloud Run variables belong to a revision of one service: these are probably set on another service or in another region.",
     shares_localhost: true,
     fix,
 };
 
-/// The Secret Manager gets each secret. Then one update sets everything.
+/// Creates each secret in the Secret Manager, then sets all variables with one update of the service.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.is_secret);
@@ -42,16 +42,18 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let service = quoted(&place.detail_or_gap("service"));
     let update = format!("gcloud run services update {service}");
     commands.push(command(&update, words));
-    // One command: a second line that is pasted would become the answer to the first question.
+    // All of it is one command: if several lines are pasted, a prompt for a secret would read the next line as its
+    // answer.
     Fix::new("with gcloud", wanted, vec![commands.join(" &&\n")])
 }
 
-/// Joins the items as gcloud splits them: at commas, or at the character that `^` encloses at the beginning.
+/// Joins the items with a delimiter that none of them contains: a comma, or another character that gcloud accepts
+/// between two `^` at the beginning.
 fn delimited(items: &[String]) -> String {
     let is_free = |delimiter: &char| items.iter().all(|item| !item.contains(*delimiter));
     let known = ",;|@#!~%&*+:?".chars();
     let delimiter = known.chain('\u{a1}'..=char::MAX).find(is_free);
-    let delimiter = delimiter.expect("a manifest of 1 MiB does not contain every character");
+    let delimiter = delimiter.expect("a manifest of 1 MiB cannot contain every Unicode character");
     let joined = items.join(&delimiter.to_string());
     match delimiter {
         ',' => joined,

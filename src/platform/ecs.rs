@@ -15,7 +15,7 @@ pub static ECS: Platform = Platform {
     fix,
 };
 
-/// Lines of a task definition, because no command sets single variables.
+/// Lines of a task definition, because no command of the AWS CLI sets single variables.
 fn fix(wanted: &[Wanted], _: &Place) -> Fix {
     let line = |each: &Wanted| {
         let (key, value) = if each.is_secret {

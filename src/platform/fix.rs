@@ -1,11 +1,11 @@
-//! What a person pastes to set variables: commands for a POSIX shell, or lines of a file.
+//! Text to paste that sets variables: commands for a POSIX shell, or lines of a file.
 
 use super::Place;
 
-/// What to paste, and where.
+/// Commands or lines that set variables.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Fix {
-    /// The tool or place that it is for: the beginning of a sentence, without its colon.
+    /// The tool or the place to use, without the colon that follows it.
     pub title: String,
     /// The variables that it sets.
     pub variables: Vec<String>,
@@ -14,7 +14,7 @@ pub struct Fix {
 }
 
 impl Fix {
-    /// A fix whose commands may use `ask`.
+    /// Creates a fix. Its commands may use the shell function `ask`, which is defined here.
     pub fn new(title: impl Into<String>, wanted: &[Wanted], commands: Vec<String>) -> Self {
         let commands = commands.into_iter().map(|each| asking(&each, ""));
         Self {
@@ -32,20 +32,20 @@ pub struct Wanted {
     pub content: Content,
 }
 
-/// What is known of the value to set.
+/// The value to set, as far as it is known.
 pub enum Content {
-    /// The only value that the manifest admits, or a Railway reference to one.
+    /// The only value that the manifest admits, or a Railway reference.
     Known(String),
-    /// A word for a value that only a person knows, such as `<url>`.
+    /// A gap for the user to fill in, such as `<url>`.
     Gap(String),
     /// The command that prints a new secret.
     Generated(String),
-    /// A secret that only a person knows.
+    /// A secret that the command prompts for.
     Asked,
 }
 
 impl Wanted {
-    /// The value where a command may show it; none for what is generated or asked for.
+    /// The value, if a command may contain it; `None` if it is generated or prompted for.
     pub fn open_value(&self) -> Option<&str> {
         match &self.content {
             Content::Known(text) | Content::Gap(text) => Some(text),
@@ -53,7 +53,7 @@ impl Wanted {
         }
     }
 
-    /// The command that prints the value of a secret: its generator, or `ask`, which `Fix::new` defines.
+    /// The shell command that prints the value of a secret: its generator, or `ask`, which `Fix::new` defines.
     pub fn source(&self) -> String {
         match &self.content {
             Content::Generated(generator) => generator.clone(),
@@ -61,7 +61,7 @@ impl Wanted {
         }
     }
 
-    /// `NAME=value` as a word of the shell. `Fix::new` defines the `ask` in it.
+    /// `NAME=value` as one word of a shell command. It may use `ask`, which `Fix::new` defines.
     pub fn word(&self) -> String {
         match self.open_value() {
             Some(value) => quoted(&format!("{}={value}", self.name)),
@@ -70,7 +70,7 @@ impl Wanted {
     }
 }
 
-/// A fix with one command that sets all variables on an app.
+/// Creates a fix with one command that sets all variables of an app.
 pub fn set_on_app(title: &str, set: &str, wanted: &[Wanted], place: &Place) -> Fix {
     let app = quoted(&place.detail_or_gap("app"));
     let set = command(
@@ -80,7 +80,7 @@ pub fn set_on_app(title: &str, set: &str, wanted: &[Wanted], place: &Place) -> F
     Fix::new(title, wanted, vec![set])
 }
 
-/// The text as one word of a shell.
+/// The text as one word of a shell command, in single quotes if necessary.
 pub fn quoted(text: &str) -> String {
     let is_plain = |other: char| other.is_ascii_alphanumeric() || "_-./:@=+,".contains(other);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -90,7 +90,7 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// A command with its words. Lines that would be longer than 120 characters are broken.
+/// Joins a command and its words. Lines longer than 120 characters are broken between words.
 pub fn command(name: &str, words: impl IntoIterator<Item = String>) -> String {
     const WIDTH: usize = 120;
     let mut text = name.to_owned();
@@ -103,9 +103,9 @@ pub fn command(name: &str, words: impl IntoIterator<Item = String>) -> String {
     text
 }
 
-/// Defines the shell function `ask` before a command that uses it. `ask NAME` reads a secret from the terminal
-/// without echo. It works in every POSIX shell (whose `read` has no `-s`), and without a terminal. The answer is
-/// piped through `filter`, such as ` | sed s/a/b/`, or printed as it is if `filter` is empty.
+/// Prepends the definition of the shell function `ask` to a command that uses it. `ask NAME` reads a secret from the
+/// terminal without echo, and prints it. It works in every POSIX shell (`read -s` does not), and without a terminal.
+/// The answer is piped through `filter`, such as ` | sed s/a/b/`, or printed unchanged if `filter` is empty.
 pub fn asking(command: &str, filter: &str) -> String {
     if !command.contains("$(ask ") {
         return command.to_owned();
@@ -118,7 +118,7 @@ pub fn asking(command: &str, filter: &str) -> String {
 
 /// The text in double quotes, for JSON and YAML alike.
 pub fn json(text: &str) -> String {
-    serde_json::to_string(text).expect("every text can be written as JSON")
+    serde_json::to_string(text).expect("strings can always be serialized")
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
     use super::{command, quoted};
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_do_something_with_them() {
+    fn words_with_special_characters_of_a_shell_are_quoted() {
         for (word, text) in [
             ("backend", "backend"),
             ("my api", "'my api'"),

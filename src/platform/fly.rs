@@ -14,7 +14,7 @@ pub static FLY: Platform = Platform {
     ],
     more_parts: &[("replica", "FLY_MACHINE_ID")],
     injected: "FLY_* PRIMARY_REGION RELEASE_COMMAND",
-    elsewhere: "On Fly secrets belong to one app: these were probably set on another app, or are staged and not deployed yet.",
+    elsewhere: "On Fly secrets belong to one app: these are probably set on another app, or are staged and not deployed yet.",
     shares_localhost: false,
     // Not `fly secrets import`: it removes quotes and comments from the lines that it reads.
     fix: |wanted, place| set_on_app("with flyctl", "fly secrets set", wanted, place),

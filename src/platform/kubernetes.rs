@@ -12,20 +12,20 @@ pub static KUBERNETES: Platform = Platform {
     parts: &[("pod", "HOSTNAME")],
     more_parts: &[],
     injected: "KUBERNETES_*",
-    elsewhere: "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container names.",
+    elsewhere: "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container refers to.",
     shares_localhost: true,
     fix,
 };
 
-/// Whether Kubernetes, or an old link of Docker, sets the name for a service in the network:
-/// `REDIS_SERVICE_HOST`, `REDIS_PORT_6379_TCP_ADDR`.
+/// Whether Kubernetes or a Docker link sets the name for another service, such as `REDIS_SERVICE_HOST` or
+/// `REDIS_PORT_6379_TCP_ADDR`.
 pub fn is_service_link(name: &str) -> bool {
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
         || name.contains("_PORT_") && (name.contains("_TCP") || name.contains("_UDP"))
 }
 
-/// A Secret for the secrets, and one command that sets everything else on the workload.
+/// One command that sets the open values on the workload, and one that creates a Secret and adds it to the workload.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let workload = place.detail("pod").and_then(workload_of);
     let workload = workload.unwrap_or_else(|| "deployment/<name>".to_owned());
@@ -46,14 +46,16 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         let create = format!("kubectl create secret generic {}", quoted(&secret));
         let create = command(&create, words);
         let from = quoted(&format!("--from=secret/{secret}"));
-        // One command: a second line that is pasted would become the answer to the first question.
+        // This is one command: if several lines are pasted, a prompt for a secret would read the next line as its
+        // answer.
         commands.push(format!("{create} &&\n{set_on_workload} {from}"));
     }
     let title = "with kubectl, in the namespace of the pod";
     Fix::new(title, wanted, commands)
 }
 
-/// The workload that gave a pod its name: `NAME-HASH-SUFFIX` for a deployment, `NAME-NUMBER` for a stateful set.
+/// The workload that a pod belongs to, according to the pod's name: `NAME-HASH-SUFFIX` for a Deployment, `NAME-NUMBER`
+/// for a `StatefulSet`.
 fn workload_of(pod: &str) -> Option<String> {
     let kinds = [
         ("statefulset", "^(.+)-[0-9]{1,4}$"),
@@ -70,7 +72,7 @@ mod tests {
     use super::workload_of;
 
     #[test]
-    fn the_workload_is_known_by_its_pods_name() {
+    fn the_workload_is_derived_from_the_name_of_the_pod() {
         for (pod, workload) in [
             ("backend-7d9c5b6f48-x2x9z", Some("deployment/backend")),
             ("my-api-5f6d8c9b7-abcde", Some("deployment/my-api")),

@@ -1,5 +1,5 @@
-//! The platform that runs this container, recognised by the variables that it injects. These are the only
-//! values of the environment that are shown. Everything about a platform is in its own file.
+//! Recognises the platform that runs this container by the variables that it injects. Only the values of these
+//! variables are shown. Each platform has a file of its own.
 
 mod cloud_run;
 mod ecs;
@@ -19,24 +19,24 @@ pub use railway::RAILWAY;
 /// A platform that starts containers.
 #[derive(Debug)]
 pub struct Platform {
-    /// The stable name, as it stands in reports.
+    /// The stable name in reports.
     pub code: &'static str,
-    /// The name for people.
+    /// The name in messages.
     pub name: &'static str,
-    /// The variables any of which shows that this platform runs the process, separated by spaces.
+    /// Variables that only this platform injects, separated by spaces. Any of them identifies the platform.
     pub marks: &'static str,
-    /// The parts of a deployment (`project`, `service`…) and the variables with their names, in the order in
-    /// which a sentence lists them.
+    /// The parts of a deployment (`project`, `service`…), and the variables that hold their names, in the order in
+    /// which the description lists them.
     pub parts: &'static [(&'static str, &'static str)],
     /// Further parts, which only the JSON report has.
     pub more_parts: &'static [(&'static str, &'static str)],
-    /// The names of all variables that it injects, separated by spaces. `*` at the end stands for any text.
+    /// The names of all variables that it injects, separated by spaces. A `*` at the end of a name matches any text.
     pub injected: &'static str,
-    /// Where the variables may be when none of them is set in this container.
+    /// A sentence on where the declared variables may be set if none of them is set in this container.
     pub elsewhere: &'static str,
-    /// Whether containers beside this one listen at the same localhost.
+    /// Whether other containers can share the localhost of this one.
     pub shares_localhost: bool,
-    /// Commands, or lines of its own file, that set variables.
+    /// Creates the commands, or the lines of the platform's configuration file, that set variables.
     pub fix: fn(&[Wanted], &Place) -> Fix,
 }
 
@@ -44,21 +44,21 @@ pub struct Platform {
 #[derive(Clone, Debug)]
 pub struct Place {
     pub platform: &'static Platform,
-    /// For people: `on Railway: project "x", service "y"`.
+    /// The place in messages, such as `on Railway: project "x", service "y"`.
     pub description: String,
-    /// What the platform calls the parts of a deployment, and their names here: `service`, `replica`…
+    /// The parts of the deployment (`service`, `replica`…), and their names.
     pub details: Vec<(&'static str, String)>,
 }
 
 impl Place {
-    /// The name of a part, such as `service`. None if it has control characters: the name becomes part of
+    /// The name of a part, such as `service`. `None` if it contains control characters, because it becomes part of
     /// commands, which a line break would end.
     pub fn detail(&self, part: &str) -> Option<&str> {
         let (_, name) = self.details.iter().find(|(known, _)| *known == part)?;
         (!name.contains(char::is_control)).then_some(name)
     }
 
-    /// The name of a part, or the gap `<part>` for a person to fill in.
+    /// The name of a part, or the gap `<part>` for the user to fill in.
     pub fn detail_or_gap(&self, part: &str) -> String {
         self.detail(part)
             .map_or_else(|| format!("<{part}>"), str::to_owned)
@@ -70,7 +70,7 @@ impl Place {
     }
 }
 
-/// Kubernetes is the last one because other platforms run on it.
+/// All platforms. Kubernetes comes last, because other platforms run on it.
 const PLATFORMS: [&Platform; 7] = [
     &RAILWAY,
     &fly::FLY,
@@ -81,14 +81,14 @@ const PLATFORMS: [&Platform; 7] = [
     &kubernetes::KUBERNETES,
 ];
 
-/// Names that images, shells, runtimes and several platforms set by themselves. `*` stands for any text.
+/// Names that images, shells, runtimes and several platforms set. A `*` at the end of a name matches any text.
 const INJECTED: &str = "_ CI COLORTERM CONTAINER container DEBIAN_FRONTEND EDITOR GPG_KEY HOME HOSTNAME \
     INVOCATION_ID JOURNAL_STREAM LANG LANGUAGE LC_* LOGNAME MAIL NODE_VERSION NO_COLOR OLDPWD PATH PORT PWD \
     PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHON_PIP_VERSION PYTHON_SETUPTOOLS_VERSION PYTHON_SHA256 \
     PYTHON_VERSION SHELL SHLVL STARTUP_GUARD_* TERM TMPDIR TZ USER WEB_CONCURRENCY YARN_VERSION";
 
-/// Whether a platform, an image, a shell or a runtime sets this name by itself. Such a name does not show that
-/// a person has configured the service.
+/// Whether a platform, an image, a shell or a runtime sets this name. If only such names are set, nobody has configured
+/// the service.
 pub fn is_injected(name: &str) -> bool {
     let is_known = |known: &str| match known.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
@@ -101,7 +101,7 @@ pub fn is_injected(name: &str) -> bool {
         || kubernetes::is_service_link(name)
 }
 
-/// The platform that runs this process. None for a plain container or a person's machine.
+/// The place where this process runs; `None` if no platform is recognised.
 pub fn detect(environment: &Environment) -> Option<Place> {
     let is_set = |name: &str| environment.text(name).is_some();
     let platform = PLATFORMS
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_is_known_by_what_it_injects() {
+    fn a_platform_is_recognised_by_the_variables_that_it_injects() {
         let railway = [
             ("RAILWAY_PROJECT_NAME", "intowork"),
             ("RAILWAY_SERVICE_NAME", "Postgres-aBcD"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_sets_by_hand_are_known() {
+    fn injected_names_are_recognised() {
         for name in [
             "PORT",
             "RAILWAY_SERVICE_NAME",

@@ -17,12 +17,12 @@ pub static RAILWAY: Platform = Platform {
         ("region", "RAILWAY_REPLICA_REGION"),
     ],
     injected: "RAILWAY_* NIXPACKS_* RAILPACK_*",
-    elsewhere: "On Railway each belongs to one service: probably set on another (the database's?), another project or environment, or only staged.",
+    elsewhere: "On Railway variables belong to one service: these may be on another (the database's?), in another project or environment, or only staged.",
     shares_localhost: false,
     fix,
 };
 
-/// One command for all open values. Each secret goes through the standard input of its own command.
+/// One command for all open values, and one for each secret, which reads it from standard input.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let flag = |part| Some(format!("--{part} {}", quoted(place.detail(part)?)));
     let flags = || ["service", "environment"].into_iter().filter_map(flag);
@@ -45,13 +45,13 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         Some(name) => format!("project \"{}\"", name.escape_debug()),
         None => "the project".to_owned(),
     };
-    // The note is not a comment after the command, because some interactive shells do not accept comments.
+    // This note is in the title, because some interactive shells do not accept comments after a command.
     let is_asked = |each: &Wanted| matches!(each.content, Content::Asked);
     let note = if wanted.iter().any(is_asked) {
-        "; --stdin alone waits for a value and Ctrl-D"
+        "; end each value that you type with Ctrl-D"
     } else {
         ""
     };
-    let title = format!("in a folder linked to {project} (railway link){note}");
+    let title = format!("in a directory linked to {project} (railway link){note}");
     Fix::new(title, wanted, commands)
 }

@@ -10,12 +10,12 @@ pub static RENDER: Platform = Platform {
     parts: &[("service", "RENDER_SERVICE_NAME")],
     more_parts: &[("replica", "RENDER_INSTANCE_ID")],
     injected: "RENDER RENDER_* IS_PULL_REQUEST",
-    elsewhere: "On Render variables belong to one service, and an environment group must be linked to it: these were probably set on another service, or their group is not linked.",
+    elsewhere: "On Render variables belong to one service, or to an environment group that is linked to it: these are probably set on another service, or their group is not linked.",
     shares_localhost: false,
     fix,
 };
 
-/// Lines of the blueprint `render.yaml`, because Render's command line sets no variables.
+/// Lines of the blueprint `render.yaml`, because Render's CLI cannot set variables.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let mut lines = vec!["envVars:".to_owned()];
     lines.extend(wanted.iter().map(|each| {
@@ -33,7 +33,7 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     Fix::new(title, wanted, vec![lines.join("\n")])
 }
 
-/// The name as a YAML key. A name that YAML reads as another type, such as `NO`, is in quotes.
+/// The name as a YAML key. A name that YAML parses as another type, such as `NO`, is in quotes.
 fn key(name: &str) -> String {
     let is_word = "y n yes no on off true false null"
         .split(' ')

@@ -1,4 +1,4 @@
-//! Annotations of a GitHub workflow, each at the line of the env file or the manifest that it is about.
+//! Renders a report as annotations of a GitHub workflow, at the lines of the env file or the manifest.
 
 use super::{View, label, text};
 use crate::report::Source;
@@ -8,7 +8,7 @@ type Place<'a> = (Option<&'a str>, Option<usize>);
 
 const NOWHERE: Place<'_> = (None, None);
 
-/// The annotations, then the headline. `manifest` is the manifest's file as the user named it.
+/// The annotations, then the headline. `manifest` is the path of the manifest as the user gave it.
 pub fn report(view: &View, manifest: &str) -> String {
     let findings = view.report.findings.iter().map(|finding| {
         let variable = &finding.variable;
@@ -56,7 +56,7 @@ fn annotation(level: &str, (file, line): Place<'_>, title: &str, message: &str) 
     )
 }
 
-/// Escapes the message of a workflow command, which ends at the end of its line.
+/// Escapes the message of a workflow command, which must be on one line.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")

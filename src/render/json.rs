@@ -1,4 +1,4 @@
-//! The report for machines: one object per line. docs/report-and-causes.md documents the fields.
+//! Renders a report as JSON, one object per line. docs/report-and-causes.md documents the fields.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ struct Summary<'a> {
     version: u32,
     verdict: &'static str,
     service: Option<&'a str>,
-    /// The platform, its description, and `project`, `service` and so on, as far as the platform has them.
+    /// The platform, its description, and the parts that the platform has, such as `project` and `service`.
     place: Option<BTreeMap<&'static str, &'a str>>,
     declared: usize,
     errors: usize,
@@ -28,7 +28,7 @@ struct Summary<'a> {
     fixes: &'a [Fix],
 }
 
-/// An object on a line of its own.
+/// A finding or a note on a line of its own.
 #[derive(Serialize)]
 struct Line<'a, T> {
     kind: &'static str,
@@ -36,7 +36,7 @@ struct Line<'a, T> {
     object: &'a T,
 }
 
-/// The report of `check`: a line per finding and per note, then the summary, which repeats all of them.
+/// The report of `check`: one line per finding and per note, then the summary, which contains all of them again.
 pub fn report(view: &View) -> String {
     let findings = view.report.findings.iter();
     let findings = findings.map(|finding| line("finding", finding));
@@ -79,5 +79,5 @@ pub fn summary(view: &View) -> String {
 }
 
 fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts and numbers are always JSON")
+    serde_json::to_string(value).expect("strings and numbers can always be serialized")
 }

@@ -1,4 +1,4 @@
-//! Reports as text for people, as JSON, and as annotations of a GitHub workflow: data in, a text out.
+//! Renders reports as text, as JSON, and as annotations of a GitHub workflow.
 
 pub mod github;
 pub mod json;
@@ -8,7 +8,7 @@ use crate::diagnosis::{CERTAIN, Cause, Diagnosis};
 use crate::platform::Place;
 use crate::report::Report;
 
-/// Everything that a report shows.
+/// The data that a rendered report shows.
 pub struct View {
     /// The service's name in the manifest.
     pub service: Option<String>,

@@ -1,4 +1,4 @@
-//! The report for people: the findings, grouped by what is to be done, then the causes, then the fixes.
+//! Renders a report as text: the headline, the findings in groups, the notes, the causes, and the fixes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use crate::diagnosis::{Cause, Fix};
 use crate::report::{Code, Finding, Note, Severity};
 use crate::text::{count, fits, wrapped};
 
-/// Begins each line of a paragraph but the first.
+/// The indent of each line of a paragraph except the first.
 const INDENT: &str = "   ";
 
 /// The titles of the groups of findings, in their order.
@@ -23,7 +23,7 @@ fn group(finding: &Finding) -> &'static str {
 
 /// One paragraph of a report, without a line break at its end.
 pub enum Piece<'a> {
-    /// The title of the paragraphs that follow.
+    /// The title of the following paragraphs.
     Title(String),
     Finding(&'a Finding, String),
     Cause(&'a Cause, String),
@@ -42,7 +42,7 @@ pub fn pieces(view: &View) -> Vec<Piece<'_>> {
             .iter()
             .filter(|each| group(each) == title)
             .collect();
-        // A single group needs no title.
+        // A title is omitted if there is only one group.
         if !of_group.is_empty() && of_group.len() < findings.len() {
             pieces.push(Piece::Title(format!("{title} ({}):", of_group.len())));
         }
@@ -57,7 +57,7 @@ pub fn pieces(view: &View) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The whole report, with a line break at its end. Colours are those of a terminal.
+/// The whole report, with a line break at its end. If `is_coloured` is true, it contains escape sequences for colours.
 pub fn report(view: &View, is_coloured: bool) -> String {
     let headline = wrapped(&headline(view), INDENT);
     let pieces = pieces(view).into_iter().map(|piece| match piece {
@@ -76,7 +76,7 @@ pub fn report(view: &View, is_coloured: bool) -> String {
     painted.collect()
 }
 
-/// One line: whose environment it is, whether it is sound, and where the service runs.
+/// One line with the service, the verdict, and the place where the service runs.
 pub fn headline(view: &View) -> String {
     let report = &view.report;
     let (errors, warnings) = (report.errors(), report.warnings());
@@ -102,8 +102,8 @@ pub fn headline(view: &View) -> String {
     )
 }
 
-/// What is wrong, what the variable is for, and how to correct it. If a fix sets the variable, the manifest's
-/// hint about a right value takes the place of the last.
+/// The finding, the variable's description, and the advice: how to correct it, or the manifest's hint if a command of
+/// the report sets the variable.
 fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
     let mark = match finding.severity {
         Severity::Error => "❌",
@@ -129,7 +129,7 @@ fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
         };
     }
     let advice = if is_set_by_fix {
-        // The fix has the references of the hint already.
+        // A hint with a Railway reference is redundant, because the command sets that reference.
         finding.hint.as_ref().filter(|hint| !hint.contains("${{"))
     } else {
         Some(&finding.fix)
@@ -145,13 +145,13 @@ fn cause(cause: &Cause) -> String {
     wrapped(&text, INDENT)
 }
 
-/// Commands are not indented: a here-document ends only at the margin.
+/// The commands are not indented, so that they can be pasted unchanged.
 fn fix(fix: &Fix) -> String {
     let title = wrapped(&format!("Fix, {}:", fix.title), INDENT);
     format!("{title}\n{}", fix.commands.join("\n"))
 }
 
-/// Merges the notes of one file that have the same text, and lists their lines.
+/// Merges notes of one file that have the same text, and lists their lines.
 fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
     let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
     let mut positions = HashMap::new();
@@ -177,7 +177,7 @@ fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
     title.into_iter().chain(pieces).collect()
 }
 
-/// How many lines with the same note are listed.
+/// The maximum number of lines that are listed for one note.
 const MAX_LINES: usize = 8;
 
 fn capped(lines: &[String]) -> String {

@@ -187,7 +187,9 @@ server: {command: [echo, '${PORT}', '${HOST:-localhost}']}
         .expect_stderr(
             "❌ NOWHERE is not set, and the command of the step s refers to it [unset_reference]",
         )
-        .expect_stderr("⚠️ TOKEN is a secret, and the command of the step s makes it an argument")
+        .expect_stderr(
+            "⚠️ TOKEN is a secret, and the command of the step s passes it as an argument",
+        )
         .expect_stderr(
             "❌ PORT is not set, and the command of the server refers to it [unset_reference]",
         )

@@ -185,7 +185,9 @@ fn a_secrets_file_of_the_container_need_not_be_on_this_machine() {
         "{ended}"
     );
     assert!(
-        ended.stdout().contains("check it where the service runs"),
+        ended
+            .stdout()
+            .contains("check the file where the service runs"),
         "{ended}"
     );
 }
@@ -339,12 +341,12 @@ fn a_long_value_is_checked_and_never_shown_and_one_that_linux_does_not_pass_on_i
         (
             22_000,
             65,
-            "line 1 sets a variable that is longer than 128 KiB",
+            "line 1 sets a variable whose name and value together are longer than 128 KiB",
         ),
         (
             170_000,
             65,
-            "line 1 sets a variable that is longer than 128 KiB",
+            "line 1 sets a variable whose name and value together are longer than 128 KiB",
         ),
     ] {
         let content = format!(
@@ -374,9 +376,12 @@ fn a_file_whose_references_come_to_gigabytes_is_refused_at_once() {
     for (content, told) in [
         (
             &doublings,
-            "line 14 sets a variable that is longer than 128 KiB",
+            "line 14 sets a variable whose name and value together are longer than 128 KiB",
         ),
-        (&many, "line 42 goes beyond 4 MiB"),
+        (
+            &many,
+            "line 42 makes the expanded values of the file longer than 4 MiB",
+        ),
     ] {
         for dialect in ["compose", "python-dotenv"] {
             // 256 MiB of address space: what it would come to does not fit.

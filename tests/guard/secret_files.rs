@@ -37,7 +37,7 @@ fn the_content_less_its_trailing_newlines_becomes_the_value_and_the_files_name_g
 fn what_is_wrong_with_a_file_is_told_without_its_content() {
     let oversized = "x".repeat(128 * 1024 + 1);
     for (content, told) in [
-        ("canary\0token", "has a NUL byte in it"),
+        ("canary\0token", "contains a NUL byte"),
         (oversized.as_str(), "is larger than 128 KiB"),
     ] {
         let guard = Guard::with_manifest(MANIFEST);
@@ -137,7 +137,7 @@ fn only_a_regular_file_is_read_and_nothing_else_is_waited_for() {
             ended.stderr().replace("\n   ", " ").contains(&told),
             "{ended}"
         );
-        ended.expect_stderr("name a text file with the value alone in TOKEN_FILE");
+        ended.expect_stderr("set TOKEN_FILE to a text file that contains only the value");
     }
     let file = folder.file("token", "fake-token");
     std::fs::remove_file(&link).expect("the link is there");

@@ -194,7 +194,7 @@ fn an_announcement_with_a_password_in_a_url_is_a_finding_and_is_not_printed() {
         ended
             .expect_stderr("[password_announced")
             .expect_stderr(&format!(
-                "{variable} holds a password, and the announcement of "
+                "{variable} contains a password, and the announcement of "
             ));
     }
 }

@@ -21,7 +21,7 @@ fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
         ),
         (
             "--skip x",
-            "--skip names the step `x`, which the manifest does not have",
+            "--skip names the step `x`, which is not in the manifest",
         ),
         ("--verson", "did you mean `--help` or `--version`?"),
         (

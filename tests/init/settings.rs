@@ -84,17 +84,17 @@ fn wrong_usage() {
         ),
         (
             "run --no-manifest --init --rewrite KILL:2 -- true",
-            "no init can pass on",
+            "cannot be forwarded",
         ),
         (
             "run --no-manifest --init --rewrite CHLD:2 -- true",
-            "no init can pass on",
+            "cannot be forwarded",
         ),
         (
             "run --no-manifest --init --rewrite 2:TERMS -- true",
             "--rewrite 2:TERMS: TO must be",
         ),
-        ("run --no-server --init", "exclude each other"),
+        ("run --no-server --init", "cannot be combined with"),
     ] {
         Guard::with_manifest("version: 1\n")
             .line(line)

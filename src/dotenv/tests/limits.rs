@@ -1,4 +1,4 @@
-//! How much of a file is read, and how much it may come to.
+//! Limits on the size of a file and of its expanded values.
 
 use crate::dotenv::cursor::{TOO_LONG, TOO_MUCH};
 use crate::dotenv::{Dialect, EnvFile, LineFault, parse};
@@ -7,7 +7,8 @@ fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
     parse(source, dialect, &|name| (name == "SET").then_some("caller"))
 }
 
-/// Doubles a value of 16 bytes in each line, with this form of a reference.
+/// A file whose first value has 16 bytes, and in which each further line doubles the value before it with two
+/// references.
 fn doublings(lines: usize, reference: impl Fn(&str) -> String) -> String {
     let mut text = "A0=0123456789abcdef\n".to_owned();
     for line in 1..=lines {
@@ -18,7 +19,7 @@ fn doublings(lines: usize, reference: impl Fn(&str) -> String) -> String {
 }
 
 #[test]
-fn a_value_that_gets_longer_than_linux_passes_on_is_a_fault_of_its_line() {
+fn an_expanded_value_longer_than_linux_accepts_is_a_fault_of_its_line() {
     let plain = doublings(30, |name| format!("${name}"));
     let braced = doublings(30, |name| format!("${{{name}}}"));
     let nested = doublings(30, |name| format!("${{NONE:-${{{name}}}}}"));
@@ -34,14 +35,14 @@ fn a_value_that_gets_longer_than_linux_passes_on_is_a_fault_of_its_line() {
         (&quoted, Dialect::PythonDotenv),
     ] {
         let faults = read(source, dialect).expect_err("the values are too long");
-        // 16 bytes, doubled 13 times, are 128 KiB: in the line after the first and 13 more.
+        // A1 is in line 2, so A13, which has 16 bytes doubled 13 times (128 KiB), is in line 14.
         assert_eq!(faults[0].line, 14, "{dialect:?}");
         assert_eq!(faults[0].text, TOO_LONG);
     }
 }
 
 #[test]
-fn the_longest_variable_that_linux_passes_on_is_read_and_no_longer_one() {
+fn the_longest_variable_that_linux_accepts_is_read_and_a_longer_one_is_a_fault() {
     // `A=`, the value and a NUL are 128 KiB.
     let longest = 128 * 1024 - 3;
     for (length, is_read) in [(longest, true), (longest + 1, false)] {
@@ -64,7 +65,7 @@ fn the_longest_variable_that_linux_passes_on_is_read_and_no_longer_one() {
 }
 
 #[test]
-fn a_file_that_comes_to_too_much_is_a_fault_of_the_line_that_goes_beyond() {
+fn a_file_whose_expanded_values_exceed_the_limit_is_a_fault_of_the_line_that_exceeds_it() {
     // Each line adds 100,000 bytes.
     let mut references = format!("A={}\n", "x".repeat(100_000));
     for line in 0..100_000 {
@@ -72,18 +73,18 @@ fn a_file_that_comes_to_too_much_is_a_fault_of_the_line_that_goes_beyond() {
     }
     for dialect in [Dialect::Compose, Dialect::PythonDotenv] {
         let faults = read(&references, dialect).expect_err("this is too much");
-        // The first line counts, too: 41 of them are below 4 MiB.
+        // The first line counts as well: 41 lines are below 4 MiB.
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [42], "{dialect:?}");
         assert_eq!(faults[0].text, TOO_MUCH);
     }
-    // Docker replaces no reference, and is told once how another reader goes wrong.
+    // Docker expands no reference. One remark says that another reader exceeds the limit.
     let file = read(&references, Dialect::Docker).expect_err("the first line is too long");
     assert_eq!(file[0].line, 1);
 }
 
 #[test]
-fn names_alone_take_no_more_from_the_caller_than_linux_passes_on() {
+fn a_value_that_a_name_inherits_is_limited_as_well() {
     let long = "x".repeat(100_000);
     let lookup = |_: &str| Some(long.as_str());
     let faults = parse(&"A\n".repeat(1_000), Dialect::Docker, &lookup).expect_err("too much");
@@ -91,7 +92,7 @@ fn names_alone_take_no_more_from_the_caller_than_linux_passes_on() {
 }
 
 #[test]
-fn another_readers_limit_is_told_once_where_it_is_exceeded() {
+fn the_limit_of_another_reader_is_one_remark_where_it_is_exceeded() {
     let source = doublings(100, |name| format!("${{{name}}}"));
     let file = read(&source, Dialect::Docker).expect("docker replaces nothing");
     let told: Vec<&str> = file
@@ -104,19 +105,19 @@ fn another_readers_limit_is_told_once_where_it_is_exceeded() {
 }
 
 #[test]
-fn a_thousand_remarks_are_told_and_how_many_there_are_besides() {
+fn a_thousand_remarks_are_kept_and_the_rest_is_counted() {
     let source = "A='x'\n".repeat(100_000);
     let file = read(&source, Dialect::PythonDotenv).expect("it can be read");
     assert_eq!(file.remarks.len(), 1_001);
-    // Each line but the first sets the name again, and docker keeps the quotes of each.
+    // Each line except the first sets the name again, and docker keeps the quotes of every line.
     let last = file.remarks.last().expect("there are remarks");
     assert_eq!(last.line, 1);
     assert_eq!(last.text, "is the first of 198999 notes that are left out");
 }
 
 #[test]
-fn large_files_of_anything_are_read_in_linear_time() {
-    // Each of these was, or could be, read in quadratic time, which takes minutes.
+fn large_files_are_read_in_linear_time() {
+    // A parser that takes quadratic time for one of these texts would take minutes.
     for piece in [
         "${",
         "${:-",

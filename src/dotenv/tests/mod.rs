@@ -1,4 +1,4 @@
-//! Env files: what each reader makes of them, and their limits.
+//! Tests of env files: the dialects, and the limits.
 
 mod limits;
 mod readers;

@@ -1,5 +1,5 @@
-//! The dialects, against what the real readers were recorded to do (`tests/dotenv/record.py`), and against
-//! what compose's own tests expect.
+//! Compares the dialects with recordings of the real readers (`tests/dotenv/record.py`), and with what compose's own
+//! tests expect.
 
 use serde_json::Value;
 
@@ -23,12 +23,12 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Like the command line, which strips it before a dialect sees the text.
+/// The text without its byte-order mark, which `load` strips before a dialect parses the text.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Calls the check with the text of each recorded case, and what was recorded.
+/// Calls `check` with the text of each recorded case and its recording.
 fn each_case(mut check: impl FnMut(&str, &Value)) {
     let record = record();
     let cases = record["cases"].as_array().expect("there are cases");
@@ -39,7 +39,7 @@ fn each_case(mut check: impl FnMut(&str, &Value)) {
 }
 
 #[test]
-fn python_dotenv_reads_as_the_library_does() {
+fn python_dotenv_parses_as_the_library_does() {
     each_case(|source, case| {
         let ours: Vec<_> = Dialect::PythonDotenv
             .statements(without_mark(source), &caller)
@@ -64,7 +64,7 @@ fn python_dotenv_reads_as_the_library_does() {
 }
 
 #[test]
-fn docker_reads_as_its_command_line_does() {
+fn docker_parses_as_its_command_line_does() {
     each_case(|source, case| {
         let ours = Dialect::Docker.statements(without_mark(source), &caller);
         let Some(theirs) = case["docker"].as_array() else {
@@ -102,7 +102,7 @@ fn value(source: &str, dialect: Dialect) -> Option<String> {
 }
 
 #[test]
-fn compose_reads_as_its_parsers_source_says() {
+fn compose_parses_as_the_tests_of_its_library_expect() {
     for (source, expected) in [
         ("A=\"v\"", Some("v")),
         ("A=\"v\" # c", Some("v")),
@@ -157,7 +157,7 @@ fn compose_reads_as_its_parsers_source_says() {
 }
 
 #[test]
-fn kv_takes_values_as_they_are_and_goes_on_over_lines() {
+fn kv_keeps_raw_values_which_may_have_several_lines() {
     for (source, expected) in [
         ("A= \"v\" # $c \n", " \"v\" # $c "),
         (
@@ -178,7 +178,7 @@ fn kv_takes_values_as_they_are_and_goes_on_over_lines() {
 }
 
 #[test]
-fn every_line_that_cannot_be_read_is_told_at_once_and_nothing_of_it() {
+fn all_faulty_lines_are_reported_at_once_without_their_text() {
     let source = "A=1\nB: canary\n=canary\nC=\"canary\nD=1\n";
     for dialect in [Dialect::Compose, Dialect::Docker, Dialect::PythonDotenv] {
         let faults = read(source, dialect).expect_err("this cannot be read");
@@ -194,7 +194,7 @@ fn every_line_that_cannot_be_read_is_told_at_once_and_nothing_of_it() {
 }
 
 #[test]
-fn lines_that_are_read_differently_are_told_with_their_reason() {
+fn a_line_that_readers_parse_differently_has_a_remark_with_the_reason() {
     for (source, told) in [
         ("A=\"v\"", "docker keeps the quotes"),
         (
@@ -206,18 +206,15 @@ fn lines_that_are_read_differently_are_told_with_their_reason() {
         ("export A=v", "docker refuses it"),
         (
             "A=\"l1\nl2\"",
-            "docker reads its first line only, with the quote",
+            "docker reads only its first line, and keeps the quote",
         ),
         (
             "A=p$ss",
-            "compose replaces `$` and a name, python-dotenv only `${…}`, docker neither",
+            "compose expands `$NAME` and `${NAME}`, python-dotenv only `${NAME}`, docker neither",
         ),
-        ("A=${SET}", "docker does not replace `${…}`"),
+        ("A=${SET}", "docker does not expand `${NAME}`"),
         ("A='a\\nb\\t'", "docker keeps the quotes"),
-        (
-            "A=\"a\\cb\\0123\"",
-            "escapes with a backslash are not the same",
-        ),
+        ("A=\"a\\cb\\0123\"", "decode backslash escapes differently"),
         ("A", "python-dotenv sets nothing"),
     ] {
         let file = read(source, Dialect::Compose).expect("compose reads it");
@@ -241,19 +238,19 @@ fn lines_that_are_read_differently_are_told_with_their_reason() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_told_and_the_last_counts() {
+fn a_duplicate_name_has_a_remark_and_its_last_value_applies() {
     let file = read("A=1\nB=2\nA=3", Dialect::Docker).expect("docker reads it");
     assert_eq!(file.entries[2].value, "3");
     assert_eq!(file.entries[2].line, 3);
     assert!(
         file.remarks[0]
             .text
-            .starts_with("sets a name again, after line 1")
+            .starts_with("sets a name that line 1 already sets")
     );
 }
 
 #[test]
-fn what_is_no_text_is_told_as_what_it_is() {
+fn a_file_that_is_not_text_is_reported_with_the_reason() {
     let fault_of = |content: &[u8]| -> Fault {
         let content = content.to_vec();
         let result: Result<EnvFile, Error> = load("f", None, &caller, |_| Ok(content));

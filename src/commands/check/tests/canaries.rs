@@ -1,4 +1,4 @@
-//! Values with canaries in each of their parts.
+//! Checks random environments whose values contain a canary, and searches all output for the canary.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::environment;
 use crate::error::Error;
 use crate::render::{github, json, text};
 
-/// No part of it is a part of any word that we write: it has no vowels.
+/// A random canary. It has no vowels, so that no part of it occurs in the guard's own words.
 fn canary() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         proptest::sample::select(b"bcdfghjkmnpqrstvwxz23456789".to_vec()),
@@ -23,21 +23,22 @@ fn canary() -> impl Strategy<Value = String> {
     .prop_map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 
-/// So many characters of a canary in a row must not be shown.
+/// The number of consecutive characters of a canary that must not be shown.
 const PART: usize = 6;
 
-/// One case: what is declared, what is set, and where.
+/// A random manifest and environment.
 #[derive(Debug)]
 struct Case {
     canary: String,
     variables: Vec<(usize, usize, bool, bool)>,
-    /// Of the declared, and of the others: none, or which of `VALUES`.
+    /// The values of the declared names: an index in `VALUES`, or `None` if the name is unset.
     values: Vec<Option<usize>>,
+    /// The values of the other names, in the same form.
     others: Vec<Option<usize>>,
-    /// Which of `LINES` the file has, too.
+    /// Further lines of the env file, as indices in `LINES`.
     lines: Vec<usize>,
     platform: usize,
-    /// Whether the values come in an env file, and of which dialect.
+    /// The dialect, as an index in `DIALECTS`, if the values are in an env file; else they are in the environment.
     file: Option<usize>,
     has_references: bool,
 }
@@ -110,12 +111,12 @@ impl Case {
         set.collect()
     }
 
-    /// The canary as a part of a key has it, which looks like a name.
+    /// The canary in upper case, as in a line of a key that looks like a name.
     fn upper(&self) -> String {
         self.canary.to_ascii_uppercase()
     }
 
-    /// Lines that are no assignments, though they may look like ones.
+    /// Lines that are not assignments, though they may look like assignments.
     fn lines(&self) -> String {
         let lines = self.lines.iter().map(|&line| LINES[line]);
         let lines = lines.map(|line| line.replace("@N@", &self.upper()) + "\n");
@@ -137,7 +138,7 @@ const DIALECTS: [Dialect; 4] = [
     Dialect::Kv,
 ];
 
-/// Everything that we write about a case, in every form.
+/// All output about a case, in every format.
 fn everything(case: &Case, folder: &Path) -> String {
     let manifest = manifest_of(&case.manifest()).expect("these manifests are sound");
     let arguments = |file: Option<&Path>| cli::Check {
@@ -194,7 +195,7 @@ fn shown_part<'a>(written: &str, canary: &'a str) -> Option<&'a str> {
     parts.into_iter().find(|part| written.contains(part))
 }
 
-/// A folder that is removed at the end.
+/// A directory that is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -213,7 +214,7 @@ impl Drop for Folder {
 }
 
 #[test]
-fn no_six_characters_of_a_value_are_written_whatever_is_wrong_with_it() {
+fn no_output_contains_six_consecutive_characters_of_a_value() {
     let folder = Folder::new("canaries");
     let result = runner(cases(2_000, 10_000)).run(&case(), |case| {
         let written = everything(&case, &folder.0);
@@ -227,7 +228,7 @@ fn no_six_characters_of_a_value_are_written_whatever_is_wrong_with_it() {
 }
 
 #[test]
-fn the_same_is_written_every_time() {
+fn the_output_is_deterministic() {
     let folder = Folder::new("equal");
     let result = runner(cases(200, 3_000)).run(&case(), |case| {
         prop_assert_eq!(everything(&case, &folder.0), everything(&case, &folder.0));

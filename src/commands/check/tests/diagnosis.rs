@@ -1,5 +1,5 @@
-//! What scenarios on the real binary cannot show: they may run in a container, or outside one. And that every
-//! cause is documented.
+//! Tests of the diagnosis that scenarios with the real binary cannot contain, because scenarios do not control whether
+//! they run in a container. Also tests that every cause is documented.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn codes(diagnosis: &Diagnosis) -> Vec<&'static str> {
 }
 
 #[test]
-fn localhost_is_a_cause_in_a_container_and_none_on_a_persons_machine() {
+fn localhost_is_a_cause_in_a_container_but_not_outside_of_one() {
     let variables =
         "  DATABASE_URL: {type: url}\n  CACHE_URL: {type: url}\n  HOME_URL: {type: url}\n";
     let entries = [
@@ -56,7 +56,7 @@ fn localhost_is_a_cause_in_a_container_and_none_on_a_persons_machine() {
 }
 
 #[test]
-fn long_lists_of_names_are_cut_in_sentences_and_whole_as_data() {
+fn long_lists_of_names_are_shortened_in_text_but_not_in_data() {
     let line = |number| format!("  NAME_{number}: {{secret: true}}\n");
     let lines: Vec<String> = (0..9).map(line).collect();
     let variables = lines.concat();
@@ -82,8 +82,8 @@ fn long_lists_of_names_are_cut_in_sentences_and_whole_as_data() {
 }
 
 #[test]
-fn what_a_command_cannot_know_is_no_fix() {
-    // A wrong value is mended where it was written; a weak secret with a generator can be made anew.
+fn a_fix_has_no_variable_whose_value_only_the_user_knows() {
+    // A wrong value must be corrected by hand, but a weak secret can be replaced by a generated one.
     let told = diagnosis(
         "  PORT_OF_SMTP: {type: port}\n  WEAK: {secret: true, min_length: 9, generate: {bytes: 32}}\n",
         &[("PORT_OF_SMTP", "tls"), ("WEAK", "fake")],

@@ -1,4 +1,4 @@
-//! Texts that mean something to a reader here and there, and nothing as a whole.
+//! Parses random texts that are composed of meaningful pieces.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::dotenv::{self, Dialect};
 use crate::error::Error;
 use crate::render::text;
 
-/// Longer than this is a hang, whatever the machine does besides.
+/// The time after which a parser is considered to hang, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Texts of pieces that mean something to a reader, and of anything else.
+/// Random texts that mix these pieces with arbitrary characters.
 fn text_of(pieces: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => proptest::sample::select(pieces).prop_map(str::to_owned),
@@ -134,7 +134,7 @@ const OF_MANIFESTS: &[&str] = &[
 ];
 
 #[test]
-fn any_env_file_is_read_or_refused_in_no_time() {
+fn every_env_file_is_parsed_or_rejected_in_time() {
     let read = |_: &str| Some("<of the caller>");
     let result = runner(cases(15_000, 750_000)).run(&text_of(OF_ENV_FILES), |source| {
         let started = Instant::now();
@@ -145,7 +145,7 @@ fn any_env_file_is_read_or_refused_in_no_time() {
             Dialect::Kv,
         ] {
             let content = source.clone().into_bytes();
-            // What it says of it, too.
+            // The error message must be created in time as well.
             if let Err(error) = dotenv::load("f", Some(dialect), &read, |_| Ok(content)) {
                 prop_assert!(!Error::from(error).to_string().is_empty());
             }
@@ -161,11 +161,11 @@ fn any_env_file_is_read_or_refused_in_no_time() {
 }
 
 #[test]
-fn any_manifest_is_read_or_refused_in_no_time() {
+fn every_manifest_is_parsed_or_rejected_in_time() {
     let result = runner(cases(5_000, 250_000)).run(&text_of(OF_MANIFESTS), |source| {
         let started = Instant::now();
         match manifest_of(&source) {
-            // Whatever it declares can be asked for.
+            // If it is valid, its data can be used without a panic.
             Ok(manifest) => {
                 let environment = environment_of(vec![("A".to_owned(), "x".to_owned())]);
                 let view = view(&manifest, environment, EnvFiles::default(), false);

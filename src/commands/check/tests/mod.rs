@@ -1,5 +1,4 @@
-//! Whatever is set, and whatever is wrong with it: nothing of a value is in anything that we write. And
-//! whatever a manifest or an env file holds, it is read or refused in no time.
+//! Property tests: no output contains a part of a value, and every manifest and env file is parsed or rejected quickly.
 
 mod canaries;
 mod diagnosis;
@@ -11,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::environment::{self, Environment};
 use crate::manifest::{self, Manifest};
 
-/// The counts, or what a test run can afford.
+/// The number of cases: `in_soak` for `make soak`, else `in_tests`.
 fn cases(in_tests: u32, in_soak: u32) -> u32 {
     if environment::is_soak() {
         in_soak

@@ -1,6 +1,6 @@
-//! What the cases of the properties are put together from.
+//! The pieces of which the cases of the property tests are composed.
 
-/// Values with a canary, `@C@`, in each part that a value can have.
+/// Values with a canary (`@C@`) in each part that a value can have.
 pub const VALUES: [&str; 40] = [
     "@C@",
     "\"@C@\"",
@@ -44,7 +44,7 @@ pub const VALUES: [&str; 40] = [
     "${A:-@C@}",
 ];
 
-/// Lines of a key, `@N@`, that somebody broke over several lines, and what may stand around them.
+/// Lines of an env file around a key that is broken over several lines. `@N@` is the canary in upper case.
 pub const LINES: [&str; 14] = [
     "@N@",
     "@N@=",
@@ -89,7 +89,7 @@ pub const NAMES: [&str; 8] = [
     "MODE_OF_WORK",
 ];
 
-/// Names that nobody declares, and that a diagnosis looks at.
+/// Undeclared names that the diagnosis considers.
 pub const OTHERS: [&str; 12] = [
     "DATABSE_URL",
     "NEXT_AUTH_SECRET",
