@@ -1,5 +1,4 @@
-# Everything that is done with this project, by name. On a fresh machine with a Rust toolchain, Python 3.11 and
-# make, `make demo` and `make test` need nothing else.
+# The tasks of this project. `make demo` and `make test` only need a Rust toolchain, Python 3.11 and make.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -9,28 +8,28 @@ GUARD := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/startup-guard
 
 .PHONY: demo demo-broken test test-containers soak bench lint guard venv clean
 
-# The example service on a real PostgreSQL, started by the guard; Ctrl-C stops all of it.
+# Runs the example service on a real PostgreSQL, started by the guard. Ctrl-C stops everything.
 demo: guard venv
 	@$(VENV)/bin/python examples/demo.py --guard $(GUARD) --port $(PORT)
 
-# The outage that this tool was written after: the service whose variables were all set on another one.
+# Shows the outage after which this tool was written: the service's variables were all set on another service.
 demo-broken: guard
 	@$(PYTHON) examples/demo.py --guard $(GUARD) --broken
 
-# At its end it says which tests were ignored, and why.
+# Runs all tests. At the end it lists the ignored tests, with the reasons.
 test: venv
 	@bash -o pipefail -c '{ cargo test && cargo test --no-default-features --test guard --test tidy; } 2>&1 | tee $(TEST_LOG)'; \
 	code=$$?; $(PYTHON) tests/ignored.py $(TEST_LOG) && exit $$code
 
-# Only what needs a Docker engine; part of `make test` where one answers.
+# Runs only the tests that need a Docker engine. They are part of `make test` if an engine is running.
 test-containers:
 	cargo test --test containers
 
-# The same with the full counts; takes its time.
+# Runs all tests with their full number of cases, which takes long.
 soak: venv
 	STARTUP_GUARD_SOAK=1 cargo test --release
 
-# Ratios against other inits and a shell script, in one run.
+# Compares the guard to other inits and a shell script.
 bench: guard
 	cargo bench
 

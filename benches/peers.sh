@@ -1,18 +1,18 @@
 #!/bin/sh
-# Fetches what the guard is measured against from Debian's packages, without installing anything.
+# Fetches the programs to which the guard is compared from Debian's packages, without installing anything.
 #
 #   benches/peers.sh DIRECTORY
 #
-# Each package is unpacked into DIRECTORY/PACKAGE; one that is already there is left alone. For each
-# peer one line goes to stdout: its name, a tab, and its path; or its name, a tab, "-", a tab, and why
-# it is not here. The exit code is 0 even then: the benchmark says which peers it had to leave out.
+# Each package is unpacked into DIRECTORY/PACKAGE; one that is already there is left alone. Prints one line per peer:
+# its name, a tab, and its path; or its name, a tab, "-", a tab, and why it is missing. The exit code is 0 even then:
+# the benchmark reports which peers it had to skip.
 set -u
 
 directory=$1
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 
-# Unpacks PACKAGE unless that was done before; on failure the reason is in $reason.
+# Unpacks PACKAGE, unless it is unpacked already. After an error, $reason has the reason.
 unpack() {
     package=$1
     [ -d "$directory/$package" ] && return 0
@@ -24,7 +24,7 @@ unpack() {
     elif ! dpkg-deb -x "$work/${package}"_*.deb "$work/unpacked" 2>"$work/log"; then
         reason="dpkg-deb: $(tail -n 1 "$work/log")"
     else
-        # Renamed as a whole, so that an interrupted run leaves nothing that looks complete.
+        # Renamed at the end, so that an interrupted run leaves no folder that looks complete.
         mv "$work/unpacked" "$directory/$package"
         rm -rf "$work"
         return 0

@@ -1,6 +1,6 @@
 #!/bin/bash
-# What the guard replaces: the hand-written start of the first service, its checks one by one, here
-# without the migrations. The command to become comes as arguments.
+# The script that the guard replaces: the hand-written start of the first service, with its checks but without the
+# migrations. The arguments are the command to execute.
 
 echo "🚀 Démarrage IntoWork Backend sur Railway..."
 

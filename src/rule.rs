@@ -1,5 +1,4 @@
-//! What one value must look like. A rule is data. Its findings contain names, limits and admitted values, but never
-//! the value that was checked.
+//! The rules for a single value. Findings contain limits and admitted values, but never the value that was checked.
 
 use email_address::{EmailAddress, Options};
 
@@ -10,10 +9,10 @@ type Checked = Result<(), ValueFinding>;
 
 const BOOLEANS: [&str; 8] = ["true", "false", "1", "0", "yes", "no", "on", "off"];
 
-/// The number of repetitions from which on a repeated character is a placeholder.
+/// The minimum length of a value of one repeated character, such as `xxxxxxxx`, that counts as a placeholder.
 const REPETITIONS: usize = 8;
 
-/// What stands around the whole of a placeholder, and what does not stand in it: `<a@b>` is a mailbox.
+/// The delimiters around a placeholder, and the characters that it cannot contain: `<a@b>` is a mailbox.
 const GAPS: [(&str, &str, &[char]); 3] = [
     ("{{", "}}", &['{', '}']),
     ("${", "}", &['{', '}']),
@@ -37,7 +36,7 @@ pub enum Type {
     Duration,
 }
 
-/// How a value that is a list is written.
+/// The format of a value that is a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
     /// Items separated by commas.
@@ -46,14 +45,14 @@ pub enum List {
     Json,
 }
 
-/// What a value must look like. With a `list`, everything else applies to each item.
+/// The rule for a value. If `list` is set, everything else applies to each item.
 #[derive(Debug, Default)]
 pub struct Rule {
     pub value_type: Type,
     pub list: Option<List>,
-    /// Admitted schemes of a URL or origin, in lower case; empty admits all.
+    /// The admitted schemes of a URL or origin, in lower case. If empty, all are admitted.
     pub schemes: Vec<String>,
-    /// Admitted values; empty admits all.
+    /// The admitted values. If empty, all are admitted.
     pub one_of: Vec<String>,
     pub pattern: Option<regex_lite::Regex>,
     /// In characters.
@@ -67,11 +66,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Everything that is wrong with a value. Quotes and white space around it are findings of their own, and all
-    /// others are about what they enclose.
+    /// Returns everything that is wrong with a value. White space and quotes around it are separate findings, and the
+    /// other findings are about the text inside them.
     pub fn findings(&self, value: &str) -> Vec<ValueFinding> {
         let mut findings: Vec<ValueFinding> = white_space(value).into_iter().collect();
-        // A JSON text can be a string in quotes.
+        // A JSON value can be a string in quotes.
         let may_be_quoted = self.value_type == Type::Json && self.list.is_none();
         let mut inner = value.trim();
         if !may_be_quoted && let Some(unquoted) = unquoted(inner) {
@@ -107,7 +106,7 @@ impl Rule {
 
     fn length_finding(&self, value: &str) -> Option<ValueFinding> {
         let (min, max) = (self.min_length, self.max_length);
-        // Counted only where there is a limit, as a value can be long.
+        // Counted only if there is a limit, because a value can be long.
         min.or(max)?;
         let length = value.chars().count();
         let (code, is, limit, bound) = match (min, max) {
@@ -127,8 +126,8 @@ impl Rule {
         let admitted = self.one_of.join(", ");
         let mut words = self.one_of.iter();
         let (problem, fix) = if words.any(|word| word.eq_ignore_ascii_case(value)) {
-            let problem = "differs in upper and lower case from what is admitted: ";
-            (problem, "write it exactly so".to_owned())
+            let problem = "differs only in upper and lower case from: ";
+            (problem, "write it exactly like that".to_owned())
         } else if self.one_of.len() == 1 {
             ("must be ", format!("set it to {admitted}"))
         } else {
@@ -144,14 +143,14 @@ impl Rule {
             return None;
         }
         let problem = format!("does not match the pattern {}", pattern.as_str());
-        let fix = "check that it is the right value, whole";
+        let fix = "check that it is the right value, and complete";
         Some(ValueFinding::new(Code::NoMatch, problem, fix))
     }
 
-    /// Checks the form of one value, without anything wrapped around it.
+    /// Checks one value, without quotes and white space around it, against its type.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first finding.
     fn check_type(&self, value: &str) -> Checked {
         match self.value_type {
             Type::String => Ok(()),
@@ -168,7 +167,7 @@ impl Rule {
                 let options = Options::default().with_minimum_sub_domains(2);
                 let is_right = EmailAddress::parse_with_options(value, options).is_ok();
                 let fix = "write noreply@example.com or Name <noreply@example.com>";
-                ensure(is_right, "is not a mailbox", fix)
+                ensure(is_right, "is not an email address", fix)
             }
             Type::Json => json(value),
             Type::Path => path(value),
@@ -182,7 +181,7 @@ impl Rule {
         let mut number = value.parse().ok().filter(|number: &f64| number.is_finite());
         let (problem, fix) = match self.value_type {
             Type::Integer => {
-                // `parse` takes a plus sign, which other programs may not expect.
+                // `parse` accepts a plus sign, which other programs may not.
                 number = number.filter(|_| value.parse::<i64>().is_ok() && !value.starts_with('+'));
                 let fix = "write it in digits only, such as 42";
                 ("is not a whole number", fix)
@@ -209,12 +208,12 @@ impl Rule {
         ensure(is_right, "is out of its range", &fix)
     }
 
-    /// A URL with a host and, where the manifest names schemes, one of those.
+    /// Checks a URL: its credentials, its hosts, and its scheme.
     fn check_url(&self, value: &str) -> Checked {
         let example = self.schemes.first().map_or("https", String::as_str);
         let shape = format!("write it as {example}://host…");
         let url = Url::cut(value).ok_or_else(|| wrong_type("is not a URL", shape.as_str()))?;
-        // An unescaped character shifts all later delimiters, so it is looked for first.
+        // Checked first, because an unescaped character makes all later parts wrong.
         if url.has_cut_credentials() || has_raw_character(&url) {
             return Err(ValueFinding::unescaped_credentials());
         }
@@ -228,7 +227,7 @@ impl Rule {
         self.check_scheme(&url)
     }
 
-    /// An origin: scheme, host and port, as a browser sends it.
+    /// Checks an origin: scheme, host and port, as a browser sends it.
     fn check_origin(&self, value: &str) -> Checked {
         let shape =
             "write scheme://host[:port] and nothing after it, such as https://app.example.com";
@@ -244,7 +243,7 @@ impl Rule {
 
     fn check_scheme(&self, url: &Url<'_>) -> Checked {
         let scheme = url.scheme.to_ascii_lowercase();
-        // In development there is no certificate for localhost.
+        // `https` also admits `http` on localhost, where there is usually no certificate.
         let is_admitted = |admitted: &String| {
             *admitted == scheme || admitted == "https" && scheme == "http" && url.is_local()
         };
@@ -268,13 +267,13 @@ fn json(value: &str) -> Checked {
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(value) else {
         return Ok(());
     };
-    // serde_json's own message can quote the value; line and column cannot.
+    // The message of serde_json can contain parts of the value, so only line and column are used.
     let (line, column) = (error.line(), error.column());
     let problem = format!("is not JSON (line {line}, column {column})");
     Err(wrong_type(problem, "check its quotes, commas and brackets"))
 }
 
-/// A path in a file system, existing or not.
+/// Checks a path in a file system, which need not exist.
 fn path(value: &str) -> Checked {
     let problem = "begins with ~, which only a shell expands";
     ensure(!value.starts_with('~'), problem, "write the whole path")?;
@@ -291,7 +290,8 @@ fn has_raw_character(url: &Url<'_>) -> bool {
     parts.any(|text| text.contains(is_raw) || !is_percent_encoded(text))
 }
 
-/// The value without the white space and one pair of quotes that a reader of `.env` files left around it.
+/// The value without surrounding white space and one pair of surrounding quotes, as some readers of `.env` files leave
+/// them in place.
 pub fn strip_wrapping(value: &str) -> &str {
     let trimmed = value.trim();
     unquoted(trimmed).unwrap_or(trimmed).trim()
@@ -302,7 +302,7 @@ fn unquoted(value: &str) -> Option<&str> {
     inside('"').or_else(|| inside('\''))
 }
 
-/// White space where no reader of the variable expects it.
+/// Checks for white space that programs do not expect in a value.
 fn white_space(value: &str) -> Option<ValueFinding> {
     let (problem, fix) = if value.ends_with(['\n', '\r']) {
         ("ends with a line break", "remove the line break at its end")
@@ -323,7 +323,7 @@ fn white_space(value: &str) -> Option<ValueFinding> {
     Some(ValueFinding::new(Code::WhiteSpace, problem, fix))
 }
 
-/// The items of a list.
+/// Splits a list into its items.
 fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
     if list == List::Json {
         return serde_json::from_str(value).map_err(|_| {
@@ -332,7 +332,7 @@ fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
         });
     }
     if value.starts_with('[') {
-        let fix = "write the items with commas between them: a,b";
+        let fix = "separate the items with commas: a,b";
         return Err(wrong_type("is written as a JSON list", fix));
     }
     let items = value.split(',').map(|item| item.trim().to_owned());
@@ -344,8 +344,9 @@ fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
     Ok(items)
 }
 
-/// Whether a value was meant to be replaced: it contains a platform's unresolved reference (`${{…}}`), or is a
-/// template's gap, one repeated character, or a text such as `change-me`. It counts as missing.
+/// Whether a value is a placeholder, which counts as missing: it contains an unresolved reference of a platform
+/// (`${{…}}`), or is a template's placeholder such as `<password>`, one repeated character, or a text such as
+/// `change-me`.
 pub fn is_placeholder(value: &str) -> bool {
     let whole = strip_wrapping(value);
     let reference = value.split_once("${{");
@@ -361,7 +362,8 @@ pub fn is_placeholder(value: &str) -> bool {
     is_reference || is_gap || is_repeated || is_phrase(whole)
 }
 
-/// Whether a value contains `changeme`, or is `your…here`, in any case and with any separators.
+/// Whether a value contains `changeme`, or begins with `your` and contains `here`. Ignores case and the separators `-`,
+/// `_` and space.
 fn is_phrase(value: &str) -> bool {
     let mut text = value.to_lowercase();
     text.retain(|other| !"-_ ".contains(other));

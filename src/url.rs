@@ -1,13 +1,12 @@
-//! The one place where a URL is cut into its parts: for the rules of values, the targets of waits and locks, the
-//! diagnosis, and the mask.
+//! Splits URLs into their parts, for the rules of values, the targets of waits and locks, the diagnosis, and the mask.
 //!
-//! This does not use the `url` crate. A browser's parser repairs the mistakes that are to be found here (it drops line
-//! breaks, turns `\` into `/`, escapes raw characters in a password), and allows only one host, where database URLs
-//! can have several.
+//! The `url` crate is not used. It parses as browsers do and repairs the mistakes that must be found here (it removes
+//! line breaks, changes `\` to `/`, escapes raw characters in a password). It also allows only one host, while database
+//! URLs can have several.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The schemes of the URLs of servers, by the port that these listen on.
+/// The default ports of servers, with the schemes of their URLs.
 const PORTS: [(u16, &[&str]); 11] = [
     (5432, &["postgresql", "postgres"]),
     (3306, &["mysql", "mariadb"]),
@@ -31,15 +30,15 @@ const KEYS: [&str; 4] = ["password", "sslpassword", "passwd", "pwd"];
 /// A host name or address, without brackets, and its port.
 pub type Host<'a> = (&'a str, Option<u16>);
 
-/// A URL, cut at its delimiters. Nothing is decoded.
+/// A URL, split at its delimiters. Nothing is decoded.
 #[derive(Clone, Copy)]
 pub struct Url<'a> {
-    /// With the name of a driver, as in `postgresql+psycopg`.
+    /// The scheme, including a driver as in `postgresql+psycopg`.
     pub scheme: &'a str,
     pub user: Option<&'a str>,
     /// Everything between the first `:` of the credentials and their `@`.
     pub password: Option<&'a str>,
-    /// One `host[:port]`, or several, separated by commas. Can be empty.
+    /// One or several `host[:port]`, separated by commas. Can be empty.
     pub authority: &'a str,
     /// The path, the query and the fragment, with their delimiters.
     pub rest: &'a str,
@@ -48,8 +47,8 @@ pub struct Url<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// Cuts `scheme://[user[:password]@]hosts[rest]`. Returns `None` for a text that does not begin with a scheme
-    /// and `://`.
+    /// Splits `scheme://[user[:password]@]hosts[rest]`. Returns `None` if the text does not begin with a scheme and
+    /// `://`.
     pub fn cut(text: &'a str) -> Option<Self> {
         let (scheme, whole) = text.split_once("://")?;
         let starts_with_letter = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
@@ -71,7 +70,7 @@ impl<'a> Url<'a> {
         })
     }
 
-    /// The scheme, in lower case, without the name of a driver such as `+psycopg`.
+    /// The scheme in lower case, without a driver such as `+psycopg`.
     fn dialect(&self) -> String {
         let dialect = self.scheme.split('+').next().unwrap_or_default();
         dialect.to_ascii_lowercase()
@@ -82,12 +81,12 @@ impl<'a> Url<'a> {
         matches!(&*self.scheme.to_ascii_lowercase(), "http" | "https")
     }
 
-    /// Whether the scheme is one of PostgreSQL's, with or without a driver.
+    /// Whether the scheme is `postgresql` or `postgres`, with or without a driver.
     pub fn is_postgres(&self) -> bool {
         matches!(&*self.dialect(), "postgresql" | "postgres")
     }
 
-    /// The port that a server of this scheme listens on, if it is known.
+    /// The default port of the scheme, if it is known.
     pub fn default_port(&self) -> Option<u16> {
         let dialect = self.dialect();
         let mut ports = PORTS.iter();
@@ -100,8 +99,8 @@ impl<'a> Url<'a> {
         self.authority.split(',').map(host_and_port).collect()
     }
 
-    /// Whether the URL names no host, although it must. The URL of a database file or of a Unix socket has none.
-    /// libpq takes the host of a PostgreSQL URL without one from `PGHOST`, and else looks for a local server.
+    /// Whether the URL has no host although it needs one. The URL of a database file or a Unix socket needs none, nor
+    /// does a PostgreSQL URL: libpq takes the host from `PGHOST` then, or connects to a local server.
     pub fn lacks_host(&self) -> bool {
         let is_file = self.scheme.starts_with("sqlite") || ["file", "unix"].contains(&self.scheme);
         let may_lack_host = is_file && self.rest.len() > 1
@@ -110,43 +109,44 @@ impl<'a> Url<'a> {
         self.authority.is_empty() && !may_lack_host
     }
 
-    /// Whether all hosts are the machine, or container, that the URL is used on. Invalid hosts are not.
+    /// Whether all hosts are loopback addresses, which lead to the machine or container itself. Returns false if a host
+    /// is invalid.
     pub fn is_local(&self) -> bool {
         let are_local = |hosts: Vec<Host<'_>>| hosts.iter().all(|(name, _)| is_loopback(name));
         self.hosts().is_some_and(are_local)
     }
 
-    /// Whether a raw `/`, `?` or `#` in the credentials ends them too early: `user:pa/ss@host` reads as the host
-    /// `user`, the port `pa` and the path `/ss@host`. What is then taken for a host can be a part of the password.
+    /// Whether a raw `/`, `?` or `#` in the credentials cuts them: `user:pa/ss@host` is parsed as the host `user`, the
+    /// port `pa` and the path `/ss@host`. The parsed host can be a part of the password then.
     pub fn has_cut_credentials(&self) -> bool {
         if self.authority.is_empty() {
             return false;
         }
         if self.is_web() {
-            // The path of a web address can contain an `@`.
+            // The path of an http URL can contain an `@`.
             return self.rest.contains('@') && self.hosts().is_none();
         }
-        // Once the credentials are complete, an `@` after the `?` belongs to a parameter.
+        // If the credentials are complete, an `@` after the `?` belongs to a parameter.
         let has_port = self.authority.contains(':');
         let before_query = self.rest.split('?').next().unwrap_or_default();
         before_query.contains('@') && (has_port || self.default_port().is_some())
             || self.rest.contains('@') && has_port && self.user.is_none()
     }
 
-    /// The whole password, if `has_cut_credentials`.
+    /// The whole password if `has_cut_credentials` is true, otherwise `None`.
     pub fn cut_password(&self) -> Option<&'a str> {
         let (credentials, _) = self.whole.rsplit_once('@')?;
         let (_, password) = credentials.split_once(':')?;
         self.has_cut_credentials().then_some(password)
     }
 
-    /// The path without its first slash, not decoded.
+    /// The path without its leading slashes, not decoded.
     pub fn path(&self) -> &'a str {
         let path = self.rest.split(['?', '#']).next().unwrap_or_default();
         path.trim_start_matches('/')
     }
 
-    /// The parameters of the query, decoded. A `+` stays a `+`: it means a space in forms only.
+    /// The parameters of the query, decoded. A `+` is not decoded, because it means a space only in form data.
     pub fn parameters(&self) -> Vec<(String, String)> {
         let rest = self.rest.split('#').next().unwrap_or_default();
         let query = rest.split_once('?').map_or("", |(_, query)| query);
@@ -162,7 +162,7 @@ pub fn is_scheme_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '+' | '-' | '.')
 }
 
-/// Cuts `host[:port]`, with brackets around an IPv6 address. Returns `None` if the host or the port is invalid.
+/// Splits `host[:port]`, with brackets around an IPv6 address. Returns `None` if the host or the port is invalid.
 pub fn host_and_port(text: &str) -> Option<Host<'_>> {
     let (host, rest) = if let Some(inside) = text.strip_prefix('[') {
         inside.split_once(']').filter(|(host, _)| is_ipv6(host))?
@@ -176,7 +176,7 @@ pub fn host_and_port(text: &str) -> Option<Host<'_>> {
     }
 }
 
-/// Reads a port: decimal digits, from 1 to 65535.
+/// Parses a port: decimal digits, from 1 to 65535.
 pub fn port(text: &str) -> Option<u16> {
     let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&port| is_digits && port > 0)
@@ -188,8 +188,8 @@ pub fn is_ipv6(text: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// A percent sign can be part of the encoded path of a socket. The names of many container networks contain
-/// underscores.
+/// Whether a text can be a host name. Admits `%`, because the path of a socket is percent-encoded, and `_`, because
+/// many names in container networks contain it.
 fn is_host_name(host: &str) -> bool {
     let is_allowed = |other: char| other.is_alphanumeric() || "-._%~".contains(other);
     (1..=MAX_HOST).contains(&host.len()) && host.chars().all(is_allowed) && !host.contains("..")
@@ -203,7 +203,7 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost") || is_address
 }
 
-/// Decodes the percent escapes in a text. A `%` without two hexadecimal digits stays as it is.
+/// Decodes the percent-encoding in a text. A `%` without two hexadecimal digits is left unchanged.
 pub fn percent_decoded(text: &str) -> Vec<u8> {
     let mut pieces = text.split('%');
     let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
@@ -220,20 +220,20 @@ pub fn is_percent_encoded(text: &str) -> bool {
     text.split('%').skip(1).all(|piece| escape(piece).is_some())
 }
 
-/// The byte that the first two characters after a `%` stand for.
+/// Decodes the two hexadecimal digits at the beginning of the text after a `%`.
 fn escape(after: &str) -> Option<u8> {
     let digits = after.get(..2)?;
     let are_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u8::from_str_radix(digits, 16).ok().filter(|_| are_digits)
 }
 
-/// Decodes the percent escapes in a text. Bytes that are not UTF-8 become replacement characters.
+/// Decodes the percent-encoding in a text. Bytes that are not UTF-8 become replacement characters.
 pub fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 
-/// Everything in a text that can be a password, as it is written. It is masked in output. The text can be a URL, a
-/// list of URLs in any form, a connection string, or a sentence that contains such.
+/// Everything in a text that can be a password, as it is written, to be masked in output. The text can be a URL, a list
+/// of URLs in any form, a connection string, or a sentence that contains one of these.
 pub fn passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in parts(text) {
@@ -247,7 +247,7 @@ pub fn passwords(text: &str) -> Vec<&str> {
 }
 
 /// Everything in a text that is certainly a password: in the credentials or the query of a URL, or in a connection
-/// string with semicolons. A sentence that contains a URL and, elsewhere, an `@` has none.
+/// string with semicolons. Returns nothing for a sentence that contains a URL and, elsewhere, an `@`.
 pub fn certain_passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in text.split_whitespace().flat_map(parts) {
@@ -260,7 +260,7 @@ pub fn certain_passwords(text: &str) -> Vec<&str> {
     found
 }
 
-/// Cuts a text where URLs begin. Each part but the first is a URL and the text after it.
+/// Splits a text where URLs begin. Each part except the first is a URL and the text after it.
 fn parts(text: &str) -> Vec<&str> {
     let starts = text
         .match_indices("://")
@@ -293,8 +293,8 @@ fn by_key(text: &str) -> Vec<&str> {
     found
 }
 
-/// The value at the beginning of a text. A comma ends it in a list of URLs and in some connection strings, but can
-/// also be part of it, so both readings are returned.
+/// The value at the beginning of a text. A comma ends it in a list of URLs and in some connection strings, but can also
+/// be part of it, so the values up to the comma and beyond it are both returned.
 fn readings<'a>(text: &'a str, ends: &[char]) -> [&'a str; 2] {
     let is_end =
         |other: char| ends.contains(&other) || matches!(other, '"' | '\'') || other.is_whitespace();
@@ -312,7 +312,7 @@ fn of_connection_string(text: &str) -> [&str; 2] {
     [&inside[..quoted_length(inside, quote)], ""]
 }
 
-/// The length of a quoted value, without its quotes, in bytes. A backslash escapes a quote, and so does another quote.
+/// The length of a quoted value without its quotes, in bytes. A quote in it is escaped with a backslash, or doubled.
 fn quoted_length(text: &str, quote: char) -> usize {
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {

@@ -1,21 +1,20 @@
-//! The rules of the house that a compiler does not hold: who may import whom, where `unsafe` may stand, and
-//! that no file grows beyond one idea.
+//! Rules that the compiler does not check: which module may import which, where `unsafe` is allowed, and the sizes of
+//! files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The page whose first table says who may import whom. Data flows one way: a module imports only what stands
-/// below it.
+/// The page with the table of allowed imports. A module may only import modules below it.
 const ARCHITECTURE: &str = include_str!("../docs/architecture.md");
 
-/// Limits of the house: lines of code without blank lines, comments and unit tests, and numbers of files.
+/// The limits of the sources: lines of code without blank lines, comments and unit tests, and numbers of files.
 const MAX_CODE: usize = 15_000;
 const MAX_FILES: usize = 130;
 const MAX_CODE_OF_FILE: usize = 450;
 const MAX_FILES_OF_FOLDER: usize = 22;
 
-/// The rows of the table in the architecture's page: each module with those that it may import.
+/// The table in the architecture page: each module with the modules that it may import.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let rows = ARCHITECTURE
         .lines()
@@ -61,7 +60,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     files.into_iter().map(read).collect()
 }
 
-/// The module of the first level that a file belongs to.
+/// The top-level module of a file.
 fn module(path: &Path) -> String {
     let first = path.components().next().expect("the path is not empty");
     first
@@ -71,7 +70,7 @@ fn module(path: &Path) -> String {
         .to_owned()
 }
 
-/// The lines of a source that are code: without blank lines, comments, and modules of unit tests.
+/// The lines of code of a source, without blank lines, comments and modules of unit tests.
 fn code(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text.lines().peekable();
@@ -86,7 +85,7 @@ fn code(text: &str) -> Vec<&str> {
     lines
 }
 
-/// The sources that count: all but files of unit tests.
+/// All sources except files of unit tests.
 fn counted() -> Vec<(PathBuf, String)> {
     let is_test = |path: &Path| {
         path.iter()
@@ -96,8 +95,8 @@ fn counted() -> Vec<(PathBuf, String)> {
     all.filter(|(path, _)| !is_test(path)).collect()
 }
 
-/// Modules of the first level that a text names by their path, `crate::NAME`, braces included. In `main.rs` paths
-/// begin with the module itself.
+/// The top-level modules that a source imports with a path `crate::NAME` or `crate::{NAME…}`. In `main.rs`, paths begin
+/// with the module itself.
 fn imports(text: &str, is_main: bool, known: &[&str]) -> BTreeSet<String> {
     let code: String = code(text).join("\n");
     let mut found = BTreeSet::new();
@@ -116,7 +115,7 @@ fn imports(text: &str, is_main: bool, known: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_module_imports_only_what_stands_below_it() {
+fn every_module_imports_only_modules_below_it() {
     let allowed = allowed();
     let known: Vec<&str> = allowed.keys().copied().collect();
     let mut wrong = Vec::new();
@@ -135,7 +134,7 @@ fn every_module_imports_only_what_stands_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A node that reaches itself over one arrow or more.
+/// A node from which a path of one or more edges leads back to itself.
 fn circle<N: Ord + Clone>(graph: &BTreeMap<N, BTreeSet<N>>) -> Option<N> {
     graph.keys().find_map(|start| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![start.clone()]);
@@ -173,7 +172,7 @@ fn module_path(file: &Path) -> Vec<String> {
     parts
 }
 
-/// Every path that a `use` or an expression names, `crate::a::b` or `super::b`, with its braces resolved.
+/// All paths in a source that begin with `crate` or `super`, with their braces expanded.
 fn named_paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let starts = ["crate::", "super::", "self::"];
@@ -188,7 +187,7 @@ fn named_paths(code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Reads one path, or the paths between braces, behind `before`.
+/// Parses one path, or the paths in braces, after the prefix `before`.
 fn collect_paths(
     rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
     before: &[String],
@@ -225,8 +224,8 @@ fn collect_paths(
     }
 }
 
-/// Which files use which, by the paths that they name. A module's file and the files of its own folder count as
-/// one house, so an arrow between a module and its ancestor is left out: declaring a child is no use of it.
+/// For each file the files that it uses. Uses between a module and its ancestors are not included, because a module
+/// that declares a child does not use it thereby.
 fn uses(files: &[(PathBuf, String)]) -> BTreeMap<String, BTreeSet<String>> {
     let modules: BTreeSet<Vec<String>> = files.iter().map(|(path, _)| module_path(path)).collect();
     let mut graph = BTreeMap::new();
@@ -285,7 +284,7 @@ fn a_circle_of_files_is_found() {
 }
 
 #[test]
-fn the_house_keeps_its_limits() {
+fn the_sources_are_within_their_limits() {
     let files = counted();
     let sizes: Vec<(&PathBuf, usize)> = files
         .iter()
@@ -315,7 +314,7 @@ fn the_house_keeps_its_limits() {
 }
 
 #[test]
-fn blank_lines_comments_and_unit_tests_are_no_code() {
+fn blank_lines_comments_and_unit_tests_do_not_count() {
     let text = "//! Doc.\n\nfn a() {\n    // Why.\n    b();\n}\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\n";
     assert_eq!(code(text), ["fn a() {", "    b();", "}"]);
     let text = "#[cfg(test)]\nmod tests;\nfn a() {}\n";
@@ -346,7 +345,7 @@ fn the_pages_stay_short() {
 }
 
 #[test]
-fn the_kernel_is_talked_to_in_one_place() {
+fn only_src_os_uses_nix_and_unsafe() {
     for (path, text) in sources()
         .into_iter()
         .filter(|(path, _)| module(path) != "os")
@@ -371,7 +370,7 @@ fn the_kernel_is_talked_to_in_one_place() {
 }
 
 #[test]
-fn the_environment_is_read_and_the_process_ended_in_one_place() {
+fn the_environment_is_read_and_the_process_exits_in_one_place() {
     for (path, text) in sources() {
         let reads = text.contains("std::env::");
         assert!(
@@ -388,7 +387,7 @@ fn the_environment_is_read_and_the_process_ended_in_one_place() {
 }
 
 #[test]
-fn nothing_is_unwrapped_without_a_reason() {
+fn unwrap_and_unfinished_code_are_not_used() {
     for (path, text) in sources() {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for call in [".unwrap()", ".expect(\"\")", "todo!(", "unimplemented!("] {
@@ -397,7 +396,7 @@ fn nothing_is_unwrapped_without_a_reason() {
     }
 }
 
-/// What `.ci/run` makes of a log of tests.
+/// Runs the check of ignored tests of `.ci/run` on a log.
 fn judged(log: &str) -> std::process::Output {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ignored.log");
     fs::write(&file, log).expect("the log can be written");

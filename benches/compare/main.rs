@@ -1,10 +1,9 @@
-//! What a start with the guard costs, beside a program that only execs, other inits, and the script
-//! that it replaces.
+//! Measures a start with the guard, compared to a program that only calls exec, to other inits, and to the script that
+//! it replaces.
 //!
 //!   cargo bench --bench compare -- [startup] [size] [relay] [replicas] [manifests] [--rounds N] [--unpinned]
 //!
-//! Without a name all run, one after the other. No figure is ever asserted: each goal is printed as
-//! met or not.
+//! Without a name, all parts run one after the other. No figure is asserted: each goal is printed as met or not met.
 
 mod manifests;
 mod process;
@@ -18,25 +17,25 @@ mod workshop;
 use std::io;
 use std::process::ExitCode;
 
-/// Rounds of the start-up comparison, unless told otherwise.
+/// The default number of rounds of the start-up comparison.
 const ROUNDS: usize = 1000;
 
-/// Size of the guard's binary, in bytes, that it has to stay below: with a database's client, and without.
+/// The limits of the binary's size, in bytes: with the PostgreSQL client, and without it.
 const SIZE: u64 = if cfg!(feature = "postgres") {
     4_000_000
 } else {
     2_200_000
 };
-/// The parts of the benchmark, in the order in which they run: what makes this process itself large, which
-/// its children would be seen to be at first, is the last.
+/// The parts of the benchmark, in the order in which they run. The part that makes this process itself large is the
+/// last one, because the kernel counts that size in the children's peak memory.
 const PARTS: [&str; 5] = ["startup", "size", "relay", "replicas", "manifests"];
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
-    /// All, if none is named.
+    /// The parts to run. All of them if none is named.
     parts: Vec<&'static str>,
     rounds: usize,
-    /// Whether the start-up comparison is tied to one processor, which makes its figures steadier.
+    /// Whether the start-up comparison runs on a single processor, which makes its figures more stable.
     is_pinned: bool,
 }
 
@@ -99,7 +98,7 @@ fn options() -> Result<Options, String> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // cargo says so to every benchmark.
+            // cargo passes this to every benchmark.
             "--bench" => {}
             "--unpinned" => options.is_pinned = false,
             "--rounds" => {

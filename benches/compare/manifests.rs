@@ -1,5 +1,5 @@
-//! Large manifests: the whole run of the guard, until a trivial server has ended, with every variable set;
-//! beside it the floor, for which the kernel has to copy the same environment twice.
+//! Measures whole runs of the guard with large manifests and a trivial server, with every variable set. The floor is
+//! measured with the same environment, which the kernel has to copy twice.
 
 use std::fs;
 use std::io;
@@ -10,20 +10,20 @@ use crate::report;
 use crate::statistics::summary;
 use crate::workshop::{self, Build, GUARD};
 
-/// Runs with each manifest, of which the median counts.
+/// The number of runs with each manifest, of which the median counts.
 const RUNS: usize = 15;
 
-/// What the variables of a manifest are like.
+/// A kind of variable in a manifest.
 struct Kind {
     what: &'static str,
-    /// Of the name: a number follows.
+    /// The beginning of the name, followed by a number.
     prefix: &'static str,
     /// The rest of the variable's entry in the manifest.
     rules: fn(u32) -> String,
     value: fn(u32) -> String,
 }
 
-/// Named and required, nothing else; with the shortest of lines, since a manifest is at most 1 MiB.
+/// Variables that are only required, with the shortest possible lines, because a manifest is limited to 1 MiB.
 const BARE: Kind = Kind {
     what: "bare",
     prefix: "A",
@@ -36,7 +36,7 @@ const DESCRIBED: Kind = Kind {
     rules: |number| format!(" {{level: required, description: Setting {number} of the service}}"),
     value: |number| format!("value-{number}"),
 };
-/// Each with a pattern of its own, so that no cache of patterns helps.
+/// Variables with different patterns, so that no cache of patterns helps.
 const PATTERNED: Kind = Kind {
     what: "with a pattern",
     prefix: "VARIABLE_",
@@ -44,19 +44,19 @@ const PATTERNED: Kind = Kind {
     value: |number| format!("re_k3y0f7h3s3rv1c3_{number}"),
 };
 
-/// What every manifest is measured with.
+/// The environment of the measurements.
 struct Bench {
     floor: PathBuf,
     server: PathBuf,
 }
 
-/// Median times, in ms.
+/// The median times, in ms.
 struct Times {
     guard: f64,
     floor: f64,
 }
 
-/// Measures and prints all of them.
+/// Measures all kinds, and prints the results.
 pub fn run() -> io::Result<()> {
     report::headline("Large manifests");
     let bench = Bench {
@@ -76,9 +76,9 @@ pub fn run() -> io::Result<()> {
 }
 
 impl Bench {
-    /// Prints the time per variable of ever larger manifests: it grows linearly if that does not rise.
+    /// Prints the time per variable for manifests of growing size. The total time is linear if this does not rise.
     fn linearity(&self) -> io::Result<()> {
-        /// How much more a variable may take in the largest manifest than in the one before.
+        /// The maximum ratio of the times per variable in the largest manifest and in the one before.
         const TOLERANCE: f64 = 1.5;
         let mut per_variable = Vec::new();
         for count in [1_000_u32, 10_000, 100_000] {
@@ -99,7 +99,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The times with a manifest of so many variables; nothing if the guard fails, which is told.
+    /// The times with a manifest of `count` variables. `None` if the guard fails, which is printed.
     fn times(&self, kind: &Kind, count: u32) -> io::Result<Option<Times>> {
         let folder = workshop::enter_scratch("manifest")?;
         let name = |number| format!("{}{number}", kind.prefix);

@@ -1,8 +1,8 @@
-//! One child process, from its start to its end: how long it took and what memory it needed.
+//! Runs a child process, and measures its time and memory.
 //!
-//! For time the child is started by `posix_spawn` (on Linux a `vfork`), so that what copying the
-//! parent's address space costs does not blur the figures. For memory it is started by `fork`, since the
-//! kernel counts what a child shared with its parent before `execve` as the child's own.
+//! To measure time, the child is started with `posix_spawn` (a `vfork` on Linux), so that the figures do not include
+//! the copy of the parent's address space. To measure memory, it is started with `fork`, because the kernel counts
+//! memory that a child shares with its parent before `execve` as the child's own.
 #![allow(
     unsafe_code,
     reason = "wait4, fork and the sets of processors: nix has no safe way to them"
@@ -21,7 +21,7 @@ use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, execve, fork};
 
-/// A program with its arguments and its whole environment, ready for `execve`.
+/// A program with its arguments and its environment, ready for `execve`.
 #[derive(Clone)]
 pub struct Command {
     arguments: Vec<CString>,
@@ -30,11 +30,11 @@ pub struct Command {
 
 /// How a child ended.
 pub struct Ended {
-    /// Its exit code, or 128 and the number of the signal that ended it.
+    /// The exit code, or 128 + N if signal N terminated it.
     pub code: i32,
-    /// The peak of its resident memory, or of one of its own children's, in KiB.
+    /// The peak resident memory of the child or one of its own children, in KiB.
     pub peak_kib: u64,
-    /// The page faults it took, each of which costs as much as several system calls.
+    /// The number of page faults, each of which takes as long as several system calls.
     pub page_faults: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct Streams {
 }
 
 impl Command {
-    /// A program's path and its arguments, with an empty environment.
+    /// Creates a command from a program's path and its arguments, with an empty environment.
     pub fn new<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Self {
         let arguments = words
             .into_iter()
@@ -58,7 +58,7 @@ impl Command {
         }
     }
 
-    /// The same command with these variables, in this order, and no others.
+    /// Replaces the environment by these variables, in this order.
     pub fn with_environment(mut self, variables: &[(String, String)]) -> Self {
         self.environment = variables
             .iter()
@@ -67,7 +67,7 @@ impl Command {
         self
     }
 
-    /// Runs the command to its end; tells how long it took from before the spawn until it was reaped.
+    /// Runs the command until it ends. Returns the time from before the spawn until it was reaped.
     pub fn time(&self, streams: &Streams) -> io::Result<(Duration, Ended)> {
         let actions = streams.actions()?;
         let attributes = PosixSpawnAttr::init()?;
@@ -83,7 +83,7 @@ impl Command {
         Ok((start.elapsed(), ended))
     }
 
-    /// Runs the command to its end; its peak of memory is its own.
+    /// Runs the command until it ends. Its peak memory does not include this process's memory.
     pub fn run(&self, streams: Streams) -> io::Result<Ended> {
         Ok(wait(self.start(streams)?)?)
     }
@@ -92,12 +92,12 @@ impl Command {
         execve(&self.arguments[0], &self.arguments, &self.environment)
     }
 
-    /// Starts the command, for which the caller then has to wait. Its streams are closed here.
+    /// Starts the command. The caller has to wait for it. Closes this process's copies of the streams.
     pub fn start(&self, streams: Streams) -> io::Result<Pid> {
-        // SAFETY: this process has one thread, so that its child may do whatever it may do itself.
+        // SAFETY: this process has one thread, so the child may call any function.
         match unsafe { fork() }? {
             ForkResult::Parent { child } => {
-                // A pipe ends only when nobody but the child can write to it.
+                // The reader of a pipe sees its end only after all other writing ends are closed.
                 drop(streams);
                 Ok(child)
             }
@@ -105,7 +105,7 @@ impl Command {
                 let Err(error) = streams
                     .become_standard()
                     .and_then(|()| self.become_command());
-                // SAFETY: `_exit` has no conditions; what the parent does at its own exit must not run here.
+                // SAFETY: `_exit` has no preconditions. The parent's exit handlers must not run here.
                 unsafe { libc::_exit(if error == Errno::ENOENT { 127 } else { 126 }) }
             }
         }
@@ -113,7 +113,7 @@ impl Command {
 }
 
 impl Streams {
-    /// For a child that has nothing to read and whose output nobody reads.
+    /// /dev/null for all three streams.
     pub fn null() -> io::Result<Self> {
         Ok(Self {
             input: null()?,
@@ -122,7 +122,7 @@ impl Streams {
         })
     }
 
-    /// As `null`, with this as standard output.
+    /// Like `null`, with this standard output.
     pub fn with_output(output: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             output,
@@ -130,7 +130,7 @@ impl Streams {
         })
     }
 
-    /// As `null`, with this process's standard error.
+    /// Like `null`, with this process's standard error.
     pub fn with_own_error() -> io::Result<Self> {
         Ok(Self {
             error: io::stderr().as_fd().try_clone_to_owned()?,
@@ -156,10 +156,10 @@ impl Streams {
 /// Waits for the end of a child.
 pub fn wait(child: Pid) -> nix::Result<Ended> {
     let mut status = 0;
-    // SAFETY: an all-zero rusage is a valid one: it holds numbers only.
+    // SAFETY: an all-zero rusage is valid, because it only contains numbers.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
-        // SAFETY: both pointers are to live variables of the types that wait4 writes.
+        // SAFETY: both pointers refer to variables of the types that wait4 writes.
         let waited = unsafe { libc::wait4(child.as_raw(), &raw mut status, 0, &raw mut usage) };
         match Errno::result(waited) {
             Err(Errno::EINTR) => {}
@@ -179,7 +179,7 @@ pub fn wait(child: Pid) -> nix::Result<Ended> {
     })
 }
 
-/// While it lives this process, and with it its children, runs on one processor.
+/// Restricts this process and its children to one processor until it is dropped.
 pub struct Pinned {
     /// The number of that processor.
     pub processor: usize,
@@ -187,12 +187,12 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// On the last of the processors that this process may use, as the first has the most interrupts.
+    /// Chooses the last processor that this process may use, because the first one has the most interrupts.
     pub fn to_last() -> nix::Result<Self> {
-        // SAFETY: all-zero sets are empty ones.
+        // SAFETY: all-zero sets are valid, and empty.
         let (mut before, mut one): (libc::cpu_set_t, libc::cpu_set_t) =
             unsafe { std::mem::zeroed() };
-        // SAFETY: the pointer is to a live set of the size that is told.
+        // SAFETY: the pointer refers to a set of the size that is passed.
         Errno::result(unsafe {
             libc::sched_getaffinity(0, size_of_val(&before), &raw mut before)
         })?;
@@ -202,7 +202,7 @@ impl Pinned {
             .rev()
             .find(is_ours)
             .ok_or(Errno::EINVAL)?;
-        // SAFETY: as above.
+        // SAFETY: see above.
         unsafe { libc::CPU_SET(processor, &mut one) };
         allow(&one)?;
         Ok(Self { processor, before })
@@ -211,14 +211,14 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // What was allowed before is allowed again; if not, the rest is only measured less well.
+        // Restores the previous processors. An error only makes later measurements less precise.
         let _ = allow(&self.before);
     }
 }
 
 /// Sets the processors that this process may run on.
 fn allow(processors: &libc::cpu_set_t) -> nix::Result<()> {
-    // SAFETY: the pointer is to a live set of the size that is told.
+    // SAFETY: the pointer refers to a set of the size that is passed.
     Errno::result(unsafe { libc::sched_setaffinity(0, size_of_val(processors), processors) })
         .map(drop)
 }
@@ -231,7 +231,7 @@ fn null() -> io::Result<OwnedFd> {
         .into())
 }
 
-/// Text that holds no NUL: paths and the benchmark's own words.
+/// Converts a path or a constant text, which contains no NUL.
 fn c_string(text: &[u8]) -> CString {
     CString::new(text).expect("neither paths nor the benchmark's own words hold a NUL")
 }

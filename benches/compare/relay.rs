@@ -1,4 +1,4 @@
-//! The output of a step on its way through the guard, ten secrets masked in it.
+//! Measures the relaying of a step's output, with ten secrets to mask.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,34 +10,35 @@ use crate::process::{Command, Ended, Streams, wait};
 use crate::report;
 use crate::workshop::{self, Build, GUARD};
 
-/// Bytes that the speed is measured with.
+/// The size of the output for the measurement of speed, in bytes.
 const LONG: u64 = 1_000_000_000;
-/// Bytes that are searched for secrets, and whose memory the long run's is compared with.
+/// The size of the output that is searched for secrets, in bytes. The memory of the long run is compared to that of
+/// this one.
 const SHORT: u64 = 64_000_000;
-/// Secrets, each of which turns up in the output.
+/// The number of secrets, all of which occur in the output.
 const SECRETS: u32 = 10;
-/// Bytes read at once: what a pipe holds.
+/// The size of one read: the capacity of a pipe, in bytes.
 const READ: usize = 64 * 1024;
-/// How long a step is silent after its first line, in ms.
+/// How long a step pauses after its first line, in ms.
 const PAUSE: u64 = 500;
-/// KiB that the long run may need more than the short one and be called flat.
+/// The maximum difference in memory between the long and the short run to count as constant, in KiB.
 const FLAT: u64 = 256;
 
-/// Two ways for the same output: straight to the reader, or through the guard.
+/// Two ways for the same output: directly to the reader, or through the guard.
 struct Ways {
     chatter: PathBuf,
     server: PathBuf,
     environment: Vec<(String, String)>,
 }
 
-/// What a reader saw.
+/// What a reader has found.
 struct Seen {
     bytes: u64,
     lines: u64,
     secrets: u64,
 }
 
-/// Measures and prints everything about the relay.
+/// Makes all measurements of the relay, and prints the results.
 pub fn run() -> io::Result<()> {
     report::headline("A step's output, ten secrets masked");
     let ways = Ways::build()?;
@@ -50,7 +51,7 @@ pub fn run() -> io::Result<()> {
     first_line(&ways)
 }
 
-/// Searches everything that comes through for secrets. The peak of the guard's memory, in KiB.
+/// Searches all relayed output for secrets. Returns the guard's peak memory, in KiB.
 fn secrecy(ways: &Ways) -> io::Result<u64> {
     let secrets: Vec<&str> = ways
         .environment
@@ -112,7 +113,7 @@ fn speed(ways: &Ways, short_peak: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Measures how long the first line of a step takes that then is silent.
+/// Measures the delay of the first line of a step that pauses after it.
 fn first_line(ways: &Ways) -> io::Result<()> {
     let arguments = ["first", &PAUSE.to_string()];
     let straight = until_first_line(&ways.straight(&arguments))?;
@@ -145,7 +146,7 @@ impl Ways {
         Command::new(words).with_environment(&self.environment)
     }
 
-    /// The guard whose manifest, written here, has the secrets and this step.
+    /// Writes a manifest with the secrets and this step, and returns the guard's command.
     fn guarded(&self, arguments: &[&str]) -> io::Result<Command> {
         let folder = workshop::enter_scratch("relay")?;
         let variables: Vec<_> = self
@@ -172,7 +173,7 @@ impl Ways {
     }
 }
 
-/// Runs a command whose standard output is a pipe, and reads that to its end.
+/// Runs a command with a pipe as standard output, and reads the pipe to its end.
 fn drain<T>(command: &Command, read: impl FnOnce(File) -> io::Result<T>) -> io::Result<(T, Ended)> {
     let (reader, writer) = io::pipe()?;
     let child = command.start(Streams::with_output(writer.into())?)?;
@@ -180,14 +181,14 @@ fn drain<T>(command: &Command, read: impl FnOnce(File) -> io::Result<T>) -> io::
     Ok((seen, wait(child)?))
 }
 
-/// Reads to the end and looks at nothing.
+/// Reads to the end without examining the data.
 fn count(mut output: File) -> io::Result<()> {
     let mut buffer = vec![0; READ];
     while output.read(&mut buffer)? > 0 {}
     Ok(())
 }
 
-/// Reads to the end and looks for secrets, those that are split over reads, too.
+/// Reads to the end and searches for secrets, including those that are split over reads.
 fn search(mut output: File, secrets: &[&str]) -> io::Result<Seen> {
     let longest = secrets
         .iter()
@@ -203,14 +204,14 @@ fn search(mut output: File, secrets: &[&str]) -> io::Result<Seen> {
     loop {
         let kept = buffer.len();
         if output.by_ref().take(READ as u64).read_to_end(&mut buffer)? == 0 {
-            // The guard ends a last line that has no end.
+            // The guard adds a line break to an incomplete last line.
             seen.lines += u64::from(buffer.last().is_some_and(|&last| last != b'\n'));
             return Ok(seen);
         }
         let new = &buffer[kept..];
         seen.bytes += new.len() as u64;
         seen.lines += memchr::memchr_iter(b'\n', new).count() as u64;
-        // A secret that ended before the new bytes was counted with the bytes before.
+        // A secret that ended before the new bytes was already counted.
         let ends_in_new = |secret: &&str| {
             memchr::memmem::find_iter(&buffer, secret)
                 .filter(|start| start + secret.len() > kept)
@@ -240,7 +241,7 @@ fn timed<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(Duration, T)> {
 
 /// The speed of the long run.
 fn megabytes_per_second(time: Duration) -> f64 {
-    /// `LONG`, in MB.
+    /// The size of the long run, in MB.
     const MEGABYTES: f64 = 1000.0;
     MEGABYTES / time.as_secs_f64()
 }

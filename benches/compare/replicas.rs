@@ -1,5 +1,5 @@
-//! Many replicas that start together, on a real PostgreSQL: whether their number costs time, and what one costs
-//! while it waits.
+//! Measures replicas that start together on a real PostgreSQL: whether their number affects the time, and the resources
+//! of a waiting one.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 use crate::report;
 use crate::workshop::{GUARD, enter_scratch};
 
-/// How much longer two hundred replicas may take than two.
+/// The maximum ratio of the times of two hundred replicas and of two.
 const FLAT: f64 = 1.5;
-/// Replicas of the two runs.
+/// The numbers of replicas in the two runs.
 const FEW: usize = 2;
 const MANY: usize = 200;
-/// How long a waiting guard is watched.
+/// How long a waiting guard is observed.
 const WATCHED: Duration = Duration::from_secs(20);
-/// Of a processor, in percent, that waiting may take.
+/// The maximum processor time while waiting, in percent of a processor.
 const IDLE: f64 = 1.0;
-/// MB of memory that a waiting guard may have.
+/// The maximum memory of a waiting guard, in MB.
 const MEMORY: f64 = 5.0;
-/// Clock ticks of `/proc/PID/stat` in a second (`USER_HZ`).
+/// The number of clock ticks of `/proc/PID/stat` per second (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
-/// The step and its question sleep rather than compute, so that two processors can stand for 200 machines.
+/// The step and its `up_to_date` command only sleep, so that two processors can simulate 200 machines.
 const TOGETHER: &str = "together.yaml";
 const MANIFEST: &str = "version: 1
 service: replicas
@@ -37,7 +37,7 @@ steps:
 server: {command: ['true']}
 ";
 
-/// Waits for what will not come: a lock that another holds, or a database that is not there.
+/// Manifests whose wait never ends: for a lock that another process holds, or for a missing database.
 const LOCKED: &str = "locked.yaml";
 const LOCKED_MANIFEST: &str = "version: 1
 service: replicas
@@ -55,7 +55,7 @@ wait_for: [{postgres: DATABASE_URL, timeout: 10m}]
 server: {command: ['true']}
 ";
 
-/// Measures and prints everything about replicas.
+/// Makes all measurements of replicas, and prints the results.
 pub fn run() -> io::Result<()> {
     report::headline("Replicas that start together");
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
@@ -90,7 +90,7 @@ pub fn run() -> io::Result<()> {
     )
 }
 
-/// Starts so many at once, and gives how long it took until the last had become its server and ended.
+/// Starts `count` replicas at once. Returns the time until the last one has executed its server and ended.
 fn together(postgres: &Postgres, count: usize) -> io::Result<Duration> {
     let _ = fs::remove_file("done");
     let started = Instant::now();
@@ -106,11 +106,11 @@ fn together(postgres: &Postgres, count: usize) -> io::Result<Duration> {
     Ok(started.elapsed())
 }
 
-/// Watches a guard that waits.
+/// Observes a waiting guard.
 fn watch(what: &str, manifest: &str, url: &str) -> io::Result<()> {
     let guard = Guard::start(manifest, url)?;
     let process = PathBuf::from(format!("/proc/{}", guard.0.id()));
-    // Its start is not its waiting.
+    // Excludes the start of the guard.
     std::thread::sleep(Duration::from_secs(2));
     let before = ticks(&process)?;
     std::thread::sleep(WATCHED);
@@ -131,7 +131,7 @@ fn watch(what: &str, manifest: &str, url: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The time on a processor until now, in ticks: fields 14 and 15, counted behind the name in brackets.
+/// The processor time of a process so far, in ticks: the sum of fields 14 and 15 of `/proc/PID/stat`.
 fn ticks(process: &Path) -> io::Result<f64> {
     let status = fs::read_to_string(process.join("stat"))?;
     let (_, after_name) = status.rsplit_once(')').unwrap_or_default();
@@ -139,7 +139,7 @@ fn ticks(process: &Path) -> io::Result<f64> {
     Ok(fields.filter_map(|field| field.parse::<f64>().ok()).sum())
 }
 
-/// A guard, ended with this.
+/// A guard that is killed on drop.
 struct Guard(Child);
 
 impl Guard {
@@ -164,7 +164,7 @@ impl Drop for Guard {
     }
 }
 
-/// A server that runs as long as this lives.
+/// A server that is stopped on drop.
 struct Postgres {
     url: String,
     process: Child,

@@ -1,4 +1,4 @@
-//! What the benchmark prints beside its tables: headlines, and for each goal whether it was met.
+//! Prints headlines, and for each goal whether it was met.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ pub fn headline(text: &str) {
     println!("\n{text}\n{}", "=".repeat(text.chars().count()));
 }
 
-/// Prints whether a ratio is at most what it must be, and what it should be.
+/// Prints whether a ratio is at most its limit, and at most its goal.
 pub fn ratio(what: &str, ratio: f64, bound: f64, goal: f64) {
     line(
         ratio <= bound,
@@ -19,7 +19,7 @@ pub fn ratio(what: &str, ratio: f64, bound: f64, goal: f64) {
     );
 }
 
-/// Prints whether a figure is at most what it must be.
+/// Prints whether a figure is at most its limit.
 pub fn at_most(what: &str, figure: f64, bound: f64, unit: &str) {
     line(
         figure <= bound,
@@ -28,7 +28,7 @@ pub fn at_most(what: &str, figure: f64, bound: f64, unit: &str) {
     );
 }
 
-/// Prints whether a figure is at least what it must be.
+/// Prints whether a figure is at least its limit.
 pub fn at_least(what: &str, figure: f64, bound: f64, unit: &str) {
     line(
         figure >= bound,
@@ -46,12 +46,12 @@ pub fn below(what: &str, size: u64, bound: u64, unit: &str) {
     );
 }
 
-/// Prints whether something holds, and what was seen of it.
+/// Prints whether a condition is met, with a description of the result.
 pub fn line(is_met: bool, what: &str, seen: impl Display) {
     println!("  {:7}  {what}: {seen}", verdict(is_met));
 }
 
-/// Prints that something was left out, and why.
+/// Prints that a measurement was skipped, and why.
 pub fn left_out(what: &str, reason: &str) {
     println!("  {what}: not here: {reason}");
 }

@@ -1,5 +1,5 @@
-//! The way to the server: the guard with the example's sound environment beside the floor, other inits
-//! and the script that it replaces, one after the other in every round.
+//! Measures the time to the start of the server: of the guard with the example's sound environment, the floor, other
+//! inits, and the script that the guard replaces. Every round runs all of them, one after the other.
 
 use std::fs;
 use std::io;
@@ -10,11 +10,11 @@ use crate::report;
 use crate::statistics::{paired_ratio, summary};
 use crate::workshop::{self, Build, Peer};
 
-/// Rounds before the first that counts: until the page cache and the processor are warm.
+/// The number of warm-up rounds, for the page cache and the processor.
 const WARM_UP: usize = 50;
 
-/// Peak memory of the guard, in KiB, that it has to stay below. The kernel counts the image of the process before
-/// its exec, too: this benchmark's own, of 4 MiB, which no contender can be seen to stay below.
+/// The limit of the guard's peak memory, in KiB. The kernel also counts the memory before exec, which is this
+/// benchmark's own, 4 MiB, so no contender can show less.
 const MEMORY: u64 = 4 * 1024 + 512;
 
 const ALONE: &str = "server alone";
@@ -22,22 +22,22 @@ const FLOOR: &str = "floor (exec only)";
 const GUARD: &str = "startup-guard run";
 const TINI: &str = "tini-static";
 const SCRIPT: &str = "bash start.sh";
-/// What a container with the script usually has: the init, which starts the script, which starts the server.
+/// The usual setup of a container with the script: an init starts the script, which starts the server.
 const CHAIN: &str = "tini -- start.sh";
 
-/// One command of the comparison and what was measured of it.
+/// One command of the comparison, with its results.
 struct Contender {
     name: &'static str,
     command: Command,
-    /// Time of each round, in µs.
+    /// The time of each round, in µs.
     micros: Vec<f64>,
-    /// From a run of its own, see `process`.
+    /// Measured in a separate run, see `process`.
     peak_kib: u64,
-    /// Of the last round.
+    /// Measured in the last round.
     page_faults: u64,
 }
 
-/// Measures and prints the comparison.
+/// Makes the comparison, and prints the results.
 pub fn run(rounds: usize, is_pinned: bool) -> io::Result<()> {
     report::headline("Until a trivial server has ended");
     let mut contenders = contenders()?;
@@ -56,7 +56,7 @@ pub fn run(rounds: usize, is_pinned: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// All that can run here; what cannot is told.
+/// All commands that can run on this machine. Prints those that cannot.
 fn contenders() -> io::Result<Vec<Contender>> {
     let server = workshop::program("server", Build::Freestanding)?;
     let folder = workshop::enter_scratch("startup")?;
@@ -116,7 +116,7 @@ fn contenders() -> io::Result<Vec<Contender>> {
     Ok(tried.into_iter().flatten().collect())
 }
 
-/// A contender that was seen to work once, with its use of memory.
+/// Creates a contender after one successful run, in which its memory is measured.
 fn contender(name: &'static str, program: Peer, arguments: &[&Path]) -> Option<Contender> {
     let tried = program.and_then(|program| {
         let words = std::iter::once(program.as_path()).chain(arguments.iter().copied());
@@ -140,8 +140,8 @@ fn contender(name: &'static str, program: Peer, arguments: &[&Path]) -> Option<C
         .ok()
 }
 
-/// Runs each contender once. Each round begins with another one, and every other cycle goes backwards, so
-/// that nobody always follows the same neighbour.
+/// Runs each contender once. Each round begins with another contender, and every other cycle has the reverse order, so
+/// that no contender always runs after the same one.
 fn one_round(contenders: &mut [Contender], round: usize) -> io::Result<()> {
     let streams = Streams::null()?;
     let count = contenders.len();
@@ -216,7 +216,7 @@ fn goals(contenders: &[Contender]) {
     }
 }
 
-/// The median ratio of two contenders, where both are here.
+/// The median ratio of two contenders, if both can run.
 fn ratio(contenders: &[Contender], name: &str, base: &str) -> Option<f64> {
     Some(paired_ratio(
         &find(contenders, name)?.micros,

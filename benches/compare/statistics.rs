@@ -1,14 +1,14 @@
 //! Medians and percentiles of samples, and the ratios of samples taken in pairs.
 
-/// What a table says of samples, in the samples' unit.
+/// The summary of samples in a table, in the samples' unit.
 pub struct Summary {
     pub minimum: f64,
     pub median: f64,
-    /// Nine of ten samples are at most this.
+    /// The 90th percentile.
     pub p90: f64,
 }
 
-/// The summary of samples, of which there must be one at least.
+/// Summarises samples, of which there must be at least one.
 pub fn summary(samples: &[f64]) -> Summary {
     let sorted = sorted(samples);
     Summary {
@@ -18,8 +18,8 @@ pub fn summary(samples: &[f64]) -> Summary {
     }
 }
 
-/// The median of the ratios of samples that were taken in the same round. Unlike a ratio of two medians
-/// it is not moved by what slowed down both of a pair.
+/// The median of the ratios of samples from the same round. Unlike the ratio of two medians, it is not affected by load
+/// that slows down both samples of a pair.
 pub fn paired_ratio(samples: &[f64], base: &[f64]) -> f64 {
     let ratios: Vec<f64> = samples
         .iter()
@@ -35,7 +35,7 @@ fn sorted(samples: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The value that this many percent of the sorted samples do not exceed: that of the nearest rank.
+/// A percentile of sorted samples, by the nearest rank.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted[(sorted.len() - 1) * percent / 100]
 }

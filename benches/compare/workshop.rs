@@ -1,34 +1,33 @@
-//! What is measured and what it needs: the programs that are built here, the peers that are fetched, the
-//! environment and the manifests.
+//! Prepares the measurements: builds programs, fetches peers, and creates the environment and the manifests.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command as Tool;
 
-/// The guard, built with the profile of a release.
+/// The guard, built with the release profile.
 pub const GUARD: &str = env!("CARGO_BIN_EXE_startup-guard");
 /// The folder of this benchmark's sources.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
-/// Where everything is built: below the target directory.
+/// The folder below the target directory in which everything is built.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// How `rustc` builds a program.
+/// The options with which `rustc` builds a program.
 #[derive(Clone, Copy)]
 pub enum Build {
-    /// As anybody would build a static one.
+    /// A usual static program.
     Plain,
-    /// With what the guard's profile of a release adds.
+    /// With the options of the guard's release profile.
     Release,
     /// Without a C library.
     Freestanding,
 }
 
-/// A program that the guard is compared with: where it is, or why it is not here.
+/// A program to which the guard is compared: its path, or the reason why it is missing.
 pub type Peer = Result<PathBuf, String>;
 
-/// Makes an empty folder for a benchmark's files, and goes there: the guard looks for its manifest in
-/// its working directory.
+/// Creates an empty folder for a benchmark's files, and makes it the working directory, in which the guard looks for
+/// its manifest.
 pub fn enter_scratch(name: &str) -> io::Result<PathBuf> {
     let folder = Path::new(SCRATCH).join(name);
     fs::create_dir_all(&folder)?;
@@ -89,9 +88,9 @@ pub fn program(name: &str, build: Build) -> io::Result<PathBuf> {
     }
 }
 
-/// A copy of a program, as an image's layer or a package has it: written from beginning to end. What a linker
-/// has written in pieces stands in the page cache in small pieces, and each costs a page fault of its own
-/// (15 % of the floor's start).
+/// Copies a program, so that it is written sequentially, as in an image's layer or a package. A file that a linker has
+/// written in pieces is in the page cache in small pieces, each of which causes a page fault (15 % of the floor's
+/// start).
 pub fn installed(program: &Path) -> io::Result<PathBuf> {
     let mut name = program.file_name().unwrap_or_default().to_owned();
     name.push("-installed");
@@ -100,11 +99,11 @@ pub fn installed(program: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// The relocation model that the guard was linked with, as `rustc` calls it.
+/// The relocation model of the guard's binary, in the terms of `rustc`.
 pub fn relocation_model() -> io::Result<&'static str> {
-    /// Where an ELF file tells its type.
+    /// The offset of the type in an ELF file.
     const TYPE: usize = 16;
-    /// The type of one that is linked to fixed addresses.
+    /// The type of a program with fixed addresses.
     const EXECUTABLE: u8 = 2;
     Ok(if fs::read(GUARD)?.get(TYPE) == Some(&EXECUTABLE) {
         "static"
@@ -113,7 +112,7 @@ pub fn relocation_model() -> io::Result<&'static str> {
     })
 }
 
-/// The peers from Debian's packages, by name.
+/// The peers in Debian's packages, by name.
 pub fn peers() -> io::Result<Vec<(String, Peer)>> {
     let folder = Path::new(SCRATCH).with_file_name("bench-peers");
     let output = Tool::new(Path::new(SOURCES).join("peers.sh"))
@@ -135,13 +134,13 @@ pub fn start_script() -> PathBuf {
     Path::new(SOURCES).join("start.sh")
 }
 
-/// The example's manifest without what it waits for and its steps, with this server.
+/// The example's manifest without `wait_for` and `steps`, with this server.
 pub fn example_manifest(server: &Path) -> io::Result<String> {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/required-vars.yaml"))?;
     Ok(without_sections(&text, &["wait_for", "steps", "server"]) + &server_section(server))
 }
 
-/// The section of a manifest that names the server, with the example's announcement.
+/// The `server` section of a manifest, with the example's announcement.
 pub fn server_section(server: &Path) -> String {
     format!(
         "server:\n  announce: \"🎯 Démarrage du serveur FastAPI sur le port ${{PORT:-8000}}...\"\n  command: [\"{}\"]\n",
@@ -149,7 +148,7 @@ pub fn server_section(server: &Path) -> String {
     )
 }
 
-/// An environment that is sound for the example's manifest: all twelve variables, and what a container has.
+/// A sound environment for the example's manifest: all twelve variables, and those of a container.
 pub fn sound_environment() -> Vec<(String, String)> {
     [
         (
@@ -182,7 +181,7 @@ pub fn sound_environment() -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// The text of a manifest without these keys of its top level and all that is below them.
+/// The text of a manifest without these top-level keys and everything below them.
 fn without_sections(text: &str, keys: &[&str]) -> String {
     let mut is_kept = true;
     let mut kept = String::new();

@@ -1,7 +1,7 @@
-//! A step that says much: log lines like a migration's, in which secrets turn up now and then.
+//! A step with a lot of output: log lines like those of a migration, some of which contain secrets.
 //!
-//!   chatter BYTES          writes lines to standard output until it has written so many bytes
-//!   chatter first PAUSE    writes one line, stays silent for so many milliseconds, and ends
+//!   chatter BYTES          writes lines to standard output, BYTES bytes in total
+//!   chatter first PAUSE    writes one line, sleeps for PAUSE milliseconds, and exits
 //!
 //! The secrets are the values of the variables whose names begin with `SECRET_`.
 
@@ -11,11 +11,12 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Bytes of one write. No line ends where a write does, so lines and secrets are split over writes.
+/// The size of one write, in bytes. It is not a multiple of a line, so lines and secrets are split over writes.
 const WRITE: usize = 64 * 1024 + 1;
-/// Bytes of log lines that are written again and again; small, so that the memory is the relay's.
+/// The size of the log lines that are written repeatedly, in bytes. It is small, so that this program needs little
+/// memory.
 const BLOCK: usize = 4 * WRITE;
-/// A secret is in one of so many lines.
+/// One of this many lines contains a secret.
 const LINES_PER_SECRET: usize = 100;
 
 fn main() -> ExitCode {
@@ -46,7 +47,7 @@ fn chatter(bytes: usize) -> io::Result<()> {
         .map(|(_, value)| value)
         .collect();
     let block = block(&secrets);
-    // Not `stdout()`, which would look for the ends of lines.
+    // Not `stdout()`, which would search for line breaks.
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let mut left = bytes;
     for piece in block.chunks(WRITE).cycle() {
@@ -60,7 +61,7 @@ fn chatter(bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Lines of a log, `BLOCK` bytes long, the last of them whole.
+/// Complete log lines with a total size of `BLOCK` bytes.
 fn block(secrets: &[String]) -> Vec<u8> {
     let mut block = String::new();
     let mut secrets = secrets.iter().cycle();

@@ -1,4 +1,4 @@
-//! The floor: what any static Rust program takes that does nothing but become another one.
+//! The floor: a static Rust program that does nothing except execute another one.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

@@ -1,5 +1,5 @@
-//! The trivial server: a static program without a C library that ends with 0 at once, so that what is
-//! measured is the way to the server and not the server.
+//! A trivial server: a static program without a C library that exits with 0 at once, so that only the start is measured
+//! and not the server.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Reads the tree key by key, and keeps every fault with its path and line.
+//! Reads the tree key by key, and records every fault with its path and line.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::node::{Entry, Fault, Node, Value};
 use crate::text::did_you_mean;
 
-/// Faults that are kept. The others of a text that was made to be slow are not even counted.
+/// The maximum number of recorded faults. Further faults are not even counted, so that a malicious text cannot make the
+/// check slow.
 pub const MAX_FAULTS: usize = 200;
 
-/// How many known words a wrong one is compared with.
+/// The maximum number of known words to which a wrong one is compared.
 const MAX_NAMES: usize = 500;
 
-/// The longest wrong word, in bytes, that is compared with known ones.
+/// The maximum length of a wrong word that is compared to known ones, in bytes.
 const MAX_WORD: usize = 64;
 
 /// How many characters of a key are shown. A long key before each of many faults would make a huge report.
@@ -23,7 +24,7 @@ const MAX_KEY: usize = 200;
 /// The fault of a value that must be a mapping, where no example helps.
 pub const MAPPING: &str = "expected a mapping";
 
-/// A value in the tree, with the path to it.
+/// A value in the tree, with its path.
 pub struct Cursor<'a> {
     faults: &'a RefCell<Vec<Fault>>,
     path: String,
@@ -31,7 +32,7 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The whole text. All faults of what is below are kept in `faults`.
+    /// Creates a cursor at the root. All faults of the tree are recorded in `faults`.
     pub fn root(node: &'a Node<'a>, faults: &'a RefCell<Vec<Fault>>) -> Self {
         Self {
             faults,
@@ -44,7 +45,7 @@ impl<'a> Cursor<'a> {
         self.node.line
     }
 
-    /// Keeps a fault of the value, once.
+    /// Records a fault of the value, unless the same one is already recorded.
     pub fn fault(&self, message: impl fmt::Display) {
         if !self.has_all_faults() {
             let message = format!("{}: {message}", self.path);
@@ -61,7 +62,7 @@ impl<'a> Cursor<'a> {
         self.faults.borrow().len() >= MAX_FAULTS
     }
 
-    /// Keeps the fault that the value is of the wrong kind.
+    /// Records the fault that the value has the wrong kind. Returns `None`.
     fn wrong_kind<T>(&self, expected: &str) -> Option<T> {
         let kind = self.node.kind();
         self.fault(format_args!("expected {expected}, found {kind}"));
@@ -78,7 +79,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The items of a list; any other value is a fault.
+    /// The items of a list. Records a fault for any other value.
     pub fn items(&self, expected: &str) -> Option<Vec<Self>> {
         let Value::List(items) = &self.node.value else {
             return self.wrong_kind(expected);
@@ -91,7 +92,7 @@ impl<'a> Cursor<'a> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
-    /// The keys of a mapping, or of null, which has none; any other value is a fault, and has none.
+    /// The keys of a mapping. Null has no keys. Any other value has no keys either, and is a fault.
     pub fn keys(self, expected: &str) -> Keys<'a> {
         let keys = Keys {
             entries: self.node.value.entries(),
@@ -107,7 +108,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What the value of a key can be read as. A value of another kind is a fault.
+/// A type that can be read from the value of a key. A value of another kind is a fault.
 pub trait Read: Sized {
     fn read(cursor: &Cursor<'_>) -> Option<Self>;
 }
@@ -135,7 +136,7 @@ impl Read for u32 {
             Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
             _ => None,
         };
-        number.or_else(|| cursor.wrong_kind("a whole number from 0 on"))
+        number.or_else(|| cursor.wrong_kind("a whole number of at least 0"))
     }
 }
 
@@ -156,7 +157,8 @@ impl Read for Duration {
     }
 }
 
-/// A list of texts; a single one stands for a list of one. An item that is not a text is empty.
+/// A list of texts, or a single text, which counts as a list with one item. An item that is not a text is a fault, and
+/// read as an empty text.
 impl Read for Vec<String> {
     fn read(cursor: &Cursor<'_>) -> Option<Self> {
         match cursor.node.value {
@@ -183,20 +185,20 @@ impl<'a> Keys<'a> {
         matches!(self.here.node.value, Value::Mapping(_) | Value::Null)
     }
 
-    /// Keeps a fault for each key that is set more than once.
+    /// Records a fault for each key that is set more than once.
     fn check_repetitions(&self) {
         let mut entries: Vec<&Entry<'_>> = self.entries.iter().collect();
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         for same in entries.chunk_by(|(one, _), (other, _)| one == other) {
             let line = same[0].1.line.unwrap_or_default();
             for (key, node) in &same[1..] {
-                let message = format_args!("is set again, after line {line}");
+                let message = format_args!("is already set on line {line}");
                 self.here.value(key, node).fault(message);
             }
         }
     }
 
-    /// Keeps a fault of a key. That of an absent key is told where the mapping begins.
+    /// Records a fault of a key. If the key is absent, the fault has the line of the mapping.
     pub fn fault(&self, key: &str, message: impl fmt::Display) {
         if !self.here.has_all_faults() {
             let node = self.find(key).unwrap_or(self.here.node);
@@ -204,27 +206,27 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Keeps a fault of a key on a condition.
+    /// Records a fault of a key if `is_wrong` is true.
     pub fn fault_if(&self, is_wrong: bool, key: &str, message: impl fmt::Display) {
         if is_wrong {
             self.fault(key, message);
         }
     }
 
-    /// Keeps a fault for each key that nobody has asked for.
+    /// Records a fault for each key that was not read.
     pub fn finish(&self) {
         let is_unknown = |(key, _): &&Entry<'_>| !self.asked.contains(&&**key);
         for (key, node) in self.entries.iter().filter(is_unknown) {
             let mut hint = self.near(key, self.asked.iter().copied());
             if hint.is_empty() {
-                hint = format!("; there are {}", self.asked.join(", "));
+                hint = format!("; known keys: {}", self.asked.join(", "));
             }
             let message = format_args!("unknown key `{}`{hint}", shown(key));
             self.here.value(key, node).fault(message);
         }
     }
 
-    /// `; did you mean X?`, if there is a near word.
+    /// Returns `; did you mean X?` if a known word is similar, otherwise an empty text.
     pub fn near<'w>(&self, word: &str, known: impl Iterator<Item = &'w str>) -> String {
         if word.len() > MAX_WORD || self.here.has_all_faults() {
             return String::new();
@@ -252,7 +254,7 @@ impl<'a> Keys<'a> {
         Some(self.here.value(key, self.set(key)?))
     }
 
-    /// The value of a key, which counts as a known one from now on.
+    /// Like `value`, and marks the key as known for `finish`.
     pub fn get(&mut self, key: &'static str) -> Option<Cursor<'a>> {
         self.asked.push(key);
         self.value(key)
@@ -262,7 +264,7 @@ impl<'a> Keys<'a> {
         T::read(&self.get(key)?)
     }
 
-    /// The value of one of the words of a table.
+    /// Reads a word, and looks it up in a table. Any other word is a fault.
     pub fn choice<T: Copy>(&mut self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
         let word: String = self.read(key)?;
         let found = table.iter().find(|(name, _)| *name == word);
@@ -275,13 +277,13 @@ impl<'a> Keys<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// The keys of a mapping below this one.
+    /// The keys of a mapping that is the value of a key.
     pub fn mapping(&mut self, key: &'static str, expected: &str) -> Option<Keys<'a>> {
         let keys = self.get(key)?.keys(expected);
         Some(keys).filter(Keys::is_mapping)
     }
 
-    /// The keys of each mapping in a list.
+    /// The keys of each mapping in the list that is the value of a key.
     pub fn list(&mut self, key: &'static str, expected: &str) -> Vec<Keys<'a>> {
         let list = self.get(key).and_then(|list| list.items("a list"));
         let keys = list.into_iter().flatten().map(|item| item.keys(expected));

@@ -1,7 +1,7 @@
-//! The manifest: YAML text in, a `Manifest` out, or every fault in it.
+//! Parses the manifest, a YAML text. Returns a `Manifest` or every fault in the text.
 //!
-//! The text becomes a tree (`node`), which is read key by key (`keys`): the root here, what is below it by
-//! `variable` and `process`.
+//! `node` parses the text to a tree. `keys` reads the tree key by key. This file reads the keys of the root, `variable`
+//! and `process` those below it.
 
 mod keys;
 mod node;
@@ -29,13 +29,13 @@ use variable::Declared;
 
 pub use template::Template;
 
-/// The file's name if no other is given.
+/// The default name of the manifest's file.
 pub const DEFAULT_FILE: &str = "required-vars.yaml";
 
 /// The largest manifest that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
 
-/// The manifest's one version so far.
+/// The supported version of the manifest.
 const VERSION: u32 = 1;
 
 const FAIL_ON: [(&str, FailOn); 2] = [
@@ -47,7 +47,7 @@ const FAIL_ON: [(&str, FailOn); 2] = [
 #[derive(Debug, Default)]
 pub struct Manifest {
     pub service: Option<String>,
-    /// Logged first.
+    /// Logged at the beginning of the start.
     pub announce: Option<Template>,
     pub fail_on: FailOn,
     /// The user of the steps and the server: a name or uid, and optionally a group.
@@ -67,7 +67,7 @@ pub enum FailOn {
     Critical,
 }
 
-/// How much a variable matters.
+/// The importance of a variable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     Critical,
@@ -94,21 +94,22 @@ pub struct Variable {
     pub line: Option<usize>,
     pub level: Level,
     pub rule: Rule,
-    /// Other variables whose value must not be the same.
+    /// Other variables that must not have the same value.
     pub distinct_from: Vec<String>,
-    /// The variable is required only if each of these variables has one of these values. Empty: no condition.
+    /// Variables with some of their values. The variable is required only if each of them has one of its values. If
+    /// empty, there is no condition.
     pub required_when: Vec<(String, Vec<String>)>,
-    /// Used if no value is set.
+    /// The value if none is set.
     pub default: Option<String>,
     pub secret: bool,
-    /// Whether a secret may come as a file that `NAME_FILE` names.
+    /// Whether a secret may be in a file that `NAME_FILE` names.
     pub file: bool,
     pub example: Option<String>,
     pub description: Option<String>,
     pub hint: Option<String>,
     pub docs: Option<String>,
     pub generate: Option<Generate>,
-    /// Names that this variable had before.
+    /// Former names of this variable.
     pub renamed_from: Vec<String>,
 }
 
@@ -129,11 +130,11 @@ pub enum GenerateFormat {
 }
 
 impl Generate {
-    /// The shell command that prints a new value, without line breaks in it.
+    /// The shell command that prints a new value on one line.
     pub fn command(self) -> String {
         let bytes = self.bytes;
         match self.format {
-            // openssl breaks the lines of base64 after 64 characters, which encode 48 bytes.
+            // openssl breaks base64 into lines of 64 characters, which encode 48 bytes.
             GenerateFormat::Base64 if bytes > 48 => {
                 format!("openssl rand -base64 {bytes} | tr -d '\\n'")
             }
@@ -143,26 +144,26 @@ impl Generate {
     }
 }
 
-/// A command that is run, and must succeed, before the server starts.
+/// A command that must succeed before the server starts.
 #[derive(Debug)]
 pub struct Step {
     pub name: String,
     /// Logged before the command starts.
     pub announce_start: Option<Template>,
-    /// Logged when it has succeeded.
+    /// Logged after the command has succeeded.
     pub announce_done: Option<Template>,
     pub command: Vec<Template>,
-    /// `None`: no limit.
+    /// The time limit of the command, or `None` if there is none.
     pub timeout: Option<Duration>,
-    /// The signal that a stop or a time-out sends to the step's process group first.
+    /// The signal that is sent first to the step's process group after a stop or a time-out.
     pub stop_signal: Signal,
     /// How long the step may take to end after `stop_signal`.
     pub stop_grace: Duration,
-    /// An error or a time-out of this step is only a warning.
+    /// Whether an error or a time-out of this step is only a warning.
     pub allow_failure: bool,
-    /// A command that ends with 0 if there is nothing to do.
+    /// A command that exits with 0 if there is nothing to do.
     pub up_to_date: Option<Vec<Template>>,
-    /// Held while the command runs.
+    /// The lock that is held while the command runs.
     pub lock: Option<Lock>,
 }
 
@@ -195,16 +196,16 @@ pub enum Place {
 /// The process that the guard becomes.
 #[derive(Debug)]
 pub struct Server {
-    /// Logged last before the server takes over.
+    /// Logged right before the server starts.
     pub announce: Option<Template>,
-    /// Empty if the command is given on the command line.
+    /// The command. Empty if it is given on the command line.
     pub command: Vec<Template>,
-    /// The guard stays as the server's init.
+    /// Whether the guard stays as the server's init.
     pub init: bool,
 }
 
 impl Variable {
-    /// The name of the variable that may name a file with this one's value.
+    /// The name of the variable that can name a file with this variable's value, if there is one.
     pub fn file_name(&self) -> Option<String> {
         (self.secret && self.file).then(|| format!("{}_FILE", self.name))
     }
@@ -238,7 +239,7 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
                 ""
             };
             format!(
-                "there is no manifest {file}; write one, or name it with --manifest or STARTUP_GUARD_MANIFEST{hint}"
+                "there is no manifest {file}{hint}; write one, or name it with --manifest or STARTUP_GUARD_MANIFEST"
             )
         }
         ErrorKind::IsADirectory => {
@@ -267,7 +268,7 @@ impl Manifest {
     /// Reads a manifest from a text.
     ///
     /// # Errors
-    /// Every fault in it, in the order of their lines, up to [`MAX_FAULTS`].
+    /// All faults in the order of their lines, at most [`MAX_FAULTS`].
     pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
         if text.len() > MAX_SIZE {
             return Err(vec![Fault::of_text(None, "the file is larger than 1 MiB")]);
@@ -277,15 +278,19 @@ impl Manifest {
             let line = memchr::memchr_iter(b'\n', valid).count() + 1;
             vec![Fault::of_text(Some(line), "the file is not UTF-8")]
         })?;
-        // Editors on Windows begin a file with a byte order mark; the parser's message for it misleads.
+        // Editors on Windows write a byte order mark, for which the parser's message is misleading.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree = Node::parse(text).map_err(|fault| vec![fault])?;
-        // A number that must be a text is a fault at first: the tree does not know how it is written.
+        // The first tree does not have the spelling of numbers, so a number where a text is expected is a fault. If
+        // there are faults, the text is parsed again with the spelling.
         read(&tree).or_else(|_| read(&tree.spelled(text).map_err(|fault| vec![fault])?))
     }
 }
 
-/// The manifest that a tree holds, or every fault in it, in the order of their lines.
+/// Reads a manifest from a tree.
+///
+/// # Errors
+/// All faults in the order of their lines.
 fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     let faults = RefCell::default();
     let mut root = Cursor::root(tree, &faults).keys(MAPPING);
@@ -309,7 +314,7 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     let variables = variables.into_iter().map(|(variable, _)| variable);
     let variables = variables.collect();
     let mut faults = faults.take();
-    // Stable: faults of one line stay in the order in which they were found.
+    // The sort is stable, so faults of the same line stay in the order in which they were found.
     faults.sort_by_key(|fault| fault.line);
     if faults.is_empty() {
         Ok(Manifest {

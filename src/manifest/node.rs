@@ -1,4 +1,4 @@
-//! The YAML text as a tree that keeps duplicate keys, places and the spelling of scalars.
+//! The YAML text as a tree that keeps duplicate keys, line numbers and the spelling of scalars.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,27 +10,27 @@ use serde::de::{
 };
 use serde_yaml::Number;
 
-/// More open brackets than any manifest has. The parser itself rejects a depth of 128.
+/// The maximum number of nested brackets, far more than any manifest has. The parser itself rejects a depth of 128.
 const MAX_DEPTH: usize = 1000;
 
-/// The largest tree that a text may become, in bytes of its scalars and 1 more for each node. Without aliases, a
-/// text of the largest size stays below it.
+/// The maximum size of a tree: the sum of its scalars' lengths in bytes, plus 1 per node. Only aliases can make a tree
+/// larger than this, because the size of the text is limited.
 const MAX_TREE: usize = 2 * 1024 * 1024;
 
-/// How far the next word of a text of several lines is looked for, in bytes.
+/// The maximum distance between two words of a scalar that spans several lines, in bytes.
 const MAX_GAP: usize = 1000;
 
-/// One thing that is wrong with the manifest.
+/// One fault of the manifest.
 #[derive(Debug, PartialEq)]
 pub struct Fault {
-    /// The line on which the entry or the item begins, counted from 1.
+    /// The line on which the entry or item begins, counted from 1. `None` if the fault has no line.
     pub line: Option<usize>,
-    /// What is wrong, after the path to it, such as `steps[0].command`.
+    /// The path, such as `steps[0].command`, and what is wrong there.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault of the whole text.
+    /// Creates a fault of the text as a whole, without a path.
     pub fn of_text(line: Option<usize>, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { line, message }
@@ -49,9 +49,10 @@ impl fmt::Display for Fault {
 /// A value of the YAML text.
 #[derive(Clone)]
 pub struct Node<'a> {
-    /// The line, counted from 1, of its key, or on which the item of a list begins; `None` for the whole text.
+    /// The line of its key, or on which it begins as an item of a list, counted from 1. `None` for the root.
     pub line: Option<usize>,
-    /// A scalar as it is written. A null, a Boolean or a number has it only in a tree from [`Node::spelled`].
+    /// The scalar as it is written. `None` for lists and mappings, and for a null, Boolean or number unless the tree is
+    /// from [`Node::spelled`].
     pub text: Option<Cow<'a, str>>,
     pub value: Value<'a>,
 }
@@ -70,7 +71,7 @@ pub enum Value<'a> {
 pub type Entry<'a> = (Cow<'a, str>, Node<'a>);
 
 impl<'a> Value<'a> {
-    /// The items of a list; none of any other value.
+    /// The items of a list. Empty for any other value.
     pub fn items(&self) -> &[Node<'a>] {
         match self {
             Value::List(items) => items,
@@ -78,7 +79,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The entries of a mapping; none of any other value.
+    /// The entries of a mapping. Empty for any other value.
     pub fn entries(&self) -> &[Entry<'a>] {
         match self {
             Value::Mapping(entries) => entries,
@@ -88,18 +89,18 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Reads a text, which must be a mapping.
+    /// Parses a text, whose root must be a mapping.
     ///
     /// # Errors
-    /// If the text is empty, is not one YAML document, has a key that is not a scalar, is nested too deep, or has
-    /// aliases that expand it to more than [`MAX_TREE`].
+    /// If the text is empty, is not a single YAML document, has a key that is not a scalar, is nested too deeply, or
+    /// has aliases that make the tree larger than [`MAX_TREE`].
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
         if is_blank(text) {
             let message = "the file is empty; it needs at least `version: 1`";
             return Err(Fault::of_text(None, message));
         }
         if let Some(line) = too_deep(text) {
-            return Err(Fault::of_text(Some(line), "the file is nested too deep"));
+            return Err(Fault::of_text(Some(line), "the file is nested too deeply"));
         }
         let tree = read(text, None)?;
         if matches!(tree.value, Value::Mapping(_)) {
@@ -109,10 +110,11 @@ impl<'a> Node<'a> {
         Err(Fault::of_text(None, message))
     }
 
-    /// The tree of the same text with the spelling and the place of every scalar.
+    /// Parses the same text again, and keeps the spelling of every scalar.
     ///
-    /// The parser returns `1.10` either as a number or as a text, and has to be told which before it is known
-    /// what it found. Most manifests are read without this second pass.
+    /// The parser returns `1.10` either as a number or as a text, and which of them must be requested before the value
+    /// is known. So the first pass determines the kinds of values, and this one reads all scalars as texts. Most
+    /// manifests do not need it.
     ///
     /// # Errors
     /// If the spelling makes the tree larger than [`MAX_TREE`].
@@ -120,7 +122,7 @@ impl<'a> Node<'a> {
         read(text, Some(&self.value))
     }
 
-    /// The name of the kind of value for faults. The value itself may be a secret.
+    /// The name of the value's kind, for faults, which must not contain the value because it may be a secret.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -150,7 +152,7 @@ fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault>
 
 fn syntax_fault(error: &serde_yaml::Error) -> Fault {
     let message = error.to_string();
-    // The place is told once, at the beginning of the line.
+    // The position is moved to the beginning of the message.
     let message = message.split(" at line ").next().unwrap_or_default();
     let place = error.location().map_or_else(String::new, |place| {
         format!("line {}, column {}: ", place.line(), place.column())
@@ -166,11 +168,11 @@ fn is_blank(text: &str) -> bool {
     lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-/// The line, counted from 1, on which a text is nested too deep; `None` if it is not.
+/// The line on which a text becomes nested too deeply, counted from 1. `None` if it does not.
 ///
-/// The YAML parser looks at every open bracket again at every token, so a text of nothing but brackets would keep
-/// it busy for hours before it rejects the depth. Only brackets at a position where a value may begin count as
-/// open, so that one in the middle of a text, such as a pattern's, does not.
+/// The YAML parser visits every open bracket at every token, so it would take hours to reject a large text of nothing
+/// but brackets. Only brackets at positions where a value may begin are counted, not those inside a scalar, such as in
+/// a pattern.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut may_begin = true;
@@ -183,7 +185,7 @@ fn too_deep(text: &str) -> Option<usize> {
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
-            // A value may begin after white space if it may begin before it.
+            // After white space a value may begin if it may begin before it.
             b' ' | b'\t' | b'\r' => continue,
             _ => {}
         }
@@ -207,11 +209,11 @@ fn longest_number(text: &str) -> usize {
 /// How far a text has been read.
 struct Progress<'a> {
     text: &'a str,
-    /// The byte at which each line begins.
+    /// The offset at which each line begins, in bytes.
     lines: Vec<usize>,
-    /// Where the last scalar with a known place ends.
+    /// The offset of the end of the last scalar whose position is known, in bytes.
     end: Cell<usize>,
-    /// The size of the tree so far, as [`MAX_TREE`] counts.
+    /// The size of the tree so far, in the unit of [`MAX_TREE`].
     size: Cell<usize>,
     /// The size of a number.
     number_size: usize,
@@ -222,15 +224,15 @@ impl Progress<'_> {
         self.lines.partition_point(|&start| start <= at)
     }
 
-    /// The place of a scalar that the parser has not copied: it is a part of the text.
+    /// The offset of a scalar that the parser has borrowed from the text, in bytes.
     fn place_of(&self, scalar: &str) -> usize {
         let at = scalar.as_ptr().addr() - self.text.as_ptr().addr();
-        // An alias leads back to its anchor.
+        // The scalar of an alias is at its anchor, before the current end.
         self.end.set(self.end.get().max(at + scalar.len()));
         at
     }
 
-    /// The place of the next thing in the text: the dash of an item, or the first character of a scalar.
+    /// The offset of the next node in the text: of the dash of an item, or of the first character of a scalar.
     fn next_place(&self) -> usize {
         let rest = &self.text[self.end.get()..];
         let mut rest = rest.trim_start_matches(['"', '\'']);
@@ -239,7 +241,7 @@ impl Progress<'_> {
             let item = rest.trim_start_matches(['-', ' ']);
             rest = match rest.bytes().next() {
                 Some(b'#') => rest.trim_start_matches(|other| other != '\n'),
-                // The place of what an alias leads to is known already.
+                // The position of an alias's target is already known.
                 _ if item.starts_with('*') => item.trim_start_matches(is_inside_item),
                 _ => break (self.text.len() - rest.len(), item),
             };
@@ -249,8 +251,8 @@ impl Progress<'_> {
         at
     }
 
-    /// Moves behind a text that the parser has copied because it has escapes or stands on several lines. Its words
-    /// stand in the manifest in the same order.
+    /// Moves to the end of a scalar that the parser has copied, because it has escapes or spans several lines. Its
+    /// words occur in the text in the same order.
     fn pass(&self, at: usize, text: &str) {
         let mut end = at;
         for word in text.split_whitespace() {
@@ -268,11 +270,11 @@ fn is_inside_item(character: char) -> bool {
     ![' ', ',', '\n', ']'].contains(&character)
 }
 
-/// Makes nodes of what the parser finds.
+/// Builds the nodes from the parser's events.
 #[derive(Clone, Copy)]
 struct Reader<'r, 'a> {
     progress: &'r Progress<'a>,
-    /// The value that an earlier pass has found here.
+    /// The value at this position from the first pass.
     known: Option<&'r Value<'a>>,
 }
 
@@ -342,7 +344,7 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
         self.node(Value::Number(number.into()), None, None)
     }
 
-    /// No key admits a number that large, but its digits may be a text.
+    /// No key admits such a large number, but it may be the digits of a text.
     fn visit_u128<E: Error>(self, _: u128) -> Result<Node<'a>, E> {
         self.visit_f64(f64::INFINITY)
     }
@@ -383,7 +385,7 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
         let mut entries: Vec<Entry<'_>> = Vec::new();
         let known = self.known.map_or(&[][..], Value::entries);
         let known = |index: usize| self.knowing(known.get(index).map(|(_, node)| &node.value));
-        // A key is a text however it is written.
+        // A key is always read as a text.
         while let Some(key) = source.next_key_seed(self.knowing(Some(&Value::Text)))? {
             let line = key.line;
             let node = source.next_value_seed(known(entries.len()))?;
@@ -393,7 +395,7 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
         self.node(Value::Mapping(entries), None, line)
     }
 
-    /// A value with a tag such as `!secret`, which is left out.
+    /// Reads a value with a tag such as `!secret`, which is ignored.
     fn visit_enum<A: EnumAccess<'a>>(self, source: A) -> Result<Node<'a>, A::Error> {
         let (IgnoredAny, value) = source.variant()?;
         value.newtype_variant_seed(self)
@@ -405,7 +407,7 @@ mod tests {
     use super::too_deep;
 
     #[test]
-    fn open_brackets_are_too_many_on_one_line_or_on_several() {
+    fn too_many_open_brackets_are_found_on_one_or_several_lines() {
         assert_eq!(too_deep(&format!("a: {}", "[".repeat(1000))), None);
         assert_eq!(too_deep(&format!("a: {}", "[".repeat(1001))), Some(1));
         assert_eq!(
@@ -416,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_texts_and_closed_ones_are_not_deep() {
+    fn brackets_in_texts_and_closed_ones_do_not_count() {
         let pattern = "A: {pattern: \"^\\\\[x\", hint: 'a [ in a text'}\n";
         assert_eq!(too_deep(&pattern.repeat(5000)), None);
         assert_eq!(too_deep(&"a: [[x], {y: z}]\n".repeat(5000)), None);

@@ -1,4 +1,4 @@
-//! What the manifest starts, and what it waits for before: the server, the steps, their locks, and `wait_for`.
+//! Reads the server, the steps with their locks, and `wait_for`.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -16,13 +16,13 @@ use crate::url;
 /// The default time-out of a wait.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
-/// The default time-out of a lock: as long as a migration may take.
+/// The default time-out of a lock, long enough for another replica's migration.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 
 /// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
-/// Signals that can ask a step to stop, with `SIG` before the name or without.
+/// The values of `stop_signal`, with or without `SIG`.
 const STOP_SIGNALS: [(&str, Signal); 14] = [
     ("TERM", Signal::TERM),
     ("INT", Signal::INT),
@@ -40,9 +40,9 @@ const STOP_SIGNALS: [(&str, Signal); 14] = [
     ("SIGKILL", Signal::KILL),
 ];
 
-/// The fault of a key that needs the database's client, in a build without it.
+/// The message for a key that needs the PostgreSQL client, in a build without it.
 const NO_POSTGRES: &str =
-    "this startup-guard was built without the feature `postgres`; use a build with it";
+    "this build of startup-guard does not have the feature `postgres`; use one that has it";
 
 /// Reads `wait_for`.
 pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Wait> {
@@ -74,7 +74,7 @@ fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     let place = place(Protocol::Postgres, &mut keys, declared);
     let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_LOCK_WAIT));
     keys.finish();
-    let message = "is missing; write the variable that holds the database's URL";
+    let message = "is missing; write the name of the variable that holds the database's URL";
     keys.fault_if(!keys.has("postgres"), "postgres", message);
     Some(Lock {
         place: place?,
@@ -82,7 +82,7 @@ fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     })
 }
 
-/// The name of a declared variable, or a valid literal.
+/// Reads the name of a declared variable, or a valid literal.
 fn place(protocol: Protocol, keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Place> {
     let key = protocol.name();
     let text: String = keys.read(key)?;
@@ -95,7 +95,7 @@ fn place(protocol: Protocol, keys: &mut Keys<'_>, declared: &Declared<'_>) -> Op
         return Some(Place::Variable(text));
     }
     if !url::passwords(&text).is_empty() {
-        let message = "has a password in it; name a variable that holds it, with `secret: true`";
+        let message = "contains a password; name a variable with `secret: true` that holds the URL";
         keys.fault(key, message);
         return None;
     }
@@ -114,16 +114,17 @@ fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
     timeout
 }
 
-/// A text that is printed within a line.
+/// Reads a text that is printed as part of one line.
 pub fn printed(keys: &mut Keys<'_>, key: &'static str) -> Option<String> {
     let text: String = keys.read(key)?;
     let has_control = text.contains(char::is_control);
-    let message = "has a line break or another control character in it";
+    let message = "contains a line break or another control character";
     keys.fault_if(has_control, key, message);
     Some(text)
 }
 
-/// A text that is printed with the values of variables, so none of them may be a secret.
+/// Reads an announcement. It is printed with the values of the variables to which it refers, so these must not be
+/// secrets.
 pub fn announcement(
     keys: &mut Keys<'_>,
     key: &'static str,
@@ -139,7 +140,7 @@ pub fn announcement(
     Some(template)
 }
 
-/// The words of a command. No shell splits a text into them.
+/// Reads the words of a command, a list.
 fn command(keys: &mut Keys<'_>, key: &'static str) -> Option<Vec<Template>> {
     let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
     let items = keys.get(key)?.items(expected)?;
@@ -148,7 +149,7 @@ fn command(keys: &mut Keys<'_>, key: &'static str) -> Option<Vec<Template>> {
         _ if words.len() < items.len() => return None,
         None => "is empty; write it as a list such as [alembic, upgrade, head]",
         Some(program) if program.trim().is_empty() => "its first word, the program, is empty",
-        _ if words.iter().any(|word| word.contains('\0')) => "has a NUL character in it",
+        _ if words.iter().any(|word| word.contains('\0')) => "contains a NUL character",
         _ => return Some(words.iter().map(|word| Template::parse(word)).collect()),
     };
     keys.fault(key, fault);
@@ -162,7 +163,7 @@ pub fn steps(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Step> {
     let steps = root.list("steps", expected).into_iter().map(|mut keys| {
         let step = step(&mut keys, declared);
         let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
-        let message = format_args!("another step is named `{}` already", step.name);
+        let message = format_args!("another step already has the name `{}`", step.name);
         keys.fault_if(is_again, "name", message);
         step
     });
@@ -175,8 +176,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     keys.fault_if(is_missing, "name", "is missing");
     let name = name.unwrap_or_default();
     let is_unnameable = name.contains(',') || name.trim() != name;
-    let message =
-        "has a comma or white space at an end, which --skip and STARTUP_GUARD_SKIP could not name";
+    let message = "contains a comma, or begins or ends with white space, so --skip and STARTUP_GUARD_SKIP could not select it";
     keys.fault_if(is_unnameable, "name", message);
     let mut announce = keys.mapping("announce", MAPPING);
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
@@ -213,13 +213,13 @@ pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
     Some(server)
 }
 
-/// Reads the user that steps and server run as. Whether that user exists is looked up at the start. As for gosu,
-/// either part may be empty: an empty user is the one that starts the guard, and empty groups are the user's own.
+/// Reads the user as which the steps and the server run. Whether that user exists is checked at the start. As for gosu,
+/// either part may be empty: an empty user is the one that runs the guard, and an empty group is the user's own.
 pub fn user(root: &mut Keys<'_>) -> Option<String> {
     let user: String = root.read("user")?;
-    // No line of /etc/passwd can have these in a name.
+    // Names in /etc/passwd cannot contain these.
     let cannot_be = user.matches(':').count() > 1 || user.contains(char::is_control);
-    let message = "must be a user's name or uid, with :group or :gid behind it or not, such as app or 1000:1000";
+    let message = "must be a user name or uid, optionally followed by :group or :gid, such as app or 1000:1000";
     root.fault_if(cannot_be, "user", message);
     Some(user)
 }

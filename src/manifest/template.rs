@@ -24,7 +24,7 @@ enum Part {
 pub struct UnsetReference(pub String);
 
 impl Template {
-    /// Reads a text of the manifest. `$${` is a literal `${`; a `$` that does not begin a reference stays.
+    /// Parses a text of the manifest. `$${` is a literal `${`. A `$` that does not begin a reference is literal, too.
     pub fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -55,8 +55,8 @@ impl Template {
         }
     }
 
-    /// Reads an argument of the command line, as platforms pass it that start a command without a shell:
-    /// only one that is, as a whole, `$NAME`, `${NAME}` or `${NAME:-text}` is a reference.
+    /// Parses an argument of the command line, which some platforms pass without expanding it. Only an argument that
+    /// consists of a single `$NAME`, `${NAME}` or `${NAME:-text}` is a reference.
     pub fn parse_argument(argument: &OsStr) -> Self {
         let text = argument.to_str().unwrap_or_default();
         let name = text.strip_prefix('$').filter(|name| is_name(name));
@@ -72,7 +72,7 @@ impl Template {
         }
     }
 
-    /// An argument in which nothing is a reference.
+    /// Creates a template without references.
     pub fn literal(argument: &OsStr) -> Self {
         Self {
             source: argument.to_owned(),
@@ -80,12 +80,12 @@ impl Template {
         }
     }
 
-    /// The text as it was written: what logs show.
+    /// The unexpanded text, for logs.
     pub fn source(&self) -> &OsStr {
         &self.source
     }
 
-    /// Names of the variables referred to, with whether each has a default, in order.
+    /// The names of the referenced variables, in order, each with whether the reference has a default.
     pub fn references(&self) -> impl Iterator<Item = (&str, bool)> {
         self.parts.iter().filter_map(|part| match part {
             Part::Literal(_) => None,
@@ -93,13 +93,13 @@ impl Template {
         })
     }
 
-    /// How long the text is with its references replaced, in bytes. What is not set counts as empty.
+    /// The length of the expanded text, in bytes. An unset variable without a default counts as empty.
     pub fn length<'a>(&self, lookup: impl Fn(&str) -> Option<&'a OsStr>) -> usize {
         let values = self.parts.iter().map(|part| part.value(&lookup));
         values.map(|value| value.map_or(0, OsStr::len)).sum()
     }
 
-    /// The text with its references replaced. A default stands in for an unset and for an empty value.
+    /// Replaces the references by their values. A default replaces both an unset and an empty value.
     ///
     /// # Errors
     /// The first reference to an unset variable without a default.
@@ -130,7 +130,7 @@ impl Part {
     }
 }
 
-/// A `${NAME}` or `${NAME:-text}` at the beginning of `text`, and what follows it.
+/// Parses a `${NAME}` or `${NAME:-text}` at the beginning of `text`. Returns it with the text after it.
 fn braced_reference(text: &str) -> Option<(Part, &str)> {
     let inside = text.strip_prefix("${")?;
     let (name, rest) = inside.split_at(inside.find([':', '}', '$'])?);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_the_manifest_expand_everywhere() {
+    fn references_in_texts_of_the_manifest_are_expanded() {
         for (text, result) in [
             ("${PORT}", Ok("9000")),
             (

@@ -1,4 +1,4 @@
-//! Manifests as texts: what is read, what is a fault, and on which line it is told.
+//! Tests of whole manifests: what is read, what is a fault, and the lines of faults.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn faults(text: &str) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-/// What a faulty text's first fault is, up to its message.
+/// The line and the path of the first fault of a text.
 fn first_place(text: &str) -> String {
     let faults = faults(text);
     let first = faults.first().expect("this manifest has a fault");
@@ -32,7 +32,7 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nvariables: {A: {level: optional,\n  list: csv}, B:\n  {file: 1}}\n",
             "line 4: variables.B.file",
         ),
-        // Items of lists, whatever stands before them.
+        // Items of lists after various entries.
         (
             "version: 1\nsteps:\n  # one\n  - {name: a, command: [x]}\n\n  # two\n  - b\n",
             "line 7: steps[1]",
@@ -79,7 +79,7 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nvariables:\n  A:\n    one_of:\n    - 1\n    - 2.0\n    - {}\n",
             "line 7: variables.A.one_of[2]",
         ),
-        // Scalars over several lines, and keys with escapes.
+        // Scalars that span several lines, and keys with escapes.
         (
             "version: 1\nvariables:\n  A:\n    hint: one\n      two\n    docs: |\n      three\n    min: x\n",
             "line 8: variables.A.min",
@@ -96,7 +96,7 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nsteps:\n- name: a\n  command:\n  - |\n    - {}\n    - é\n\n- 5\n",
             "line 9: steps[1]",
         ),
-        // A key that is missing is told where its mapping begins.
+        // The fault of a missing key has the line on which its mapping begins.
         (
             "version: 1\nsteps:\n- name: a\n  command: [x]\n\n- command: [y]\n",
             "line 6: steps[1].name",
@@ -111,9 +111,9 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
 }
 
 #[test]
-fn an_alias_moves_no_line_of_what_follows_it() {
+fn an_alias_does_not_change_the_lines_of_later_entries() {
     for (text, place) in [
-        // What an alias leads to is told where it is written.
+        // The fault of an alias's target has the line of the target.
         (
             "version: 1\nvariables:\n  A: &a {level: optional,\n    list: x}\n  B: *a\n",
             "line 4: variables.A.list",
@@ -122,7 +122,7 @@ fn an_alias_moves_no_line_of_what_follows_it() {
             "version: 1\nvariables:\n  A: &a [x]\n  B:\n    file: *a\n",
             "line 3: variables.A",
         ),
-        // An alias before an item without a scalar of its own.
+        // An alias before an item that has no scalar.
         (
             "version: 1\nsteps:\n- &a {name: a, command: [x]}\n- *a\n- {}\n",
             "line 3: steps[1].name",
@@ -171,7 +171,7 @@ fn a_variable_knows_its_line() {
 }
 
 #[test]
-fn a_scalar_is_a_text_as_it_is_written() {
+fn a_text_keeps_the_spelling_of_a_scalar() {
     let text = "version: 1
 variables:
   A: {default: &v 1.10, one_of: [1.10, 0x1F, +5, True, ~, 99999999999999999999999], example: *v}
@@ -199,9 +199,9 @@ steps:
 fn a_quoted_number_or_boolean_is_a_text() {
     let text = "version: '1'\nvariables: {A: {secret: 'true', min: '1', min_length: 1.5, max_length: -1}}\n";
     let found = [
-        "line 1: version: expected a whole number from 0 on, found a text",
-        "line 2: variables.A.min_length: expected a whole number from 0 on, found a number",
-        "line 2: variables.A.max_length: expected a whole number from 0 on, found a number",
+        "line 1: version: expected a whole number of at least 0, found a text",
+        "line 2: variables.A.min_length: expected a whole number of at least 0, found a number",
+        "line 2: variables.A.max_length: expected a whole number of at least 0, found a number",
         "line 2: variables.A.min: expected a number, found a text",
         "line 2: variables.A.secret: expected true or false, found a text",
     ];
@@ -220,11 +220,11 @@ fn a_null_is_an_absent_key() {
     );
 }
 
-/// What a slow machine may take for what takes a fast one a fraction of a second, without optimisation.
+/// The time limit on a slow machine, without optimisation. A fast machine needs a fraction of a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
+fn a_manifest_that_was_made_to_be_slow_is_rejected_quickly() {
     const SIZE: usize = 1_000_000;
     let many = |start: &str, entry: &dyn Fn(usize) -> String| {
         let mut text = format!("version: 1\n{start}");
@@ -242,12 +242,12 @@ fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
     let choices: Vec<String> = (0..60_000).map(|number| number.to_string()).collect();
     let choices = choices.join(", ");
     for text in [
-        // Faults without end.
+        // A very large number of faults.
         many("variables:\n", &|number| format!("  A{number}: x\n")),
         many("", &|number| format!("k{number}: 1\n")),
         many("variables:\n  A: {\n", &|number| format!("a{number}: 1,\n")) + "}\n",
         many("variables:\n", &|_| "  A:\n".to_owned()),
-        // Names that are near many others.
+        // Names that are similar to many others.
         many("variables:\n", &|number| {
             format!("  AAAAA{number}: {{distinct_from: AAAAB{number}}}\n")
         }),
@@ -258,7 +258,7 @@ fn a_manifest_that_was_made_to_be_slow_is_refused_in_no_time() {
                 "B".repeat(900)
             )
         }),
-        // Aliases of what is large.
+        // Aliases of a large value.
         many(&format!("a: &a {scalar}\nb:\n"), &|_| "- *a\n".to_owned()),
         many(&format!("a: &a \"{scalar}\\t\"\nb:\n"), &|_| {
             "- *a\n".to_owned()

@@ -1,4 +1,4 @@
-//! The variables: what each one's keys mean together, and what variables say of each other.
+//! Reads the variables, and checks their keys together and their references to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,16 +37,16 @@ const FORMATS: [(&str, GenerateFormat); 2] = [
     ("hex", GenerateFormat::Hex),
 ];
 
-/// The fault of a `required_when` that is not a mapping.
+/// The message for a `required_when` that is not a mapping.
 const CONDITIONS: &str = "expected a mapping of a variable to the values that require this one";
 
-/// The default of a secret's random bytes, before they are encoded.
+/// The default number of a secret's random bytes, before encoding.
 const DEFAULT_RANDOMNESS: u32 = 32;
 
 /// The declared variables by name.
 pub struct Declared<'a> {
     by_name: BTreeMap<&'a str, &'a Variable>,
-    /// Each value that a variable's `one_of` admits, with the variable's name.
+    /// The pairs of a variable's name and a value in its `one_of`.
     choices: BTreeSet<(&'a str, &'a str)>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Declared<'a> {
         self.by_name.get(name).copied()
     }
 
-    /// The variable of a name, which must be declared.
+    /// The variable with this name. Records a fault of `key` if it is not declared.
     pub fn require(&self, name: &str, keys: &Keys<'_>, key: &str) -> Option<&'a Variable> {
         let found = self.get(name);
         if found.is_none() {
@@ -83,7 +83,7 @@ impl<'a> Declared<'a> {
         found
     }
 
-    /// Checks what a variable says about others.
+    /// Checks a variable's references to other variables.
     pub fn check(&self, variable: &Variable, keys: &Keys<'_>) {
         let name = &variable.name;
         for other in &variable.distinct_from {
@@ -97,12 +97,13 @@ impl<'a> Declared<'a> {
             }
         }
         for former in &variable.renamed_from {
-            let message = format_args!("`{former}` is declared itself, so it is not a former name");
+            let message =
+                format_args!("`{former}` is declared as a variable, so it is not a former name");
             keys.fault_if(self.get(former).is_some(), "renamed_from", message);
         }
         if let Some(file) = variable.file_name().filter(|file| self.get(file).is_some()) {
             keys.here.fault(format_args!(
-                "`{file}` is declared itself, and would also name a file with {name}; add `file: false`"
+                "`{file}` is declared as a variable, but would also name a file with {name}; add `file: false`"
             ));
         }
     }
@@ -118,15 +119,15 @@ impl<'a> Declared<'a> {
         let is_unknown = |value: &&String| !self.choices.contains(&(name, value.as_str()));
         for value in values.iter().filter(is_unknown) {
             let near = conditions.near(value, other.rule.one_of.iter().map(String::as_str));
-            let message = format_args!("`{value}` is not in the one_of of {name}{near}");
+            let message = format_args!("`{value}` is not in one_of of {name}{near}");
             conditions.fault(name, message);
         }
     }
 }
 
-/// Reads the variables, each with its keys.
+/// Reads `variables`. Returns each variable with its keys.
 pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
-    let expected = "expected a mapping of names to what they must be";
+    let expected = "expected a mapping of variable names to their rules";
     let variables = root.mapping("variables", expected);
     let entries = variables.iter().flat_map(Keys::entries);
     let read = |(name, value): (&str, Cursor<'a>)| {
@@ -139,7 +140,7 @@ pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
 fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
     if !is_name(name) {
         keys.here
-            .fault("is not a name: write letters, digits and _, and no digit first");
+            .fault("is not a valid name: use letters, digits and _, and do not begin with a digit");
     }
     let variable = Variable {
         name: name.to_owned(),
@@ -161,7 +162,7 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
     keys.finish();
     check_limits(&variable.rule, keys);
     let is_stray = keys.has("file") && !variable.secret;
-    keys.fault_if(is_stray, "file", "goes with `secret: true` only");
+    keys.fault_if(is_stray, "file", "is only valid with `secret: true`");
     check_samples(&variable, keys);
     variable
 }
@@ -219,18 +220,18 @@ fn generate(keys: &mut Keys<'_>) -> Option<Generate> {
     Some(Generate { bytes, format })
 }
 
-/// Keys that do not go with the type or with each other.
+/// Checks keys that depend on the type or on each other.
 fn check_limits(rule: &Rule, keys: &Keys<'_>) {
     let has_schemes = matches!(rule.value_type, Type::Url | Type::Origin);
     let has_range = [Type::Integer, Type::Number, Type::Duration].contains(&rule.value_type);
-    let message = "goes with `type: url` or `type: origin` only";
+    let message = "is only valid with `type: url` or `type: origin`";
     keys.fault_if(keys.has("schemes") && !has_schemes, "schemes", message);
     for scheme in &rule.schemes {
-        let message = format_args!("write `{scheme}` without :// behind it");
+        let message = format_args!("write `{scheme}` without ://");
         keys.fault_if(scheme.contains([':', '/']), "schemes", message);
     }
     for (key, limit) in [("min", rule.min), ("max", rule.max)] {
-        let message = "goes with `type: integer`, `number` or `duration` only";
+        let message = "is only valid with `type: integer`, `number` or `duration`";
         keys.fault_if(limit.is_some() && !has_range, key, message);
         let is_infinite = limit.is_some_and(|limit| !limit.is_finite());
         keys.fault_if(is_infinite, key, "must be a finite number");
@@ -241,14 +242,14 @@ fn check_limits(rule: &Rule, keys: &Keys<'_>) {
     keys.fault_if(is_crossed, "min_length", "is greater than max_length");
 }
 
-/// A default or an example that breaks the variable's own rule. The rule's messages never hold the value.
+/// Checks `default` and `example` against the variable's own rule, whose messages never contain the value.
 fn check_samples(variable: &Variable, keys: &Keys<'_>) {
     let default = variable.default.as_deref();
     if default.is_some_and(|default| default.trim().is_empty()) {
         return keys.fault("default", "is empty, which counts as missing; remove it");
     }
     let has_nul = default.is_some_and(|default| default.contains('\0'));
-    keys.fault_if(has_nul, "default", "has a NUL character in it");
+    keys.fault_if(has_nul, "default", "contains a NUL character");
     let example = variable.example.as_deref().filter(|_| !variable.secret);
     for (key, sample) in [("default", default), ("example", example)] {
         let findings = sample.map(|sample| variable.rule.findings(sample));

@@ -1,5 +1,5 @@
-//! Asks a web server for the status of one page. An HTTP library would add bodies, redirects and connection pools,
-//! which nobody needs here, and be most of the program's size.
+//! Requests one page from a web server and returns its status. An HTTP library is not used: it would add bodies,
+//! redirects and connection pools, which are not needed here, and make up most of the program's size.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -10,13 +10,13 @@ use super::tls;
 use super::{Error, dial, left};
 use crate::targets::HttpTarget;
 
-/// How many bytes of the answer are read to find the final status, which follows any interim answers.
+/// The maximum number of bytes that are read to find the final status, which may follow interim responses.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// GETs the page, and expects a status from 200 to 299. Redirects are not followed.
+/// Sends a GET request, and expects a status from 200 to 299. Does not follow redirects.
 ///
 /// # Errors
-/// The status, if it is another one, or why there is no answer until `until`.
+/// If the status is another one, or if there is no answer until `until`.
 pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
     match status(page, until)? {
         200..=299 => Ok(()),
@@ -77,11 +77,11 @@ fn explain(error: io::Error) -> Error {
     error.into()
 }
 
-/// The status of the first answer that is not interim. None while its line is incomplete.
+/// The status of the first response that is not an interim one. `None` while its status line is incomplete.
 fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
-    let no_http = || Error::not_yet("it answers with something that is not HTTP");
+    let no_http = || Error::not_yet("its answer is not in the HTTP protocol");
     let Some(end) = memchr::memchr(b'\n', answer) else {
-        // A server of another protocol need not send a whole line.
+        // A server with another protocol may never send a complete line.
         let is_http = b"HTTP/".starts_with(&answer[..answer.len().min(5)]);
         return if is_http { Ok(None) } else { Err(no_http()) };
     };
@@ -94,7 +94,7 @@ fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
     }
 }
 
-/// The status in a line such as `HTTP/1.1 200 OK`.
+/// Parses a status line such as `HTTP/1.1 200 OK`.
 fn status_of(line: &[u8]) -> Option<u16> {
     let line = str::from_utf8(line).ok()?;
     let mut words = line.strip_prefix("HTTP/1.")?.split_ascii_whitespace();
@@ -103,7 +103,7 @@ fn status_of(line: &[u8]) -> Option<u16> {
     status.parse().ok()
 }
 
-/// A stream with one deadline for all reads and writes.
+/// A stream with a common deadline for all reads and writes.
 struct Timed {
     stream: TcpStream,
     until: Instant,
@@ -132,7 +132,7 @@ mod tests {
     use super::final_status;
 
     #[test]
-    fn the_status_is_that_of_the_first_final_answer() {
+    fn the_first_final_response_has_the_status() {
         for (answer, status) in [
             ("HTTP/1.1 200 OK\r\n", Some(Some(200))),
             ("HTTP/1.0 503\n", Some(Some(503))),

@@ -1,5 +1,5 @@
-//! Connections to other machines. Every function blocks its thread until its deadline, so only helper threads and
-//! `healthcheck` call them. No message shows more of a declared value than a host and a port.
+//! Connections to other machines. The functions block, at most until their deadline, so only helper threads and
+//! `healthcheck` call them. Messages contain nothing of a declared value except the host and the port.
 
 pub mod http;
 #[cfg(feature = "postgres")]
@@ -17,27 +17,28 @@ use std::time::{Duration, Instant};
 
 use crate::os::spawn_helper;
 
-/// The least time for one attempt of several, so that a name with very many addresses can still be reached.
+/// The minimum time for one of several attempts, so that a host with many addresses can still be reached.
 const LEAST_SHARE: Duration = Duration::from_millis(100);
 
-/// What the standard library puts before the resolver's message.
+/// The prefix that the standard library adds to the resolver's message.
 const LOOKUP: &str = "failed to lookup address information: ";
 
-/// Why the other side is not ready.
+/// Why a server is not ready.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Error {
     pub kind: ErrorKind,
-    /// The rest of a line that begins with the other side's name and a colon.
+    /// The reason, to be shown after the server's name and a colon.
     pub reason: String,
 }
 
 /// Whether waiting can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// The server may become ready later.
     NotYet,
-    /// Somebody must change something: it refuses our password or role, there is no such database, or its
-    /// certificate is not to be trusted.
+    /// Waiting cannot help: the server refuses the password or the role, the database does not exist, or the server's
+    /// certificate is not trusted.
     Refused,
 }
 
@@ -59,7 +60,7 @@ impl From<io::ErrorKind> for Error {
         use io::ErrorKind as Kind;
         Error::not_yet(match kind {
             Kind::ConnectionRefused => "connection refused".to_owned(),
-            // A read that reaches its time-out is reported as one that would block.
+            // The system reports a read that times out as one that would block.
             Kind::TimedOut | Kind::WouldBlock => "no answer".to_owned(),
             Kind::UnexpectedEof | Kind::BrokenPipe => {
                 "it closed the connection without an answer".to_owned()
@@ -71,11 +72,10 @@ impl From<io::ErrorKind> for Error {
     }
 }
 
-/// Makes one attempt per item until one succeeds. The attempts share the time until `until`.
+/// Makes one attempt per item until one succeeds. The attempts divide the time until `until` among them.
 ///
 /// # Errors
-/// The first refusal, which ends the attempts as in libpq. Without a refusal, the error of the first item: later ones
-/// may not be reachable at all.
+/// The first error of the kind `Refused`, which ends the attempts, as in libpq. Otherwise the error of the first item.
 pub fn first_of<T, R>(
     items: &[T],
     until: Instant,
@@ -91,7 +91,7 @@ pub fn first_of<T, R>(
     Err(first.unwrap_or_else(|| Error::not_yet("no address")))
 }
 
-/// The end of the first of `attempts` attempts that share the time until `until`.
+/// The deadline of the next of `attempts` remaining attempts that divide the time until `until` among them.
 fn share(until: Instant, attempts: usize) -> Instant {
     let now = Instant::now();
     let left = until.saturating_duration_since(now);
@@ -99,10 +99,11 @@ fn share(until: Instant, attempts: usize) -> Instant {
     now + share.max(LEAST_SHARE).min(left)
 }
 
-/// Connects to the first address of a host that accepts, IPv6 and IPv4 in the resolver's order.
+/// Connects to the first address of a host that accepts the connection. IPv6 and IPv4 addresses are tried in the
+/// resolver's order.
 ///
 /// # Errors
-/// Why the first address did not accept, or why there is none.
+/// If no address accepts the connection, the error of the first one. Also if the name cannot be resolved.
 pub fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Error> {
     connect(&resolve(host, port, until)?, until)
 }
@@ -113,10 +114,10 @@ fn connect(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, Error>
     })
 }
 
-/// The time until `until`.
+/// The time that is left until `until`.
 ///
 /// # Errors
-/// When there is none left.
+/// If the deadline has passed.
 fn left(until: Instant) -> io::Result<Duration> {
     match until.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
@@ -124,8 +125,8 @@ fn left(until: Instant) -> io::Result<Duration> {
     }
 }
 
-/// Resolves a host name on another thread, because the resolver has no deadline. A thread that is given up ends with
-/// the resolver's answer or with the process.
+/// Resolves a host name on another thread, because the resolver has no deadline. If the deadline passes first, the
+/// thread ends later, with the resolver's answer or with the process.
 fn resolve(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -134,7 +135,7 @@ fn resolve(host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Err
     let (sender, receiver) = channel();
     let name = (host.to_owned(), port);
     spawn_helper("resolve", move || {
-        // The receiver is gone once the time is over.
+        // Fails if the deadline has passed and the receiver was dropped.
         let _ = sender.send(name.to_socket_addrs().map(Vec::from_iter));
     })
     .map_err(|error| unknown(&Error::from(error).reason))?;
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn no_address_is_tried_once_the_time_is_over() {
+    fn no_address_is_tried_after_the_deadline() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let address: SocketAddr = listener.local_addr().expect("it listens somewhere");
         let error = connect(&[address; 2], Instant::now()).expect_err("there is no time");

@@ -1,5 +1,5 @@
-//! A client that logs in to a PostgreSQL server. tokio-postgres speaks the protocol. This module chooses hosts, opens
-//! sockets, sets up TLS and explains errors.
+//! A client of PostgreSQL servers. tokio-postgres implements the protocol. This module chooses hosts, opens sockets,
+//! sets up TLS and explains errors.
 
 use std::error::Error as _;
 use std::io;
@@ -19,34 +19,34 @@ use super::{Error, ErrorKind, dial, first_of, tls};
 use crate::os::keep_alive;
 use crate::targets::postgres::{PostgresTarget, socket};
 
-/// The protocol that TLS must name if it begins at once, without a request for it (`sslnegotiation=direct`).
+/// The ALPN protocol name, which is required if a connection begins with TLS (`sslnegotiation=direct`).
 const ALPN: &[u8] = b"postgresql";
 
-/// How long it may take to close a connection in good order.
+/// How long it may take to close a connection cleanly.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a connection may be silent before the kernel probes it, and how often it does so from then on.
+/// The time without data after which the kernel probes a connection, and the interval of further probes.
 const PROBE_AFTER: Duration = Duration::from_secs(4);
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The time without an acknowledgement after which the kernel closes a connection.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 
-/// A connection that is logged in. Not to be asked again after an error.
+/// A session that is logged in. Do not use it again after an error.
 pub struct Session {
     client: tokio_postgres::Client,
-    /// Reads and writes while the runtime runs, and ends with the reason why the connection ended.
+    /// The task that reads and writes while the runtime runs. Its result is the reason why the connection has ended.
     connection: JoinHandle<Error>,
     /// A duplicate of the connection's socket, which keeps the connection open.
     pub socket: OwnedFd,
     runtime: Runtime,
 }
 
-/// Logs in to the first host that accepts and has the role that the URL asks for. `application` is the session's
-/// `application_name`.
+/// Logs in to the first host that accepts the log-in and has the role that `target_session_attrs` requires.
+/// `application` becomes the session's `application_name`.
 ///
 /// # Errors
-/// Why no host did so until `until`.
+/// If there is no such host until `until`.
 pub fn connect(
     database: &PostgresTarget,
     application: &str,
@@ -77,8 +77,8 @@ pub fn connect(
         }
         let is_standby = session.ask_bool("SELECT pg_is_in_recovery()", until)?;
         let reason = match (role, is_standby) {
-            (TargetSessionAttrs::ReadWrite, true) => "it is a standby, which takes no writes",
-            (TargetSessionAttrs::ReadOnly, false) => "it is no standby",
+            (TargetSessionAttrs::ReadWrite, true) => "it is a standby, which accepts no writes",
+            (TargetSessionAttrs::ReadOnly, false) => "it is not a standby",
             _ => return Ok(session),
         };
         session.close();
@@ -99,7 +99,7 @@ type Parts = (tokio_postgres::Client, JoinHandle<Error>, OwnedFd);
 impl Attempt<'_> {
     async fn log_in(&self) -> Result<Parts, Error> {
         let mode = match self.host.0 {
-            // Like libpq, which never encrypts a Unix socket.
+            // Unix sockets are never encrypted, as in libpq.
             Host::Unix(_) => SslMode::Disable,
             Host::Tcp(_) => self.database.config.get_ssl_mode(),
         };
@@ -109,14 +109,14 @@ impl Attempt<'_> {
         };
         let plain = self.log_in_with(SslMode::Disable).await;
         let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
-        // The first error explains more, unless the second is a refusal of the log-in itself.
+        // The first error is more helpful, unless the second one is that the server refuses the log-in itself.
         plain.map_err(|plain| match plain.kind {
             ErrorKind::Refused => plain,
             ErrorKind::NotYet => encrypted,
         })
     }
 
-    /// Logs in once. The inner error is the one of tokio-postgres.
+    /// Makes one attempt to log in. The inner error is that of tokio-postgres, not explained yet.
     async fn log_in_with(
         &self,
         mode: SslMode,
@@ -138,8 +138,8 @@ impl Attempt<'_> {
         };
         let started = config.connect_raw(wire, Encryption(encryption));
         let started = timeout_at(self.until.into(), started).await;
-        let started = started
-            .map_err(|_| Error::not_yet("it accepts the connection, and does not answer"))?;
+        let started =
+            started.map_err(|_| Error::not_yet("it accepts the connection but does not answer"))?;
         Ok(started.map(|(client, connection)| {
             let connection = tokio::spawn(async {
                 match connection.await {
@@ -151,7 +151,7 @@ impl Attempt<'_> {
         }))
     }
 
-    /// Opens a socket. The descriptor is a duplicate of it.
+    /// Opens a socket. Returns the connection, and a duplicate of its file descriptor.
     async fn open(&self, is_direct: bool) -> Result<(Wire, OwnedFd), Error> {
         match self.host {
             (Host::Tcp(name), port) => {
@@ -164,12 +164,10 @@ impl Attempt<'_> {
                 Ok((Wire::new(stream, is_direct), socket))
             }
             (Host::Unix(folder), port) => {
-                // A blocking connect would wait for ever while the server's backlog is full. This one fails at once.
+                // While the server's backlog is full, a blocking connect would wait forever. This one fails at once.
                 let stream = UnixStream::connect(socket(folder, port)).await;
                 let stream = stream.map_err(|error| match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        Error::not_yet("too many others wait to be accepted")
-                    }
+                    io::ErrorKind::WouldBlock => Error::not_yet("its queue of connections is full"),
                     kind => kind.into(),
                 })?;
                 let socket = stream.as_fd().try_clone_to_owned()?;
@@ -180,10 +178,10 @@ impl Attempt<'_> {
 }
 
 impl Session {
-    /// Runs statements, and returns the first column of the first row, with an empty text for NULL.
+    /// Runs statements, and returns the first column of the first row. NULL becomes an empty text.
     ///
     /// # Errors
-    /// When the server refuses, the connection is lost, or there is no answer until `until`.
+    /// If the server reports an error, the connection is lost, or there is no answer until `until`.
     pub fn ask(&mut self, question: &str, until: Instant) -> Result<String, Error> {
         let asked = async {
             match self.client.simple_query(question).await {
@@ -199,10 +197,10 @@ impl Session {
             SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
             _ => None,
         });
-        value.ok_or_else(|| Error::not_yet("it answered with nothing"))
+        value.ok_or_else(|| Error::not_yet("it returned no row"))
     }
 
-    /// Runs a statement that returns a boolean, as `ask` does.
+    /// Like `ask`, for a statement that returns a boolean.
     pub fn ask_bool(&mut self, question: &str, until: Instant) -> Result<bool, Error> {
         Ok(self.ask(question, until)? == "t")
     }
@@ -210,7 +208,7 @@ impl Session {
     /// Waits until the future is ready, but no longer than `limit`. Returns whether it is ready.
     ///
     /// # Errors
-    /// When the connection is lost.
+    /// If the connection is lost.
     pub fn wait_for(
         &mut self,
         future: impl Future + Unpin,
@@ -225,7 +223,7 @@ impl Session {
         })
     }
 
-    /// Tells the server that the connection ends, and closes it.
+    /// Ends the session and closes the connection.
     pub fn close(mut self) {
         drop(self.client);
         if !self.connection.is_finished() {
@@ -241,9 +239,9 @@ async fn end_of(connection: &mut JoinHandle<Error>) -> Error {
     end.unwrap_or_else(|_| Error::not_yet(CLOSED))
 }
 
-/// Whether the same log-in may succeed without TLS.
+/// Whether the error is about TLS, so that the same log-in may succeed without it.
 fn is_of_tls(error: &tokio_postgres::Error) -> bool {
-    // `pg_hba.conf` can refuse encrypted connections.
+    // `pg_hba.conf` can reject encrypted connections.
     let is_unwanted = error.code().is_some_and(|code| code.code() == "28000");
     is_unwanted || tls_error(error).is_some()
 }
@@ -252,17 +250,17 @@ fn tls_error(error: &tokio_postgres::Error) -> Option<Error> {
     tls::explain(system_error(error)?, &tls::DATABASE)
 }
 
-/// The system's error among the causes.
+/// The first I/O error among the causes of an error.
 fn system_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     std::iter::successors(error.source(), |&cause| cause.source())
         .find_map(|cause| cause.downcast_ref())
 }
 
 const CLOSED: &str = "the connection is closed";
-const NOT_POSTGRES: &str = "it answers with something that is not PostgreSQL's";
+const NOT_POSTGRES: &str = "its answer is not in the PostgreSQL protocol";
 
-/// What an error means. The server's own message can name roles and databases, which are parts of a declared value,
-/// so only its code is used.
+/// Explains an error. Uses only the code of an error from the server: its text can contain the names of roles and
+/// databases, which are parts of a declared value.
 fn explain(error: &tokio_postgres::Error) -> Error {
     if let Some(code) = error.code() {
         return by_code(code.code());
@@ -281,19 +279,19 @@ fn explain(error: &tokio_postgres::Error) -> Error {
             (None, kind) => kind.into(),
         };
     }
-    // These texts are the client's own, and hold nothing of the URL.
+    // These texts are from the client itself, and contain nothing of the URL.
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     let is = |part: &str| cause.contains(part) || error.to_string().contains(part);
     let refused = if is("password missing") {
-        "it asks for a password, and there is none in the URL"
+        "it requires a password, and the URL has none"
     } else if is("server does not support TLS") {
-        return Error::not_yet("it offers no TLS, which sslmode asks for");
+        return Error::not_yet("it does not support TLS, which sslmode requires");
     } else if is("channel binding") {
-        return Error::not_yet("it offers no channel binding, which the URL asks for");
+        return Error::not_yet("it does not support channel binding, which the URL requires");
     } else if is("closed") {
         return Error::not_yet("it closed the connection");
     } else if is("authentication") {
-        "it asks for an authentication method that is not supported"
+        "it requires an authentication method that startup-guard does not support"
     } else {
         return Error::not_yet(NOT_POSTGRES);
     };
@@ -301,18 +299,21 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     Error { kind, reason }
 }
 
-/// What a SQLSTATE of the server means.
+/// Explains the SQLSTATE of an error from the server.
 fn by_code(code: &str) -> Error {
     use ErrorKind::{NotYet, Refused};
     let (kind, words) = match code {
         "28P01" => (Refused, "it refuses the password"),
-        "28000" => (Refused, "it refuses the role, or connections from here"),
+        "28000" => (
+            Refused,
+            "it refuses the role, or connections from this host",
+        ),
         "3D000" => (Refused, "there is no such database"),
         "42501" => (Refused, "the role may not connect to the database"),
         "57P03" => (NotYet, "it is starting up, or shutting down"),
         "53300" => (NotYet, "it has too many clients already"),
         "57P01" | "57P02" | "57P05" => (NotYet, "it ended the connection"),
-        // A code has five of these. Anything else is the server's own text.
+        // A SQLSTATE has five alphanumeric characters. Anything else could be any text from the server.
         _ if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             return Error::not_yet(format!("it answers with the error {code}"));
         }

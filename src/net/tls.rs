@@ -1,4 +1,4 @@
-//! TLS, as libpq's `sslmode` means it, and what its errors mean.
+//! TLS with the verification modes of libpq's `sslmode`, and explanations of its errors.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -22,7 +22,7 @@ use super::ErrorKind::{self, NotYet, Refused};
 use crate::os::file;
 use crate::targets::postgres::{Tls, Verify};
 
-/// Where systems keep their root certificates: Debian and Alpine, Fedora, SUSE, the BSDs.
+/// The files with the system's root certificates, on Debian, Alpine, Fedora, SUSE and the BSDs.
 const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -31,36 +31,36 @@ const SYSTEM_ROOTS: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The largest certificate or key file that is read, in bytes. A system's root certificates are about 200 KiB.
+/// The maximum size of a certificate or key file, in bytes. A system's root certificates have about 200 KiB.
 const MAX_FILE: usize = 4 * 1024 * 1024;
 
-/// Advice for one kind of server, for the messages about it.
+/// The parts of messages that depend on the kind of server.
 pub struct Peer {
-    /// What names the file of root certificates.
+    /// The setting that names the file with root certificates.
     roots: &'static str,
-    /// What to do when the server asks for a client certificate.
+    /// What to do if the server requires a client certificate.
     client_certificate: &'static str,
-    /// What to do when the server does not speak TLS.
+    /// What to do if the server does not use TLS.
     no_tls: &'static str,
 }
 
 pub const WEB_SERVER: Peer = Peer {
     roots: "the variable SSL_CERT_FILE",
-    client_certificate: "startup-guard cannot give one to a web server",
+    client_certificate: "startup-guard does not support client certificates for web servers",
     no_tls: "check the port, or begin the URL with http://",
 };
 
 pub const DATABASE: Peer = Peer {
     roots: "sslrootcert in the URL",
-    client_certificate: "name one with sslcert and sslkey in the URL",
+    client_certificate: "set sslcert and sslkey in the URL",
     no_tls: "check the port",
 };
 
-/// Encrypts a connection to a web server, and verifies its certificate and name by the root certificates in the
-/// file `roots`, or by the system's.
+/// Encrypts a connection to a web server, and verifies its certificate and host name with the root certificates in the
+/// file `roots`, or with the system's if that is `None`.
 ///
 /// # Errors
-/// When there are no root certificates, or the host cannot be the name in a certificate.
+/// If there are no root certificates, or the host is neither a DNS name nor an IP address.
 pub fn wrap<S: Read + Write>(
     stream: S,
     host: &str,
@@ -77,19 +77,19 @@ pub fn wrap<S: Read + Write>(
     Ok(StreamOwned::new(connection, stream))
 }
 
-/// The name to verify, and to ask for.
+/// The server name to request and to verify.
 ///
 /// # Errors
-/// When it is neither a DNS name nor an address.
+/// If the host is neither a DNS name nor an IP address.
 pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(host.to_owned())
-        .map_err(|_| Error::not_yet("its host cannot be the name in a certificate"))
+        .map_err(|_| Error::not_yet("its host is neither a DNS name nor an IP address"))
 }
 
-/// The configuration of connections to a kind of server.
+/// Creates the TLS configuration for a server of the kind `peer`.
 ///
 /// # Errors
-/// When a file that `tls` names cannot be used, or there are no root certificates to verify with.
+/// If a file that `tls` names cannot be used, or if there are no root certificates.
 pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier {
@@ -125,7 +125,7 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     })
 }
 
-/// The certificates in a file.
+/// Reads the certificates in a file.
 fn certificates(path: &str, purpose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     read(path, purpose, "certificate", |pem| {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -133,8 +133,7 @@ fn certificates(path: &str, purpose: &str) -> Result<Vec<CertificateDer<'static>
     })
 }
 
-/// Reads a file, and parses its PEM. Messages name the file by its purpose, because its path is part of a declared
-/// value.
+/// Reads and parses a PEM file. Messages name the file by its purpose, because its path is part of a declared value.
 fn read<T>(
     path: &str,
     purpose: &str,
@@ -146,7 +145,7 @@ fn read<T>(
         unusable(match error.kind() {
             io::ErrorKind::NotFound => "does not exist".to_owned(),
             io::ErrorKind::IsADirectory => "cannot be read: it is a directory".to_owned(),
-            // An error without a number is `file::read`'s own, and its text holds nothing declared.
+            // An error without an errno is from `file::read` itself, and its text contains nothing of a declared value.
             _ if error.raw_os_error().is_none() => format!("cannot be read: {error}"),
             kind => format!("cannot be read: {kind}"),
         })
@@ -155,13 +154,13 @@ fn read<T>(
         let limit = MAX_FILE / (1024 * 1024);
         return Err(unusable(format!("is larger than {limit} MiB")));
     }
-    parse(&pem).ok_or_else(|| unusable(format!("holds no {content} in PEM")))
+    parse(&pem).ok_or_else(|| unusable(format!("contains no {content} in PEM format")))
 }
 
-/// A verifier by root certificates, and these certificates, to be compared with a server's own.
+/// A verifier for root certificates, and these certificates, to compare them with a server's certificate.
 type Roots = (Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>);
 
-/// Loads the root certificates of a file, or the system's.
+/// Loads the root certificates in a file, or the system's if that is `None`.
 fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
     const PURPOSE: &str = "the root certificates";
     let certificates = match file {
@@ -185,12 +184,12 @@ fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
     Ok((verifier, certificates))
 }
 
-/// Verifies a server as far as `Verify` asks for.
+/// Verifies a server's certificate to the extent that `Verify` specifies.
 #[derive(Debug)]
 struct Verifier {
-    /// None: any certificate is accepted.
+    /// `None` if any certificate is accepted.
     roots: Option<Roots>,
-    /// Whether the certificate must be for the host that we asked for.
+    /// Whether the certificate must be valid for the host name.
     is_named: bool,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -208,13 +207,14 @@ impl ServerCertVerifier for Verifier {
         let Some((verifier, roots)) = &self.roots else {
             return Ok(ServerCertVerified::assertion());
         };
-        // Verifies the name last, when everything else is right.
+        // The verifier checks the name last, so an error of the name means that everything else is valid.
         match verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
             Err(rustls::Error::InvalidCertificate(
                 Bad::NotValidForName | Bad::NotValidForNameContext { .. },
             )) if !self.is_named => {}
-            // Like libpq and curl, accepts a self-signed authority's certificate that is itself a root, such as
-            // `openssl req -x509` makes. Its dates were verified before this error.
+            // Like libpq and curl, accepts a certificate of an authority (CA:TRUE) that is itself one of the root
+            // certificates, such as `openssl req -x509` creates. Its dates were verified before this error was
+            // returned.
             Err(rustls::Error::InvalidCertificate(Bad::Other(other)))
                 if matches!(
                     other.0.downcast_ref(),
@@ -230,8 +230,8 @@ impl ServerCertVerifier for Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    // Signatures are verified in every mode. Otherwise a server without the key of the certificate that it shows
-    // could take part in a log-in that is bound to that certificate (SCRAM-SHA-256-PLUS).
+    // Signatures are verified in every mode. Otherwise a server could present a certificate without having its key, and
+    // take part in a log-in with channel binding to that certificate (SCRAM-SHA-256-PLUS).
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -255,15 +255,15 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What a TLS error means, and what a person can do about it. None for errors of anything else.
+/// Explains a TLS error, with advice. `None` if the error is not about TLS.
 pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
     let (kind, text) = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(error) => certificate_words(error),
         rustls::Error::AlertReceived(alert) => alert_words(*alert),
-        rustls::Error::InvalidMessage(_) => (NotYet, "it does not speak TLS; {no_tls}"),
+        rustls::Error::InvalidMessage(_) => (NotYet, "it does not use TLS; {no_tls}"),
         rustls::Error::PeerIncompatible(_) => (NotYet, NOTHING_IN_COMMON),
-        rustls::Error::NoCertificatesPresented => (NotYet, "it shows no certificate"),
-        _ => (NotYet, "it does not speak TLS as it should"),
+        rustls::Error::NoCertificatesPresented => (NotYet, "it presents no certificate"),
+        _ => (NotYet, "it violates the TLS protocol"),
     };
     let reason = text
         .replace("{roots}", peer.roots)
@@ -273,53 +273,53 @@ pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
 }
 
 const NOTHING_IN_COMMON: &str =
-    "it has no version or cipher of TLS in common with us, who speak TLS 1.2 and 1.3";
+    "it supports no TLS version or cipher suite that startup-guard supports (TLS 1.2 and 1.3)";
 const EXPIRED: &str = "its certificate has expired; renew it, or check this machine's clock";
 const NOT_VALID_YET: &str =
     "its certificate is not valid yet; check its dates, and this machine's clock";
-const NO_CERTIFICATE: &str = "it asks for a client certificate; {client_certificate}";
+const NO_CERTIFICATE: &str = "it requires a client certificate; {client_certificate}";
 const REFUSED_CERTIFICATE: &str =
-    "it refuses our client certificate, or that there is none; {client_certificate}";
+    "it refuses the client certificate, or requires one; {client_certificate}";
 const UNVERIFIABLE: &str =
     "its certificate, or one that signed it, is malformed or uses an unsupported extension";
 
-/// A certificate that is not valid now may become valid: clocks are set, and certificates are renewed. All other
-/// errors last until somebody changes something.
+/// Explains a certificate error. A certificate with wrong dates may become valid, because certificates are renewed and
+/// clocks are set, so waiting can help. It cannot help with any other error.
 fn certificate_words(error: &CertificateError) -> (ErrorKind, &'static str) {
     use CertificateError as Bad;
     let refused = match error {
         Bad::Expired | Bad::ExpiredContext { .. } => return (NotYet, EXPIRED),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => return (NotYet, NOT_VALID_YET),
-        // A root of the same name with another key is another root.
+        // A bad signature means that another root certificate has the same name but another key.
         Bad::UnknownIssuer | Bad::BadSignature => {
-            "its certificate is signed by none of the root certificates; name the right ones with {roots}"
+            "its certificate is not signed by any of the root certificates; name the right ones with {roots}"
         }
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "its certificate names no host; make one with a subjectAltName"
+            "its certificate contains no host name; create one with a subjectAltName"
         }
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            "its certificate is for another name than this host; use a name that it is for"
+            "its certificate is not valid for this host name; use a name for which it is valid"
         }
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
-            "its certificate is not one for servers; make one with the extended key usage serverAuth"
+            "its certificate is not valid for servers; create one with the extended key usage serverAuth"
         }
         Bad::Revoked => "its certificate has been revoked; replace it",
         Bad::UnsupportedSignatureAlgorithmContext { .. }
         | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "its certificate is signed with an unsupported algorithm; make one that is signed with SHA-256"
+            "its certificate is signed with an unsupported algorithm; create one that is signed with SHA-256"
         }
         Bad::Other(OtherError(other)) => match other.downcast_ref() {
             Some(webpki::Error::CaUsedAsEndEntity) => {
-                "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with {roots}"
+                "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with {roots}"
             }
             Some(webpki::Error::EndEntityUsedAsCa) => {
-                "its certificate is signed by a certificate that is no authority's (CA:FALSE)"
+                "its certificate is signed by a certificate that does not belong to a certificate authority (CA:FALSE)"
             }
             Some(webpki::Error::UnsupportedCertVersion) => {
-                "its certificate is not one of X.509 version 3; make one with a subjectAltName"
+                "its certificate does not have X.509 version 3; create one with a subjectAltName"
             }
             Some(webpki::Error::NameConstraintViolation) => {
-                "its certificate is for a name that its authority may not sign"
+                "its certificate is for a name that its certificate authority may not sign"
             }
             _ => UNVERIFIABLE,
         },
@@ -328,7 +328,7 @@ fn certificate_words(error: &CertificateError) -> (ErrorKind, &'static str) {
     (Refused, refused)
 }
 
-/// What a server says before it ends a connection.
+/// Explains an alert that the server has sent before it closed the connection.
 fn alert_words(alert: AlertDescription) -> (ErrorKind, &'static str) {
     use AlertDescription as Alert;
     let not_yet = match alert {
@@ -340,14 +340,14 @@ fn alert_words(alert: AlertDescription) -> (ErrorKind, &'static str) {
         | Alert::UnknownCA
         | Alert::AccessDenied => return (Refused, REFUSED_CERTIFICATE),
         Alert::CertificateExpired => {
-            "it says that our client certificate has expired; renew it, or check the clocks"
+            "it reports that the client certificate has expired; renew it, or check the clocks"
         }
         Alert::ProtocolVersion | Alert::InsufficientSecurity => NOTHING_IN_COMMON,
         Alert::HandshakeFailure => {
-            "it ends the TLS handshake: it has no cipher in common with us, or asks for a client certificate; {client_certificate}"
+            "it ends the TLS handshake: it supports no cipher suite that startup-guard supports, or requires a client certificate; {client_certificate}"
         }
         Alert::UnrecognisedName => "it has no certificate for this host's name",
-        Alert::NoApplicationProtocol => "it speaks TLS, but not for this protocol (ALPN)",
+        Alert::NoApplicationProtocol => "it uses TLS, but not for this protocol (ALPN)",
         _ => "it ends the TLS connection with an error",
     };
     (NotYet, not_yet)

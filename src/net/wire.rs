@@ -1,4 +1,4 @@
-//! The bytes to and from a PostgreSQL server, plain or encrypted.
+//! The byte stream to and from a PostgreSQL server, plain or encrypted.
 
 use std::future::Future;
 use std::io;
@@ -15,39 +15,42 @@ use tokio_rustls::TlsConnector;
 
 use super::Error;
 
-/// What a PostgreSQL server's first byte can be: the answer to a request for TLS, an error, a request to
-/// authenticate, or a negotiation of the protocol's version.
+/// The possible first bytes from a PostgreSQL server: the answer to a request for TLS, an error, an authentication
+/// request, or the negotiation of the protocol version.
 const FIRST_BYTES: &[u8] = b"SNERv";
 
-/// How many bytes a server may send at first: its certificates, the log-in, and notices about either. The client
-/// buffers a message until it is complete, and keeps the server's parameters for ever.
+/// How many bytes a server may send initially, in certificates, log-in messages and notices. A limit is necessary,
+/// because the client buffers a message until it is complete, and keeps the server's parameters in memory.
 const ALLOWANCE: usize = 256 * 1024;
 
-/// How many more bytes it may send for each message of ours. An answer here has one short row.
+/// How many more bytes the server may send for each message from the client. Every query here returns one short row.
 const ANSWER: usize = 256;
 
-/// Why a server's bytes are not read any further.
+/// The error after which nothing more is read from a server.
 fn invalid(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::not_yet(reason))
 }
 
-/// How many bytes a server may still send: `ALLOWANCE` at most.
+/// How many bytes a server may still send, at most `ALLOWANCE`.
 #[derive(Debug)]
 struct Allowance(usize);
 
 impl Allowance {
-    /// Counts bytes that the server sent.
+    /// Subtracts bytes that the server has sent.
+    ///
+    /// # Errors
+    /// If the server has sent more than allowed.
     fn spend(&mut self, count: usize) -> io::Result<()> {
         self.0 = self.0.checked_sub(count).ok_or_else(|| {
             let limit = ALLOWANCE / 1024;
             invalid(format!(
-                "it sends more than {limit} KiB where a short answer is due"
+                "it sends more than {limit} KiB instead of a short answer"
             ))
         })?;
         Ok(())
     }
 
-    /// Counts a message of ours, which the server may answer.
+    /// Adds the allowance for the answer to a message from the client.
     fn renew(&mut self) {
         self.0 = (self.0 + ANSWER).min(ALLOWANCE);
     }
@@ -58,19 +61,19 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
-/// A connection that checks the first byte and the amount of what the server sends. The client above it buffers
-/// as many bytes as a message claims to have, up to gigabytes. An encrypted connection is a `Wire` over TLS over a
-/// `Wire`, so that what TLS adds is counted as well.
+/// A connection that checks the first byte from the server, and limits how much the server may send. Without the limit,
+/// the client would buffer as many bytes as a message header announces, up to gigabytes. An encrypted connection is a
+/// `Wire` over TLS over a `Wire`, so that the TLS records are limited as well.
 pub struct Wire {
     socket: Box<dyn Socket>,
     is_first_byte_due: bool,
     allowance: Allowance,
-    /// The hash that a log-in is bound to.
+    /// The certificate hash for channel binding.
     binding: Option<Vec<u8>>,
 }
 
 impl Wire {
-    /// Checks the first byte unless the server begins with TLS.
+    /// Wraps a socket. The first byte is checked unless the connection begins with TLS.
     pub fn new(socket: impl Socket + 'static, begins_with_tls: bool) -> Self {
         Self {
             socket: Box::new(socket),
@@ -93,7 +96,7 @@ impl AsyncRead for Wire {
         if let Some(first) = received.first().filter(|_| self.is_first_byte_due) {
             self.is_first_byte_due = false;
             if !FIRST_BYTES.contains(first) {
-                let reason = "it speaks another protocol than PostgreSQL's";
+                let reason = "it does not use the PostgreSQL protocol";
                 return Poll::Ready(Err(invalid(reason)));
             }
         }
@@ -128,7 +131,7 @@ impl TlsStream for Wire {
     }
 }
 
-/// Encrypts a connection. None: there is nothing to encrypt with, and `SslMode::Disable` never asks for it.
+/// Encrypts a connection with TLS. `None` for `SslMode::Disable`, with which `connect` is never called.
 pub struct Encryption(pub Option<(Arc<ClientConfig>, ServerName<'static>)>);
 
 impl TlsConnect<Wire> for Encryption {
@@ -149,8 +152,8 @@ impl TlsConnect<Wire> for Encryption {
     }
 }
 
-/// The hash of a certificate that a log-in is bound to (RFC 5929): by the hash function of its signature, or by
-/// SHA-256 in place of MD5 and SHA-1. None where the signature has none.
+/// The hash of a certificate for channel binding (`tls-server-end-point` of RFC 5929). The hash function is that of the
+/// certificate's signature, or SHA-256 instead of MD5 and SHA-1. `None` for signature algorithms without one.
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01";
     const ECDSA_WITH_SHA1: &[u8] = b"\x2a\x86\x48\xce\x3d\x04";
@@ -167,7 +170,8 @@ fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { OID, … }, … }`
+/// The object identifier of a certificate's signature algorithm: `Certificate ::= SEQUENCE { tbsCertificate,
+/// signatureAlgorithm SEQUENCE { OID, … }, … }`
 fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     const SEQUENCE: u8 = 0x30;
     const OBJECT_IDENTIFIER: u8 = 0x06;
@@ -177,7 +181,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     element(algorithm, OBJECT_IDENTIFIER).map(|(identifier, _)| identifier)
 }
 
-/// The content of a DER element of this kind, and what follows it.
+/// The content of a DER element with the tag `kind`, and the bytes after it.
 fn element(text: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = text.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -197,9 +201,9 @@ mod tests {
     use super::{ALLOWANCE, ANSWER, Allowance};
 
     #[test]
-    fn a_server_that_answers_every_question_shortly_is_never_cut_off() {
+    fn a_server_with_short_answers_is_never_disconnected() {
         let mut allowance = Allowance(ALLOWANCE);
-        // More than a day of one question every 3 seconds, each answered in a TLS record of its own.
+        // More than a day of one query every 3 seconds, each answered in its own TLS record.
         for _ in 0..50_000 {
             allowance.renew();
             allowance.spend(100).expect("a short answer is due");
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_sends_more_than_is_due_is_cut_off_however_slowly_it_does() {
+    fn a_server_that_sends_more_than_allowed_is_disconnected_however_slow_it_is() {
         let mut allowance = Allowance(ALLOWANCE);
         let mut received = 0;
         let error = loop {
@@ -221,7 +225,7 @@ mod tests {
         assert!(received <= 2 * ALLOWANCE, "{received}");
         assert_eq!(
             error.to_string(),
-            "it sends more than 256 KiB where a short answer is due"
+            "it sends more than 256 KiB instead of a short answer"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The guard's descendants: which there are, and how they end. `waitpid` is called in this file only.
+//! The guard's descendants: lists them, signals them, and collects their exit statuses. Only this file calls `waitpid`.
 
 use std::io;
 
@@ -18,7 +18,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending that a status of `waitpid` means; `None` for a process that was stopped, as by Ctrl-Z.
+    /// Decodes a status of `waitpid`. Returns `None` for a process that was stopped, for example with Ctrl-Z.
     pub(super) fn of(status: i32) -> Option<Self> {
         if libc::WIFSTOPPED(status) {
             None
@@ -29,7 +29,7 @@ impl Ending {
         }
     }
 
-    /// The exit code, as a shell would show it.
+    /// The exit code as a shell reports it: 128 + N for a process that signal N terminated.
     pub fn code(self) -> u8 {
         let code = match self {
             Ending::Exited(code) => code,
@@ -39,25 +39,25 @@ impl Ending {
     }
 }
 
-/// Collects every child that has ended, and passes its number and its ending to `tell`; no ending for a child that was
-/// stopped, as by Ctrl-Z, and can be continued. Returns whether children are left.
-/// Loops, because several ends can raise a single SIGCHLD.
+/// Collects every child that has ended, and passes its process ID and its ending to `tell`. The ending is `None` for a
+/// child that was stopped, for example with Ctrl-Z, and can be continued. Returns whether children are left. Loops,
+/// because a single SIGCHLD can stand for several children.
 pub fn reap(mut tell: impl FnMut(i32, Option<Ending>)) -> bool {
     let tell = |pid, status| tell(pid, Ending::of(status));
     collect(tell).unwrap_or(true)
 }
 
-/// The same, with the status as `waitpid` returns it. It calls `waitpid` itself, not nix's, which returns an error
-/// for a process that a real-time signal ended. It allocates nothing: a reaper calls it.
+/// Like `reap`, but passes on the status that `waitpid` returns. Calls libc's `waitpid`, because nix's returns an error
+/// for a process that a real-time signal terminated. Allocates nothing, because a reaper calls it after a fork.
 ///
 /// # Errors
-/// When the system refuses to wait.
+/// If `waitpid` fails, except that there is no child.
 pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<bool> {
     loop {
         let mut status = 0;
         let pid = super::persistently(|| {
             let options = libc::WNOHANG | libc::WUNTRACED;
-            // SAFETY: `status` is a place for the result.
+            // SAFETY: `status` is valid for the write of the result.
             Errno::result(unsafe { libc::waitpid(-1, &raw mut status, options) })
         });
         match pid {
@@ -78,7 +78,7 @@ pub(super) fn collect_one(child: Pid) {
 /// PID 1. The flag would survive execve, so a process that executes something else must not call this.
 ///
 /// # Errors
-/// When the system refuses.
+/// If the system call fails.
 pub fn adopt_orphans() -> Result<(), StartError> {
     if getpid() != Pid::from_raw(1) {
         prctl::set_child_subreaper(true)?;
@@ -86,7 +86,7 @@ pub fn adopt_orphans() -> Result<(), StartError> {
     Ok(())
 }
 
-/// A process, as /proc shows it.
+/// A process as listed in /proc.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
     pub pid: i32,
@@ -95,8 +95,8 @@ pub struct Process {
     pub group: i32,
 }
 
-/// Every descendant of a process, zombies too, except those that `is_spared` accepts and what is below them.
-/// `None` where /proc is not mounted.
+/// Every descendant of a process, including zombies, except those for which `is_spared` returns true and their
+/// descendants. `None` where /proc is not mounted.
 pub fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Vec<Process>> {
     let processes = processes()?;
     let mut found = Vec::new();
@@ -110,21 +110,21 @@ pub fn descendants(root: i32, is_spared: impl Fn(&Process) -> bool) -> Option<Ve
     Some(found)
 }
 
-/// Descendants that this process had before its server: whoever executed the guard had started them. They are not
-/// the server's, and neither is what they start later.
+/// Descendants that this process had before it started its server. The program that executed the guard in its own
+/// process has started them. Neither they nor processes that they start later belong to the server.
 pub struct Strangers(Vec<Process>);
 
 impl Strangers {
-    /// All descendants as they are now. Nearly always there are none.
+    /// All current descendants. There are almost never any.
     pub fn now() -> Self {
         let has_some = reap(|_, _| {});
         let found = has_some.then(|| descendants(getpid().as_raw(), |_| false));
         Self(found.flatten().unwrap_or_default())
     }
 
-    /// Every descendant of this process but the strangers and what is below them; none where /proc is not mounted.
-    /// A stranger's orphan becomes a child of this process, and is recognised by its process group: a stranger's, or
-    /// that of this process, which the server is not in.
+    /// Every descendant of this process except the strangers and their descendants. Empty if /proc is not mounted. When
+    /// a stranger ends, its children become children of this process. They are recognised by their process group: it is
+    /// a stranger's group or this process's own, which the server never belongs to.
     pub fn others(&self) -> Vec<Process> {
         let ours = getpgrp().as_raw();
         let others = descendants(getpid().as_raw(), |process| {
@@ -136,34 +136,34 @@ impl Strangers {
     }
 }
 
-/// Sends a signal to a descendant, or with a negative number to the process group that a child leads or led. An error
-/// is ignored: the process may have ended.
+/// Sends a signal to a descendant, or, if `pid` is negative, to the process group `-pid`, whose leader is or was a
+/// child. Ignores errors, because the process may have ended.
 pub fn signal(pid: i32, signal: Signal) {
     let _ = send(pid, signal);
 }
 
-/// Sends a signal to a process, or with a negative number to a process group.
+/// Sends a signal to a process, or, if `pid` is negative, to the process group `-pid`.
 ///
 /// # Errors
-/// When this process may not signal it. That it has ended is no error.
+/// If this process has no permission to signal it. Not if the process has ended.
 pub fn send(pid: i32, signal: Signal) -> io::Result<()> {
-    // SAFETY: kill takes any numbers. The caller has just found the process below this one or below a reaper, or
-    // looked for the end of the group's leader. Its number could have been reused since then only if its parent had
-    // collected it and all other numbers had been used in between.
+    // SAFETY: kill accepts any numbers. The caller has just found the process among the descendants of this process or
+    // of a reaper, or has just checked whether the group's leader has ended. The process ID could have been reused
+    // since then only if the parent had collected the process and all other process IDs had been used in between.
     match Errno::result(unsafe { libc::kill(pid, signal.0) }) {
         Err(Errno::EPERM) => Err(Errno::EPERM.into()),
         _ => Ok(()),
     }
 }
 
-/// Stops this process, until somebody continues it. The kernel ignores that for PID 1.
+/// Stops this process until another process sends it SIGCONT. The kernel does not stop PID 1.
 pub fn pause() {
     // SAFETY: the signal stops this process and does nothing else.
     unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
 }
 
 fn processes() -> Option<Vec<Process>> {
-    // Where it was mounted for another namespace, its numbers are not ours.
+    // If /proc was mounted for another PID namespace, its process IDs are not valid in this one.
     let itself = std::fs::read_link("/proc/self").ok()?;
     if itself.to_str()? != getpid().to_string() {
         return None;
@@ -173,7 +173,8 @@ fn processes() -> Option<Vec<Process>> {
     Some(numbers.filter_map(process).collect())
 }
 
-/// From `/proc/PID/stat`: `PID (NAME) STATE PARENT GROUP …`, where the name may hold anything.
+/// Parses `/proc/PID/stat`: `PID (NAME) STATE PARENT GROUP …`. NAME may contain any bytes, including spaces and
+/// parentheses.
 fn process(pid: i32) -> Option<Process> {
     let status = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = status.iter().rposition(|&byte| byte == b')')?;

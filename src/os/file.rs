@@ -1,5 +1,5 @@
-//! Files that a user names. Only regular files and, where a person names an input, anonymous pipes are read: a read
-//! of anything else could block for ever.
+//! Reads files that the user names. Only regular files are read, and, for an input on the command line, anonymous
+//! pipes: a read of any other file could block forever.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -17,47 +17,47 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::file_type;
 use super::signals::wait_unless_stopped;
 
-/// One read, in bytes.
+/// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// The file in which Kubernetes looks for the reason of a container's end.
+/// The file from which Kubernetes reads why a container has ended.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
-/// How much of it Kubernetes reads, in bytes.
+/// How much of that file Kubernetes reads, in bytes.
 const MAX_TERMINATION_LOG: usize = 4096;
 
-/// The type of the file system that holds anonymous pipes and nothing else (`PIPEFS_MAGIC` in the kernel's
-/// `linux/magic.h`).
+/// The type of the kernel's file system for anonymous pipes (`PIPEFS_MAGIC` in `linux/magic.h`).
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// Reads a regular file, at most `limit` + 1 bytes of it. Links are followed.
+/// Reads at most `limit` + 1 bytes of a regular file, so that the caller can detect a longer one. Follows symbolic
+/// links.
 ///
 /// # Errors
-/// As the system says; `InvalidInput`, with the kind of the file, when it is not a regular file.
+/// If the file cannot be opened or read. `InvalidInput`, with the file's type in its text, if it is not a regular file.
 pub fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     read_to_end(open_admitted(path, false)?.as_fd(), limit, false)
 }
 
-/// Reads what a person names: a regular file, or an anonymous pipe, which is what a shell makes of `<(command)`
-/// and of standard input as `/dev/stdin`. At most `limit` + 1 bytes of it.
+/// Reads at most `limit` + 1 bytes of a file that is named on the command line: a regular file or an anonymous pipe,
+/// such as a shell passes for `<(command)`, or `/dev/stdin` in a pipeline.
 ///
 /// # Errors
-/// As the system says; `InvalidInput`, with the kind of the file, when it is neither; `Interrupted` when a stop came
-/// while a pipe was read.
+/// If the file cannot be opened or read. `InvalidInput`, with the file's type in its text, if it is neither.
+/// `Interrupted` if a stop arrives while a pipe is read.
 pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let file = open_admitted(path, true)?;
     read_to_end(file.as_fd(), limit, is_anonymous_pipe(file.as_fd()))
 }
 
-/// Reads standard input, whatever it is, at most `limit` + 1 bytes of it.
+/// Reads at most `limit` + 1 bytes of standard input, which may be a file of any type.
 ///
 /// # Errors
-/// As the system says; `Interrupted` when a stop came.
+/// If the read fails. `Interrupted` if a stop arrives.
 pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
     read_to_end(io::stdin().as_fd(), limit, true)
 }
 
-/// Writes the last line to the termination log, if that file exists. An error of that changes nothing.
+/// Writes a line to the termination log, if that file exists. Ignores errors.
 pub fn write_termination_log(line: &str) {
     let file = OpenOptions::new()
         .write(true)
@@ -70,13 +70,12 @@ pub fn write_termination_log(line: &str) {
     }
 }
 
-/// Whether a descriptor is one end of an anonymous pipe, as `pipe(2)` makes it. A named pipe is a file in a folder,
-/// and is not one.
+/// Whether a descriptor is one end of an anonymous pipe, which `pipe(2)` creates. Returns false for a named pipe.
 pub(super) fn is_anonymous_pipe(descriptor: BorrowedFd<'_>) -> bool {
     fstatfs(descriptor).is_ok_and(|status| status.filesystem_type() == PIPEFS)
 }
 
-/// Opens a regular file, or an anonymous pipe if `admits_pipe`.
+/// Opens a regular file, or an anonymous pipe if `admits_pipe` is true.
 fn open_admitted(path: &Path, admits_pipe: bool) -> io::Result<OwnedFd> {
     let check = |file: BorrowedFd<'_>| {
         let kind = match file_type(&fstat(file)?) {
@@ -93,7 +92,7 @@ fn open_admitted(path: &Path, admits_pipe: bool) -> io::Result<OwnedFd> {
         let text = format!("not a regular file but a {kind}");
         Err(io::Error::new(ErrorKind::InvalidInput, text))
     };
-    // Looked at before it is opened, since opening a device or a named pipe has an effect.
+    // Check the type before opening the file for reading: opening a device or a named pipe has side effects.
     let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     check(place.as_fd())?;
     let file = open(
@@ -101,12 +100,13 @@ fn open_admitted(path: &Path, admits_pipe: bool) -> io::Result<OwnedFd> {
         OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
         Mode::empty(),
     )?;
-    // Another file may have taken its place.
+    // The path may name another file by now.
     check(file.as_fd())?;
     Ok(file)
 }
 
-/// Reads up to the end, or `limit` + 1 bytes. If `is_waited_for`, a stop ends the wait for the writer.
+/// Reads to the end of the file, or `limit` + 1 bytes. If `is_waited_for` is true, waits for a writer of the pipe until
+/// a stop arrives.
 fn read_to_end(file: BorrowedFd<'_>, limit: usize, is_waited_for: bool) -> io::Result<Vec<u8>> {
     let (mut content, mut chunk) = (Vec::new(), [0; CHUNK]);
     while content.len() <= limit {
@@ -117,7 +117,7 @@ fn read_to_end(file: BorrowedFd<'_>, limit: usize, is_waited_for: bool) -> io::R
             Ok(0) => break,
             Ok(count) => content.extend_from_slice(&chunk[..count]),
             Err(Errno::EINTR) => {}
-            // Another reader of the same pipe has read it.
+            // Another reader of the same pipe has read the data.
             Err(Errno::EAGAIN) if is_waited_for => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -1,4 +1,6 @@
-//! The operating system: signals, processes, descriptors. The only home of `nix`, and of `unsafe`.
+//! The operating system: signals, processes, file descriptors. Only this module uses `nix` and `unsafe`.
+//!
+//! A *stop* is a signal that asks the guard to end: SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 
 pub mod family;
 pub mod file;
@@ -22,15 +24,15 @@ use nix::libc;
 use nix::sys::stat::{FileStat, SFlag};
 use signal::{Signal, SignalSet};
 
-/// The signals by which the C library reaches its threads, for example to change the user of all of them. A thread
-/// that blocks these makes such a call wait for ever.
+/// The signals that the C library sends between its threads, for example to change the user of all threads. If a thread
+/// blocks them, such a call never returns.
 const OF_LIBRARY: SignalSet = SignalSet::of(&[Signal(32), Signal(33)]);
 
-/// How often a call is attempted whose error would leave the guard, or a reaper, waiting for ever.
+/// The maximum number of attempts for a system call whose error would make the guard or a reaper wait forever.
 const ATTEMPTS: usize = 3;
 
-/// Makes a system call, and repeats it when it fails, unless the error is an answer: that there is no child
-/// (ECHILD), or nothing to read and no room to write (EAGAIN).
+/// Makes a system call, and repeats it if it fails. ECHILD (there is no child) and EAGAIN (nothing to read, or no room
+/// to write) are regular results and are returned at once.
 fn persistently<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let mut result = call();
     for _ in 1..ATTEMPTS {
@@ -50,23 +52,23 @@ fn standard_streams() -> [BorrowedFd<'static>; 3] {
     numbers.map(|number| unsafe { BorrowedFd::borrow_raw(number) })
 }
 
-/// The type in a file's mode.
+/// The file type bits of a file's mode.
 fn file_type(status: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT
 }
 
-/// Whether this process runs in a container of Docker or Podman, each of which leaves a file there.
+/// Whether this process runs in a container of Docker or Podman, which both create a marker file.
 pub fn is_in_container() -> bool {
     let marks = ["/.dockerenv", "/run/.containerenv"];
     marks.iter().any(|mark| Path::new(mark).exists())
 }
 
-/// Starts a helper thread, for calls that block and cannot be interrupted: the resolver of names, and a database's
-/// client. No helper is waited for: it ends with the process, or when the process executes the server. It inherits a
-/// mask that blocks all signals, so they all reach the main thread.
+/// Starts a helper thread for calls that block and cannot be interrupted: name resolution and the database client.
+/// Nothing joins the thread: it ends when the process ends or executes the server. It inherits a signal mask that
+/// blocks all signals, so that the main thread receives them.
 ///
 /// # Errors
-/// When the system refuses a thread.
+/// If the thread cannot be created.
 pub fn spawn_helper(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mask = SignalSet::ALL.without(OF_LIBRARY).set_as_mask();
     let started = std::thread::Builder::new()
@@ -76,15 +78,15 @@ pub fn spawn_helper(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     started.map(drop)
 }
 
-/// Sends a report of a helper thread, and wakes the main thread, which waits in `Signals::wait`. Returns whether
-/// anybody can still receive it.
+/// Sends a report of a helper thread, and wakes the main thread, which waits in `Signals::wait`. Returns whether the
+/// receiving end still exists.
 pub fn send_report<T>(reports: &Sender<T>, report: T) -> bool {
     let is_received = reports.send(report).is_ok();
     signals::wake_main_thread();
     is_received
 }
 
-/// Gives freed memory back to the system.
+/// Returns freed memory to the system. Does nothing with a C library other than glibc.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the argument is a number of bytes to keep; the call returns only memory that was freed.
@@ -93,17 +95,17 @@ pub fn trim_memory() {
     }
 }
 
-/// Leaves the folder that the guard was started in, once the server runs there: an init needs no folder, and would
-/// keep the file system busy that the folder is on. Where `/` cannot be entered, the guard stays where it is.
+/// Changes the working directory to `/` after the server has started, so that the guard does not keep the file system
+/// of its working directory busy. Ignores errors.
 pub fn leave_folder() {
     let _ = nix::unistd::chdir("/");
 }
 
-/// Has the kernel probe whether the other end of a TCP connection is still there: after `silence`, and then again and
-/// again. The connection is broken when nothing was acknowledged for the time of `limit`.
+/// Enables TCP keep-alive: the kernel probes the peer after `silence` without data, and then every `interval`. It
+/// closes the connection when the peer has acknowledged nothing for `limit`.
 ///
 /// # Errors
-/// When it is no TCP connection.
+/// If the socket is not a TCP socket.
 #[cfg(feature = "postgres")]
 pub fn keep_alive(
     socket: &impl std::os::fd::AsFd,
@@ -116,7 +118,7 @@ pub fn keep_alive(
     setsockopt(socket, sockopt::KeepAlive, &true)?;
     setsockopt(socket, sockopt::TcpKeepIdle, &seconds(silence))?;
     setsockopt(socket, sockopt::TcpKeepInterval, &seconds(interval))?;
-    // Also limits the probes: the kernel does not count them then.
+    // Also limits the number of probes: with this option the kernel ignores TCP_KEEPCNT.
     let limit = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
     Ok(setsockopt(socket, sockopt::TcpUserTimeout, &limit)?)
 }

@@ -1,5 +1,6 @@
-//! Standard output and error, written without blocking, so that a slow reader never keeps the guard from a signal or
-//! a time-out. `O_NONBLOCK` is never set: the descriptors are shared with whoever started the guard.
+//! Standard output and standard error, written without blocking, so that a slow reader never delays the handling of
+//! signals and time-outs. `O_NONBLOCK` is never set, because the guard shares the open file descriptions with its
+//! parent.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -14,18 +15,19 @@ use nix::sys::stat::{SFlag, fstat};
 use super::signals::wait_unless_stopped;
 use super::{file_type, standard_streams};
 
-/// How much may wait for a slow reader before the guard reads no more of a step's output, in bytes.
+/// The size of a backlog at which the guard stops reading a step's output, in bytes.
 const LIMIT: usize = 256 * 1024;
 
-/// How much a ready pipe takes without blocking, in bytes (POSIX, `PIPE_BUF` on Linux).
+/// How much can be written without blocking to a pipe that `poll` reports as writable, in bytes (`PIPE_BUF`).
 const SURE_WRITE: usize = 4096;
 
-/// How much a ready terminal takes without blocking, in bytes (the kernel reports it ready from this room on).
+/// How much can be written without blocking to a terminal that `poll` reports as writable, in bytes. The kernel reports
+/// it as writable when it has at least this much room.
 const SURE_TERMINAL_WRITE: usize = 256;
 
 /// One of the guard's two output streams.
 pub struct Output {
-    /// Its descriptor's number.
+    /// The number of its file descriptor.
     number: usize,
     state: Mutex<State>,
 }
@@ -34,23 +36,24 @@ pub static STDOUT: Output = Output::new(1);
 pub static STDERR: Output = Output::new(2);
 
 struct State {
-    /// What is not written yet.
+    /// The bytes that are not written yet.
     backlog: Vec<u8>,
     kind: Option<Kind>,
-    /// Why nothing more can be written: the reader has closed the stream, or the disk is full.
+    /// The error of the last write, after which nothing more is written, for example because the reader has closed the
+    /// pipe or the disk is full.
     broken: Option<Errno>,
 }
 
 /// How to write to a stream without blocking.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// A file, which has no reader to wait for.
+    /// A regular file or `/dev/null`, with a plain `write`: it has no reader to wait for.
     File,
-    /// A pipe, by `pwritev2` with `RWF_NOWAIT`.
+    /// A pipe, with `pwritev2` and `RWF_NOWAIT`.
     Pipe,
-    /// A socket, by `send` with `MSG_DONTWAIT`.
+    /// A socket, with `send` and `MSG_DONTWAIT`.
     Socket,
-    /// Anything else, by so many bytes at a time, each time that `poll` reports it ready.
+    /// Anything else: at most this many bytes each time that `poll` reports it as writable.
     Polled(usize),
 }
 
@@ -66,17 +69,18 @@ impl Output {
         }
     }
 
-    /// The descriptor, to wait for.
+    /// The file descriptor, to poll for.
     pub fn descriptor(&self) -> BorrowedFd<'static> {
         standard_streams()[self.number]
     }
 
-    /// Writes what can be written at once and keeps the rest.
+    /// Writes as much as possible without blocking, and keeps the rest in the backlog.
     pub fn push(&self, bytes: &[u8]) {
         self.add(&mut self.lock(), bytes);
     }
 
-    /// The same for a panic, which may have happened while the stream was locked. Nothing is written then.
+    /// Like `push`, for a panic handler. If the stream is locked, because the panic happened during a write, writes
+    /// nothing.
     pub fn push_in_panic(&self, bytes: &[u8]) {
         if let Ok(mut state) = self.state.try_lock() {
             self.add(&mut state, bytes);
@@ -90,25 +94,25 @@ impl Output {
         }
     }
 
-    /// Writes what can be written of the backlog without blocking.
+    /// Writes as much of the backlog as possible without blocking.
     pub fn pump(&self) {
         self.flush(&mut self.lock());
     }
 
-    /// Whether something is not written yet.
+    /// Whether the backlog is not empty.
     pub fn is_pending(&self) -> bool {
         !self.lock().backlog.is_empty()
     }
 
-    /// Whether so much is not written yet that nothing more should be added.
+    /// Whether the backlog has reached its limit, so that nothing more should be added.
     pub fn is_full(&self) -> bool {
         self.lock().backlog.len() >= LIMIT
     }
 
-    /// Waits until everything is written, the stream breaks, or a stop comes. The rest is lost then.
+    /// Waits until everything is written, a write fails, or a stop arrives. What is not written then is lost.
     ///
     /// # Errors
-    /// Why the stream is broken.
+    /// If a write has failed.
     pub fn drain(&self) -> io::Result<()> {
         loop {
             self.pump();
@@ -120,7 +124,7 @@ impl Output {
                 return Ok(());
             }
             drop(state);
-            // An error of the wait shows at the next write.
+            // An error of the wait is ignored: the next write returns it as well.
             if wait_unless_stopped(self.descriptor(), PollFlags::POLLOUT) == Ok(false) {
                 return Ok(());
             }
@@ -131,7 +135,7 @@ impl Output {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes as much as possible without blocking. What a broken stream does not take counts as written.
+    /// Writes as much as possible without blocking. After an error, discards the backlog.
     fn flush(&self, state: &mut State) {
         let backlog = &mut state.backlog;
         let mut written = 0;
@@ -156,7 +160,7 @@ impl Output {
         };
         match file_type(&status) {
             SFlag::S_IFREG => Kind::File,
-            // /dev/null is a character device that always takes everything.
+            // /dev/null is a character device whose writes always succeed.
             SFlag::S_IFCHR if status.st_rdev == libc::makedev(1, 3) => Kind::File,
             SFlag::S_IFIFO => Kind::Pipe,
             SFlag::S_IFSOCK => Kind::Socket,
@@ -164,12 +168,11 @@ impl Output {
         }
     }
 
-    /// One write that does not block; EAGAIN when it would.
+    /// Makes one write that does not block. Returns EAGAIN if it would block.
     ///
-    /// Where the system does not support the call that cannot block, the kind becomes `Polled`. An old kernel, a
-    /// sandbox or a seccomp filter may each report that by an error of its own (EOPNOTSUPP, ENOSYS, EINVAL, EPERM,
-    /// EACCES). So after every error that is not about the stream itself a plain write is tried, whose error
-    /// counts.
+    /// If the system does not support the non-blocking call, the kind becomes `Polled`. Old kernels, sandboxes and
+    /// seccomp filters report that with different errors (EOPNOTSUPP, ENOSYS, EINVAL, EPERM, EACCES). So after every
+    /// error that is not about the stream itself, a plain write is attempted, and its result is returned.
     fn write_once(&self, kind: &mut Kind, bytes: &[u8]) -> nix::Result<usize> {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let result = match *kind {
@@ -201,7 +204,7 @@ fn write_now(fd: i32, bytes: &[u8]) -> nix::Result<usize> {
         iov_base: bytes.as_ptr().cast_mut().cast(),
         iov_len: bytes.len(),
     };
-    // SAFETY: `part` describes `bytes`, which is only read. Offset -1: the stream's own position.
+    // SAFETY: `part` describes `bytes`, which is only read. The offset -1 means the current file offset.
     let count = unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_NOWAIT) };
     Errno::result(count).map(isize::unsigned_abs)
 }

@@ -1,7 +1,7 @@
-//! From a command's name to a file to execute, and from an error to a sentence.
+//! Finds the file that a command names, executes it, and describes the errors of both.
 //!
-//! PATH is searched here, not by `execvp`: glibc's runs a script without a `#!` line through a shell, and the same
-//! rules must hold for the steps and the server.
+//! PATH is searched here and not by `execvp`, because glibc's `execvp` runs a script without a `#!` line in a shell. So
+//! the rules are the same with every C library.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs::File;
@@ -17,27 +17,27 @@ use nix::unistd::{AccessFlags, access};
 use super::file_type;
 use super::signal::Signal;
 
-/// Where commands are looked for when PATH is unset: what container images have.
+/// The folders that are searched if PATH is unset: the usual PATH of container images.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How much of a file the kernel reads as its `#!` line, in bytes (`BINPRM_BUF_SIZE`).
+/// How many bytes of a file the kernel searches for its `#!` line (`BINPRM_BUF_SIZE`).
 const INTERPRETER_LINE: u64 = 256;
 
-/// Why a program was not started: a sentence, by what a person or a platform must do next.
+/// Why a program was not started. The variants differ in what the user must do next; each text is a whole sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The program, or its interpreter, does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// It exists and cannot be executed.
+    /// The program exists but cannot be executed.
     #[error("{0}")]
     NotExecutable(String),
-    /// This process may not become the user that the program is to run as.
+    /// This process has no permission to become the user that the program is to run as.
     #[error("{0}")]
     NotPermitted(String),
     #[error("stopped by {} before the server started", .0.name())]
     Stopped(Signal),
-    /// The system is short of something, or refuses a call that always works.
+    /// A system call has failed, for example because of a lack of memory.
     #[error("{0}")]
     System(String),
 }
@@ -50,36 +50,37 @@ impl From<Errno> for StartError {
 
 /// A command that is ready for `execve`, in this process or in a child.
 pub struct Program {
-    /// The files that may be it: the name itself if it has a slash, else one in each folder of PATH.
+    /// The paths to try: the name itself if it contains a slash, otherwise the name in each folder of PATH.
     candidates: Vec<CString>,
-    /// As `execve` takes them. Made before a fork, after which nothing may be allocated.
+    /// Null-terminated lists of pointers for `execve`. Built before a fork, because nothing may be allocated after it.
     arguments: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    /// The strings that these point to.
+    /// The strings that these lists point to.
     strings: [Vec<CString>; 2],
-    /// Its name in messages.
+    /// The command's name in messages.
     shown: String,
 }
 
-/// Why no program was executed, in numbers, as a child sends them through a pipe: the place of the candidate (or
-/// `Program::NO_CANDIDATE`, or a number below that, which `spawn` defines), and the error.
+/// Why no program was executed, as a child sends it through a pipe: the index of the candidate, and the errno. Instead
+/// of an index it may have `Program::NO_CANDIDATE` or one of the smaller numbers that `spawn` defines.
 pub(super) type Cause = [i32; 2];
 
 impl Program {
-    /// The place in a `Cause` when no candidate exists.
+    /// The index in a `Cause` when no candidate exists.
     pub(super) const NO_CANDIDATE: i32 = -1;
 
-    /// The command of these words. PATH is that of the environment it will get. Messages call the program
-    /// `shown`: its name as the user wrote it, since what that came to may be a variable's value.
+    /// Creates a command from its words. PATH is taken from `environment`, the environment of the new program. Messages
+    /// call the program `shown`: the word as the user wrote it, because the expanded word may contain a variable's
+    /// value.
     ///
     /// # Errors
-    /// When the first word is missing or empty. Whether the program exists is looked at by `find`.
+    /// If the first word is missing or empty. Whether the program exists is checked later, by `find`.
     pub fn new(
         words: Vec<OsString>,
         shown: &OsStr,
         environment: &[(OsString, OsString)],
     ) -> Result<Self, StartError> {
-        // An empty word would name each folder of PATH itself.
+        // An empty word would match each folder of PATH itself.
         let named = words.first().filter(|word| !word.is_empty());
         let word = named.cloned().ok_or_else(|| {
             let text = "the command has no program: its first word is empty";
@@ -103,8 +104,8 @@ impl Program {
         })
     }
 
-    /// The place of the first candidate that this process, as the user that it now is, may execute. Like `execute`
-    /// it allocates nothing: both are called between fork and exec.
+    /// The index of the first candidate that this process, as its current user, may execute. Like `execute`, it
+    /// allocates nothing, because both are called between fork and exec.
     pub(super) fn find(&self) -> Result<usize, Cause> {
         let mut cause = None;
         for (place, file) in self.candidates.iter().enumerate() {
@@ -119,22 +120,22 @@ impl Program {
         Err(cause.unwrap_or([Self::NO_CANDIDATE, Errno::ENOENT as i32]))
     }
 
-    /// Becomes the program of this place. Returns only when that fails.
+    /// Executes the candidate with this index. Returns only if that fails.
     pub(super) fn execute(&self, place: usize) -> Cause {
         let file = self.candidates[place].as_ptr();
-        // SAFETY: the file is a string that ends in NUL, both lists are of such strings and end in null, and
-        // all of them live as long as `self`.
+        // SAFETY: the path ends in NUL, both lists hold pointers to strings that end in NUL and end in a null pointer,
+        // and all of them live as long as `self`.
         unsafe { libc::execve(file, self.arguments.as_ptr(), self.environment.as_ptr()) };
         cause_at(place, Errno::last())
     }
 
-    /// What a cause means for a person.
+    /// Translates a cause into a message.
     pub(super) fn error(&self, [place, errno]: Cause) -> StartError {
         let command = format!("the command `{}`", self.shown);
         let not_found = |what: &str| StartError::NotFound(format!("{command} {what}"));
         let place = usize::try_from(place).ok();
         let Some(file) = place.and_then(|place| self.candidates.get(place)) else {
-            // A name with a slash is its own only candidate.
+            // A name with a slash is the only candidate.
             let is_path = self.candidates.first() == self.strings[0].first();
             return not_found(if is_path {
                 "was not found: there is no such file"
@@ -161,7 +162,7 @@ impl Program {
             Errno::E2BIG => {
                 unusable("cannot start: its arguments and environment are too long for the system")
             }
-            // The system is short of something. The command may be usable.
+            // A lack of resources, or an I/O error. The command itself may be usable.
             Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::EIO => {
                 StartError::System(format!("{command} cannot start: {errno}"))
             }
@@ -181,7 +182,7 @@ fn candidates(word: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     }
     let path = path.unwrap_or(OsStr::new(DEFAULT_PATH)).as_bytes();
     c_strings(path.split(|&byte| byte == b':').map(|folder| {
-        // An empty entry is the working directory, as for the shell.
+        // An empty entry means the working directory, as in a shell.
         let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
         let folder = Path::new(OsStr::from_bytes(folder));
         folder.join(word).into_os_string()
@@ -192,14 +193,14 @@ fn is_directory(file: &CStr) -> bool {
     stat(file).is_ok_and(|status| file_type(&status) == SFlag::S_IFDIR)
 }
 
-/// Strings that end in NUL. A string that contains NUL is left out: none comes from an environment or from
-/// arguments, and the manifest's strings are checked.
+/// Converts strings to C strings. Skips strings that contain NUL, of which there are none: the environment and
+/// arguments cannot contain NUL, and the manifest's strings are checked.
 fn c_strings(texts: impl IntoIterator<Item = OsString>) -> Vec<CString> {
     let texts = texts.into_iter().map(OsString::into_vec);
     texts.filter_map(|text| CString::new(text).ok()).collect()
 }
 
-/// A list as `execve` takes it: pointers to these strings, and null at the end.
+/// A list of pointers to these strings with a null pointer at the end, as `execve` needs it.
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     let pointers = strings.iter().map(|text| text.as_ptr());
     pointers.chain([std::ptr::null()]).collect()
@@ -212,7 +213,7 @@ fn interpreter(file: &Path) -> Option<String> {
     file.read_to_end(&mut beginning).ok()?;
     let line = beginning.strip_prefix(b"#!")?;
     let line = String::from_utf8_lossy(line.split(|&byte| byte == b'\n').next()?);
-    // Not trimmed at its end: a carriage return there is the usual reason why it is not found.
+    // Not trimmed at the end: a carriage return there is the usual reason why the interpreter is not found.
     let line = line.trim_start_matches([' ', '\t']);
     let word = line.split([' ', '\t']).next()?;
     Some(word.escape_debug().to_string())

@@ -1,8 +1,8 @@
-//! One signal, and sets of signals.
+//! Signals, and sets of signals.
 //!
-//! Sets are numbers in the kernel's own form, and go to it by direct system calls. The C library's functions
-//! leave out signals 32 and 33, which it uses among its threads: an inherited mask that has them could not be
-//! restored, and an init could not forward them.
+//! Sets have the kernel's own representation and are passed to it with direct system calls. The C library's functions
+//! ignore signals 32 and 33, which it uses between its threads, so they could not restore an inherited mask that
+//! contains these, and an init could not forward them.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -12,8 +12,8 @@ use nix::sys::signal::Signal as NixSignal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal(pub i32);
 
-/// Signals that an init does not forward: those that cannot be caught, SIGCHLD, which is about the init's own children,
-/// and those that the kernel raises for a fault of the process itself, which cannot continue after a handler.
+/// Signals that an init does not forward: those that cannot be caught; SIGCHLD, which is about the init's own children;
+/// and the synchronous ones, which the kernel raises when the process itself executes a faulty instruction.
 const KEPT: SignalSet = SignalSet::of(&[
     Signal::KILL,
     Signal::STOP,
@@ -67,7 +67,7 @@ impl Signal {
         }
     }
 
-    /// Whether it asks the guard to stop.
+    /// Whether this signal asks the guard to end.
     pub fn is_stop(self) -> bool {
         SignalSet::STOPS.contains(self)
     }
@@ -78,7 +78,7 @@ impl Signal {
     }
 }
 
-/// Which processes an init passes signals on to.
+/// The processes to which an init forwards signals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forward {
     /// The server alone, in a process group of its own (as `tini` does).
@@ -88,17 +88,17 @@ pub enum Forward {
     Group,
 }
 
-/// A signal that an init passes on as another.
+/// A signal that an init forwards as another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrite {
     pub from: Signal,
-    /// `None`: the signal is dropped.
+    /// `None` if the signal is dropped.
     pub to: Option<Signal>,
 }
 
 fn number_of(name: &str) -> Option<i32> {
     let name = name.strip_prefix("SIG").unwrap_or(name);
-    // The number behind `RTMIN` or `RTMAX`: nothing, or a sign and digits.
+    // Parses the text after `RTMIN` or `RTMAX`: empty, or a sign and digits.
     let offset = |text: &str, sign: char| match text.strip_prefix(sign) {
         Some(digits) => digits.parse::<u8>().ok().map(i32::from),
         None => text.is_empty().then_some(0),
@@ -121,7 +121,7 @@ pub(super) struct SignalSet(pub u64);
 impl SignalSet {
     pub const ALL: Self = Self(u64::MAX);
 
-    /// Signals that ask the guard to end. The server is not started after one.
+    /// Signals that ask the guard to end. After one of them no server is started.
     pub const STOPS: Self = Self::of(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT]);
 
     /// The size of the kernel's signal sets, in bytes.
@@ -136,7 +136,7 @@ impl SignalSet {
         Self(set)
     }
 
-    /// All signals that can be forwarded, and SIGCHLD: what an init receives.
+    /// The signals that an init receives: all that can be forwarded, and SIGCHLD.
     pub const OF_INIT: Self = Self(!KEPT.0).with(Self::of(&[Signal::CHLD]));
 
     pub const fn with(self, other: Self) -> Self {
@@ -165,7 +165,7 @@ impl SignalSet {
         let mut before = Self(0);
         let (new, old) = (&raw const self.0, &raw mut before.0);
         let _ = super::persistently(|| {
-            // SAFETY: both pointers are to sets of the size that is passed.
+            // SAFETY: both pointers refer to sets of the size that is passed.
             let result =
                 unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, new, old, Self::SIZE) };
             Errno::result(result)

@@ -1,9 +1,9 @@
-//! The signals of this process: blocked for its whole life, and read from a signalfd.
+//! The signals of this process. They are blocked for its whole life and read from a signalfd.
 //!
-//! Nothing runs in a signal handler. A signal waits in the kernel until it is read, so none is lost between two
-//! looks. Every child, and this process before it executes the server, restores the mask that it was started with:
-//! a stop that is still pending then acts by default. SIGTSTP, SIGTTIN and SIGTTOU are blocked only by an init,
-//! which forwards them.
+//! There are no signal handlers. A signal stays pending until it is read, so none is lost between two reads. Every
+//! child, and this process before it executes the server, restores the signal mask that this process has inherited. A
+//! stop that is still pending at that moment has its default action. Only an init blocks SIGTSTP, SIGTTIN and SIGTTOU,
+//! which it forwards.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -25,7 +25,7 @@ use super::signal::SignalSet;
 pub use super::signal::{Forward, Rewrite, Signal};
 use super::{family, persistently};
 
-/// Signals that are about a step: the stops, and those that it gets as they are.
+/// Signals that concern a running step: the stops, and those that are forwarded to it unchanged.
 const OF_STEPS: SignalSet = SignalSet::STOPS.with(SignalSet::of(&[
     Signal::USR1,
     Signal::USR2,
@@ -33,8 +33,8 @@ const OF_STEPS: SignalSet = SignalSet::STOPS.with(SignalSet::of(&[
     Signal::CONT,
 ]));
 
-/// Raised by a write of the guard that fails: to a pipe without a reader, or to a log file at its size limit
-/// (`RLIMIT_FSIZE`). Blocked, so that the write returns an error instead of ending the guard.
+/// Signals that a failing write raises: to a pipe without a reader, or to a file at its size limit (`RLIMIT_FSIZE`).
+/// Blocked, so that the write returns an error instead of terminating the guard.
 const OF_WRITES: SignalSet = SignalSet::of(&[Signal::PIPE, Signal::XFSZ]);
 
 /// All signals that are blocked and read.
@@ -42,11 +42,11 @@ const CLAIMED: SignalSet = OF_STEPS
     .with(OF_WRITES)
     .with(SignalSet::of(&[Signal::CHLD]));
 
-/// The claim. Its descriptors are never closed before the process ends or executes the server.
+/// The claim on the signals. Its file descriptors stay open until the process ends or executes the server.
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
-/// The first stop that was read; 0 before.
+/// The first stop that was read, or 0 if there was none.
 static FIRST_STOP: AtomicI32 = AtomicI32::new(0);
-/// The signals that were read since the last `Signals::take`: bit N - 1 is signal N.
+/// The signals that were read since the last call of `Signals::take`. Bit N - 1 stands for signal N.
 static NOTED: AtomicU64 = AtomicU64::new(0);
 
 /// The claim on the signals.
@@ -54,7 +54,7 @@ pub struct Signals {
     signalfd: SignalFd,
     /// Readable when a helper thread has sent something.
     wake: EventFd,
-    /// The mask that this process was started with.
+    /// The signal mask that this process has inherited.
     inherited_mask: SignalSet,
     /// Whether SIGCHLD was ignored when this process was started.
     inherited_ignored_child: bool,
@@ -67,16 +67,16 @@ pub struct Received {
 }
 
 impl Signals {
-    /// Claims the signals. Called first of all: a stop that comes later is read and never lost.
+    /// Claims the signals. Called before everything else, because a stop that arrives later is never lost.
     ///
     /// # Errors
-    /// When the system refuses a descriptor, or to change SIGCHLD's action.
+    /// If a file descriptor cannot be created, or the action of SIGCHLD cannot be changed.
     pub fn claim() -> io::Result<&'static Self> {
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let fd = signalfd4(-1, CLAIMED)?;
-        // SAFETY: the call has just opened this signalfd, and nothing else owns it.
+        // SAFETY: the call has just created this signalfd, and nothing else owns it.
         let signalfd = unsafe { SignalFd::from_owned_fd(OwnedFd::from_raw_fd(fd)) };
-        // Where SIGCHLD is ignored, the kernel collects children itself, and how they ended is lost.
+        // While SIGCHLD is ignored, the kernel discards the exit statuses of children.
         let before = set_action(NixSignal::SIGCHLD, SigHandler::SigDfl)?;
         Ok(SIGNALS.get_or_init(|| Self {
             signalfd,
@@ -86,8 +86,8 @@ impl Signals {
         }))
     }
 
-    /// Reads all signals that have come. Returns those that are about a step and came since the last call. It is also
-    /// called before a step is started, because earlier signals were not meant for that step.
+    /// Reads all pending signals. Returns those that concern a step and have arrived since the last call. Also called
+    /// right before a step starts, to discard earlier signals, which were not meant for that step.
     pub fn take(&self) -> Vec<Signal> {
         let _ = self.wake.read();
         self.note_all();
@@ -97,11 +97,11 @@ impl Signals {
             .collect()
     }
 
-    /// The one place that waits: until a signal, a helper's news or a report come, until one of the other
-    /// descriptors can be read or written, or until the deadline. Returns whether it was one of the first three.
+    /// Waits until a signal, a helper thread's message or a report arrives, until one of the other file descriptors is
+    /// ready, or until the deadline. Returns whether it was a signal, a message or a report.
     ///
     /// # Errors
-    /// When the system cannot wait: out of memory.
+    /// If `poll` fails, for example because of a lack of memory.
     pub fn wait(
         &self,
         report: Option<BorrowedFd<'_>>,
@@ -116,7 +116,7 @@ impl Signals {
         let writable = writable.iter();
         let writable = writable.map(|&fd| PollFd::new(fd, PollFlags::POLLOUT));
         let mut polled: Vec<PollFd<'_>> = readable.chain(writable).collect();
-        // A signal that was read elsewhere, but not taken yet, ends the wait as well.
+        // A signal that another function has read but that `take` has not returned yet ends the wait as well.
         let is_noted = NOTED.load(Acquire) != 0;
         let now = Instant::now();
         let deadline = if is_noted { Some(now) } else { deadline };
@@ -125,8 +125,8 @@ impl Signals {
         Ok(is_noted || urgent.any(|polled| polled.any() == Some(true)))
     }
 
-    /// Restores the mask and the actions that this process was started with, right before exec. Rust's runtime has
-    /// ignored SIGPIPE before `main`, so whether that was inherited is unknown: its action becomes the default.
+    /// Restores the inherited signal mask and actions, right before exec. SIGPIPE gets its default action: Rust's
+    /// runtime sets it to be ignored before `main`, so its inherited action is unknown.
     pub(super) fn restore(&self) {
         if self.inherited_ignored_child {
             let _ = set_action(NixSignal::SIGCHLD, SigHandler::SigIgn);
@@ -135,11 +135,10 @@ impl Signals {
         self.inherited_mask.set_as_mask();
     }
 
-    /// Unblocks the stops, unless they were inherited as blocked, after a look at what came until then. Later stops act
-    /// by default.
+    /// Unblocks the stops, unless they were blocked in the inherited mask. Later stops have their default action.
     ///
     /// # Errors
-    /// The stop that came until now.
+    /// The first stop, if one has arrived already.
     pub fn release_stops(&self) -> Result<(), Signal> {
         unless_stopped()?;
         let others = CLAIMED.without(SignalSet::STOPS);
@@ -147,18 +146,18 @@ impl Signals {
         Ok(())
     }
 
-    /// From here on every signal that can be forwarded waits to be read by `next`.
+    /// Blocks every signal that can be forwarded. From now on `next` returns them.
     ///
     /// # Errors
-    /// The stop that came until now, or that the system does not let the guard read these signals.
+    /// The first stop, if one has arrived already. Also if the signalfd cannot be changed.
     pub fn claim_all(&self) -> Result<(), StartError> {
         SignalSet::OF_INIT.set_as_mask();
         signalfd4(self.signalfd.as_raw_fd(), SignalSet::OF_INIT)?;
         unless_stopped().map_err(StartError::Stopped)
     }
 
-    /// Reads the next signal, one by one and in the kernel's order. Returns `None` when the deadline passes first.
-    /// Nothing else may read signals meanwhile: no call of `take` and no wait for an output.
+    /// Waits for the next signal and returns it. Signals come in the kernel's order. Returns `None` if the deadline
+    /// passes first. Nothing else may read signals meanwhile: do not call `take` or `Output::drain`.
     pub fn next(&self, deadline: Option<Instant>) -> Option<Received> {
         let mut polled = [PollFd::new(self.signalfd.as_fd(), PollFlags::POLLIN)];
         loop {
@@ -171,13 +170,14 @@ impl Signals {
         }
     }
 
-    /// Reads all signals that have come, in a reaper, and forwards them to its parent: a step takes the reaper for the
-    /// guard. Returns whether SIGCHLD was among them. It allocates nothing: it runs after a fork.
+    /// Reads all pending signals in a reaper, and forwards them to the reaper's parent, the guard: a step that signals
+    /// its parent process means the guard. Returns whether SIGCHLD was among them. Allocates nothing, because it runs
+    /// after a fork.
     pub(super) fn forward_to(&self, parent: Pid) -> bool {
         let mut is_child = false;
         while let Some(Received { signal, .. }) = self.read() {
             is_child |= signal == Signal::CHLD;
-            // A process whose parent has ended has another parent, which must not be signalled.
+            // If the guard has ended, this process has another parent, which must not be signalled.
             if OF_STEPS.contains(signal) && getppid() == parent {
                 family::signal(parent.as_raw(), signal);
             }
@@ -185,16 +185,16 @@ impl Signals {
         is_child
     }
 
-    /// Waits, in a reaper, until a signal has come.
+    /// Waits in a reaper until a signal is pending.
     ///
     /// # Errors
-    /// When the system cannot wait.
+    /// If `poll` fails.
     pub(super) fn wait_for_any(&self) -> nix::Result<()> {
         let mut polled = [PollFd::new(self.signalfd.as_fd(), PollFlags::POLLIN)];
         poll_patiently(&mut polled, PollTimeout::NONE)
     }
 
-    /// Reads one signal; `None` when none is pending.
+    /// Reads one signal. Returns `None` if none is pending.
     fn read(&self) -> Option<Received> {
         let info = persistently(|| self.signalfd.read_signal()).ok()??;
         let signal = Signal(info.ssi_signo.cast_signed());
@@ -213,24 +213,25 @@ impl Signals {
 }
 
 impl Received {
-    /// Whether this process caused it: the kernel names the process itself as the sender of the SIGPIPE or SIGXFSZ
-    /// of its write, and of what follows when it gives up its terminal.
+    /// Whether this process itself has caused the signal. The kernel names the process itself as the sender of SIGPIPE
+    /// and SIGXFSZ after a failed write, and of SIGHUP and SIGCONT after it has given up its terminal.
     pub fn is_of_our_making(&self) -> bool {
         let sender = self.info.ssi_pid.cast_signed();
         self.info.ssi_code == libc::SI_USER && sender == getpid().as_raw()
     }
 
-    /// Sends it to a child that was not reaped yet, as the signal `as_signal`, with the value of a queued signal.
-    /// Where the value cannot be sent (a seccomp filter, or too many pending signals), the signal still is.
+    /// Forwards the signal as `as_signal` to a child that was not reaped yet. The value of a queued signal (`sigqueue`)
+    /// is passed on, too. If the value cannot be sent, because of a seccomp filter or too many pending signals, sends
+    /// the signal without it.
     ///
     /// # Errors
-    /// When this process may not signal the child. That the child has ended is no error.
+    /// If this process has no permission to signal the child. Not if the child has ended.
     pub fn pass_to(&self, child: i32, as_signal: Signal) -> io::Result<()> {
         if self.info.ssi_code == libc::SI_QUEUE {
             let value = usize::try_from(self.info.ssi_ptr).unwrap_or_default();
             let sival_ptr = std::ptr::without_provenance_mut(value);
             let value = libc::sigval { sival_ptr };
-            // SAFETY: the call takes numbers; the value is passed on and not used as a pointer.
+            // SAFETY: the call takes numbers; the value is passed on and never dereferenced.
             if unsafe { libc::sigqueue(child, as_signal.0, value) } == 0 {
                 return Ok(());
             }
@@ -239,7 +240,7 @@ impl Received {
     }
 }
 
-/// The first stop that came.
+/// The first stop that has arrived, if any.
 pub fn requested_stop() -> Option<Signal> {
     SIGNALS.get().map(Signals::note_all);
     let number = FIRST_STOP.load(Acquire);
@@ -247,18 +248,18 @@ pub fn requested_stop() -> Option<Signal> {
 }
 
 /// # Errors
-/// The first stop, if one came until now.
+/// The first stop, if one has arrived.
 pub fn unless_stopped() -> Result<(), Signal> {
     requested_stop().map_or(Ok(()), Err)
 }
 
-/// Ends the wait of the main thread, from a helper thread.
+/// Wakes the main thread from `Signals::wait`. Called by helper threads.
 pub(super) fn wake_main_thread() {
-    // The write fails only when the counter is at its limit, and then the descriptor is readable anyway.
+    // The write fails only if the counter is at its maximum, and then the eventfd is readable anyway.
     let _ = (SIGNALS.get()).map(|signals| persistently(|| signals.wake.write(1)));
 }
 
-/// Waits until a descriptor is ready for `flags`. Returns `false` when a stop comes first.
+/// Waits until a file descriptor is ready for `flags`. Returns `false` if a stop arrives first.
 pub(super) fn wait_unless_stopped(fd: BorrowedFd<'_>, flags: PollFlags) -> nix::Result<bool> {
     loop {
         if requested_stop().is_some() {
@@ -274,28 +275,28 @@ pub(super) fn wait_unless_stopped(fd: BorrowedFd<'_>, flags: PollFlags) -> nix::
     }
 }
 
-/// Blocks the signals of writes again, after an exec that failed: the error is still to be written.
+/// Blocks the signals of failing writes again after a failed exec, because the error still has to be written.
 pub(super) fn block_signals_of_writes() {
     OF_WRITES.block();
 }
 
 fn set_action(signal: NixSignal, handler: SigHandler) -> nix::Result<SigAction> {
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action and ignoring run no code of ours.
+    // SAFETY: the default action and ignoring run no handler.
     persistently(|| unsafe { sigaction(signal, &action) })
 }
 
-/// Makes a signalfd that reads these signals, or changes an existing one.
+/// Creates a signalfd for these signals if `fd` is -1, otherwise changes the signals of the signalfd `fd`.
 fn signalfd4(fd: i32, signals: SignalSet) -> nix::Result<i32> {
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
     let (set, size) = (&raw const signals.0, SignalSet::SIZE);
-    // SAFETY: the pointer is to a set of the size that is passed.
+    // SAFETY: the pointer refers to a set of the size that is passed.
     let fd = unsafe { libc::syscall(libc::SYS_signalfd4, fd, set, size, flags) };
     let fd = Errno::result(fd)?;
     i32::try_from(fd).map_err(|_| Errno::EBADF)
 }
 
-/// Polls. After an interruption no descriptor is ready.
+/// Calls `poll`. If it is interrupted, returns with no descriptor marked as ready.
 fn poll_patiently(polled: &mut [PollFd<'_>], timeout: PollTimeout) -> nix::Result<()> {
     persistently(|| match poll(polled, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -303,7 +304,7 @@ fn poll_patiently(polled: &mut [PollFd<'_>], timeout: PollTimeout) -> nix::Resul
     })
 }
 
-/// The time until a deadline in whole milliseconds, rounded up: a wait never ends before its deadline.
+/// The time until a deadline in milliseconds, rounded up so that a wait never ends before its deadline.
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else {
         return PollTimeout::NONE;

@@ -1,4 +1,4 @@
-//! Starting a program: in this process, or in a child of it.
+//! Starts a program in this process or in a child of it.
 
 use std::convert::Infallible;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -18,10 +18,10 @@ use super::signals::{self, Forward, Signal, Signals};
 use super::user::User;
 use super::{family, persistently, standard_streams};
 
-/// Becomes the program: the same process, with the signals as they were inherited. Returns only an error.
+/// Executes a program in this process, with the inherited signal mask and actions. Returns only if that fails.
 ///
 /// # Errors
-/// Why this process is not the program, a stop among the reasons.
+/// If the user cannot be changed, the program cannot be executed, or a stop has arrived.
 pub fn exec(
     program: &Program,
     user: Option<&User>,
@@ -31,23 +31,23 @@ pub fn exec(
         user.own_standard_streams();
         user.become_it().map_err(|errno| user.error(errno))?;
     }
-    // Before the signals are restored: as PID 1 a stop between that and the server's own handler is lost, so
-    // nothing that can be done earlier may make that moment longer.
+    // Before the signals are restored, to keep the time after that short: a process with PID 1 loses a stop that
+    // arrives between the restoring of the signals and the installation of the server's own handler.
     let place = program.find().map_err(|cause| program.error(cause))?;
     signals::unless_stopped().map_err(StartError::Stopped)?;
-    // A stop that comes from here on is pending when the mask is restored, and then acts by default.
+    // A stop that arrives from here on is pending when the mask is restored, and then has its default action.
     signals.restore();
     let cause = program.execute(place);
     signals::block_signals_of_writes();
     Err(program.error(cause))
 }
 
-/// Starts a server in a child, with this process's streams and descriptors. Returns the child's number. The child
-/// leads a process group, or for `Forward::Group` a session. If it is given the terminal, that group becomes its
-/// foreground, or that session controls it.
+/// Starts a server in a child that inherits the standard streams and file descriptors. Returns the child's process ID.
+/// The child leads a new process group, or a new session for `Forward::Group`. If `terminal` is given, the group
+/// becomes its foreground process group, or the terminal becomes the controlling terminal of the session.
 ///
 /// # Errors
-/// When the system refuses, or the program cannot be executed.
+/// If a system call fails, the user cannot be changed, or the program cannot be executed.
 pub fn spawn_server(
     program: &Program,
     user: Option<&User>,
@@ -85,45 +85,46 @@ pub fn spawn_server(
     Ok(child.as_raw())
 }
 
-/// Our controlling terminal, which is one of our streams.
+/// The controlling terminal of this process, if one of its standard streams is that terminal.
 ///
-/// SIGTTOU must be blocked while its foreground is changed: the kernel would stop us if we are in the background.
+/// SIGTTOU must be blocked while the foreground process group is changed: otherwise the kernel stops a process that
+/// does so from the background.
 pub struct Terminal(BorrowedFd<'static>);
 
 impl Terminal {
-    /// Finds it among our streams.
+    /// Looks for the controlling terminal among the standard streams.
     pub fn controlling() -> Option<Self> {
         let mut streams = standard_streams().into_iter();
         let stream = streams.find(|stream| tcgetpgrp(stream).is_ok());
         stream.map(Self)
     }
 
-    /// Whether our process group is in the foreground. A guard that was started in the background is not, and must
-    /// not put its server there.
+    /// Whether this process's group is the foreground process group. If the guard was started in the background, it
+    /// must not put its server in the foreground.
     pub fn is_in_foreground(&self) -> bool {
         tcgetpgrp(self.0) == Ok(getpgrp())
     }
 
-    /// Makes a child's group the foreground. An error is ignored, because the server runs without that, too.
+    /// Makes a child's group the foreground process group. Ignores errors, because the server runs without it, too.
     pub fn give_to(&self, group: i32) {
         let _ = tcsetpgrp(self.0, Pid::from_raw(group));
     }
 
-    /// Takes the foreground back from a child's group, if it still has it.
+    /// Makes this process's group the foreground process group again, if the child's group still is.
     pub fn take_back_from(&self, group: i32) {
         if tcgetpgrp(self.0) == Ok(Pid::from_raw(group)) {
             let _ = tcsetpgrp(self.0, getpgrp());
         }
     }
 
-    /// Gives the terminal up, so that another session can have it. Returns whether this process led the session that
-    /// had it. The kernel then sends SIGHUP and SIGCONT to this process.
+    /// Gives up the controlling terminal, so that another session can take it. Returns whether it was given up, which
+    /// only the leader of the session can do. The kernel then sends SIGHUP and SIGCONT to this process.
     pub fn give_up(&self) -> bool {
         // SAFETY: the descriptor is open, and the request takes no argument.
         leads_session() && unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCNOTTY) } == 0
     }
 
-    /// Makes it the controlling terminal of the session that this process, a child, has just begun.
+    /// Makes this the controlling terminal of the session that this process, a child, has just created.
     fn attach(&self) {
         // SAFETY: the descriptor is open, and the argument is a number: with 0 the terminal is not taken from
         // another session.
@@ -131,56 +132,57 @@ impl Terminal {
     }
 }
 
-/// Whether this process leads its session. Then no shell above it notices that it was stopped.
+/// Whether this process leads its session. If so, no shell manages it as a job and would continue it after a stop.
 pub fn leads_session() -> bool {
     getsid(None) == Ok(getpid())
 }
 
-/// A program to run in a child, and what the child does before it becomes the program.
+/// A program to run in a child, and what the child does before it executes the program.
 pub(super) struct Launch<'a> {
     pub program: &'a Program,
     pub user: Option<&'a User>,
     pub signals: &'a Signals,
-    /// Called between fork and exec: it allocates nothing, and changes nothing but the child.
+    /// Called between fork and exec. Must not allocate, and must change only the child.
     pub prepare: &'a dyn Fn() -> nix::Result<()>,
 }
 
-/// The places in a `Cause` of what failed before the program was looked for.
+/// What a `Cause` has instead of an index if an earlier call has failed: `prepare` or another preparation, or the
+/// change of the user.
 pub(super) const PREPARATION: i32 = Program::NO_CANDIDATE - 1;
 const USER: i32 = Program::NO_CANDIDATE - 2;
 
-/// Not a cause: a reaper reports the number of the process that it has started.
+/// Marks a message that is not a cause: a reaper reports the process ID of the program that it has started.
 pub(super) const STARTED: i32 = Program::NO_CANDIDATE - 3;
 
 impl Launch<'_> {
-    /// Becomes the program, in a child of `parent` that has just been forked. If that fails, it reports the cause
-    /// and returns the exit code for the child.
+    /// Executes the program in a child of `parent` that has just been forked. If that fails, reports the cause and
+    /// returns the exit code for the child.
     pub fn become_program(&self, parent: Pid, reports: &OwnedFd) -> i32 {
         let Err(cause) = self.try_to_become_program(parent);
-        // Without the report, the exit code still tells that the program was not executed.
+        // If the report cannot be sent, the exit code still shows that the program was not executed.
         let _ = send(reports, cause);
         127
     }
 
-    /// All that happens between fork and exec. It allocates nothing.
+    /// Everything between fork and exec. Allocates nothing.
     fn try_to_become_program(&self, parent: Pid) -> Result<Infallible, Cause> {
         let unprepared = |errno| [PREPARATION, errno as i32];
         (self.prepare)().map_err(unprepared)?;
         if let Some(user) = self.user {
             user.become_it().map_err(|errno| [USER, errno as i32])?;
         }
-        // After the change of user, which clears the death signal.
+        // After the change of user, which clears the parent-death signal.
         die_with(parent).map_err(unprepared)?;
         self.signals.restore();
         let place = self.program.find()?;
         Err(self.program.execute(place))
     }
 
-    /// Reads what a child and its descendants report, until all have executed something else or closed the pipe.
-    /// Returns the number of the process that a reaper has started.
+    /// Reads the reports of a child and its descendants until each of them has closed the pipe, which exec does as
+    /// well. Returns the process ID of the program that a reaper has started.
     ///
     /// # Errors
-    /// Why the program was not executed. The child has ended and was collected.
+    /// If the program was not executed. The child has ended and was collected then.
     pub fn expect_start(&self, reports: &OwnedFd, child: Pid) -> Result<Option<i32>, StartError> {
         let mut started = None;
         let error = loop {
@@ -189,7 +191,7 @@ impl Launch<'_> {
                 Ok(Some([STARTED, pid])) => started = Some(pid),
                 Ok(Some(cause)) => break self.error(cause),
                 Err(errno) => {
-                    // The program may run by now. The death of the child ends it.
+                    // The program may be running by now. It is killed when the child ends.
                     family::signal(child.as_raw(), Signal::KILL);
                     break errno.into();
                 }
@@ -208,23 +210,24 @@ impl Launch<'_> {
     }
 }
 
-/// Forks. The child does `work`. If that returns, the child ends with the exit code that it returns.
+/// Forks. The child calls `work`, and if that returns, exits with the code that it returns.
 pub(super) fn forked(work: impl FnOnce() -> i32) -> nix::Result<Pid> {
     // SAFETY: `work` calls only async-signal-safe functions.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
             let code = work();
-            // SAFETY: `_exit` runs nothing of the parent's.
+            // SAFETY: `_exit` runs no destructors and no exit handlers of the parent.
             unsafe { libc::_exit(code) }
         }
     }
 }
 
-/// Has the kernel kill this process when its parent ends, so that nothing runs on without the guard.
+/// Sets SIGKILL as the parent-death signal of this process, so that no process outlives the guard. Fails if the parent
+/// has already ended.
 pub(super) fn die_with(parent: Pid) -> nix::Result<()> {
     prctl::set_pdeathsig(NixSignal::SIGKILL)?;
-    // The parent may have ended already.
+    // The parent may have ended before the call.
     let is_alive = getppid() == parent;
     is_alive.then_some(()).ok_or(Errno::ESRCH)
 }
@@ -235,7 +238,7 @@ pub(super) fn send(pipe: &OwnedFd, message: [i32; 2]) -> nix::Result<()> {
     persistently(|| nix::unistd::write(pipe, bytes.as_flattened())).map(drop)
 }
 
-/// Receives two numbers from a pipe. Returns `None` when its other end is closed.
+/// Receives two numbers from a pipe. Returns `None` if all writing ends are closed.
 pub(super) fn receive(pipe: &OwnedFd) -> nix::Result<Option<[i32; 2]>> {
     let mut bytes = [[0; size_of::<i32>()]; 2];
     let count = persistently(|| nix::unistd::read(pipe, bytes.as_flattened_mut()))?;

@@ -1,4 +1,4 @@
-//! A step's processes: a tree of their own, with the output piped to the guard.
+//! The process tree of a step. Its standard output and error are pipes to the guard.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -16,32 +16,33 @@ use super::signals::Signals;
 use super::spawn::{Launch, PREPARATION, STARTED, die_with, forked, receive, send};
 use super::user::User;
 
-/// How much a step may write before the guard reads it, in bytes. Fewer and larger reads are faster.
+/// The capacity of an output pipe, in bytes. A large one allows fewer and larger reads, which are faster.
 const PIPE_SIZE: i32 = 256 * 1024;
 
-/// A process tree of its own: a reaper, and below it a program with all its descendants.
+/// A process tree: a reaper, its child the program, and all descendants of the program.
 ///
-/// The reaper is a child of the guard that executes nothing. It is the subreaper of what is below it, so
-/// orphans of the program come to the reaper, and orphans of other children of the guard do not. When no process
-/// is left below it, it ends with `Tree::COMPLETE`.
+/// The reaper is a forked child of the guard that does not call exec. It is a child subreaper, so orphans in its tree
+/// become its children, while orphans of other children of the guard do not. It exits with `Tree::COMPLETE` when it has
+/// no descendants left.
 pub struct Tree {
-    /// The reaper's process.
+    /// The reaper's process ID.
     pub reaper: i32,
-    /// The program's process, which leads its process group.
+    /// The program's process ID. The program leads its process group.
     pub leader: i32,
-    /// The pipe on which the reaper reports the program's end; `None` once that was read.
+    /// The pipe through which the reaper reports the program's ending. `None` after the report was read.
     reports: Option<OwnedFd>,
 }
 
 impl Tree {
-    /// How a reaper ends below which no process is left.
+    /// How a reaper ends when it has no descendants left.
     pub const COMPLETE: Ending = Ending::Exited(0);
 
-    /// Starts a program with /dev/null as its input and pipes as its output. Of the guard's descriptors it gets
-    /// `inherited`, if that is given, and no other. Returns its tree, and our ends of its standard output and error.
+    /// Starts a program with /dev/null as standard input and pipes as standard output and error. It inherits the file
+    /// descriptor `inherited`, if given, and no other one of the guard. Returns its tree, and the reading ends of the
+    /// two pipes.
     ///
     /// # Errors
-    /// When the system refuses, or the program cannot be executed.
+    /// If a system call fails, the user cannot be changed, or the program cannot be executed.
     pub fn spawn(
         program: &Program,
         user: Option<&User>,
@@ -58,7 +59,8 @@ impl Tree {
         }
         let prepare = || {
             setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-            // None of these is 0, 1 or 2 itself: Rust's runtime opens /dev/null for each that is closed at the start.
+            // None of these descriptors is 0, 1 or 2: Rust's runtime opens /dev/null for each of those that is closed
+            // at start.
             dup2_stdin(&null)?;
             dup2_stdout(&stdout_end)?;
             dup2_stderr(&stderr_end)?;
@@ -79,7 +81,7 @@ impl Tree {
         let reaper = forked(|| {
             let of_program = [&stdout_end, &stderr_end, &starts_end];
             let result = run_reaper(&launch, guard, of_program, &reports_end);
-            // When the reaper ends early, its death kills the program.
+            // If the reaper ends early, the kernel kills the program.
             i32::from(result.is_err())
         })?;
         drop(starts_end);
@@ -97,27 +99,27 @@ impl Tree {
         Ok((tree, [stdout, stderr]))
     }
 
-    /// The descriptor that is readable when the program has ended; `None` once that was read.
+    /// The file descriptor that becomes readable when the program has ended. `None` after the report was read.
     pub fn reports(&self) -> Option<BorrowedFd<'_>> {
         self.reports.as_ref().map(AsFd::as_fd)
     }
 
-    /// How the program ended, and whether other processes of the tree were left then. `None` unless the reaper has
-    /// reported it since the last call.
+    /// Returns how the program ended, and whether other processes of the tree were left at that time. Returns `None`
+    /// unless the reaper has reported this since the last call.
     pub fn leader_end(&mut self) -> Option<(Ending, bool)> {
         let report = receive(self.reports.as_ref()?);
         if report == Err(Errno::EAGAIN) {
             return None;
         }
         self.reports = None;
-        // Without a report the reaper is gone.
+        // If the pipe is closed without a report, the reaper has ended.
         let [status, has_rest] = report.ok()??;
         Some((Ending::of(status)?, has_rest != 0))
     }
 }
 
-/// Runs in a reaper, a child of the guard: starts the program, reports its number and how it ended, and returns when
-/// no process is left below the reaper. It allocates nothing.
+/// Runs in a reaper, a child of the guard. Starts the program, reports its process ID and its ending, and returns when
+/// the reaper has no descendants left. Allocates nothing, because it runs after a fork.
 fn run_reaper(
     launch: &Launch<'_>,
     guard: Pid,
@@ -127,7 +129,7 @@ fn run_reaper(
     let [_, _, starts] = of_program;
     SignalSet::ALL.set_as_mask();
     let start = || {
-        // In a group of its own it gets no signal that a terminal sends to the guard's group.
+        // In its own process group the reaper gets none of the signals that a terminal sends to the guard's group.
         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
         prctl::set_child_subreaper(true)?;
         die_with(guard)?;
@@ -141,8 +143,8 @@ fn run_reaper(
     };
     send(starts, report)?;
     let leader = leader?;
-    // The reader of a pipe sees its end only when all copies of the other end are closed. The reaper ends by `_exit`,
-    // which runs no destructor, so nothing closes these again.
+    // A pipe's reader sees the end of file only after all copies of the writing end are closed. The reaper ends with
+    // `_exit`, which runs no destructors, so no descriptor is closed twice.
     for descriptor in of_program {
         persistently(|| match close(descriptor.as_raw_fd()) {
             Err(Errno::EBADF) => Ok(()),
@@ -156,7 +158,7 @@ fn run_reaper(
                 ended = Some(status);
             }
         })?;
-        // Before the report: a stop that the program has sent before its end must not come too late.
+        // Before the report, so that a stop that the program has sent before its end reaches the guard first.
         let has_changed = launch.signals.forward_to(guard);
         if let Some(status) = ended {
             send(reports, [status, i32::from(has_rest)])?;
@@ -170,11 +172,11 @@ fn run_reaper(
     }
 }
 
-/// A pipe of which our end does not block.
+/// Creates a pipe. Its reading end, the first of the two, does not block.
 fn output_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    // The system may allow less, which only costs time.
+    // The system may not allow this size. That only makes the relaying slower.
     let _ = fcntl(&ours, FcntlArg::F_SETPIPE_SZ(PIPE_SIZE));
     Ok((ours, theirs))
 }

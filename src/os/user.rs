@@ -1,4 +1,4 @@
-//! Becoming another user, for good.
+//! Changes the user of this process permanently.
 
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,7 @@ use super::file::is_anonymous_pipe;
 use super::program::StartError;
 use super::standard_streams;
 
-/// A user in the kernel's numbers.
+/// A user's uid, gid and supplementary groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub uid: u32,
@@ -28,10 +28,10 @@ pub fn current_ids() -> (u32, u32) {
 }
 
 impl User {
-    /// Whether this process is this user already, so that nothing is to be changed.
+    /// Whether this process already runs as this user, so that nothing has to be changed.
     ///
-    /// Supplementary groups are compared for root alone, who can give them up. A container that was started as
-    /// another user with additional groups, such as Kubernetes' `fsGroup`, keeps them.
+    /// Supplementary groups are compared only for root, because no other user could give them up. A container that runs
+    /// as another user with additional groups, such as Kubernetes' `fsGroup`, keeps them.
     pub fn is_current(&self) -> bool {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         let is_user = getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [uid; 3]);
@@ -40,8 +40,8 @@ impl User {
         is_user && is_group && (self.uid != 0 || self.has_current_groups())
     }
 
-    /// Whether this process belongs to the user's groups and to no other. The gid is added to both sides: container
-    /// engines list it among the supplementary groups, and /etc/group need not.
+    /// Whether this process has exactly the user's supplementary groups. The gid is added to both sets, because
+    /// container engines add it to the supplementary groups and /etc/group may not list it.
     fn has_current_groups(&self) -> bool {
         let with_gid = |groups: Vec<u32>| groups.into_iter().chain([self.gid]).collect();
         let wanted: BTreeSet<u32> = with_gid(self.groups.clone());
@@ -49,10 +49,10 @@ impl User {
             .is_ok_and(|groups| wanted == with_gid(groups.into_iter().map(Gid::as_raw).collect()))
     }
 
-    /// Becomes the user, with no way back, and gives up the capabilities that would outlive the change.
-    /// It allocates nothing: a child calls it between fork and exec.
+    /// Changes this process's user permanently, and gives up the capabilities that would outlive the change. Allocates
+    /// nothing, because a child calls it between fork and exec.
     pub(super) fn become_it(&self) -> Result<(), Errno> {
-        // SAFETY: the pointer and the length are those of one vector of gids, which the call only reads.
+        // SAFETY: the pointer and the length describe one vector of gids, which the call only reads.
         Errno::result(unsafe { libc::setgroups(self.groups.len(), self.groups.as_ptr()) })?;
         let gid = Gid::from_raw(self.gid);
         setresgid(gid, gid, gid)?;
@@ -61,13 +61,13 @@ impl User {
         give_up_capabilities(uid)
     }
 
-    /// What an error of `become_it` means for a person.
+    /// Translates an error of `become_it` into a message.
     pub(super) fn error(&self, errno: Errno) -> StartError {
         let ids = format!("uid {}, gid {}", self.uid, self.gid);
         match errno {
             Errno::EPERM => StartError::NotPermitted(format!(
-                "the guard runs as uid {} and may not become {ids}: start it as root, with the capabilities SETUID \
-                 and SETGID, or take `user` out of the manifest",
+                "the guard runs as uid {} and may not become {ids}: start it as root with the capabilities SETUID \
+                 and SETGID, or remove `user` from the manifest",
                 getuid()
             )),
             Errno::EINVAL => {
@@ -80,15 +80,15 @@ impl User {
     }
 
     /// Makes the user the owner of an anonymous pipe, as container engines do for an image's USER: otherwise the user
-    /// could not open `/dev/stdout`. Everything else, a named pipe too, is a file that belongs to somebody.
+    /// could not open `/dev/stdout`. Does not change the owner of anything else, such as a file or a named pipe.
     pub(super) fn own_pipe(&self, stream: BorrowedFd<'_>) {
         if is_anonymous_pipe(stream) {
-            // An error is ignored: the user can still write to the inherited descriptor.
+            // Errors are ignored: the user can still write to the inherited descriptor.
             let _ = fchown(stream, Some(Uid::from_raw(self.uid)), None);
         }
     }
 
-    /// The same for this process's own streams.
+    /// Makes the user the owner of those standard streams of this process that are anonymous pipes.
     pub(super) fn own_standard_streams(&self) {
         for stream in standard_streams() {
             self.own_pipe(stream);
@@ -96,33 +96,34 @@ impl User {
     }
 }
 
-/// The version of the system calls that has 64 capabilities (`_LINUX_CAPABILITY_VERSION_3`).
+/// The version of `capget` and `capset` for 64 capabilities (`_LINUX_CAPABILITY_VERSION_3`).
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
-/// Gives up the capabilities that would outlive a change of user to `uid`: the inheritable set and with it the
-/// ambient set; of a user other than root all others, too. The kernel itself clears most of them. It keeps the
-/// inheritable set, and with the securebits `KEEP_CAPS` and `NO_SETUID_FIXUP` the others (see capabilities(7)).
+/// Gives up the capabilities that would outlive a change of user to `uid`: the inheritable set, and with it the ambient
+/// set; unless the user is root, also the effective and permitted sets. The kernel clears the latter itself, except
+/// with the securebits `KEEP_CAPS` and `NO_SETUID_FIXUP`, but keeps the inheritable set (see capabilities(7)).
 ///
-/// It allocates nothing: a child calls it between fork and exec.
+/// Allocates nothing, because a child calls it between fork and exec.
 fn give_up_capabilities(uid: Uid) -> Result<(), Errno> {
-    // The version, and 0 for the calling thread (`struct __user_cap_header_struct`).
+    // The version, and the process ID 0, which means the calling thread (`struct __user_cap_header_struct`).
     let mut header = [CAPABILITY_VERSION, 0];
-    // Twice 32 capabilities: effective, permitted, inheritable (`struct __user_cap_data_struct`).
+    // The effective, permitted and inheritable sets: two halves of 32 capabilities each (`struct
+    // __user_cap_data_struct`).
     let mut sets = [[0u32; 3]; 2];
-    // SAFETY: the header is valid, and of this version the call fills in six numbers.
+    // SAFETY: the header is valid, and with this version the call writes six numbers.
     Errno::result(unsafe {
         libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr())
     })?;
     let kept = sets.map(|[effective, permitted, _]| {
         if uid.is_root() {
-            // The kernel removes from the ambient set what leaves the inheritable set.
+            // The kernel also removes from the ambient set what is removed from the inheritable set.
             [effective, permitted, 0]
         } else {
             [0; 3]
         }
     });
     if kept != sets {
-        // SAFETY: the header is valid, and of this version the call reads six numbers.
+        // SAFETY: the header is valid, and with this version the call reads six numbers.
         Errno::result(unsafe {
             libc::syscall(libc::SYS_capset, header.as_mut_ptr(), kept.as_ptr())
         })?;

@@ -16,7 +16,7 @@ fn typed(value_type: Type) -> Rule {
 }
 
 #[test]
-fn quotes_and_white_space_are_told_and_the_rest_is_asked_of_what_is_inside() {
+fn quotes_and_white_space_are_findings_and_the_text_inside_is_checked() {
     let rule = typed(Type::Integer);
     assert_eq!(codes(&rule, "12"), []);
     assert_eq!(codes(&rule, "\"12\""), [Code::Quoted]);
@@ -55,7 +55,7 @@ fn every_item_of_a_list_is_checked_and_numbered() {
 }
 
 #[test]
-fn a_csv_rule_tells_a_json_list_and_an_empty_item() {
+fn a_csv_list_must_not_be_json_or_have_an_empty_item() {
     let rule = Rule {
         list: Some(List::Csv),
         ..Rule::default()
@@ -99,7 +99,7 @@ fn wrapping_is_stripped_once() {
 }
 
 #[test]
-fn each_kind_of_white_space_says_what_to_remove() {
+fn each_kind_of_white_space_has_its_own_fix() {
     let told = |value| white_space(value).map(|finding| finding.problem);
     assert_eq!(told("plain text"), None);
     assert_eq!(told("-----BEGIN KEY-----\nabc\n-----END KEY-----"), None);
@@ -139,7 +139,7 @@ fn values_that_were_meant_to_be_replaced_are_placeholders() {
 }
 
 #[test]
-fn values_that_only_look_like_one_are_values() {
+fn values_that_only_resemble_placeholders_are_not() {
     for value in [
         "<noreply@example.com>",
         "INTOWORK <noreply@example.com>",
@@ -239,7 +239,7 @@ fn json_is_the_whole_text() {
 }
 
 #[test]
-fn paths_are_not_urls_and_not_for_a_shell() {
+fn paths_are_not_urls_and_need_no_shell() {
     table(
         &typed(Type::Path),
         &["/var/lib", "relative/file", "file"],
@@ -248,7 +248,7 @@ fn paths_are_not_urls_and_not_for_a_shell() {
 }
 
 #[test]
-fn a_json_error_says_where_but_never_what() {
+fn a_json_finding_has_the_position_but_no_text() {
     let checked = typed(Type::Json).check_type("{\"password\": canary}");
     let finding = checked.expect_err("this is no JSON");
     assert!(!finding.problem.contains("canary") && !finding.problem.contains("password"));
@@ -297,7 +297,7 @@ fn urls_need_a_scheme_and_a_host() {
 }
 
 #[test]
-fn raw_characters_in_the_user_part_are_unescaped() {
+fn raw_characters_in_the_credentials_are_findings() {
     for value in [
         "postgresql://app:p@ss@db/app",
         "postgresql://app:pa/ss@db/app",

@@ -1,9 +1,9 @@
-//! An advisory lock of a PostgreSQL session, which a helper thread takes on a connection of its own, and holds.
+//! A session-level advisory lock of PostgreSQL. A helper thread takes it and holds it on its own connection.
 //!
-//! While another process holds the lock, the helper connects only for each attempt: hundreds of waiting replicas must
-//! not use up the server's connections. Each attempt uses `pg_try_advisory_lock` and never blocks. `CREATE INDEX
-//! CONCURRENTLY` waits for all statements that run, so a blocked waiter and a holder that creates an index would wait
-//! for each other for ever.
+//! While another process holds the lock, the helper opens a new connection for each attempt and closes it afterwards,
+//! so that hundreds of waiting replicas do not use up the server's connections. Each attempt uses
+//! `pg_try_advisory_lock`, which does not block: `CREATE INDEX CONCURRENTLY` waits for all running statements, so a
+//! blocked waiter and a holder that creates an index would wait for each other forever.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,26 +22,26 @@ use crate::os::signals::Signals;
 use crate::os::{send_report, spawn_helper};
 use crate::targets::postgres::PostgresTarget;
 
-/// The longest `application_name` that PostgreSQL keeps, in bytes.
+/// The maximum length of an `application_name`, in bytes. PostgreSQL truncates longer ones.
 const MAX_APPLICATION: usize = 63;
 
 /// How long one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The first and the longest pause between two attempts. They are short, because the start of the server waits for
-/// the lock.
+/// The first and the longest pause between two attempts. They are short, because the lock delays the start of the
+/// server.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
-/// How often the helper proves that the connection which holds the lock still works.
+/// The interval at which the helper checks that the connection that holds the lock still works.
 const PROOF_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How long the server may take to answer that proof, or to release the lock. A slow server still holds the lock, and
-/// the client's TCP keep-alive detects a network that is cut much earlier.
+/// How long the server may take to answer such a check, or to release the lock. It is long, because a slow server still
+/// holds the lock, and TCP keep-alive detects a broken connection much earlier.
 const ANSWER_LIMIT: Duration = Duration::from_secs(25);
 
-/// Settings of the session that holds the lock, as far as the server's version has them. They override those of
-/// the URL and of the role, which could end the session. When the network is cut, the server frees the lock after
-/// about 30 seconds, and the guard has stopped its step after about 13.
+/// Settings of the session that holds the lock. Those that the server's version does not know are skipped. They
+/// override the settings of the URL and of the role, which could end the session. If the connection breaks, the server
+/// releases the lock after about 30 seconds. The guard has stopped the step by then, after about 13 seconds.
 const SETTINGS: [(&str, &str); 8] = [
     ("lock_timeout", "0"),
     ("statement_timeout", "0"),
@@ -53,9 +53,9 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-const POOLED: &str = "it is reached through a pool in transaction mode (PgBouncer, say), where a lock holds nothing; \
+const POOLED: &str = "the URL leads to a pool in transaction mode (such as PgBouncer), where an advisory lock has no effect; \
                       name a variable with the direct URL under lock.postgres";
-const NO_LOCKS: &str = "its advisory locks do not keep others out; a real PostgreSQL is needed";
+const NO_LOCKS: &str = "its advisory locks do not exclude other sessions; use a PostgreSQL server";
 
 const BUSY: &str = "another process holds it";
 
@@ -74,34 +74,34 @@ pub enum LockError {
     Interrupted(#[from] Interruption),
 }
 
-/// What to wait for.
+/// What a wait for the lock aims at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// The lock is ours.
+    /// This process holds the lock.
     Taken,
-    /// The lock is ours, or an attempt has shown that another process holds it.
+    /// This process holds the lock, or an attempt has shown that another process holds it.
     TakenOrBusy,
-    /// Nobody holds the lock.
+    /// No process holds the lock.
     Free,
 }
 
-/// What the helper reports. Before the lock is taken, an error is that of one attempt, and the helper tries again.
-/// Afterwards it means that the lock is lost.
+/// A report of the helper. Before the lock is taken, an error is the error of one attempt, and the helper tries again.
+/// Afterwards an error means that the lock is lost.
 type Report = Result<State, Error>;
 
 /// The state of the lock.
 enum State {
     /// Another process holds it.
     Busy,
-    /// Nobody holds it, or we have released it.
+    /// No process holds it, or this process has released it.
     Free,
-    /// We hold it. It lasts as long as any process has this socket open.
+    /// This process holds it. The lock lasts as long as any process has this socket open.
     Taken(OwnedFd),
-    /// An advisory lock does not exclude others on this server.
+    /// Advisory locks on this server do not exclude other sessions, for this reason.
     NotExclusive(&'static str),
 }
 
-/// A step's lock, to be waited for.
+/// A step's lock that is not taken yet.
 pub struct AdvisoryLock {
     helper: Helper,
     /// `host:port`
@@ -110,17 +110,17 @@ pub struct AdvisoryLock {
     timeout: Duration,
     state: WaitState,
     messages: Messages,
-    /// The end of the first message, with the query that shows who holds it. None once it has been logged.
+    /// The end of the first message: the query that shows which session holds the lock. `None` after it was logged.
     holder_query: Option<String>,
 }
 
 impl AdvisoryLock {
-    /// The lock of a step of a service. All its waits share the time-out, which begins now.
+    /// Creates the lock of a step of a service. All waits for it share `timeout`, which begins now.
     pub fn new(mut database: PostgresTarget, service: &str, step: &str, timeout: Duration) -> Self {
         let (now, key) = (Instant::now(), key(service, step));
         let mut application = format!("startup-guard {service}/{step}");
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
-        // Advisory locks on a standby exclude nobody on the primary.
+        // Advisory locks on a standby do not exclude sessions on the primary.
         database.require_primary();
         Self {
             at: database.shown(),
@@ -140,7 +140,7 @@ impl AdvisoryLock {
     /// Waits until the goal is reached, and returns the lock if it was taken.
     ///
     /// # Errors
-    /// When the goal is not reached in time, or cannot be reached.
+    /// If the goal is not reached in time or cannot be reached, or a stop arrives.
     pub fn wait_for(
         &mut self,
         goal: Goal,
@@ -184,7 +184,7 @@ impl AdvisoryLock {
                     }
                 }
                 Some(Ok(State::NotExclusive(reason))) => {
-                    let text = format!("{} would not hold: {reason}", self.at);
+                    let text = format!("{} would not exclude others: {reason}", self.at);
                     return Err(LockError::NotExclusive(text));
                 }
                 Some(Err(error)) => self.state.note(error, now),
@@ -195,13 +195,14 @@ impl AdvisoryLock {
     fn expired(&self) -> LockError {
         let (at, reason) = (&self.at, self.state.reason());
         if self.state.is_refused() {
-            return LockError::Refused(format!("{at} cannot be asked for: {reason}"));
+            return LockError::Refused(format!("{at} cannot be requested: {reason}"));
         }
         let timeout = humantime::format_duration(self.timeout);
         LockError::NotFree(format!("{at} was not free within {timeout}: {reason}"))
     }
 
-    /// Logs why the goal is not reached yet, if a message is due. Returns when to call this again.
+    /// Logs why the goal is not reached yet, if a message is due. Returns when to call this again, or `None` before the
+    /// first attempt has ended.
     fn log_progress(&mut self, now: Instant) -> Option<Instant> {
         if !self.state.is_known() {
             return None;
@@ -225,31 +226,31 @@ pub struct HeldLock {
     release: oneshot::Sender<()>,
     socket: OwnedFd,
     loss: RefCell<Option<String>>,
-    /// Whether processes of the step outlive the guard, which then must not release the lock.
+    /// Whether processes of the step may outlive the guard. The guard must not release the lock then.
     is_left_to_others: Cell<bool>,
 }
 
 impl HeldLock {
     /// # Errors
-    /// When the lock was lost.
+    /// If the lock was lost.
     pub fn verify(&self) -> Result<(), LockError> {
         self.loss()
             .map_or(Ok(()), |loss| Err(LockError::Lost(loss)))
     }
 
-    /// Releases the lock, unless processes of the step need it. The helper limits how long the database may take, and
-    /// reports in any case.
+    /// Releases the lock, unless processes of the step are left. Needs no deadline, because the helper has one and
+    /// always reports.
     ///
     /// # Errors
-    /// When the lock was lost, or the database does not answer.
+    /// If the lock was lost, the database does not answer, or a stop arrives.
     pub fn release(self, signals: &Signals) -> Result<(), LockError> {
         if self.is_left_to_others.get() {
-            // Neither released nor closed: the connection lives until the last process that has its socket ends.
+            // Neither released nor closed: the connection stays open until the last process that has its socket ends.
             std::mem::forget(self);
             return Ok(());
         }
         self.verify()?;
-        // A helper that has ended is noticed when its reports are read.
+        // If the helper has ended, reading its reports returns an error.
         let _ = self.release.send(());
         match receive(&self.reports, signals, None)? {
             Some(Err(error)) => Err(LockError::Lost(error.reason)),
@@ -286,8 +287,8 @@ struct Helper {
 }
 
 impl Helper {
-    /// Makes attempts until the goal is reached, or until nobody receives the reports any more. Holds the lock until
-    /// it is released.
+    /// Makes attempts until the goal is reached or the receiver of the reports is dropped. Then, if the lock was taken,
+    /// holds it until its release is requested.
     fn work(&self, goal: Goal, outbox: &Sender<Report>, released: oneshot::Receiver<()>) {
         let mut session = None;
         repeat(PAUSES, || {
@@ -315,7 +316,7 @@ impl Helper {
         let key = self.key;
         let connect = || postgres::connect(&self.database, &self.application, until);
         let mut session = connect()?;
-        // Takes the lock and releases it at once.
+        // The query takes the lock and releases it at once, to find out whether it is free.
         let question = format!(
             "SELECT CASE WHEN pg_try_advisory_lock({key}) THEN pg_advisory_unlock({key}) ELSE false END"
         );
@@ -342,12 +343,14 @@ impl Helper {
         if was_held? {
             Ok(State::Free)
         } else {
-            Err(Error::not_yet("it was not ours at the end"))
+            Err(Error::not_yet(
+                "it was not held any more when it was to be released",
+            ))
         }
     }
 }
 
-/// Takes the lock, and verifies with another session that it excludes others.
+/// Takes the lock, and verifies with a second session that the lock excludes it.
 fn take(
     session: &mut Session,
     other: &mut Session,
@@ -355,8 +358,8 @@ fn take(
     until: Instant,
 ) -> Result<State, Error> {
     const PROCESS: &str = "SELECT pg_backend_pid()";
-    // A pool in transaction mode gives the first session another server process while the second one's transaction
-    // occupies that of the first.
+    // Detects a pool in transaction mode: while the transaction of the second session occupies the server process of
+    // the first session, the pool gives the first session another server process.
     let process = session.ask(PROCESS, until)?;
     other.ask("BEGIN; SELECT 1", until)?;
     let others_process = other.ask(PROCESS, until)?;
@@ -384,15 +387,15 @@ fn set_settings() -> String {
     )
 }
 
-/// The lock's key: the first 8 bytes of SHA-256("startup-guard\0" service "\0" step), as PostgreSQL's `bigint`. Every
-/// database has advisory locks of its own.
+/// The lock's key: the first 8 bytes of SHA-256("startup-guard\0" service "\0" step), as a `bigint` of PostgreSQL.
+/// Advisory locks of different databases are independent.
 fn key(service: &str, step: &str) -> i64 {
     let hash = Sha256::digest(format!("startup-guard\0{service}\0{step}"));
     let bytes = hash.iter().take(8);
     bytes.fold(0, |key, &byte| key << 8 | i64::from(byte))
 }
 
-/// The query that shows who holds the lock. PostgreSQL shows a key in two halves, and the locks of all its
+/// The query that shows which session holds the lock. `pg_locks` lists a key as two halves, and the locks of all
 /// databases.
 fn holder_query(key: i64) -> String {
     let halves = key.cast_unsigned();
@@ -409,7 +412,7 @@ fn holder_query(key: i64) -> String {
 mod tests {
     use super::{holder_query, key};
 
-    /// printf 'startup-guard\0intowork-backend\0migrate' | sha256sum | cut -c-16
+    /// The key is the output of: printf 'startup-guard\0intowork-backend\0migrate' | sha256sum | cut -c-16
     #[test]
     fn the_key_is_the_beginning_of_a_hash() {
         assert_eq!(key("intowork-backend", "migrate"), KEY);
@@ -418,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_key_is_shown_in_two_halves_that_are_not() {
+    fn both_halves_of_a_negative_key_are_shown_as_unsigned_numbers() {
         let query = holder_query(-2);
         assert!(
             query.contains("l.classid = 4294967295 AND l.objid = 4294967294"),

@@ -1,8 +1,8 @@
-//! Secrets in a stream of bytes, replaced as they pass, however the stream is cut into reads.
+//! Replaces secrets in a stream of bytes. How the stream is split into reads makes no difference.
 //!
-//! An automaton (Aho and Corasick, "Efficient string matching", 1975) reads each byte once, so the work is linear
-//! in the output whatever the secrets are. The crate of that name is not used: it does not tell how much of a text
-//! may still become a match, which a stream has to hold back, and it would make the binary 107 KB larger.
+//! An automaton (Aho and Corasick, "Efficient string matching", 1975) processes each byte once, so the time is linear
+//! in the size of the output for any secrets. The crate `aho-corasick` is not used: it does not report how much of a
+//! text may still become a match, which a stream has to hold back, and it would make the binary 107 KB larger.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,42 +10,42 @@ use std::ops::Range;
 /// What replaces a secret.
 const MASK: &[u8] = b"***";
 
-/// The secrets, as an automaton. Each state is a prefix of a secret.
+/// An automaton that finds secrets. Each state is a prefix of a secret.
 pub struct Mask {
     states: Vec<State>,
     /// The state that each byte leads to from `ROOT`.
     from_root: [u32; 256],
 }
 
-/// The empty prefix. It is no state's child, so as a child or sibling it means that there is none.
+/// The state of the empty prefix. It is never a child, so as a child or sibling it means that there is none.
 const ROOT: u32 = 0;
 
 /// A prefix of a secret.
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// Its last byte.
+    /// The last byte of the prefix.
     byte: u8,
-    /// A prefix that is one byte longer.
+    /// The first of the prefixes that are one byte longer, or `ROOT`.
     child: u32,
-    /// Another prefix that differs in the last byte only.
+    /// The next prefix that differs only in the last byte, or `ROOT`.
     sibling: u32,
-    /// The longest prefix of a secret that is a proper suffix of this one.
+    /// The longest prefix of a secret that is a proper suffix of this prefix.
     fallback: u32,
-    /// Its length, in bytes.
+    /// The length of the prefix, in bytes.
     length: u32,
-    /// The length of the longest secret that is a suffix of this one, in bytes; 0 when there is none.
+    /// The length of the longest secret that is a suffix of this prefix, in bytes, or 0 if there is none.
     ended: u32,
 }
 
 impl Mask {
-    /// A mask of these secrets, none of them empty.
+    /// Builds the automaton. No secret may be empty.
     pub fn new(secrets: &[Vec<u8>]) -> Self {
         let mut mask = Self {
             states: vec![State::default()],
             from_root: [ROOT; 256],
         };
-        // The prefix of each secret that has a state, and the rest. All prefixes grow by a byte at a time, because the
-        // fallback of a state is shorter than the state.
+        // For each secret, the state of its longest prefix so far, and the rest of it. All prefixes grow by one byte
+        // per round, because the fallback of a state is a shorter prefix and must exist before the state.
         let mut growing: Vec<(u32, &[u8])> = secrets.iter().map(|all| (ROOT, &**all)).collect();
         while !growing.is_empty() {
             growing.retain_mut(|(state, rest)| {
@@ -102,7 +102,7 @@ impl Mask {
         added
     }
 
-    /// The state after another byte: the longest prefix of a secret that is a suffix of what was read.
+    /// The state after another byte: the longest prefix of a secret that is a suffix of the input so far.
     fn next(&self, mut state: u32, byte: u8) -> u32 {
         loop {
             match self.child(state, byte) {
@@ -114,17 +114,17 @@ impl Mask {
     }
 }
 
-/// Masks one stream. Overlapping secrets are masked together, so that no rest of one is left.
+/// Masks one stream. Overlapping secrets are replaced together, so that no part of one remains.
 pub struct Masker<'a> {
     mask: &'a Mask,
-    /// The automaton's state after all that was read.
+    /// The automaton's state after all input so far.
     state: u32,
-    /// What was read last. The bytes from `given` on are held back.
+    /// The end of the input. The bytes from `given` on are held back.
     text: Vec<u8>,
     given: usize,
-    /// Where secrets stand in `text`, in order. No two overlap.
+    /// The ranges of secrets in `text`, in order. They do not overlap.
     secrets: VecDeque<Range<usize>>,
-    /// Whether the first secret's mask is given out already.
+    /// Whether the mask of the first secret was already written to the output.
     is_masked: bool,
 }
 
@@ -140,7 +140,7 @@ impl<'a> Masker<'a> {
         }
     }
 
-    /// Takes the next piece, and gives out what cannot become a secret any more.
+    /// Processes the next piece of input, and appends to `out` everything that cannot become part of a secret any more.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         let mut at = self.text.len();
         self.text.extend_from_slice(piece);
@@ -163,13 +163,13 @@ impl<'a> Masker<'a> {
         self.give_out(self.text.len() - open, out);
     }
 
-    /// Gives out the rest at the end of the stream.
+    /// Appends the rest to `out` at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.give_out(self.text.len(), out);
         *self = Self::new(self.mask);
     }
 
-    /// Notes a secret. It joins those that it overlaps.
+    /// Records a secret, and merges it with those that it overlaps.
     fn cover(&mut self, mut start: usize, end: usize) {
         while let Some(last) = self.secrets.pop_back_if(|last| last.end > start) {
             start = start.min(last.start);
@@ -177,7 +177,7 @@ impl<'a> Masker<'a> {
         self.secrets.push_back(start..end);
     }
 
-    /// Gives out the text up to `end`. No secret that is not known yet begins before it.
+    /// Appends the text up to `end` to `out`, masked. All secrets that begin before `end` must be recorded.
     fn give_out(&mut self, end: usize, out: &mut Vec<u8>) {
         while let Some(secret) = self.secrets.front().filter(|secret| secret.start < end) {
             if !self.is_masked {
@@ -185,7 +185,7 @@ impl<'a> Masker<'a> {
                 out.extend_from_slice(MASK);
             }
             self.given = secret.end.min(end);
-            // A secret that continues behind `end` may still be joined by another.
+            // A secret that continues after `end` may still be merged with another one.
             self.is_masked = secret.end > end;
             if self.is_masked {
                 break;
@@ -194,7 +194,7 @@ impl<'a> Masker<'a> {
         }
         out.extend_from_slice(&self.text[self.given..end]);
         self.given = end;
-        // Only when at least half of the text goes, so that the work stays linear.
+        // Only if at least half of the text can be removed, so that the time stays linear.
         if self.given * 2 >= self.text.len() {
             self.text.drain(..self.given);
             for secret in &mut self.secrets {

@@ -1,5 +1,5 @@
-//! What happens after the check: the waiting, the steps, then the hand-over to the server. Everything here takes the
-//! plan, which only a passed check makes.
+//! Everything after the check: waits for dependencies, runs the steps, and hands over to the server. Takes a plan,
+//! which only a passed check creates.
 
 #[cfg(feature = "postgres")]
 pub mod lock;

@@ -1,4 +1,4 @@
-//! The state of a wait, its messages, its pauses, and what interrupts it.
+//! The state of a wait, its messages, its pauses, and its interruption by a stop.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -9,27 +9,27 @@ use super::supervise;
 use crate::net::{Error, ErrorKind};
 use crate::os::signals::{Signal, Signals, requested_stop};
 
-/// How long refusals are tolerated. At a first start, the role, the database or the certificate may be about to be
-/// created.
+/// How long a dependency may keep refusing the log-in. At a first start, the role, the database or the certificate may
+/// not exist yet but be created soon.
 const REFUSAL_GRACE: Duration = Duration::from_secs(5);
 
-/// The least time between two messages.
+/// The minimum time between two messages.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// The time after which the same message is repeated, to show that the wait goes on.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
-/// What the attempts of one wait came to.
+/// The state of a wait, updated after each attempt.
 pub struct WaitState {
     deadline: Instant,
     /// The error of the last attempt.
     error: Option<Error>,
-    /// Since when every attempt was refused.
+    /// The time since which every attempt has been refused.
     refused_since: Option<Instant>,
 }
 
 impl WaitState {
-    /// A wait that begins now. A time-out beyond the clock's range is a day.
+    /// Creates the state of a wait that begins now. A time-out beyond the range of the clock counts as a day.
     pub fn new(now: Instant, timeout: Duration) -> Self {
         let deadline = now.checked_add(timeout);
         Self {
@@ -39,7 +39,7 @@ impl WaitState {
         }
     }
 
-    /// Notes the error of an attempt.
+    /// Records the error of an attempt.
     pub fn note(&mut self, error: Error, now: Instant) {
         self.refused_since = match error.kind {
             ErrorKind::NotYet => None,
@@ -63,7 +63,7 @@ impl WaitState {
         self.error.is_some()
     }
 
-    /// Why it is not ready.
+    /// Why the last attempt was not successful.
     pub fn reason(&self) -> &str {
         let error = self.error.as_ref();
         error.map_or("no answer yet", |error| &error.reason)
@@ -85,8 +85,8 @@ impl Messages {
         }
     }
 
-    /// Logs a message if it is due: when it has changed, or has not been logged for long. `log` receives the time
-    /// that the wait has taken. Returns when to call this again.
+    /// Calls `log` if a message is due: `SHORTEST_SILENCE` after the last one if `text` has changed, otherwise
+    /// `LONGEST_SILENCE` after it. `log` receives the duration of the wait so far. Returns when to call this again.
     pub fn update(&mut self, text: &str, now: Instant, log: impl FnOnce(&str)) -> Instant {
         if let Some((at, last)) = &self.last {
             let is_same = last == text;
@@ -100,7 +100,7 @@ impl Messages {
         now + LONGEST_SILENCE
     }
 
-    /// The time since the beginning: in tenths of a second below 10 seconds, else in seconds.
+    /// The duration of the wait so far: with tenths of a second below 10 seconds, otherwise in whole seconds.
     pub fn elapsed(&self, now: Instant) -> String {
         let time = now.saturating_duration_since(self.started);
         if time < Duration::from_secs(10) {
@@ -123,7 +123,7 @@ pub fn repeat(pauses: (Duration, Duration), mut attempt: impl FnMut() -> bool) {
 
 /// Shortens or lengthens a pause randomly by up to a half, so that replicas that were started together drift apart.
 fn jittered(pause: Duration) -> Duration {
-    // The standard library seeds its hashes randomly.
+    // The standard library seeds its hashers randomly.
     let random = RandomState::new().hash_one(0u8) >> 32;
     let share = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
     pause / 2 + pause.mul_f64(share)
@@ -138,10 +138,10 @@ pub enum Interruption {
     System(#[from] io::Error),
 }
 
-/// Waits for the next report of a helper thread. None: the deadline has come first.
+/// Waits for the next report of a helper thread. Returns `None` if the deadline passes first.
 ///
 /// # Errors
-/// When a stop is requested, the system cannot wait, or no helper is left.
+/// If a stop arrives, the wait for events fails, or all helper threads have ended.
 pub fn receive<T>(
     reports: &Receiver<T>,
     signals: &Signals,
@@ -163,7 +163,7 @@ pub fn receive<T>(
         }
         // A report or a stop that arrives from here on ends this wait at once.
         if supervise::wait(signals, &mut [], None, deadline)? {
-            // There is no process yet to forward signals to.
+            // Discards the signals, because there is no process to forward them to yet.
             signals.take();
         }
     }
@@ -177,7 +177,7 @@ mod tests {
     use crate::net::{Error, ErrorKind};
 
     #[test]
-    fn only_a_refusal_that_lasts_ends_a_wait_early() {
+    fn only_persistent_refusals_end_a_wait_early() {
         let start = Instant::now();
         let mut state = WaitState::new(start, Duration::from_mins(1));
         let deadline = start + Duration::from_mins(1);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_logged_after_a_second_and_the_same_after_ten() {
+    fn a_changed_message_is_logged_after_a_second_and_the_same_one_after_ten() {
         let start = Instant::now();
         let mut messages = Messages::new(start);
         let mut is_logged = |text: &str, milliseconds| {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_with_half_of_jitter() {
+    fn pauses_double_up_to_the_longest_with_up_to_half_of_jitter() {
         let base = Duration::from_millis(20);
         let mut calls = Vec::new();
         repeat((base, base * 2), || {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_us_do_not_pause_alike() {
+    fn pauses_of_two_replicas_differ() {
         let pauses = || [(); 3].map(|()| jittered(Duration::from_secs(1)));
         assert_ne!(pauses(), pauses());
     }

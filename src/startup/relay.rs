@@ -1,4 +1,4 @@
-//! Relays a step's output to the guard's own: masked, line by line, as it comes.
+//! Relays a step's output to the guard's own output: line by line, with secrets masked.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -10,28 +10,28 @@ use super::mask::{Mask, Masker};
 use crate::log::{self, Phase};
 use crate::os::output::{Output, STDERR};
 
-/// One read, in bytes.
+/// The size of one read, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// How many reads are made of a pipe that is held open after the step's end.
+/// The maximum number of reads after the step's end from a pipe that another process holds open.
 const LAST_READS: usize = 64;
 
-/// A longer line is shown in parts of this size, in bytes.
+/// The length from which on an incomplete line is shown without waiting for its end, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
 /// The form in which a step's lines are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As they are, each on the stream it came on.
+    /// As plain text, on the same stream as the step.
     Text,
     /// As log events.
     Events,
-    /// As log events of the level DEBUG.
+    /// As log events with the level DEBUG.
     Debug,
 }
 
 impl From<log::Format> for Form {
-    /// A log for machines has the lines of steps as events.
+    /// With JSON logs, the lines of steps become log events.
     fn from(format: log::Format) -> Self {
         match format {
             log::Format::Text { .. } => Form::Text,
@@ -46,10 +46,10 @@ pub struct Relay<'a> {
     /// Where the lines go.
     output: &'static Output,
     form: Form,
-    /// `None` when the step has closed it.
+    /// `None` after its end was read.
     pipe: Option<File>,
     masker: Masker<'a>,
-    /// The beginning of a line, masked and not shown yet.
+    /// The beginning of a line that is masked but not shown yet.
     line: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -76,21 +76,21 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The pipe, if it is to be read: not when it is closed, and not while the guard's own output is full. So a slow
-    /// reader of that slows the step down, as it would without the guard.
+    /// The pipe to poll and read. `None` if it is closed, or while the backlog of the guard's own output is full, so
+    /// that a slow reader of that output slows the step down, as it would without the guard.
     pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
         let pipe = self.pipe.as_ref()?;
         (!self.output.is_full()).then_some(pipe.as_fd())
     }
 
-    /// Relays what one read returns. Returns whether there was anything.
+    /// Makes one read and relays the result. Returns whether there was any data.
     pub fn take(&mut self) -> bool {
         let Some(pipe) = &mut self.pipe else {
             return false;
         };
         let count = match pipe.read(&mut self.buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            // After an error nothing more comes.
+            // An error counts as the end of the output.
             result => result.unwrap_or(0),
         };
         if count == 0 {
@@ -103,17 +103,17 @@ impl<'a> Relay<'a> {
         count > 0
     }
 
-    /// Relays what is left when the step has ended, and closes the pipe. A process outside the step's tree may hold
-    /// its other end open. That is not waited for.
+    /// Relays the rest of the output after the step has ended, and closes the pipe. Does not wait for the end of the
+    /// pipe, because a process outside the step's tree may hold the other end open.
     pub fn read_last(&mut self) {
-        // The iteration ends with the first read that returns nothing.
+        // Stops at the first read without data.
         let _ = (0..LAST_READS).all(|_| self.take());
         if self.pipe.take().is_some() {
             self.finish();
         }
     }
 
-    /// Shows the rest, whether or not it is a whole line.
+    /// Shows the rest, even if it is not a complete line.
     fn finish(&mut self) {
         self.masker.finish(&mut self.line);
         if self.line.last().is_some_and(|&last| last != b'\n') {
@@ -156,7 +156,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// The level that alembic, and other programs with Python's loggers, put at the beginning of a line.
+/// The level at the beginning of a line, as alembic and other programs with Python's `logging` write it.
 fn level_of(line: &str) -> Level {
     match line.split([' ', ':', '\t']).next() {
         Some("ERROR" | "CRITICAL" | "FATAL" | "FAILED") => Level::ERROR,
@@ -172,7 +172,7 @@ mod tests {
     use super::level_of;
 
     #[test]
-    fn the_level_of_a_line_is_the_one_it_begins_with() {
+    fn the_level_of_a_line_is_its_first_word() {
         assert_eq!(
             level_of("INFO  [alembic.runtime.migration] Running upgrade"),
             Level::INFO

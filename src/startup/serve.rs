@@ -1,7 +1,7 @@
-//! The hand-over: this process becomes the server or, with `--init`, stays as the init of the server, its child.
+//! The hand-over: this process executes the server or, with `--init`, starts it as a child and stays as its init.
 //!
-//! An init forwards every signal to the server and reaps orphans. When the server has ended, it ends what is left of
-//! the server's processes. It wakes up for signals only.
+//! An init forwards signals to the server and reaps orphans. After the server has ended, it ends the server's remaining
+//! processes. It only wakes up for signals.
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -17,10 +17,11 @@ use crate::os::spawn::{Terminal, exec, leads_session, spawn_server};
 use crate::os::user::User;
 use crate::os::{leave_folder, trim_memory};
 
-/// How long processes that the server leaves behind may take to end. The platform is waiting for that by now.
+/// The grace period of processes that the server has left running. It is short, because the platform is waiting for the
+/// container to end.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
-/// How to be the server's init.
+/// The options of an init.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Init {
     pub forward: Forward,
@@ -28,13 +29,13 @@ pub struct Init {
 }
 
 impl Init {
-    /// The signal that a signal is forwarded as.
+    /// The signal as which `signal` is forwarded, or `None` if it is dropped.
     fn rewritten(&self, signal: Signal) -> Option<Signal> {
         // The last rewrite of a signal counts.
         let mut rewrites = self.rewrites.iter().rev();
         match rewrites.find(|rewrite| rewrite.from == signal) {
             Some(rewrite) => rewrite.to,
-            // The kernel does not let the terminal's signals stop a group without a parent in its session.
+            // In an orphaned process group, the kernel ignores the default action of SIGTSTP, SIGTTIN and SIGTTOU.
             None if self.forward == Forward::Group && is_pause(signal) => Some(Signal::STOP),
             None => Some(signal),
         }
@@ -45,20 +46,20 @@ fn is_pause(signal: Signal) -> bool {
     [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
 }
 
-/// A server that is ready to take over. It is made from a plan, which is not needed afterwards.
+/// A server that is ready to start. It is built from a plan, which is not needed afterwards.
 pub struct Server {
     program: Program,
-    /// The user it runs as; `None`: the guard's own.
+    /// The user that it runs as, or `None` for the guard's own user.
     user: Option<User>,
     announce: Option<OsString>,
 }
 
 impl Server {
-    /// The plan's server; `None` if it has none.
+    /// Creates the server of a plan. Returns `None` if the plan has none.
     ///
     /// # Errors
-    /// If the first word of its command is empty. Whether the program exists is looked up at the hand-over: a step
-    /// may create it.
+    /// If the first word of its command is empty. Whether the program exists is checked at the hand-over, because a
+    /// step may create it.
     pub fn of(plan: &Plan<'_>, user: Option<&User>) -> Result<Option<Self>, StartError> {
         let Some(server) = &plan.server else {
             return Ok(None);
@@ -78,19 +79,19 @@ impl Server {
         }
     }
 
-    /// Becomes the server. Returns only an error.
+    /// Executes the server in this process. Returns only if that fails.
     pub fn take_over(self, signals: &Signals) -> StartError {
-        say_everything();
+        write_pending_output();
         let Err(error) = exec(&self.program, self.user.as_ref(), signals);
         error
     }
 
-    /// Starts the server and stays until it has ended. Returns its exit code, as a shell would show it.
+    /// Starts the server as a child and returns after it has ended. Returns its exit code, as a shell reports it.
     ///
     /// # Errors
-    /// Why the server did not start.
+    /// If the server cannot be started, or a stop has arrived.
     pub fn attend(self, init: &Init, signals: &Signals) -> Result<u8, StartError> {
-        say_everything();
+        write_pending_output();
         signals.claim_all()?;
         family::adopt_orphans()?;
         let strangers = Strangers::now();
@@ -101,7 +102,7 @@ impl Server {
         });
         let user = self.user.as_ref();
         let leader = spawn_server(&self.program, user, init.forward, shared, signals)?;
-        // The program holds a copy of the environment.
+        // Frees memory: the program holds a copy of the environment.
         drop(self);
         leave_folder();
         trim_memory();
@@ -113,7 +114,7 @@ impl Server {
             // A server in a session of its own shares no terminal with the guard.
             terminal: terminal.filter(|_| init.forward == Forward::Child),
             is_paused: false,
-            has_complained: false,
+            has_logged_error: false,
         };
         let ending = attendant.attend();
         attendant.end_the_rest();
@@ -122,7 +123,7 @@ impl Server {
     }
 }
 
-/// The program of a command of the plan. Messages show it as the user wrote it.
+/// Creates the program of a command of the plan. Messages call it by its name in the manifest, unexpanded.
 ///
 /// # Errors
 /// If the first word is empty.
@@ -136,29 +137,30 @@ pub(super) fn program(command: &Words, plan: &Plan<'_>) -> Result<Program, Start
     )
 }
 
-/// Writes all output of the guard before the server writes its own. The server starts in spite of a broken stream.
-fn say_everything() {
+/// Writes all pending output of the guard before the server writes its own. Ignores errors, so that the server starts
+/// in any case.
+fn write_pending_output() {
     let _ = STDERR.drain();
     let _ = STDOUT.drain();
 }
 
-/// The init of a server that runs.
+/// The init of a running server.
 struct Attendant<'a> {
     init: &'a Init,
     signals: &'a Signals,
-    /// The server, the leader of its process group.
+    /// The process ID of the server, which leads its process group.
     leader: i32,
     strangers: Strangers,
     /// The terminal that the server shares with the guard.
     terminal: Option<Terminal>,
-    /// Whether the server was stopped by its terminal, and the guard with it.
+    /// Whether the guard has stopped because its server was stopped, for example with Ctrl-Z.
     is_paused: bool,
-    /// Whether it was logged that a signal cannot be passed on.
-    has_complained: bool,
+    /// Whether the error that a signal cannot be forwarded was logged.
+    has_logged_error: bool,
 }
 
 impl Attendant<'_> {
-    /// Attends until the server has ended.
+    /// Forwards signals and reaps children until the server has ended.
     fn attend(&mut self) -> Ending {
         loop {
             // Without a deadline a signal is always returned.
@@ -169,7 +171,7 @@ impl Attendant<'_> {
                 self.pass_on(&received);
                 continue;
             }
-            // The last change of the server.
+            // The last state change of the server: that it has ended (`Some`) or was stopped (`None`).
             let mut change = None;
             family::reap(|pid, ending| {
                 if pid == self.leader {
@@ -185,7 +187,7 @@ impl Attendant<'_> {
     }
 
     fn pass_on(&mut self, received: &Received) {
-        // Raised by giving up the terminal, or by a write that failed: not meant for the server.
+        // Raised when the guard gave up the terminal, or by a failed write, so not meant for the server.
         if received.is_of_our_making() {
             return;
         }
@@ -197,12 +199,12 @@ impl Attendant<'_> {
                 Forward::Child => received.pass_to(self.leader, signal),
                 Forward::Group => family::send(-self.leader, signal),
             };
-            // Logged, because nothing else would explain why the server does not stop.
-            if passed.is_err() && !std::mem::replace(&mut self.has_complained, true) {
+            // Logged once, because nothing else would explain why the server does not stop.
+            if passed.is_err() && !std::mem::replace(&mut self.has_logged_error, true) {
                 tracing::error!(
                     phase = %Phase::Serve,
-                    "{} cannot be passed on to the server: the guard may not signal it, for which it needs the \
-                     capability KILL or the same user",
+                    "{} cannot be forwarded to the server: the guard has no permission to signal it; give it the \
+                     capability KILL, or run both as the same user",
                     signal.name()
                 );
             }
@@ -212,14 +214,14 @@ impl Attendant<'_> {
         }
     }
 
-    /// Stops the guard with its server, so that a shell that runs it as a job sees the job stop. Without a shell
-    /// above it the guard does not stop, because nothing would continue it.
+    /// Stops the guard after its server was stopped, so that the shell that runs the guard as a job notices the stop.
+    /// Does not stop if the guard leads its session, because no shell would continue it.
     fn pause_with_server(&mut self) {
         if self.terminal.is_none() || leads_session() {
             return;
         }
         self.is_paused = true;
-        // A shell may have put the guard in the foreground again: a stop now would cancel its SIGCONT.
+        // If the guard is in the foreground, a shell has already continued the job, and a stop now would cancel that.
         if self.give_foreground() {
             self.resume();
         } else {
@@ -227,18 +229,18 @@ impl Attendant<'_> {
         }
     }
 
-    /// Continues the server after a shell continued the guard, in the foreground or not. Returns whether the server
-    /// had been stopped with the guard.
+    /// Continues the server after a shell has continued the guard. Returns whether the server had been stopped with the
+    /// guard.
     fn resume(&mut self) -> bool {
         self.give_foreground();
         if self.is_paused {
-            // Its whole process group was stopped.
+            // The whole process group of the server was stopped.
             family::signal(-self.leader, Signal::CONT);
         }
         std::mem::take(&mut self.is_paused)
     }
 
-    /// Gives the foreground to the server if the guard has it. Returns whether it had.
+    /// Puts the server in the foreground if the guard is in the foreground. Returns whether it was.
     fn give_foreground(&self) -> bool {
         let terminal = self.terminal.as_ref();
         let ours = terminal.filter(|terminal| terminal.is_in_foreground());
@@ -246,7 +248,7 @@ impl Attendant<'_> {
             .is_some()
     }
 
-    /// Ends whatever the server has left running. A further stop cuts its grace short.
+    /// Ends the processes that the server has left running. A further stop ends their grace period.
     fn end_the_rest(&self) {
         if self.rest().is_empty() {
             return;
@@ -275,7 +277,7 @@ impl Attendant<'_> {
         }
     }
 
-    /// What the server has left running; nothing where /proc is not mounted.
+    /// The processes that the server has left running. Empty if /proc is not mounted.
     fn rest(&self) -> Vec<Process> {
         if family::reap(|_, _| {}) {
             self.strangers.others()

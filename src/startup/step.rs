@@ -1,4 +1,4 @@
-//! The steps: commands that must succeed, one after the other, before the server starts.
+//! Runs the steps: commands that must succeed, one after the other, before the server starts.
 
 use std::ffi::OsStr;
 use std::io;
@@ -21,7 +21,7 @@ use crate::os::signals::{Signal, Signals, unless_stopped};
 use crate::os::tree::Tree;
 use crate::os::user::User;
 
-/// How long `up_to_date` may run.
+/// How long an `up_to_date` command may run.
 const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a step did not succeed.
@@ -32,7 +32,7 @@ pub struct StepError {
     pub kind: StepErrorKind,
 }
 
-/// What went wrong with a step. `what` is empty for the step's command, and `up_to_date ` for its question.
+/// The kind of a step's error. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
 #[derive(Debug, thiserror::Error)]
 pub enum StepErrorKind {
     #[error("{what}failed with {}", shown_ending(*.ending))]
@@ -61,11 +61,11 @@ fn shown_ending(ending: Ending) -> String {
     }
 }
 
-/// Runs the steps of the plan in order, as `user` or else as the current user. The first step that does not
-/// succeed ends this, unless it is allowed to fail.
+/// Runs the steps of the plan in order, as `user` or, if that is `None`, as the current user. Stops at the first step
+/// that does not succeed, unless the step has `allow_failure`.
 ///
 /// # Errors
-/// Which step did not succeed, and why. Once a stop was requested, the stop is the reason.
+/// If a step does not succeed. After a stop has arrived, the error is the stop.
 pub fn run_all(
     plan: &Plan<'_>,
     user: Option<&User>,
@@ -86,15 +86,16 @@ pub fn run_all(
             signals,
         };
         let result = stop_if_requested().and_then(|()| runner.run());
-        // Also replaces an error that the stop has caused.
+        // A stop also replaces the error that it may have caused.
         let result = stop_if_requested().and(result);
         match result {
-            // Only the step's own failure is allowed. A stop never is, nor a lost lock.
+            // `allow_failure` covers only errors of the step itself, not a stop or a lost lock.
             Err(kind @ (StepErrorKind::Failed { .. } | StepErrorKind::TimedOut { .. }))
                 if step.declared.allow_failure =>
             {
-                let text = format!("step {}: {kind}; it is allowed to", step.declared.name);
-                tracing::warn!(phase = %Phase::Step, step = step.declared.name, "{text}");
+                let name = &step.declared.name;
+                let text = format!("step {name}: {kind}; ignored because of allow_failure");
+                tracing::warn!(phase = %Phase::Step, step = name, "{text}");
             }
             result => result.map_err(|kind| StepError {
                 step: step.declared.name.clone(),
@@ -113,7 +114,7 @@ fn stop_if_requested() -> Result<(), StepErrorKind> {
 struct Runner<'a> {
     step: &'a Step<'a>,
     plan: &'a Plan<'a>,
-    /// The user that it runs as. None: the guard's own.
+    /// The user that it runs as, or `None` for the guard's own user.
     user: Option<&'a User>,
     form: Form,
     mask: &'a Mask,
@@ -132,7 +133,7 @@ impl Runner<'_> {
         self.execute(None)
     }
 
-    /// Runs the step while no other replica does, unless another one has run it meanwhile.
+    /// Runs the step while no other replica runs it, unless another replica has already brought it up to date.
     #[cfg(feature = "postgres")]
     fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
         let (step, signals) = (self.step, self.signals);
@@ -151,9 +152,9 @@ impl Runner<'_> {
             if let Some(held) = lock.wait_for(goal, signals)? {
                 break held;
             }
-            // The holder probably runs this very step. Once the lock is free, all waiting replicas ask at the same
-            // time and without the lock whether the step is up to date: one after the other would take longer the
-            // more replicas there are.
+            // The holder probably runs the same step. When the lock is free, all waiting replicas check concurrently
+            // and without the lock whether the step is up to date. With the lock, each would have to wait for all
+            // others.
             lock.wait_for(Goal::Free, signals)?;
             if self.is_up_to_date()? {
                 return Ok(());
@@ -161,7 +162,7 @@ impl Runner<'_> {
         };
         let ran = self.run_holding(&held);
         let released = held.release(signals);
-        // A lock that is lost after all matters only if the step was run under it.
+        // A lost lock matters only if the step has run while it was held.
         if ran? {
             released?;
         }
@@ -171,7 +172,7 @@ impl Runner<'_> {
     /// Runs the step unless it is up to date. Returns whether it ran.
     #[cfg(feature = "postgres")]
     fn run_holding(&self, held: &HeldLock) -> Result<bool, StepErrorKind> {
-        // Another replica may have run the step since the last question.
+        // Another replica may have run the step since the last check.
         if self.is_up_to_date()? {
             return Ok(false);
         }
@@ -180,13 +181,14 @@ impl Runner<'_> {
         Ok(true)
     }
 
-    /// Asks the step's `up_to_date`, and logs if there is nothing to do. A step without one always has something to do.
+    /// Runs the step's `up_to_date` command, and logs if there is nothing to do. Returns false for a step without such
+    /// a command.
     fn is_up_to_date(&self) -> Result<bool, StepErrorKind> {
         let what = "up_to_date ";
         let Some(command) = &self.step.up_to_date else {
             return Ok(false);
         };
-        // Debug: alembic writes FAILED whenever there is something to do.
+        // Logged as DEBUG, because alembic writes FAILED whenever there is something to do.
         match self.launch(what, command, Some(UP_TO_DATE_LIMIT), Form::Debug, None)? {
             Ending::Exited(0) => {
                 let step = &self.step.declared.name;
@@ -195,7 +197,7 @@ impl Runner<'_> {
                 self.announce(self.step.announce_done.as_deref());
                 Ok(true)
             }
-            // A shell exits with these when a command cannot be executed, or is not found.
+            // A shell exits with these codes if a command cannot be executed or is not found.
             ending @ Ending::Exited(126 | 127) => Err(StepErrorKind::Failed { what, ending }),
             _ => Ok(false),
         }
@@ -219,7 +221,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Runs a command of the step to its end, and ends the processes that it left running.
+    /// Runs a command of the step until it ends, and ends the processes that it leaves running.
     fn launch(
         &self,
         what: &'static str,
@@ -229,7 +231,7 @@ impl Runner<'_> {
         lease: Option<&dyn Lease>,
     ) -> Result<Ending, StepErrorKind> {
         let program = program(command, self.plan)?;
-        // Signals that arrived until now were not meant for this command.
+        // Discards earlier signals, which were not meant for this command.
         self.signals.take();
         let started = Instant::now();
         let (user, inherited) = (self.user, lease.map(Lease::descriptor));

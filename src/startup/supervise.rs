@@ -1,5 +1,6 @@
-//! A running step: relays its output, forwards signals, keeps its time, and ends all its processes. Ending processes
-//! has stages, which an init uses as well: they are asked to stop, killed when their time is up, and given up when
+//! Supervises a running step: relays its output, forwards signals, enforces its time-out, and ends all its processes.
+//!
+//! Processes are ended in stages, which an init uses as well: they get a stop signal, then SIGKILL, and are given up if
 //! they survive that.
 
 use std::io;
@@ -14,40 +15,40 @@ use crate::os::output::{STDERR, STDOUT};
 use crate::os::signals::{Signal, Signals, requested_stop};
 use crate::os::tree::Tree;
 
-/// How long killed processes may take to vanish before the guard goes on without them.
+/// How long the guard waits for killed processes to end before it gives them up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often processes are killed again meanwhile: they may have forked.
+/// The interval at which SIGKILL is repeated meanwhile, because the processes may have forked.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// What is being done to processes.
+/// The stage in which processes are being ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     Running,
-    /// They were asked to stop.
+    /// They have got the stop signal, and are killed at `until`.
     Stopping {
         until: Instant,
     },
-    /// They are killed, and at `again` once more.
+    /// They have got SIGKILL. It is repeated at `again`, and they are given up at `until`.
     Killing {
         again: Instant,
         until: Instant,
     },
-    /// They survive that.
+    /// They have survived SIGKILL.
     GivenUp,
 }
 
 impl Stage {
-    /// The stage after processes were asked to stop.
+    /// The stage after the stop signal was sent.
     pub fn stopping(grace: Duration) -> Self {
         let now = Instant::now();
-        // A grace beyond the clock's range is as good as a day.
+        // A grace period beyond the range of the clock counts as a day.
         let until = now.checked_add(grace);
         let until = until.unwrap_or(now + Duration::from_hours(24));
         Self::Stopping { until }
     }
 
-    /// The stage in which killing is due at once.
+    /// The stage in which the first SIGKILL is due at once.
     pub fn killing(now: Instant) -> Self {
         Self::Killing {
             again: now,
@@ -65,7 +66,7 @@ impl Stage {
         }
     }
 
-    /// Enters the next stage when the time of this one is up. Returns whether the processes are to be killed now.
+    /// Enters the next stage if the time of the current one has passed. Returns whether SIGKILL must be sent now.
     pub fn advance(&mut self, now: Instant) -> bool {
         match *self {
             Self::Stopping { until } if now >= until => *self = Self::killing(now),
@@ -82,57 +83,58 @@ impl Stage {
     }
 }
 
-/// Stops within this time after the first count as the same stop: `timeout`, for example, signals its child and then
-/// the whole group, which contains the child.
+/// A stop that arrives within this time after the first one counts as the same stop. `timeout`, for example, signals
+/// its child and then the whole process group, which contains the child.
 const SAME_STOP: Duration = Duration::from_millis(100);
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// By itself.
+    /// It has ended by itself.
     Ended(Ending),
-    /// It has not: processes are left that the guard cannot kill.
+    /// It has not ended: processes are left that the guard cannot kill.
     Left,
-    /// It was ended when its time was up.
+    /// It was ended because its time-out had passed.
     TimedOut,
-    /// It was ended because the guard was asked to stop.
+    /// It was ended because a stop has arrived.
     Stopped(Signal),
     /// It was killed because its lease was lost.
     Lost,
 }
 
-/// Something that the step must not run without: its lock.
+/// A condition under which a step may run: its lock.
 pub trait Lease {
-    /// Why it was lost, if it was. A loss wakes the main thread.
+    /// The reason why the lease was lost, or `None` if it is valid. A loss wakes the main thread.
     fn loss(&self) -> Option<String>;
 
     /// A descriptor that every process of the step inherits, so that the lease lives as long as they do.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
-    /// Processes of the step are left that the guard cannot end. The lease must live as long as they do.
+    /// Keeps the lease alive after the guard's end, as long as processes of the step are left that the guard cannot
+    /// end.
     fn leave_to_the_rest(&self);
 }
 
-/// Watches over one step.
+/// Supervises one command of a step.
 struct Supervisor<'a> {
     tree: Tree,
     step: &'a Step<'a>,
     deadline: Option<Instant>,
     lease: Option<&'a dyn Lease>,
     stage: Stage,
-    /// How the step ended, or why it is being ended.
+    /// How the command has ended, or why it is being ended.
     outcome: Option<Outcome>,
     leader_has_ended: bool,
-    /// Whether the reaper has ended by itself: then no process of the step is left.
+    /// Whether the reaper has ended by itself, so that no process of the step is left.
     tree_has_ended: bool,
-    /// When the first stop was acted on.
+    /// When the first stop was handled.
     first_stop: Option<Instant>,
 }
 
-/// Watches over a command of a step. Returns when it and everything that it started have ended.
+/// Supervises a command of a step. Returns when the command and all its descendants have ended.
 ///
 /// # Errors
-/// When the system cannot wait. The command is killed then.
+/// If the wait for events fails. The command is killed then.
 pub fn supervise(
     tree: Tree,
     step: &Step<'_>,
@@ -154,9 +156,10 @@ pub fn supervise(
     };
     let mut is_woken = true;
     loop {
-        // Not for each piece of output, but while the step is being killed, each look counts.
+        // Skipped after mere output, except while the step is being killed, when every check for ended processes
+        // counts.
         if is_woken || matches!(supervisor.stage, Stage::Killing { .. }) {
-            supervisor.heed(signals);
+            supervisor.handle_events(signals);
         }
         if let Some(outcome) = supervisor.final_outcome() {
             return Ok(outcome);
@@ -169,21 +172,21 @@ pub fn supervise(
 }
 
 impl Supervisor<'_> {
-    /// Acts on signals, on the ends of processes, and on the loss of the lease.
-    fn heed(&mut self, signals: &Signals) {
-        // A stop counts even if it came before this command was started.
+    /// Handles signals, ended processes, and the loss of the lease.
+    fn handle_events(&mut self, signals: &Signals) {
+        // A stop counts even if it arrived before this command was started.
         let is_first_stop = self.first_stop.is_none() && requested_stop().is_some();
         let came = signals.take();
-        // First of all: a leader that has ended must not be signalled any more.
+        // Before anything is signalled, because a leader that has ended must not be signalled any more.
         self.reap();
         for signal in came.iter().filter(|signal| !signal.is_stop()) {
             self.signal_group(*signal);
         }
         if is_first_stop || came.iter().any(|signal| signal.is_stop()) {
-            self.heed_stop(Instant::now());
+            self.handle_stop(Instant::now());
         }
         if let Some(reason) = self.lease.and_then(Lease::loss) {
-            // Somebody else may hold the lock by now, so the step gets no time to stop.
+            // Another process may hold the lock by now, so the step gets no time to stop.
             self.lease = None;
             tracing::error!(phase = %Phase::Lock, "the lock is lost ({reason}); the step is killed");
             self.outcome.get_or_insert(Outcome::Lost);
@@ -191,14 +194,14 @@ impl Supervisor<'_> {
         }
     }
 
-    fn heed_stop(&mut self, now: Instant) {
+    fn handle_stop(&mut self, now: Instant) {
         if let Some(stop) = requested_stop() {
             self.outcome = Some(Outcome::Stopped(stop));
         }
         let first = *self.first_stop.get_or_insert(now);
         match self.stage {
             Stage::Running => self.ask_to_stop(),
-            // A second stop means not to wait any longer.
+            // A second stop ends the grace period.
             Stage::Stopping { .. } if now.duration_since(first) >= SAME_STOP => {
                 self.stage = Stage::killing(now);
             }
@@ -224,17 +227,17 @@ impl Supervisor<'_> {
         match reaper_end {
             None => {}
             Some(Tree::COMPLETE) if self.leader_has_ended => self.tree_has_ended = true,
-            // Somebody killed the reaper. The step's other processes cannot be found any more.
+            // The reaper was killed, so the step's other processes cannot be found any more.
             Some(_) => self.stage = Stage::GivenUp,
         }
     }
 
-    /// Stops what the step's own process has left running.
+    /// Stops the processes that the step's leader has left running.
     fn stop_the_rest(&mut self) {
         if let Some(Outcome::Ended(_)) = self.outcome {
             tracing::warn!(phase = %Phase::Step, "the step left processes running; they are stopped");
         }
-        // Processes outside its group were not asked yet.
+        // Processes outside the leader's process group have not got the stop signal yet.
         for outsider in self.rest().unwrap_or_default() {
             if outsider.group != self.tree.leader {
                 family::signal(outsider.pid, self.step.declared.stop_signal);
@@ -249,9 +252,10 @@ impl Supervisor<'_> {
     /// The outcome, once all processes of the step have ended or are given up.
     fn final_outcome(&self) -> Option<Outcome> {
         if self.stage == Stage::GivenUp {
-            // What is left of the step runs on, and the lease with it.
+            // The step's remaining processes continue to run, so the lease must stay valid.
             self.lease.inspect(|lease| lease.leave_to_the_rest());
-            // `allow_failure` covers other outcomes, but no step may run beside the server.
+            // Not the step's own outcome, which `allow_failure` could cover: the server must not start while the step
+            // still runs.
             return Some(match self.outcome {
                 Some(stopped @ Outcome::Stopped(_)) => stopped,
                 _ => Outcome::Left,
@@ -265,7 +269,7 @@ impl Supervisor<'_> {
         family::descendants(self.tree.reaper, |_| false)
     }
 
-    /// Does what is due by now.
+    /// Handles the deadlines that have passed.
     fn advance(&mut self, now: Instant) {
         let is_over = self.deadline.is_some_and(|deadline| now >= deadline);
         if is_over && self.stage == Stage::Running {
@@ -287,16 +291,16 @@ impl Supervisor<'_> {
     }
 
     fn kill_everyone(&self) {
-        // First the whole group in one call, which no fork escapes; then the processes outside the group.
+        // The group first, in one call that no forking process can escape. Then the processes outside the group.
         self.signal_group(Signal::KILL);
-        // A reaper that was stopped (SIGSTOP) collects no process.
+        // A reaper that was stopped by SIGSTOP collects no processes.
         family::signal(self.tree.reaper, Signal::CONT);
         for each in self.rest().unwrap_or_default() {
             family::signal(each.pid, Signal::KILL);
         }
     }
 
-    /// Signals the step's group, unless it is gone: its number could be somebody else's by now.
+    /// Signals the step's process group, unless the group has ended: its number could have been reused.
     fn signal_group(&self, signal: Signal) {
         let leader = self.tree.leader;
         let has_group = |rest: Vec<Process>| rest.iter().any(|each| each.group == leader);
@@ -306,8 +310,9 @@ impl Supervisor<'_> {
     }
 }
 
-/// Waits for signals, for a report about the step, for the step's output and for room in the guard's own, and
-/// relays the output that came. Returns whether a signal, a helper's news or a report came.
+/// Waits for signals, for a report about the step, for the step's output and for the guard's own streams to be
+/// writable. Relays the output that is available. Returns whether a signal, a helper thread's message or a report has
+/// arrived.
 pub fn wait(
     signals: &Signals,
     relays: &mut [Relay<'_>],
@@ -319,7 +324,7 @@ pub fn wait(
     let pending = outputs.iter().filter(|output| output.is_pending());
     let writable: Vec<BorrowedFd<'_>> = pending.map(|output| output.descriptor()).collect();
     let is_woken = signals.wait(report, &pipes, &writable, deadline)?;
-    // Neither blocks, whether or not the descriptor is ready.
+    // Writing and relaying never block, so they need not know which file descriptors are ready.
     for output in outputs {
         output.pump();
     }

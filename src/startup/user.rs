@@ -1,7 +1,8 @@
-//! The manifest's `user`: from a name to numbers, by the image's /etc/passwd and /etc/group.
+//! Looks up the manifest's `user` in the image's /etc/passwd and /etc/group.
 //!
-//! The C library's name services are not used: they load libraries of the image, which a static program cannot.
-//! Every form means what it means for gosu and container engines (`GetExecUser` of github.com/moby/sys/user).
+//! The C library's name service switch is not used, because it loads shared libraries of the image, which a static
+//! program cannot do. Every form of a user has the same meaning as for gosu and container engines (`GetExecUser` of
+//! github.com/moby/sys/user).
 
 use std::io::{self, ErrorKind};
 use std::num::IntErrorKind;
@@ -13,16 +14,16 @@ use crate::os::user::{User, current_ids};
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// How much of these files is read, in bytes: a hundred thousand entries.
+/// The maximum size of these files, in bytes. It is enough for a hundred thousand entries.
 const MAX_SIZE: usize = 8 * 1024 * 1024;
 
-/// The home of a user without an entry, and of one whose entry has no home.
+/// The home of a user whose entry has none or who has no entry.
 const NO_HOME: &str = "/";
 
-/// The largest uid or gid that may be written as a number, as for container engines.
+/// The largest uid or gid in the manifest, as for container engines.
 const MAX_ID: i32 = i32::MAX;
 
-/// A user, and what its processes get as `USER` and `HOME`.
+/// A user, and the values of `USER` and `HOME` for its processes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     pub user: User,
@@ -30,27 +31,27 @@ pub struct Account {
     pub home: String,
 }
 
-/// Why there is no such user, as a sentence.
+/// Why the user cannot be looked up, as a sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UserError(String);
 
-/// Looks a user up: a name or a uid, optionally with `:` and a group's name or a gid behind it. An empty user means
-/// this process's own. Returns `None` when this process is the user already, so that nothing changes.
+/// Looks up a user: a name or a uid, optionally followed by `:` and a group's name or a gid. An empty user means the
+/// user of this process. Returns `None` if this process already runs as that user, so that nothing changes.
 ///
 /// # Errors
-/// When there is no such user or group, or one of the files cannot be read.
+/// If there is no such user or group, or one of the files cannot be read.
 pub fn look_up(wanted: &str) -> Result<Option<Account>, UserError> {
     let (passwd, group) = (read(PASSWD)?, read(GROUP)?);
     let account = find(wanted, &passwd, &group, current_ids())?;
     Ok(Some(account).filter(|account| !account.user.is_current()))
 }
 
-/// A missing file counts as empty.
+/// Reads one of the two files. A missing file counts as empty.
 fn read(file: &'static str) -> Result<String, UserError> {
     let unreadable = |cause: io::Error| UserError(format!("{file} cannot be read: {cause}"));
     match file::read(Path::new(file), MAX_SIZE) {
-        // The entries that were not read could change the result.
+        // The file was not read completely, and the rest could change the result.
         Ok(content) if content.len() > MAX_SIZE => Err(unreadable(ErrorKind::FileTooLarge.into())),
         Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -66,7 +67,7 @@ struct Entry<'a> {
     home: &'a str,
 }
 
-/// One side of a `user`.
+/// The part of a `user` before or after the colon.
 #[derive(Clone, Copy)]
 enum Written<'a> {
     Id(u32),
@@ -74,7 +75,7 @@ enum Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// `None` for an empty text. A number is never a name, even if there is an entry with that name.
+    /// Returns `None` for an empty text. A number is always an ID, even if there is an entry with that name.
     fn parse(text: &'a str) -> Result<Option<Self>, UserError> {
         match text.parse::<i32>() {
             _ if text.is_empty() => Ok(None),
@@ -83,7 +84,7 @@ impl<'a> Written<'a> {
                 Ok(Some(Written::Name(text)))
             }
             Ok(_) | Err(_) => Err(UserError(format!(
-                "`{text}` is not a uid or gid: as for container engines, they are from 0 to {MAX_ID}"
+                "`{text}` is not a uid or gid: these are from 0 to {MAX_ID}, as for container engines"
             ))),
         }
     }
@@ -107,7 +108,7 @@ fn find(
             home,
         })
     });
-    // The first of several entries counts.
+    // The first matching entry counts.
     let entry = entries.find(|entry| match user {
         Written::Id(uid) => entry.uid == uid,
         Written::Name(name) => entry.name == name,
@@ -120,7 +121,7 @@ fn find(
         }
     };
     let (gid, groups) = match (wanted_group, entry) {
-        // Supplementary groups come with the user alone: a written group is the only one.
+        // Only a user without a group in the manifest gets the supplementary groups of /etc/group.
         (None, Some(Entry { name, gid, .. })) => {
             let has_user = |_: &str, members: &str| members.split(',').any(|each| each == name);
             (gid, gids(group, has_user).collect())
@@ -146,7 +147,7 @@ fn missing(kind: &str, name: &str, file: &str, ids: &str) -> UserError {
     ))
 }
 
-/// The fields of each line of a file that is no comment, as the C library reads them. Missing fields are empty.
+/// The fields of each line that is not a comment, as the C library reads them. Missing fields are empty.
 fn fields(content: &str) -> impl Iterator<Item = [&str; 6]> {
     let lines = content.lines().map(str::trim);
     let lines = lines.filter(|line| !line.starts_with(['#', ':']));
@@ -156,13 +157,14 @@ fn fields(content: &str) -> impl Iterator<Item = [&str; 6]> {
     })
 }
 
-/// The groups of a file for which `is_wanted` accepts the name and the members: `NAME:PASSWORD:GID:MEMBER,…`.
+/// The gids of the groups (`NAME:PASSWORD:GID:MEMBER,…`) for which `is_wanted` returns true, called with their name and
+/// their members.
 fn gids(group: &str, is_wanted: impl Fn(&str, &str) -> bool) -> impl Iterator<Item = u32> {
     let groups = fields(group).filter(move |[name, _, _, members, ..]| is_wanted(name, members));
     groups.filter_map(|[_, _, gid, ..]| number(gid))
 }
 
-/// A uid or gid of an entry. The largest number is invalid: for the kernel it means "leave it as it is".
+/// Parses a uid or gid of an entry. The largest 32-bit number is invalid: in system calls it means "do not change".
 fn number(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok()?;
@@ -175,10 +177,10 @@ mod tests {
 
     const PASSWD: &str = include_str!("../../tests/init/users/passwd");
     const GROUP: &str = include_str!("../../tests/init/users/group");
-    /// What each way to write a user means, or how its error begins.
+    /// The expected result for each form of a user, or the beginning of the error.
     const SPECS: &str = include_str!("../../tests/init/users/specs");
 
-    /// What is found, as the table shows it.
+    /// The result, in the format of the table.
     fn found(wanted: &str, passwd: &str, group: &str) -> String {
         match find(wanted, passwd, group, (65534, 65533)) {
             Ok(account) => {
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_user_means_what_it_does_for_gosu() {
+    fn every_form_of_a_user_means_the_same_as_for_gosu() {
         let rows = SPECS.lines().filter_map(|line| line.strip_prefix('"'));
         let mut count = 0;
         for row in rows {
@@ -216,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_files_numbers_alone_are_users_and_groups() {
+    fn without_the_files_only_numbers_are_valid_users_and_groups() {
         for (spec, expected) in [
             ("", "65534 65533 - / 65534"),
             ("0", "0 65533 - / 0"),

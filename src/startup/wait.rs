@@ -1,5 +1,5 @@
-//! Waits until every dependency is ready. A helper thread per dependency asks it again and again, all at the same
-//! time.
+//! Waits until every dependency is ready. One helper thread per dependency makes attempts repeatedly, all of them
+//! concurrently.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::os::signals::Signals;
 use crate::os::{send_report, spawn_helper};
 use crate::targets::Target;
 
-/// How long one attempt may take. A suspended database takes seconds to answer.
+/// How long one attempt may take. A serverless database that was suspended takes seconds to answer.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Why the wait for the dependencies ended without them.
+/// Why the wait ended before all dependencies were ready.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     #[error("not ready in time: {0}")]
@@ -31,10 +31,10 @@ pub enum WaitError {
     Interrupted(#[from] Interruption),
 }
 
-/// Waits for all of them. One whose variable is not set is not waited for.
+/// Waits for all dependencies, except those whose variable is not set.
 ///
 /// # Errors
-/// The dependencies that are not ready in time, or that refuse us.
+/// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
 pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
     let (outbox, reports) = channel();
     let mut dependencies = Vec::new();
@@ -59,16 +59,16 @@ pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
     wait(dependencies, &reports, signals)
 }
 
-/// Asks once whether a dependency is ready.
+/// Makes one attempt to find out whether a dependency is ready.
 ///
 /// # Errors
-/// Why it is not ready.
+/// If the dependency is not ready.
 fn ask(target: &Target, until: Instant) -> Result<(), Error> {
     match target {
         #[cfg(feature = "postgres")]
         Target::Postgres(database) => {
             let mut session = postgres::connect(database, "startup-guard", until)?;
-            // A pool may accept the log-in before its database does.
+            // A pool may accept the log-in before its database is ready.
             let answer = session.ask("SELECT 1", until);
             session.close();
             answer.map(drop)
@@ -80,7 +80,7 @@ fn ask(target: &Target, until: Instant) -> Result<(), Error> {
     }
 }
 
-/// The index of a dependency, and the result of its last attempt.
+/// The index of a dependency, and the result of an attempt.
 type Report = (usize, Result<(), Error>);
 
 /// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
@@ -93,7 +93,7 @@ fn ask_until_ready(target: &Target, index: usize, outbox: &Sender<Report>) {
 }
 
 struct Dependency {
-    /// With its address, as messages show it.
+    /// The name in messages, with the address.
     name: String,
     state: WaitState,
     is_ready: bool,
@@ -136,7 +136,7 @@ fn wait(
     }
 }
 
-/// The error for dependencies whose time is over. Names only those that refuse us, if there are any.
+/// The error for dependencies that were not ready in time. If some of them refuse the log-in, names only those.
 fn expired<'a>(dependencies: impl Iterator<Item = &'a Dependency> + Clone) -> WaitError {
     let refused = reasons(dependencies.clone().filter(|each| each.state.is_refused()));
     if refused.is_empty() {
@@ -146,7 +146,7 @@ fn expired<'a>(dependencies: impl Iterator<Item = &'a Dependency> + Clone) -> Wa
     }
 }
 
-/// Why each dependency is not ready.
+/// The reason for each dependency why it is not ready.
 fn reasons<'a>(dependencies: impl Iterator<Item = &'a Dependency>) -> String {
     let reasons: Vec<String> = dependencies
         .map(|each| format!("{}: {}", each.name, each.state.reason()))

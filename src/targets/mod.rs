@@ -1,4 +1,4 @@
-//! What can be waited for or locked, read from the text that names it.
+//! The targets of waits and locks, parsed from a URL or an address.
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -10,19 +10,19 @@ use crate::url::{Url, host_and_port};
 #[cfg(feature = "postgres")]
 use postgres::PostgresTarget;
 
-/// How something is asked whether it is ready.
+/// How to find out whether a dependency is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Logs in.
+    /// Logs in to a PostgreSQL server.
     Postgres,
-    /// Connects.
+    /// Opens a TCP connection.
     Tcp,
-    /// Sends a GET, and expects a status from 200 to 299.
+    /// Sends a GET request, and expects a status from 200 to 299.
     Http,
 }
 
 impl Protocol {
-    /// The manifest's key, and the word in logs.
+    /// The key in the manifest, and the name in logs.
     pub const fn name(self) -> &'static str {
         match self {
             Protocol::Postgres => "postgres",
@@ -32,7 +32,7 @@ impl Protocol {
     }
 }
 
-/// Something that can be waited for.
+/// The target of a wait.
 #[derive(Clone)]
 pub enum Target {
     #[cfg(feature = "postgres")]
@@ -59,25 +59,25 @@ impl fmt::Display for Address {
     }
 }
 
-/// A page to GET.
+/// A page to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpTarget {
     pub address: Address,
     pub is_encrypted: bool,
-    /// The host as the URL has it, with the port if the URL names one.
+    /// The host as written in the URL, with the port if the URL has one.
     pub host_header: String,
     /// Path and query.
     pub path: String,
-    /// The file of the root certificates; `None` means the system's.
+    /// The file with the root certificates, or `None` for the system's.
     pub roots: Option<String>,
 }
 
 impl Target {
-    /// Reads the value of a variable, or a literal of the manifest. `variable` looks up libpq's variables, and
-    /// `SSL_CERT_FILE`.
+    /// Parses the value of a variable, or a literal of the manifest. `variable` looks up libpq's environment variables
+    /// and `SSL_CERT_FILE`.
     ///
     /// # Errors
-    /// What is wrong with the text, without it.
+    /// What is wrong with the text. The finding does not contain the text itself.
     pub fn parse<'v>(
         protocol: Protocol,
         text: &str,
@@ -91,7 +91,7 @@ impl Target {
             }
             #[cfg(not(feature = "postgres"))]
             Protocol::Postgres => Err(wrong_type(
-                "needs a PostgreSQL client, and this startup-guard was built without one",
+                "needs the PostgreSQL client, which this build of startup-guard does not have",
                 "use a build with the feature `postgres`",
             )),
             Protocol::Tcp => addresses(text).map(Target::Tcp),
@@ -102,7 +102,7 @@ impl Target {
         }
     }
 
-    /// The addresses, each as `host:port`. They may be shown.
+    /// The addresses for messages, each as `host:port`. They contain no secrets.
     pub fn shown(&self) -> String {
         match self {
             #[cfg(feature = "postgres")]
@@ -116,7 +116,10 @@ impl Target {
     }
 }
 
-/// Cuts a text, if it is a URL. One with cut credentials is refused: a part of a password would be shown as its host.
+/// Splits a text into the parts of a URL. Returns `None` if it is not a URL.
+///
+/// # Errors
+/// If an unescaped character cuts the credentials, because a part of the password would be shown as the host.
 fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
     match Url::cut(text.trim()) {
         Some(url) if url.has_cut_credentials() => Err(ValueFinding::unescaped_credentials()),
@@ -124,7 +127,7 @@ fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
     }
 }
 
-/// Reads `host:port`, or a URL with one host or several.
+/// Parses `host:port`, or a URL with one or several hosts.
 fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     let url = cut(text)?;
     let default_port = url.and_then(|url| url.default_port());
@@ -132,11 +135,11 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     let read = |host| {
         let (host, port) = host_and_port(host).ok_or_else(|| {
             let fix = "write it as host:port, or as a URL with a host";
-            wrong_type("names no host and port", fix)
+            wrong_type("has no host and port", fix)
         })?;
         let port = port.or(default_port).ok_or_else(|| {
             let fix = "write the port after the host, with a colon between them";
-            wrong_type("names no port", fix)
+            wrong_type("has no port", fix)
         })?;
         let host = host.to_owned();
         Ok(Address { host, port })
@@ -145,10 +148,11 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
 }
 
 impl HttpTarget {
-    /// Reads `http[s]://host[:port][/path]`. `roots` is the file of the root certificates, or `None` for the system's.
+    /// Parses `http[s]://host[:port][/path]`. `roots` is the file with the root certificates, or `None` for the
+    /// system's.
     ///
     /// # Errors
-    /// What is wrong with the text, without it.
+    /// What is wrong with the text. The finding does not contain the text itself.
     pub fn parse(text: &str, roots: Option<&str>) -> Result<Self, ValueFinding> {
         const SHAPE: &str = "write it as http://host:port/path";
         let wrong_scheme = |problem, fix| Err(ValueFinding::new(Code::WrongScheme, problem, fix));
@@ -159,7 +163,7 @@ impl HttpTarget {
         let is_encrypted = url.scheme.eq_ignore_ascii_case("https");
         if is_encrypted && cfg!(not(feature = "postgres")) {
             return wrong_scheme(
-                "begins with https://, which this startup-guard was built without",
+                "begins with https://, which this build of startup-guard does not support",
                 "use http://, or a build with the feature `postgres`",
             );
         }
@@ -193,7 +197,7 @@ mod tests {
     use super::{Address, Code, HttpTarget, Protocol, Target, addresses};
 
     #[test]
-    fn what_is_cut_out_of_a_password_is_no_host() {
+    fn a_part_of_a_password_is_never_taken_for_a_host() {
         for text in [
             "redis://CANuser:4711/xyz@127.0.0.1/0",
             "redis://CANuser:4711#xyz@127.0.0.1",
@@ -217,7 +221,7 @@ mod tests {
             assert!(Target::parse(protocol, text, |_| None).is_ok(), "{text}");
         }
         let escape = Target::parse(Protocol::Tcp, "\u{1b}[31mhost:1", |_| None);
-        assert!(escape.is_err(), "a control character is in no host");
+        assert!(escape.is_err(), "no host contains a control character");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where a PostgreSQL server is and how to log in, from a URL that libpq, `SQLAlchemy` or asyncpg reads.
+//! The addresses of a PostgreSQL server and how to log in, from a URL for libpq, `SQLAlchemy` or asyncpg.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use super::{Address, cut};
 use crate::report::{Code, ValueFinding, wrong_type};
 use crate::url::{self, Url, decoded, host_and_port, is_ipv6, percent_decoded, port};
 
-/// The port where none is named.
+/// The port if none is specified.
 const PORT: u16 = 5432;
 
-/// The hosts where none is named: the usual folders of sockets, then the network.
+/// The hosts if none is specified: the usual folders of Unix sockets, then the local TCP port.
 const DEFAULT_HOSTS: [&str; 3] = ["/var/run/postgresql", "/tmp", "localhost"];
 
 /// A shorter `connect_timeout` counts as this one, as in libpq.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// libpq's `sslmode`: whether to encrypt, and what to verify.
+/// The values of libpq's `sslmode`, with whether to encrypt and what to verify.
 const MODES: [(&str, (SslMode, Verify)); 6] = [
     ("disable", (SslMode::Disable, Verify::Nothing)),
     ("allow", (SslMode::Prefer, Verify::Nothing)),
@@ -38,40 +38,40 @@ const ROLES: [(&str, TargetSessionAttrs); 6] = [
     ("prefer-standby", TargetSessionAttrs::Any),
 ];
 
-/// A database. Has no `Debug`, as it holds the password.
+/// A database. Does not implement `Debug`, because it contains the password.
 #[derive(Clone)]
 pub struct PostgresTarget {
-    /// Everything but the verification of TLS. The hosts are tried in their order, and each has a port. The role is
-    /// `target_session_attrs`: `ReadWrite` means a primary, `ReadOnly` a standby.
+    /// Everything except the verification of TLS. The hosts are tried in order, and each has a port. In
+    /// `target_session_attrs`, `ReadWrite` means a primary and `ReadOnly` a standby.
     pub config: Config,
     pub tls: Tls,
 }
 
-/// What an encrypted connection is verified with.
+/// How a TLS connection is verified, and the client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     pub verify: Verify,
-    /// The file of the root certificates; `None` means the system's.
+    /// The file with the root certificates, or `None` for the system's.
     pub roots: Option<String>,
-    /// The files of the client's certificate and its key.
+    /// The files with the client's certificate and its key.
     pub certificate: Option<(String, String)>,
 }
 
-/// What of the server's certificate is verified.
+/// What is verified of the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
     Nothing,
-    /// It must come from a trusted authority, and may be for any name.
+    /// The certificate must be signed by a trusted authority, and may be for any host name.
     Authority,
-    /// It must also be for the host's name.
+    /// The certificate must also be for the host's name.
     Name,
 }
 
 impl PostgresTarget {
-    /// Reads a URL. libpq's variables, looked up by `variable`, give what the URL leaves open.
+    /// Parses a URL. What the URL does not specify comes from libpq's environment variables, which `variable` looks up.
     ///
     /// # Errors
-    /// What is wrong with the URL, without its text.
+    /// What is wrong with the URL. The finding does not contain the URL itself.
     pub fn parse<'v>(
         text: &str,
         variable: impl Fn(&str) -> Option<&'v str>,
@@ -82,7 +82,7 @@ impl PostgresTarget {
             let problem = "does not begin with postgresql://, the only database that is supported";
             return Err(ValueFinding::new(Code::WrongScheme, problem, SHAPE));
         }
-        // The last one counts: the parts before the query are preferred to it.
+        // The last value of a parameter counts, so user and database from before the query override those in it.
         let user = ("user".to_owned(), decoded(url.user.unwrap_or_default()));
         let name = ("dbname".to_owned(), decoded(url.path()));
         let parameters = [url.parameters(), vec![user, name]].concat();
@@ -114,7 +114,7 @@ impl PostgresTarget {
             let problem = "has a connect_timeout that is not a whole number of seconds";
             let invalid = |_| wrong_type(problem, "write it as connect_timeout=10");
             let seconds: i64 = text.trim().parse().map_err(invalid)?;
-            // As in libpq, there is no limit unless the number is positive.
+            // As in libpq, there is no limit if the number is zero or negative.
             if let Some(seconds) = u64::try_from(seconds).ok().filter(|&seconds| seconds > 0) {
                 config.connect_timeout(Duration::from_secs(seconds).max(MIN_CONNECT_TIMEOUT));
             }
@@ -135,7 +135,7 @@ impl PostgresTarget {
         Ok(Self { config, tls })
     }
 
-    /// Makes a primary the only server that is right.
+    /// Accepts only a primary.
     pub fn require_primary(&mut self) {
         let role = TargetSessionAttrs::ReadWrite;
         self.config.target_session_attrs(role);
@@ -147,7 +147,7 @@ impl PostgresTarget {
         self.config.get_hosts().iter().zip(ports)
     }
 
-    /// The addresses, each as `host:port` or the path of a socket. They may be shown.
+    /// The addresses for messages, each as `host:port` or the path of a socket. They contain no secrets.
     pub fn shown(&self) -> String {
         let shown = self.hosts().map(|(host, port)| match host {
             Host::Tcp(name) => {
@@ -160,12 +160,12 @@ impl PostgresTarget {
     }
 }
 
-/// The path of the socket in a folder.
+/// The path of the server's socket in a folder.
 pub fn socket(folder: &Path, port: u16) -> PathBuf {
     folder.join(format!(".s.PGSQL.{port}"))
 }
 
-/// The query's parameters, and libpq's variables for those that it lacks.
+/// The parameters of the URL, and libpq's environment variables for those that it does not have.
 struct Source<F> {
     parameters: Vec<(String, String)>,
     variable: F,
@@ -181,7 +181,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         parameter.map_or_else(|| (self.variable)(variable), |(_, value)| Some(value))
     }
 
-    /// The hosts that the URL, its query or `PGHOST` names, with their ports if these are named, too.
+    /// The hosts from the URL, its query, `PGHOST` or the defaults, with those ports that are specified with a host.
+    /// Returns `None` if a host is invalid.
     fn hosts(&self, url: &Url<'_>) -> Option<Vec<(String, Option<u16>)>> {
         let owned = |(name, port): url::Host<'_>| (name.to_owned(), port);
         if !url.authority.is_empty() {
@@ -192,7 +193,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
             };
             return url.hosts()?.into_iter().map(decode).collect();
         }
-        // SQLAlchemy repeats the key for each host, libpq separates the hosts by commas.
+        // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas.
         let texts = self.parameters.iter().filter(|(key, _)| key == "host");
         let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
         let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
@@ -204,7 +205,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         hosts.collect()
     }
 
-    /// The default port of each host: there is one for all of them, or one for each.
+    /// The port of each of `count` hosts, for those without their own: the same for all hosts, or one for each.
     fn ports(&self, count: usize) -> Result<Vec<u16>, ValueFinding> {
         let Some(texts) = self.get(&["port"], "PGPORT") else {
             return Ok(vec![PORT; count]);
@@ -223,7 +224,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         let mode = match self.get(&["sslmode", "ssl"], "PGSSLMODE") {
             None if is_system => "verify-full",
             None => "prefer",
-            // As in libpq, which verifies the certificate where roots are named.
+            // As in libpq, which verifies the certificate if root certificates are specified.
             Some("require" | "true") if roots.is_some() => "verify-ca",
             // asyncpg's `ssl` can be a boolean.
             Some("true") => "require",
@@ -231,7 +232,7 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
             Some(text) => text,
         };
         let (mode, verify) = choose("sslmode", mode, &MODES)?;
-        // libpq refuses this, too.
+        // libpq rejects this, too.
         if is_system && verify != Verify::Name {
             let problem = "has sslrootcert=system with a weaker sslmode than verify-full";
             return Err(wrong_type(problem, "write sslmode=verify-full"));
@@ -249,7 +250,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
     }
 }
 
-/// Reads a host from the query or `PGHOST`: the folder of a socket, an IPv6 address without brackets, or `host[:port]`.
+/// Parses a host from the query or `PGHOST`: the folder of a socket, an IPv6 address without brackets, or
+/// `host[:port]`.
 fn host(text: &str) -> Option<url::Host<'_>> {
     let is_socket = text.starts_with('/') && !text.contains(char::is_control);
     if is_socket || is_ipv6(text) {
@@ -258,7 +260,7 @@ fn host(text: &str) -> Option<url::Host<'_>> {
     host_and_port(text)
 }
 
-/// The meaning of a parameter's value.
+/// Looks up a parameter's value in `choices`.
 fn choose<T: Copy>(parameter: &str, value: &str, choices: &[(&str, T)]) -> Result<T, ValueFinding> {
     let found = choices.iter().find(|(name, _)| *name == value);
     found.map(|&(_, choice)| choice).ok_or_else(|| {

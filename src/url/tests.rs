@@ -4,7 +4,7 @@ use crate::rule::{Rule, Type};
 use crate::targets::{Protocol, Target};
 
 #[test]
-fn escapes_are_decoded_and_everything_else_stays() {
+fn only_percent_encoding_is_decoded() {
     assert_eq!(percent_decoded("p%40s%2Fs"), b"p@s/s");
     assert_eq!(percent_decoded("100%"), b"100%");
     assert_eq!(percent_decoded("%zz%4%+1"), b"%zz%4%+1");
@@ -41,7 +41,7 @@ fn the_rest_is_a_path_and_a_query() {
     assert_eq!(Url::cut("a://h?k=v").expect("a URL").path(), "");
 }
 
-/// A text, the finding of the rule and of the target, whether the URL leads to this machine, and its passwords.
+/// URLs, each with the finding of the rule and the target, whether `is_local` is true, and the passwords.
 type Agreed = (&'static str, Option<Code>, bool, &'static [&'static str]);
 
 const AGREED: [Agreed; 26] = [
@@ -138,8 +138,7 @@ const AGREED: [Agreed; 26] = [
     ("https:///path", Some(Code::WrongType), false, &[]),
 ];
 
-/// Each user of the cut says the same of a text: the rule of `type: url`, the target of a wait without variables, the
-/// diagnosis, and the mask.
+/// The rule of `type: url`, the target of a wait without variables, the diagnosis and the mask agree about each URL.
 #[test]
 fn the_rule_the_targets_the_diagnosis_and_the_mask_agree() {
     for (text, code, is_local, found) in AGREED {
@@ -180,7 +179,7 @@ fn passwords_in(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_password_stands_in_the_user_part_or_in_the_query_or_in_both() {
+fn a_password_is_in_the_credentials_or_in_the_query_or_in_both() {
     for (text, found) in [
         ("postgresql://app:s3cret@db/app", &["s3cret"][..]),
         ("redis://:s3cret@cache:6379/0", &["s3cret"]),
@@ -205,7 +204,7 @@ fn a_password_stands_in_the_user_part_or_in_the_query_or_in_both() {
 }
 
 #[test]
-fn every_url_of_a_text_is_looked_into() {
+fn passwords_are_found_in_every_url_of_a_text() {
     for (text, found) in [
         ("redis://:one@a:1,redis://:two@b:1", &["one", "two"][..]),
         ("redis://:one@a:1/0 redis://:two@b:1/0", &["one", "two"]),
@@ -225,7 +224,7 @@ fn every_url_of_a_text_is_looked_into() {
 }
 
 #[test]
-fn a_connection_string_has_its_password_behind_a_key() {
+fn a_password_in_a_connection_string_follows_a_key() {
     for (text, found) in [
         ("host=db password=s3cret dbname=app", &["s3cret"][..]),
         ("password='s3 cret' host=db", &["s3 cret"]),
@@ -245,7 +244,7 @@ fn a_connection_string_has_its_password_behind_a_key() {
 }
 
 #[test]
-fn what_is_only_like_a_password_is_no_certain_one() {
+fn text_that_only_resembles_a_password_is_not_a_certain_one() {
     for (text, found) in [
         ("using postgresql://app:s3cret@db/app now", &["s3cret"][..]),
         ("redis://:one@a:1,redis://:two@b:1", &["one", "two"]),
@@ -262,7 +261,7 @@ fn what_is_only_like_a_password_is_no_certain_one() {
 }
 
 #[test]
-fn a_long_list_is_looked_through_in_linear_time_and_space() {
+fn a_long_list_is_searched_in_linear_time_and_space() {
     let list: Vec<String> = (0..5_000)
         .map(|number| format!("a://h?password={number:05}"))
         .collect();

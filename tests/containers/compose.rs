@@ -1,4 +1,4 @@
-//! docker-compose.yml: one command from nothing to a served request.
+//! docker-compose.yml: a single command starts everything and serves a request.
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
@@ -10,16 +10,16 @@ use crate::images::{self, EXAMPLE, root};
 
 pub const TESTS: &[Test] = &[
     (
-        "compose_up_serves_from_nothing_and_down_leaves_nothing",
-        compose_up_serves_from_nothing_and_down_leaves_nothing,
+        "compose_up_starts_everything_and_down_removes_everything",
+        compose_up_starts_everything_and_down_removes_everything,
     ),
     (
-        "a_migration_of_its_own_completes_before_the_servers_start",
-        a_migration_of_its_own_completes_before_the_servers_start,
+        "a_separate_migration_completes_before_the_servers_start",
+        a_separate_migration_completes_before_the_servers_start,
     ),
 ];
 
-/// A project of a test's own, taken down at the end.
+/// A test's own compose project, removed on drop.
 struct Project {
     name: String,
     file: &'static str,
@@ -82,7 +82,7 @@ impl Drop for Project {
     }
 }
 
-fn compose_up_serves_from_nothing_and_down_leaves_nothing() {
+fn compose_up_starts_everything_and_down_removes_everything() {
     images::build();
     let project = Project::new("docker-compose.yml");
     project.succeed(&["up", "-d", "--build"]);
@@ -95,7 +95,7 @@ fn compose_up_serves_from_nothing_and_down_leaves_nothing() {
     assert_eq!(left, "");
 }
 
-fn a_migration_of_its_own_completes_before_the_servers_start() {
+fn a_separate_migration_completes_before_the_servers_start() {
     images::build();
     let project = Project::new("examples/migrate-once.compose.yml");
     project.succeed(&["up", "-d", "--scale", "backend=2", "--no-build"]);

@@ -1,4 +1,4 @@
-//! The Docker engine, by its command-line client.
+//! The Docker engine, through its command-line client.
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
 
-/// How long a container may take to become what it should: two processors may share all tests.
+/// The time limit for a container's condition, when all tests share two processors.
 pub const CONTAINER_PATIENCE: Duration = PATIENCE.saturating_mul(6);
 
-/// Runs `docker`, whatever comes of it.
+/// Runs `docker`. It may fail.
 pub fn try_docker(arguments: &[&str]) -> Output {
     Command::new("docker")
         .args(arguments)
@@ -17,7 +17,7 @@ pub fn try_docker(arguments: &[&str]) -> Output {
         .expect("the client can be started")
 }
 
-/// Runs `docker`, which must succeed, and gives what it printed.
+/// Runs `docker`, which must succeed, and returns its output.
 #[track_caller]
 pub fn docker(arguments: &[&str]) -> String {
     let output = try_docker(arguments);
@@ -26,7 +26,7 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// What was printed on both streams.
+/// The output on both streams.
 pub fn both(output: &Output) -> String {
     let (stdout, stderr) = (&output.stdout, &output.stderr);
     format!(
@@ -36,14 +36,14 @@ pub fn both(output: &Output) -> String {
     )
 }
 
-/// A name that no other test and no other run has.
+/// A name that is unique among tests and runs.
 pub fn unique(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("startup-guard-test-{}-{what}-{count}", std::process::id())
 }
 
-/// A network of a test's own, in which containers find each other by name.
+/// A test's own network, in which containers can resolve each other's names.
 pub struct Network(pub String);
 
 impl Network {
@@ -60,7 +60,7 @@ impl Drop for Network {
     }
 }
 
-/// A container, removed at the end.
+/// A container, removed on drop.
 pub struct Container(pub String);
 
 impl Container {
@@ -73,13 +73,13 @@ impl Container {
         container
     }
 
-    /// `docker inspect`'s answer to a template.
+    /// The output of `docker inspect` with a template.
     #[track_caller]
     pub fn inspect(&self, template: &str) -> String {
         docker(&["inspect", "--format", template, &self.0])
     }
 
-    /// What its process wrote so far, on both streams.
+    /// The container's output so far, on both streams.
     pub fn logs(&self) -> String {
         both(&try_docker(&["logs", &self.0]))
     }
@@ -89,7 +89,7 @@ impl Container {
         docker(&[&["exec", &self.0], command].concat())
     }
 
-    /// Waits for a condition of a container that goes on running meanwhile.
+    /// Waits for a condition. Fails if the container ends.
     #[track_caller]
     pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         self.poll(what, |container| {
@@ -134,7 +134,7 @@ impl Container {
         });
     }
 
-    /// Waits for its end, and gives its exit code.
+    /// Waits until the container ends, and returns its exit code.
     #[track_caller]
     pub fn exit_code(&self) -> i32 {
         self.poll("it has ended", Self::has_ended);
@@ -143,7 +143,7 @@ impl Container {
             .expect("an exit code is a number")
     }
 
-    /// `docker stop`; gives the exit code and how long it took.
+    /// Runs `docker stop`. Returns the exit code and the duration.
     #[track_caller]
     pub fn stop(&self) -> (i32, Duration) {
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The example service and PostgreSQL, in containers on a network of their own.
+//! The example service and PostgreSQL, in containers on their own network.
 
 use crate::Test;
 use crate::engine::{Container, Network, both, try_docker};
@@ -22,16 +22,16 @@ pub const TESTS: &[Test] = &[
         a_read_only_root_and_another_user_are_enough,
     ),
     (
-        "a_restart_policy_sees_the_failure_and_gives_up",
-        a_restart_policy_sees_the_failure_and_gives_up,
+        "a_restart_policy_sees_the_exit_code_and_gives_up",
+        a_restart_policy_sees_the_exit_code_and_gives_up,
     ),
 ];
 
-/// Plainly fake, and searched for in all logs.
+/// Clearly fake secrets, for which all logs are searched.
 const PASSWORD: &str = "canary-password-0123456789";
 const SECRET: &str = "canary-nextauth-0123456789abcdefghij";
 
-/// A database that answers, and the network it is on.
+/// A ready database and its network.
 pub struct Database {
     pub container: Container,
     pub network: Network,
@@ -68,7 +68,7 @@ impl Database {
         Self { container, network }
     }
 
-    /// Runs SQL in the database, and gives the answer.
+    /// Runs SQL in the database, and returns the result.
     #[track_caller]
     pub fn sql(&self, statement: &str) -> String {
         self.container
@@ -134,7 +134,7 @@ fn the_example_migrates_serves_and_turns_healthy() {
         database.sql("select version_num from alembic_version"),
         "0003"
     );
-    // uvicorn is PID 1: nothing of the guard is left.
+    // uvicorn is PID 1, and no process of the guard is left.
     let name = example.exec(&["cat", "/proc/1/comm"]);
     assert_ne!(name, "startup-guard");
     assert_eq!(
@@ -187,7 +187,7 @@ fn a_read_only_root_and_another_user_are_enough() {
     example.until_healthy();
 }
 
-fn a_restart_policy_sees_the_failure_and_gives_up() {
+fn a_restart_policy_sees_the_exit_code_and_gives_up() {
     images::build();
     let example = Container::start(&["--restart", "on-failure:2", EXAMPLE]);
     example.poll("it was restarted twice", |container| {

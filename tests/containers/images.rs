@@ -1,4 +1,4 @@
-//! The images: base images where they are missing, and both of the Dockerfile.
+//! Builds the images: missing base images, and both images of the Dockerfile.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use crate::engine::{docker, try_docker};
 use crate::support::Folder;
 
-/// The Dockerfile's defaults, and docker-compose.yml's.
+/// The default base images of the Dockerfile and docker-compose.yml.
 const BASES: [&str; 3] = [
     "rust:1.95-slim-bookworm",
     "python:3.11-slim-bookworm",
@@ -17,7 +17,7 @@ const BASES: [&str; 3] = [
 /// Built once, from this checkout.
 pub const GUARD: &str = "startup-guard-test/guard";
 pub const EXAMPLE: &str = "startup-guard-test/example";
-/// Every target of the Dockerfile, so that each has a name by which it can be removed.
+/// All targets of the Dockerfile, each with a name so that it can be removed.
 const TARGETS: [(&str, &str); 4] = [
     ("build", "startup-guard-test/build"),
     ("guard", GUARD),
@@ -27,14 +27,14 @@ const TARGETS: [(&str, &str); 4] = [
 pub const SCRATCH: &str = "startup-guard-test/scratch";
 pub const POSTGRES: &str = BASES[2];
 
-/// Stand-ins that this run has made.
+/// Stand-ins that this run has created.
 static STAND_INS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Why there can be no containers on this machine; nothing when there can.
+/// The reason why this machine cannot run containers, or `None` if it can.
 pub fn missing() -> Option<String> {
     let answers = |program: &str, arguments: &[&str]| {
         Command::new(program)
@@ -56,7 +56,7 @@ pub fn missing() -> Option<String> {
     None
 }
 
-/// Whether compose is there, by any of its names.
+/// Whether compose is installed, under any of its names.
 pub fn compose() -> Option<&'static [&'static str]> {
     const NAMES: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
     NAMES.into_iter().find(|words| {
@@ -69,7 +69,7 @@ pub fn compose() -> Option<&'static [&'static str]> {
     })
 }
 
-/// Makes all images, once; every test begins with this.
+/// Builds all images once. Called at the beginning of every test.
 pub fn build() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -102,7 +102,7 @@ fn make_bases() {
     );
 }
 
-/// The guard and a static server on an empty file system, as an image of a user's could be.
+/// An image that only contains the guard and a static server.
 fn build_scratch() {
     let folder = Folder::new();
     compile_server(&folder.path().join("server"));
@@ -139,7 +139,7 @@ fn compile_server(to: &PathBuf) {
     assert!(status.success(), "the static server is compiled");
 }
 
-/// Removes what this run has made; unpacked packages stay under target/ for the next.
+/// Removes what this run has created, except unpacked packages under target/.
 pub fn remove() {
     let made = STAND_INS.lock().expect("no test panics with the lock");
     let ours = TARGETS.iter().rev().map(|&(_, tag)| tag);
@@ -147,7 +147,7 @@ pub fn remove() {
     for image in all.chain(made.iter().map(String::as_str)) {
         try_docker(&["image", "rm", "-f", image]);
     }
-    // What was built on stand-ins and has no name; it has their label.
+    // Unnamed images that were built on stand-ins have the stand-ins' label.
     try_docker(&[
         "image",
         "prune",

@@ -28,12 +28,12 @@ pub const TESTS: &[Test] = &[
         as_init_orphans_are_collected_while_the_server_runs,
     ),
     (
-        "a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time",
-        a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time,
+        "a_stop_while_the_manifest_is_read_or_a_step_ignores_it_ends_in_bounded_time",
+        a_stop_while_the_manifest_is_read_or_a_step_ignores_it_ends_in_bounded_time,
     ),
 ];
 
-/// The guard alone in front of a command, as PID 1 of the example's image.
+/// The guard as PID 1 with a command, in the example's image.
 const AS_INIT: [&str; 6] = [
     "--entrypoint",
     "startup-guard",
@@ -88,7 +88,7 @@ fn a_shell_on_a_terminal_has_its_foreground_and_its_jobs() {
     };
     terminal.poll("sleep runs", sleeps);
     terminal.say("\x03");
-    // bash gives the list up with the command that Ctrl-C ended, once.
+    // bash ends the list of commands once when Ctrl-C ends a command of it.
     terminal.say("echo the shell goes on with $?\n");
     terminal.until("goes on with 130");
     terminal.say("exit 7\n");
@@ -108,7 +108,7 @@ fn a_step_leaves_no_zombie_to_the_server() {
         let container = Container::start(&[init, &["-v", &mount, EXAMPLE]].concat());
         container.until("the server runs", |container| {
             let processes = processes(container);
-            // The engine's own init, where there is one, names the guard among its arguments.
+            // The engine's own init, if there is one, has the guard in its arguments.
             let has_guard = processes.iter().any(|process| {
                 process.contains("startup-guard") && !process.contains("docker-init")
             });
@@ -140,7 +140,7 @@ fn as_init_orphans_are_collected_while_the_server_runs() {
     assert!(took < Duration::from_secs(8), "it took {took:?}");
 }
 
-fn a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time() {
+fn a_stop_while_the_manifest_is_read_or_a_step_ignores_it_ends_in_bounded_time() {
     images::build();
     let folder = Folder::new();
     let deaf = folder.file(
@@ -159,7 +159,7 @@ fn a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time() {
         "--manifest",
     ];
 
-    // Nobody ever writes it: the guard waits in the phase manifest.
+    // Nothing is ever written to this pipe, so the guard waits in the phase manifest.
     let reading = Container::start(&[&run[..], &["/dev/stdin"]].concat());
     reading.until("the guard waits", |container| {
         processes(container)
@@ -179,7 +179,7 @@ fn a_stop_while_the_manifest_is_read_or_a_step_is_deaf_ends_in_bounded_time() {
     assert!(!container.logs().contains("served"), "{}", container.logs());
 }
 
-/// `STATE COMMAND` of each process in a container, as its host sees them.
+/// `STATE COMMAND` of each process in a container, as listed on the host.
 fn processes(container: &Container) -> Vec<String> {
     let listed = try_docker(&["top", &container.0, "-o", "pid,s,args"]);
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -192,7 +192,7 @@ fn processes(container: &Container) -> Vec<String> {
     text.lines().skip(1).filter_map(line).collect()
 }
 
-/// A command on a terminal of its own, which `script` makes.
+/// A command on a new terminal, which `script` creates.
 struct Terminal {
     process: Child,
     shown: Arc<Mutex<Vec<u8>>>,

@@ -1,5 +1,5 @@
-//! The guard in real containers: both images of the Dockerfile, compose, stops, users, read-only roots. Where no
-//! engine answers, every test is reported as ignored, with the reason.
+//! Tests of the guard in real containers: both images of the Dockerfile, compose, stops, users, read-only roots.
+//! Without a container engine, every test is reported as ignored, with the reason.
 
 mod compose;
 mod engine;
@@ -37,7 +37,7 @@ fn main() {
     conclusion.exit();
 }
 
-/// The tests, all ignored where something is missing.
+/// The tests, all of them ignored if something is missing.
 fn trials(tests: &[Test], missing: Option<&String>) -> Vec<Trial> {
     let trial = |&(name, test): &Test| {
         let trial = Trial::test(name, move || {

@@ -1,6 +1,6 @@
 #!/bin/bash
-# As much of the public PostgreSQL image's entrypoint as these tests use: POSTGRES_USER, POSTGRES_DB and
-# POSTGRES_PASSWORD, which may come as POSTGRES_PASSWORD_FILE.
+# The part of the public PostgreSQL image's entrypoint that these tests use: POSTGRES_USER, POSTGRES_DB, and
+# POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE.
 set -euo pipefail
 user=${POSTGRES_USER:-postgres}
 if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
@@ -16,7 +16,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C --no-sync >/dev/null
     rm "$PGDATA.password"
     echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
-    # The database is made with a server that only this container can reach, as the public image does.
+    # Like the public image, creates the database with a server that only this container can reach.
     as_postgres pg_ctl -s -w start -o "-c listen_addresses=''"
     PGPASSWORD=$POSTGRES_PASSWORD as_postgres createdb --username="$user" "${POSTGRES_DB:-$user}" 2>/dev/null || true
     as_postgres pg_ctl -s -w stop

@@ -23,8 +23,8 @@ pub const TESTS: &[Test] = &[
         a_missing_command_from_scratch_ends_with_127,
     ),
     (
-        "the_reason_of_a_failure_is_left_where_kubernetes_looks",
-        the_reason_of_a_failure_is_left_where_kubernetes_looks,
+        "the_reason_of_an_error_is_written_to_the_termination_log",
+        the_reason_of_an_error_is_written_to_the_termination_log,
     ),
 ];
 
@@ -96,7 +96,7 @@ fn a_missing_command_from_scratch_ends_with_127() {
     );
 }
 
-fn the_reason_of_a_failure_is_left_where_kubernetes_looks() {
+fn the_reason_of_an_error_is_written_to_the_termination_log() {
     images::build();
     let folder = Folder::new();
     let manifest =

@@ -1,5 +1,5 @@
-//! A static server for an image that has nothing else: answers every request on 0.0.0.0:PORT with its greeting,
-//! until TERM. Started as `server PORT`.
+//! A static server for an otherwise empty image. Answers every request on 0.0.0.0:PORT with a greeting, until SIGTERM.
+//! Usage: `server PORT`.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

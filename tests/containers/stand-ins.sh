@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Makes stand-ins for the public base images from Debian's packages, for machines that reach no image registry.
+# Builds stand-ins for the public base images from Debian's packages, for machines without access to an image registry.
 #
 #   stand-ins.sh DIRECTORY RUST_IMAGE PYTHON_IMAGE POSTGRES_IMAGE
 #
-# An image that is there already is left alone, unless it is a stand-in of ours for another state of the project.
-# The names of those that were made go to stdout, one a line.
-# Downloads and unpacked files stay in DIRECTORY for the next time. What a Dockerfile fetches from the package
-# registries at build time (crates, wheels) is fetched here and put into the stand-ins, so that builds need no
-# network.
+# Keeps an existing image, unless it is a stand-in for another state of the project. Prints the names of the new images,
+# one per line. Downloads and unpacked files stay in DIRECTORY for the next run. The packages that a Dockerfile fetches
+# at build time (crates, wheels) are fetched here and added to the stand-ins, so that builds need no network.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -47,7 +45,7 @@ is_there() {
         [[ $found == '' || $found == "$state" ]]
 }
 
-# One root file system for all, with what each of the images has in common with the public one.
+# The root file system of all stand-ins, with the parts that they have in common with the public images.
 unpack_debian() {
     [ -e "$directory/root/.complete" ] && return
     local root=$directory/root apt=$directory/apt
@@ -56,7 +54,7 @@ unpack_debian() {
     for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
     ln -s ../run "$root/var/run"
     chmod 1777 "$root/tmp"
-    # An empty status file: the whole closure of dependencies is fetched, whatever this machine has installed.
+    # With an empty status file, all dependencies are fetched, even those that are installed on this machine.
     : >"$apt/state/status"
     local options=(-o "Dir::State=$apt/state" -o "Dir::State::status=$apt/state/status" -o "Dir::Cache=$apt/cache"
         -o APT::Sandbox::User=root -o APT::Install-Recommends=0 -qq)
@@ -68,7 +66,7 @@ unpack_debian() {
             --exclude './usr/share/doc' --exclude './usr/share/locale' --exclude './usr/share/man' \
             --exclude '*/libLLVM*' --exclude '*/bitcode'
     done
-    # What the packages' own scripts would do.
+    # Does what the packages' own scripts would do.
     cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
     cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
     echo 'postgres:x:999:999::/var/lib/postgresql:/bin/bash' >>"$root/etc/passwd"
@@ -121,7 +119,7 @@ ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 END
 }
 
-# PostgreSQL with as much of the public image's entrypoint as these tests use.
+# PostgreSQL with the part of the public image's entrypoint that these tests use.
 make_postgres() {
     docker build -q --label "$label=$state" -t "$postgres_image" -f - "$here" <<END
 FROM $debian_image

@@ -18,10 +18,10 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// Without and with an init of the engine's in front: as PID 1, and not.
+/// With and without the engine's own init as PID 1.
 const INITS: [&[&str]; 2] = [&[], &["--init"]];
 
-/// Well below the engine's default of 10 s.
+/// A limit well below the engine's default of 10 s.
 const SOON: Duration = Duration::from_secs(8);
 
 fn a_stop_during_the_migration_ends_it_and_never_starts_the_server() {
@@ -51,7 +51,7 @@ fn a_stop_while_serving_is_the_servers_own_graceful_stop() {
         let example = start(&database, init, &[]);
         example.until_healthy();
         let (code, took) = example.stop();
-        // uvicorn raises the signal again after its graceful stop; the kernel drops that as PID 1.
+        // uvicorn raises the signal again after its graceful stop, which the kernel ignores for PID 1.
         let expected = if init.is_empty() { 0 } else { 143 };
         assert_eq!(code, expected, "{}", example.logs());
         assert!(took < SOON, "it took {took:?}");
@@ -63,8 +63,7 @@ fn a_stop_while_serving_is_the_servers_own_graceful_stop() {
     }
 }
 
-/// Makes the first migration's table and does not commit it, so that the migration waits for whether it will be
-/// there.
+/// Creates the first migration's table in an open transaction, so that the migration blocks.
 fn hold_the_migration(database: &Database) {
     let Container(name) = &database.container;
     let hold = "BEGIN; CREATE TABLE offers (); SELECT pg_sleep(600)";

@@ -1,9 +1,9 @@
-//! No part of a URL but its host and port is told, whatever a real server answers.
+//! Only the host and port of a URL are shown, whatever a real server answers.
 
 use crate::server::Database;
 use crate::support::{Ended, Guard};
 
-/// Parts of values that no word of the guard, or of the server, has in it.
+/// Values of which no part occurs in messages of the guard or the server.
 const CANARIES: [&str; 6] = [
     "bcdfghjk23",
     "kmnpqrst45",
@@ -13,7 +13,7 @@ const CANARIES: [&str; 6] = [
     "cdfghjkm68",
 ];
 
-/// Every six characters in a row of a canary are absent from what was written.
+/// Asserts that no six consecutive characters of a canary occur in the output.
 fn expect_no_canary(ended: &Ended) {
     let shown = format!("{}{}", ended.stdout(), ended.stderr());
     for canary in CANARIES {
@@ -39,7 +39,7 @@ server: {{command: [echo, served]}}
 }
 
 #[test]
-fn no_part_of_a_url_is_told_when_a_server_refuses_it() {
+fn no_part_of_a_url_is_shown_when_a_server_refuses_it() {
     let database = Database::new();
     let [_, user, password, name, application, file] = CANARIES;
     let (address, right) = (database.address(), database.password());
@@ -73,7 +73,7 @@ fn no_part_of_a_url_is_told_when_a_server_refuses_it() {
     ] {
         for (section, code) in [wait, lock].into_iter().zip(codes) {
             for log in ["text", "json"] {
-                // A refusal is given its grace of five seconds, which a shorter time-out cuts off.
+                // Refusals are tolerated for five seconds, unless the time-out is shorter.
                 let section = section.replace("500ms", if code == 77 { "20s" } else { "500ms" });
                 running.push((guard(&url, &section, log).start(), code));
             }
@@ -90,7 +90,7 @@ fn no_part_of_a_url_is_told_when_a_server_refuses_it() {
 }
 
 #[test]
-fn no_part_of_a_value_is_told_when_the_lock_is_lost() {
+fn no_part_of_a_value_is_shown_when_the_lock_is_lost() {
     let database = Database::new();
     let [_, _, _, _, application, _] = CANARIES;
     let url = format!("{}?application_name={application}", database.url);

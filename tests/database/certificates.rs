@@ -1,4 +1,4 @@
-//! Certificates that a test makes, and what a TLS server needs to show them.
+//! Creates certificates, and TLS servers that present them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,11 +16,11 @@ pub type Authority = CertifiedIssuer<'static, KeyPair>;
 /// A server's certificate.
 pub struct Certificate {
     pub pem: String,
-    /// In PEM.
+    /// The certificate in PEM format.
     pub key: String,
 }
 
-/// An authority that no other is named like.
+/// A certificate authority with a unique name.
 pub fn authority() -> Authority {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     authority_named(&format!(
@@ -40,7 +40,7 @@ pub fn authority_named(name: &str) -> Authority {
 }
 
 impl Certificate {
-    /// One for `localhost`, but for what is changed.
+    /// A certificate for `localhost`, with the changes that `change` makes.
     pub fn new(signer: &Authority, change: impl Fn(&mut CertificateParams)) -> Self {
         let (parameters, key) = parameters(change);
         let certificate = parameters.signed_by(&key, signer);
@@ -49,7 +49,7 @@ impl Certificate {
         Self { pem, key }
     }
 
-    /// One for `localhost` that is signed with its own key, but for what is changed.
+    /// A self-signed certificate for `localhost`, with the changes that `change` makes.
     pub fn self_signed(change: impl Fn(&mut CertificateParams)) -> Self {
         let (parameters, key) = parameters(change);
         let pem = parameters
@@ -60,19 +60,19 @@ impl Certificate {
         Self { pem, key }
     }
 
-    /// What `openssl req -x509` makes: a self-signed certificate of an authority.
+    /// A self-signed certificate of an authority, such as `openssl req -x509` creates.
     pub fn self_signed_authority() -> Self {
         Self::self_signed(|parameters| {
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         })
     }
 
-    /// A server that shows it.
+    /// The configuration of a server that presents this certificate.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.build(None)
     }
 
-    /// A server that shows it, and asks for a certificate that this authority has signed.
+    /// The configuration of a server that presents this certificate, and requires one that this authority has signed.
     pub fn config_asking_for_clients_of(&self, authority: &Authority) -> Arc<ServerConfig> {
         self.build(Some(authority))
     }
@@ -106,7 +106,7 @@ fn parameters(change: impl Fn(&mut CertificateParams)) -> (CertificateParams, Ke
     (parameters, KeyPair::generate().expect("a key can be made"))
 }
 
-/// Listens, and serves every client on a thread of its own.
+/// Listens, and serves every client on its own thread.
 pub fn serve(action: impl Fn(TcpStream) -> Option<()> + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
@@ -120,7 +120,7 @@ pub fn serve(action: impl Fn(TcpStream) -> Option<()> + Send + Sync + 'static) -
     address
 }
 
-/// A connection on which TLS is spoken. None: the handshake failed, and the client could read why.
+/// Accepts a TLS connection. `None` if the handshake failed, after the client could read the reason.
 pub fn encrypted(
     mut client: TcpStream,
     config: Arc<ServerConfig>,
@@ -128,7 +128,7 @@ pub fn encrypted(
     let mut connection = ServerConnection::new(config).ok()?;
     while connection.is_handshaking() {
         if connection.complete_io(&mut client).is_err() {
-            // An end with unread data would reset the connection before the alert is read.
+            // Closing the socket with unread data would reset the connection before the client has read the alert.
             let _ = client.shutdown(Shutdown::Write);
             let _ = client.read_to_end(&mut Vec::new());
             return None;

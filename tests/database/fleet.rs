@@ -1,4 +1,4 @@
-//! Many guards at once, which share a folder.
+//! Runs many guards concurrently, which share a folder.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::support::{Ended, Folder, Guard, Running};
 
-/// How long a whole fleet may take on a loaded machine.
+/// The time limit of a whole fleet on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Whether the full counts are asked for.
+/// Whether the tests run with their full number of cases.
 #[expect(
     clippy::disallowed_methods,
     reason = "the rule is for the guard: this is another program"
@@ -19,7 +19,7 @@ pub fn is_soak() -> bool {
     std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
 }
 
-/// Held by tests that start so many processes at once that no other could keep its time beside them.
+/// Held by tests that start so many processes that other tests could not meet their deadlines meanwhile.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,7 +34,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Guards with these steps, before a server that prints `served`.
+    /// Guards with these steps and a server that prints `served`.
     pub fn new(url: &str, steps: &str) -> Self {
         Self::with_server(url, steps, "echo served")
     }
@@ -67,7 +67,7 @@ server: {{command: [sh, -c, '{server}']}}
         (0..count).map(|_| self.guard().start()).collect()
     }
 
-    /// Starts so many, and runs all to their end.
+    /// Starts `count` guards, and waits until all have ended.
     pub fn run(&self, count: usize) -> Vec<Ended> {
         let running = self.start(count);
         running
@@ -76,7 +76,7 @@ server: {{command: [sh, -c, '{server}']}}
             .collect()
     }
 
-    /// A file that the steps wrote, or nothing.
+    /// The content of a file that the steps have written, or an empty text.
     pub fn file(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).unwrap_or_default()
     }

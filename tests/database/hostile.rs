@@ -1,4 +1,4 @@
-//! Servers that speak PostgreSQL's protocol and never come to an end: what they send is not collected.
+//! Servers that send endless data in the PostgreSQL protocol: it must not accumulate in memory.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -10,28 +10,28 @@ use crate::certificates::{self, Certificate, authority, encrypted};
 use crate::fleet::Fleet;
 use crate::support::{Guard, Running, field_of_status};
 
-const TOO_MUCH: &str = "it sends more than 256 KiB where a short answer is due";
+const TOO_MUCH: &str = "it sends more than 256 KiB instead of a short answer";
 
-/// How much memory a guard may have had at most, in KiB.
+/// The limit of a guard's peak memory, in KiB.
 const MEMORY: usize = 40 * 1024;
 
-/// When a server stops making sense, and what it sends from then on.
+/// The moment from which on a server misbehaves, and what it sends then.
 #[derive(Clone, Copy)]
 struct Flood {
     moment: Moment,
-    /// Sent once.
+    /// The beginning, which is sent once.
     first: &'static [u8],
-    /// Sent for ever.
+    /// The rest, which is repeated endlessly.
     then: &'static [u8],
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Moment {
-    /// In place of a request to authenticate.
+    /// Instead of an authentication request.
     LogIn,
-    /// Once the client is let in, before it may ask anything.
+    /// After the log-in, before the server is ready for queries.
     LoggedIn,
-    /// In answer to `SELECT 1`.
+    /// As the answer to `SELECT 1`.
     Question,
 }
 
@@ -76,7 +76,7 @@ const fn flood(moment: Moment, first: &'static [u8], then: &'static [u8]) -> Flo
 }
 
 impl Flood {
-    /// Sends it until nobody receives it any more.
+    /// Sends the data until the client closes the connection.
     fn send(self, client: &mut impl Write) -> Option<()> {
         client.write_all(self.first).ok()?;
         let block = self.then.repeat(64 * 1024 / self.then.len());
@@ -85,7 +85,7 @@ impl Flood {
         }
     }
 
-    /// Serves one client up to the flood.
+    /// Serves one client until the flood begins.
     fn serve(self, client: &mut (impl Read + Write)) -> Option<()> {
         body(client)?;
         if self.moment == Moment::LogIn {
@@ -101,7 +101,7 @@ impl Flood {
     }
 }
 
-/// The body of a message without a kind.
+/// Reads the body of a message without a type byte.
 fn body(client: &mut impl Read) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     client.read_exact(&mut length).ok()?;
@@ -110,7 +110,7 @@ fn body(client: &mut impl Read) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// The next question; none when the client says goodbye.
+/// Reads the next query. `None` if the client ends the session.
 fn question(client: &mut impl Read) -> Option<String> {
     let mut kind = [0];
     client.read_exact(&mut kind).ok()?;
@@ -118,7 +118,7 @@ fn question(client: &mut impl Read) -> Option<String> {
     (kind == *b"Q").then(|| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// Answers a question with one row.
+/// Answers a query with one row.
 fn answer(client: &mut impl Write, text: &str) -> Option<()> {
     let mut row = vec![b'D'];
     let length = u32::try_from(text.len()).ok()?;
@@ -130,7 +130,7 @@ fn answer(client: &mut impl Write, text: &str) -> Option<()> {
     client.write_all(&[COLUMN, &row, end].concat()).ok()
 }
 
-/// A server of the kind, where it listens: plain, or with TLS.
+/// Starts such a server, plain or with TLS. Returns its address.
 fn server(flood: Flood, is_encrypted: bool) -> SocketAddr {
     let config = Certificate::new(&authority(), |_| {}).config();
     certificates::serve(move |mut client| {
@@ -143,7 +143,7 @@ fn server(flood: Flood, is_encrypted: bool) -> SocketAddr {
     })
 }
 
-/// The most memory that a guard has had until now, in KiB.
+/// The peak memory of a guard so far, in KiB.
 fn memory(guard: &Running) -> usize {
     let text = field_of_status(guard.pid(), "VmHWM").expect("the guard lives");
     let number = text.split_whitespace().next().expect("it has a number");
@@ -151,7 +151,7 @@ fn memory(guard: &Running) -> usize {
 }
 
 #[test]
-fn a_server_that_answers_without_end_is_not_ready_and_costs_no_memory() {
+fn a_server_with_an_endless_answer_is_not_ready_and_uses_no_memory() {
     let manifest = "version: 1
 variables: {DATABASE_URL: {secret: true}}
 wait_for: [{postgres: DATABASE_URL, timeout: 8s}]
@@ -211,7 +211,7 @@ server: {command: [echo, served]}
 }
 
 #[test]
-fn a_server_that_answers_a_keep_alive_without_end_loses_the_lock() {
+fn a_server_with_an_endless_answer_to_a_keep_alive_loses_the_lock() {
     for (name, flood) in FLOODS
         .into_iter()
         .filter(|(_, flood)| flood.moment == Moment::Question)
@@ -227,7 +227,7 @@ fn a_server_that_answers_a_keep_alive_without_end_loses_the_lock() {
                     return flood.send(&mut client);
                 }
                 let text = if question.starts_with("SELECT pg_try_advisory_lock") {
-                    // The second session is there to be kept out.
+                    // The second session must not get the lock.
                     if number == 0 { "t" } else { "f" }
                 } else if question.contains("pg_is_in_recovery") {
                     "f"
@@ -248,7 +248,7 @@ fn a_server_that_answers_a_keep_alive_without_end_loses_the_lock() {
         guard.wait_for(&format!(
             "the lock is lost ({TOO_MUCH}); the step is killed"
         ));
-        // It may be gone by now; then its end is all there is to see.
+        // The guard may have ended already.
         if let Some(text) = field_of_status(guard.pid(), "VmHWM") {
             let memory: usize = text
                 .split(' ')
@@ -267,10 +267,10 @@ fn a_server_that_answers_a_keep_alive_without_end_loses_the_lock() {
 }
 
 #[test]
-fn a_server_that_sends_our_password_back_as_its_error_has_it_not_shown() {
+fn a_password_that_a_server_sends_back_as_its_error_is_not_shown() {
     let address = certificates::serve(|mut client| {
         body(&mut client)?;
-        // Asks for the password as it is.
+        // Requests the password in clear text.
         client.write_all(b"R\0\0\0\x08\0\0\0\x03").ok()?;
         client.read_exact(&mut [0; 1]).ok()?;
         let password = body(&mut client)?;
@@ -292,12 +292,12 @@ server: {command: [echo, served]}
         )
         .run()
         .expect_code(69)
-        .expect_stderr("it answers with something that is not PostgreSQL's")
+        .expect_stderr("its answer is not in the PostgreSQL protocol")
         .expect_never("canary");
 }
 
 #[test]
-fn a_server_that_lets_us_in_and_never_answers_is_left_before_it_is_asked_again() {
+fn a_connection_without_an_answer_is_closed_before_the_next_attempt() {
     let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let most_seen = Arc::clone(&most);
     let address = certificates::serve(move |mut client| {
@@ -314,7 +314,8 @@ fn a_server_that_lets_us_in_and_never_answers_is_left_before_it_is_asked_again()
     let url = format!("postgresql://app:x@{address}/app?sslmode=disable&connect_timeout=2");
     let ended = Fleet::new(&url, steps).run(1).remove(0).expect_code(75);
     ended.expect_stdout("").expect_stderr("it does not answer");
-    // The server may hear of the end of one when the next has come. In this time there are four.
+    // The server may notice the end of one attempt only after the next one has connected. There are four attempts in
+    // this time.
     let most = most_seen.load(Ordering::Relaxed);
     assert!((1..=2).contains(&most), "{most} connections at once");
 }

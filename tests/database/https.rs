@@ -1,4 +1,4 @@
-//! Waiting for a page over TLS, with a web server of the test's own.
+//! Waits for a page over TLS, with a web server in the test.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::certificates::{self, Certificate, authority, page};
 use crate::support::{Ended, Guard};
 
-/// A guard that waits for the page, with these root certificates in `SSL_CERT_FILE`.
+/// A guard that waits for a page, with these root certificates in `SSL_CERT_FILE`.
 fn waiting(host: &str, address: SocketAddr, roots: &str) -> Guard {
     let manifest = format!(
         "version: 1
@@ -57,13 +57,13 @@ fn a_page_whose_certificate_a_root_has_signed_is_ready() {
         "localhost",
         address,
         &certificates::authority().pem(),
-        "its certificate is signed by none of the root certificates; name the right ones with the variable SSL_CERT_FILE",
+        "its certificate is not signed by any of the root certificates; name the right ones with the variable SSL_CERT_FILE",
     );
     is_refused(
         "127.0.0.1",
         address,
         &authority.pem(),
-        "its certificate is for another name than this host; use a name that it is for",
+        "its certificate is not valid for this host name; use a name for which it is valid",
     );
 }
 
@@ -72,14 +72,14 @@ fn a_self_signed_certificate_is_trusted_when_it_is_a_root() {
     let certificate = Certificate::self_signed_authority();
     let address = page(certificate.config());
     serves(address, &certificate.pem);
-    // In a bundle, as a system has it.
+    // In a bundle with other certificates, like a system's.
     let bundle = format!("{}{}", authority().pem(), certificate.pem);
     serves(address, &bundle);
     is_refused(
         "localhost",
         address,
         &authority().pem(),
-        "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with the variable SSL_CERT_FILE",
+        "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with the variable SSL_CERT_FILE",
     );
 }
 
@@ -99,7 +99,7 @@ fn an_expired_certificate_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_asks_for_a_client_certificate_is_told() {
+fn a_server_that_requires_a_client_certificate_is_reported() {
     let authority = authority();
     let certificate = Certificate::new(&authority, |_| {});
     let address = page(certificate.config_asking_for_clients_of(&authority));
@@ -107,12 +107,12 @@ fn a_server_that_asks_for_a_client_certificate_is_told() {
         "localhost",
         address,
         &authority.pem(),
-        "it asks for a client certificate; startup-guard cannot give one to a web server",
+        "it requires a client certificate; startup-guard does not support client certificates for web servers",
     );
 }
 
 #[test]
-fn a_server_without_tls_is_told() {
+fn a_server_without_tls_is_reported() {
     let address = certificates::serve(|mut client| {
         let _ = client.read(&mut [0; 1024]).ok()?;
         client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok()
@@ -120,18 +120,18 @@ fn a_server_without_tls_is_told() {
     is_not_ready(
         waiting("localhost", address, &authority().pem()),
         address,
-        "it does not speak TLS; check the port, or begin the URL with http://",
+        "it does not use TLS; check the port, or begin the URL with http://",
     );
 }
 
 #[test]
-fn a_file_of_roots_that_cannot_be_used_is_told() {
+fn an_unusable_file_of_root_certificates_is_reported() {
     let authority = authority();
     let address = page(Certificate::new(&authority, |_| {}).config());
     is_not_ready(
         waiting("localhost", address, "no certificate"),
         address,
-        "the file with the root certificates holds no certificate in PEM",
+        "the file with the root certificates contains no certificate in PEM format",
     );
     is_not_ready(
         waiting("localhost", address, "").env("SSL_CERT_FILE", "/no/such/file"),
@@ -141,8 +141,8 @@ fn a_file_of_roots_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn a_handshake_that_never_ends_ends_with_the_time_out() {
-    // A record of a handshake that says that it is long, and then its bytes one by one.
+fn an_endless_handshake_ends_with_the_time_out() {
+    // The header of a long handshake record, and then its bytes one by one.
     let address = certificates::serve(|mut client| {
         client
             .write_all(b"\x16\x03\x03\x40\x00\x02\x00\xff\xff")

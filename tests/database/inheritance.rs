@@ -1,4 +1,4 @@
-//! The lock lives as long as any process of the step.
+//! The lock is held as long as any process of the step lives.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::fleet::Fleet;
 use crate::server::Database;
 use crate::support::{is_alive, until};
 
-/// The process whose number a file of the fleet holds.
+/// The process ID in a file of the fleet.
 fn process_in(fleet: &Fleet, file: &str) -> i32 {
     let text = fleet.file(file);
     text.trim().parse().expect("the file holds a number")
@@ -46,7 +46,8 @@ fn a_killed_guards_lock_is_held_until_the_last_process_of_its_step_has_ended() {
 #[test]
 fn the_step_inherits_the_locks_socket_and_nothing_else_and_the_server_nothing() {
     let database = Database::new();
-    // Shells and `ls` have descriptors of their own open: what is counted are sockets, and all of one's own.
+    // Shells and `ls` open descriptors themselves, so only sockets are counted, and all descriptors of the process
+    // itself.
     let steps = "  - name: migrate
     command: [sh, -c, 'exec ls -l /proc/self/fd']
     up_to_date: [sh, -c, 'ls -l /proc/self/fd > $SHARED/asked; exit 1']
@@ -86,7 +87,7 @@ fn a_stopped_guards_lock_is_free_at_once() {
 #[test]
 fn a_lock_is_not_released_while_processes_are_left_that_the_guard_cannot_end() {
     let database = Database::new();
-    // With its reaper gone, the guard does not find the step's processes any more.
+    // Without its reaper, the guard cannot find the step's processes any more.
     let steps = "  - name: migrate
     command: [sh, -c, 'sleep 100 & echo $! > $SHARED/left; echo started; kill -KILL $PPID; while :; do :; done']
     lock: {postgres: DATABASE_URL, timeout: 1s}";

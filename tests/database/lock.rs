@@ -1,4 +1,4 @@
-//! Asking for the lock: what is said, and how long it is waited for.
+//! Waiting for the lock: messages, time-outs and errors.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn a_lock_that_is_not_free_in_time_ends_with_75_and_the_query_that_shows_its_hol
     let holder = database.sql();
     holder.run("SET application_name = 'somebody else'");
     holder.run(&format!("SELECT pg_advisory_lock({KEY})"));
-    // Every database of a server has locks of its own, under the same numbers.
+    // Every database of a server has its own locks, with the same keys.
     let elsewhere = Database::new();
     let stranger = elsewhere.sql();
     stranger.run(&format!("SELECT pg_advisory_lock({KEY})"));
@@ -53,7 +53,7 @@ fn a_lock_that_is_not_free_in_time_ends_with_75_and_the_query_that_shows_its_hol
 }
 
 #[test]
-fn waiters_hold_no_connection_between_two_looks() {
+fn waiters_hold_no_connection_between_attempts() {
     let database = Database::new();
     let holder = database.sql();
     holder.run(&format!("SELECT pg_advisory_lock({KEY})"));
@@ -62,7 +62,7 @@ fn waiters_hold_no_connection_between_two_looks() {
     for guard in &guards {
         guard.wait_for("another process holds it");
     }
-    // Looks are short and far between: mostly nobody is there.
+    // Attempts are short and rare, so usually there is no connection.
     let mut seen = 0;
     for _ in 0..40 {
         seen += holder.guards().len();
@@ -76,7 +76,7 @@ fn waiters_hold_no_connection_between_two_looks() {
 }
 
 #[test]
-fn the_holder_is_seen_by_name_and_leaves_nothing_behind() {
+fn the_holder_has_its_name_in_the_server_and_leaves_nothing_behind() {
     let database = Database::new();
     let steps = "  - name: migrate
     command: [sh, -c, 'echo started; while [ ! -e $SHARED/go ]; do sleep 0.01; done']
@@ -198,7 +198,7 @@ server: {command: [echo, served]}
 }
 
 #[test]
-fn no_answer_to_up_to_date_is_no_answer() {
+fn an_up_to_date_command_that_cannot_run_is_an_error() {
     let database = Database::new();
     let asking = |question: &str, more: &str| {
         let steps = format!(

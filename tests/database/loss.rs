@@ -1,4 +1,4 @@
-//! A lock that is lost while the step runs: nothing of the step goes on.
+//! A lock that is lost while the step runs: all processes of the step end.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::postgres::Postgres;
 use crate::server::Database;
 use crate::support::is_alive;
 
-/// A step that would rather not stop.
+/// A step that ignores its stop signal.
 const STUBBORN: &str = "  - name: migrate
     command: [sh, -c, 'trap : TERM INT; echo $$ > $SHARED/pid; echo started; while :; do sleep 0.1; done']
     stop_grace: 1m
@@ -25,7 +25,7 @@ fn a_terminated_connection_kills_the_step_at_once_and_ends_with_75() {
     let lost = Instant::now();
     assert_eq!(database.sql().terminate_guards(), 1);
     let ended = guard.end().expect_code(75).expect_never("served");
-    // Far less than the grace that a stop would have given it, however loaded this machine is.
+    // Far less than the step's grace period, even on a loaded machine.
     assert!(
         lost.elapsed() < Duration::from_secs(30),
         "{:?}",
@@ -73,7 +73,7 @@ fn a_server_that_restarts_while_the_lock_is_waited_for_is_waited_for_too() {
     holder.end().expect_code(75);
     waiter.wait_for("connection refused");
     postgres.start_again();
-    // Nobody has migrated: the waiter does.
+    // Nothing was migrated yet, so the waiter runs the step.
     waiter.wait_for("started\n");
     fleet.shared.file("go", "");
     waiter

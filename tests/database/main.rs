@@ -1,4 +1,4 @@
-//! Waiting for a PostgreSQL, and running a step under a lock on it: the real guard on a real server.
+//! Tests of waits and locks with the real binary and a real PostgreSQL server.
 
 #[path = "../service/postgres.rs"]
 #[allow(dead_code, reason = "each target needs a part of it")]

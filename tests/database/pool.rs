@@ -1,5 +1,5 @@
-//! Behind a pool in transaction mode a lock holds nothing: such an address is refused. And what a server says of
-//! the lock at its end is believed.
+//! A pool in transaction mode, through which a lock has no effect, is rejected. And if the server reports at the
+//! release that the lock was not held, that is an error.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ const STEPS: &str = "  - name: migrate
     lock: {postgres: DATABASE_URL, timeout: 10s}";
 
 #[test]
-fn a_pool_in_transaction_mode_is_refused_with_what_to_do() {
+fn a_pool_in_transaction_mode_is_rejected_with_advice() {
     let database = Database::new();
     let pool = Pool::before(&database, Mode::Transaction);
     let url = format!("postgresql://pooled@{}/{}", pool.address, database.name);
@@ -23,8 +23,8 @@ fn a_pool_in_transaction_mode_is_refused_with_what_to_do() {
         .remove(0)
         .expect_code(78)
         .expect_stdout("");
-    ended.expect_stderr("pool in transaction mode (PgBouncer, say), where a lock holds nothing; name a variable with the direct URL under lock.postgres");
-    // The pool itself works, and nothing was locked through it.
+    ended.expect_stderr("pool in transaction mode (such as PgBouncer), where an advisory lock has no effect; name a variable with the direct URL under lock.postgres");
+    // The pool itself works, and no lock was taken through it.
     assert!(pool.served() > 0);
     let locks = database
         .sql()
@@ -53,7 +53,7 @@ wait_for: [{{postgres: DATABASE_URL}}]",
 }
 
 #[test]
-fn a_lock_that_is_not_ours_at_the_end_is_no_success() {
+fn a_lock_that_is_not_held_at_the_release_is_an_error() {
     let database = Database::new();
     let pool = Pool::before(&database, Mode::Forgetful);
     let url = format!("postgresql://pooled@{}/{}", pool.address, database.name);
@@ -62,19 +62,19 @@ fn a_lock_that_is_not_ours_at_the_end_is_no_success() {
         .remove(0)
         .expect_code(75)
         .expect_stdout("ran\n")
-        .expect_stderr("step migrate: the lock was lost: it was not ours at the end (phase lock, exit code 75, a retry helps)");
+        .expect_stderr("step migrate: the lock was lost: it was not held any more when it was to be released (phase lock, exit code 75, a retry helps)");
 }
 
-/// Who gets which of the server's connections.
+/// How clients are assigned to the server's connections.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
-    /// As PgBouncer's: whoever asks gets the one that was used last, for as long as a transaction lasts.
+    /// Like PgBouncer: a client gets the most recently used connection for the duration of a transaction.
     Transaction,
-    /// Everybody has one of their own, whose server denies that it ever held the lock that it is asked to unlock.
+    /// Each client has its own connection. The server reports at the release that the lock was not held.
     Forgetful,
 }
 
-/// Something between a guard and its server.
+/// A proxy between a guard and its server.
 struct Pool {
     address: SocketAddr,
     served: Arc<Mutex<usize>>,
@@ -83,7 +83,7 @@ struct Pool {
 impl Pool {
     fn before(database: &Database, mode: Mode) -> Self {
         static ADMITTED: Once = Once::new();
-        // Its own role needs no password: this pool speaks no SCRAM.
+        // A role without a password, because this pool does not implement SCRAM.
         ADMITTED.call_once(|| {
             Sql::on(shared()).run(
                 "CREATE ROLE pooled LOGIN;
@@ -128,7 +128,7 @@ impl Upstream {
     }
 
     fn connect(&self) -> Option<TcpStream> {
-        // The new line of pg_hba.conf may not be read yet.
+        // The server may not have read the new line of pg_hba.conf yet.
         for _ in 0..100 {
             let mut server = TcpStream::connect(&self.server).ok()?;
             let parameters = format!("user\0pooled\0database\0{}\0\0", self.database);
@@ -151,7 +151,7 @@ impl Upstream {
 }
 
 impl Mode {
-    /// What the server is asked in place of this.
+    /// The query that the server gets instead of this one.
     fn passed(self, query: Vec<u8>) -> Vec<u8> {
         let unlock = b"SELECT pg_advisory_unlock(";
         match query.strip_prefix(unlock) {
@@ -163,7 +163,7 @@ impl Mode {
     }
 }
 
-/// One client: refuses TLS, lets everybody in, and passes on one query at a time.
+/// Serves one client: rejects TLS, accepts every log-in, and forwards one query at a time.
 fn serve(mut client: TcpStream, pool: &Upstream, mode: Mode, served: &Mutex<usize>) -> Option<()> {
     loop {
         let body = untyped(&mut client)?;
@@ -185,7 +185,7 @@ fn serve(mut client: TcpStream, pool: &Upstream, mode: Mode, served: &Mutex<usiz
                 send(&mut client, kind, &body)?;
                 continue;
             }
-            // Before the client is told, because its next query may need a free server at once.
+            // Before the client gets the answer, because its next query may need a free connection at once.
             if body == b"I" && mode == Mode::Transaction {
                 pool.idle.lock().ok()?.push_back(server);
             } else {

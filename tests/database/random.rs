@@ -1,5 +1,5 @@
-//! Faults at random: whatever breaks, there are never two migrations at once, never a server on a database
-//! that is not migrated, and always an end.
+//! Random faults. Whatever breaks, there are never two migrations at once, no server starts on a database that is not
+//! migrated, and every guard ends.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,21 +11,21 @@ use crate::postgres::Postgres;
 use crate::server::Sql;
 use crate::support::Running;
 
-/// How long a guard may take from a fault to its end: the step, a restart of the server, and its time-outs.
+/// The time limit from a fault to the guard's end: for the step, a restart of the server, and the time-outs.
 const END: Duration = Duration::from_mins(1);
 
 /// The codes that a guard may end with after these faults: served, lock lost, step failed, stopped, killed.
 const CODES: [i32; 5] = [0, 70, 75, 137, 143];
 
-/// The step says when another is inside; the lock of a file ends with the last process that has it. The server
-/// says when it should not be there.
+/// The step reports if another one runs at the same time, which it detects with a file lock. The server reports if the
+/// database is not migrated.
 const STEPS: &str = "  - name: migrate
     command: [sh, -c, 'exec 9>$SHARED/busy; flock -n 9 || echo overlap >> $SHARED/broken; echo $$ > $SHARED/pid; sleep 0.6; touch $SHARED/done']
     up_to_date: [sh, -c, 'test -e $SHARED/done']
     lock: {postgres: DATABASE_URL, timeout: 30s}";
 const SERVER: &str = "test -e $SHARED/done || echo unmigrated >> $SHARED/broken";
 
-/// Numbers that look random, and come again with the same seed.
+/// A reproducible generator of random numbers.
 struct Random(u64);
 
 impl Random {
@@ -61,7 +61,7 @@ fn no_fault_leads_to_two_migrations_or_to_a_server_without_one() {
             assert!(started.elapsed() < END, "{what}");
             served += usize::from(ended.code() == 0);
         }
-        // Whatever is left of it, the next one mends it.
+        // The next guard completes what this one has left unfinished.
         let last = fleet.guard().start().end_within(END);
         assert_eq!(last.code(), 0, "{what}: {last}");
         assert_eq!(fleet.file("broken"), "", "{what}");
@@ -84,7 +84,7 @@ fn break_something(fault: u64, victim: &Running, fleet: &Fleet, postgres: &mut P
             postgres.start_again();
         }
         4 => {
-            // It sleeps through everything, and goes on.
+            // The guard is stopped for a while, and continued.
             signal(victim.pid(), Signal::SIGSTOP);
             std::thread::sleep(Duration::from_millis(300));
             signal(victim.pid(), Signal::SIGCONT);
@@ -97,7 +97,7 @@ fn break_something(fault: u64, victim: &Running, fleet: &Fleet, postgres: &mut P
     }
 }
 
-/// It may have ended already.
+/// Sends a signal. The process may have ended already.
 fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
 }

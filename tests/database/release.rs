@@ -1,4 +1,4 @@
-//! Giving the lock back to a database that is slow, or does not answer at all.
+//! Releasing the lock on a database that is slow or does not answer.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::postgres::Postgres;
 use crate::server::Sql;
 use crate::support::Running;
 
-/// A step that ends once `$SHARED/go` is there.
+/// A step that ends when `$SHARED/go` exists.
 const STEPS: &str = "  - name: migrate
     command: [sh, -c, 'echo started; while [ ! -e $SHARED/go ]; do sleep 0.01; done; echo migrated']
     lock: {postgres: DATABASE_URL, timeout: 1m}";
 
-/// A server's process that is stopped as long as this lives.
+/// A server process that is stopped (SIGSTOP) until this is dropped.
 struct Stopped(Pid);
 
 impl Stopped {
@@ -36,8 +36,8 @@ impl Drop for Stopped {
     }
 }
 
-/// A guard whose step has ended, while the server does not answer. A server of its own: others would wait for
-/// the process that is stopped.
+/// A guard whose step has ended while the server does not answer. Uses its own server, because other tests would wait
+/// for the stopped process.
 fn migrated(fleet: &Fleet, sql: &Sql) -> (Running, Stopped) {
     let guard = fleet.guard().start();
     guard.wait_for("started\n");
@@ -52,7 +52,7 @@ fn a_slow_database_after_a_migration_does_not_fail_the_start() {
     let postgres = Postgres::start();
     let (fleet, sql) = (Fleet::new(&postgres.url, STEPS), Sql::on(&postgres.url));
     let (guard, stopped) = migrated(&fleet, &sql);
-    // How long it is slow is what is tested: longer than one look at a free lock may take, too.
+    // This delay is what is tested. It is also longer than the time limit of an attempt to take a lock.
     std::thread::sleep(Duration::from_secs(12));
     assert!(!guard.shown().contains("served"), "{}", guard.shown());
     drop(stopped);
@@ -77,7 +77,7 @@ fn a_database_that_never_answers_after_a_migration_ends_with_75() {
 }
 
 #[test]
-fn a_stop_while_the_lock_is_given_back_ends_the_start_at_once() {
+fn a_stop_while_the_lock_is_released_ends_the_start_at_once() {
     let postgres = Postgres::start();
     let (fleet, sql) = (Fleet::new(&postgres.url, STEPS), Sql::on(&postgres.url));
     let (guard, _stopped) = migrated(&fleet, &sql);

@@ -1,4 +1,4 @@
-//! The server that most tests share, and what they do on it behind the guard's back.
+//! The server that most tests share, and the tests' own sessions on it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,10 +9,10 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use crate::postgres::Postgres;
 
-/// A database of a test's own, on the shared server.
+/// A test's own database on the shared server.
 pub struct Database {
     pub name: String,
-    /// With the password.
+    /// The URL, with the password.
     pub url: String,
 }
 
@@ -40,14 +40,14 @@ impl Database {
         after.split('/').next().expect("the URL has a host")
     }
 
-    /// The same with another user, host, database or query.
+    /// The URL with another user, host, database or query.
     pub fn url_with(&self, from: &str, to: &str) -> String {
         assert!(self.url.contains(from), "{from}");
         self.url.replacen(from, to, 1)
     }
 }
 
-/// The URL of the server that runs as long as this process.
+/// The URL of the shared server, which runs as long as this process.
 pub fn shared() -> &'static str {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     &SERVER
@@ -61,7 +61,7 @@ pub fn of_database(url: &str, name: &str) -> String {
     format!("{server}/{name}")
 }
 
-/// A session of the test's own.
+/// A test's own session.
 pub struct Sql {
     runtime: Runtime,
     client: Client,
@@ -96,7 +96,7 @@ impl Sql {
         Ok(Self { runtime, client })
     }
 
-    /// Runs statements, and gives the first column of every row.
+    /// Runs statements, and returns the first column of every row.
     pub fn run(&self, statements: &str) -> Vec<String> {
         let answers = self
             .runtime
@@ -109,7 +109,7 @@ impl Sql {
         rows.collect()
     }
 
-    /// The sessions of guards in this database, by what they call themselves.
+    /// The `application_name` of each guard's session in this database.
     pub fn guards(&self) -> Vec<String> {
         self.run(
             "SELECT application_name FROM pg_stat_activity
@@ -117,7 +117,7 @@ impl Sql {
         )
     }
 
-    /// Ends them.
+    /// Terminates the sessions of guards.
     pub fn terminate_guards(&self) -> usize {
         let ended = self.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

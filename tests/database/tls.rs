@@ -1,5 +1,5 @@
-//! `sslmode`, as libpq means it. The server's packages are built without TLS, so something in front of it
-//! speaks TLS for it, and can insist on it.
+//! The values of libpq's `sslmode`. The server's packages are built without TLS, so a proxy in front of it handles TLS,
+//! and can require it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,10 +14,10 @@ use crate::fleet::Fleet;
 use crate::server::Database;
 use crate::support::{Ended, Folder, Guard};
 
-/// A database behind TLS.
+/// A database behind a TLS proxy.
 struct Front {
     address: SocketAddr,
-    /// The PEM that `ROOT` stands for in a query.
+    /// The root certificate in PEM format. Its file replaces `ROOT` in a query.
     root: String,
     database: Database,
 }
@@ -25,12 +25,12 @@ struct Front {
 #[derive(Clone, Copy, PartialEq)]
 enum Plain {
     Admitted,
-    /// As a server with nothing but `hostssl` lines.
+    /// Whether TLS is required, as by a server with only `hostssl` lines.
     Refused,
 }
 
 impl Front {
-    /// One whose certificate is for `localhost`, and signed by its root.
+    /// A database whose certificate is for `localhost` and signed by its root.
     fn new(plain: Plain) -> Self {
         let authority = authority();
         let certificate = Certificate::new(&authority, |_| {});
@@ -49,12 +49,12 @@ impl Front {
         }
     }
 
-    /// One that shows this certificate, and this authority's as its root.
+    /// A database that presents this certificate, with this authority's certificate as its root.
     fn showing(certificate: &Certificate, authority: &Authority) -> Self {
         Self::with(Plain::Refused, certificate.config(), authority.pem())
     }
 
-    /// A guard that waits for it, by this name of the host.
+    /// A guard that waits for the database under this host name.
     fn waiting(&self, host: &str, query: &str) -> Guard {
         let manifest = "version: 1
 variables: {DATABASE_URL: {secret: true}}
@@ -78,7 +78,7 @@ server: {command: [echo, served]}
         assert_eq!(ended.code(), 0, "{host} {query}: {ended}");
     }
 
-    /// It is waited for in vain: what is told can change by itself.
+    /// Asserts that the wait times out, because the error can disappear by itself.
     #[track_caller]
     fn is_not_ready(&self, host: &str, query: &str, told: &str) {
         let what = format!("postgres DATABASE_URL ({host}:{})", self.address.port());
@@ -88,7 +88,7 @@ server: {command: [echo, served]}
         self.fails(host, query, 69, &line);
     }
 
-    /// It is not to be trusted, or does not trust us.
+    /// Asserts that the database is refused: it is not trusted, or does not trust the client.
     #[track_caller]
     fn is_refused(&self, host: &str, query: &str, told: &str) {
         let what = format!("postgres DATABASE_URL ({host}:{})", self.address.port());
@@ -109,7 +109,7 @@ server: {command: [echo, served]}
     }
 }
 
-/// Answers the question for TLS, and passes on what is inside.
+/// Answers the request for TLS, and forwards the decrypted data.
 fn serve(
     mut client: TcpStream,
     config: Arc<ServerConfig>,
@@ -138,13 +138,13 @@ fn serve(
     pass_on(&mut encrypted(client, config)?, server)
 }
 
-/// Passes on what is inside.
+/// Forwards the decrypted data.
 fn pass_on(client: &mut StreamOwned<ServerConnection, TcpStream>, server: &str) -> Option<()> {
     let mut server = TcpStream::connect(server).ok()?;
     let turn = Some(Duration::from_millis(2));
     client.sock.set_read_timeout(turn).ok()?;
     server.set_read_timeout(turn).ok()?;
-    // In turns: a TLS stream cannot be shared by two threads.
+    // Alternates between the directions, because two threads cannot share a TLS stream.
     let mut buffer = [0; 4096];
     loop {
         for is_from_client in [true, false] {
@@ -171,9 +171,9 @@ fn pass_on(client: &mut StreamOwned<ServerConnection, TcpStream>, server: &str) 
     }
 }
 
-const UNKNOWN: &str = "its certificate is signed by none of the root certificates; name the right ones with sslrootcert in the URL";
+const UNKNOWN: &str = "its certificate is not signed by any of the root certificates; name the right ones with sslrootcert in the URL";
 const OTHER_NAME: &str =
-    "its certificate is for another name than this host; use a name that it is for";
+    "its certificate is not valid for this host name; use a name for which it is valid";
 
 #[test]
 fn every_sslmode_connects_to_a_server_that_admits_both() {
@@ -187,7 +187,7 @@ fn every_sslmode_connects_to_a_server_that_admits_both() {
 }
 
 #[test]
-fn a_server_that_insists_on_tls_gets_it() {
+fn a_server_that_requires_tls_gets_it() {
     let front = Front::new(Plain::Refused);
     for query in ["", "sslmode=allow", "sslmode=prefer", "sslmode=require"] {
         front.serves("127.0.0.1", query);
@@ -196,11 +196,11 @@ fn a_server_that_insists_on_tls_gets_it() {
         .waiting("127.0.0.1", "sslmode=disable")
         .run()
         .expect_code(77)
-        .expect_stderr("it refuses the role, or connections from here (28000)");
+        .expect_stderr("it refuses the role, or connections from this host (28000)");
 }
 
 #[test]
-fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+fn a_server_without_tls_is_refused_if_tls_is_required() {
     let database = Database::new();
     let manifest = "version: 1
 variables: {DATABASE_URL: {secret: true}}
@@ -215,12 +215,12 @@ server: {command: [echo, served]}
             .env("DATABASE_URL", format!("{}?sslmode={mode}", database.url))
             .run()
             .expect_code(69)
-            .expect_stderr("it offers no TLS, which sslmode asks for");
+            .expect_stderr("it does not support TLS, which sslmode requires");
     }
 }
 
 #[test]
-fn verify_full_asks_for_the_signature_and_the_name_and_verify_ca_for_the_signature() {
+fn verify_full_requires_the_signature_and_the_name_and_verify_ca_the_signature() {
     let front = Front::new(Plain::Refused);
     front.serves("localhost", "sslmode=verify-full&sslrootcert=ROOT");
     front.serves("localhost", "sslmode=verify-ca&sslrootcert=ROOT");
@@ -230,12 +230,12 @@ fn verify_full_asks_for_the_signature_and_the_name_and_verify_ca_for_the_signatu
         "sslmode=verify-full&sslrootcert=ROOT",
         OTHER_NAME,
     );
-    // As libpq does: whoever names roots wants them to be used.
+    // Like libpq, which uses root certificates if they are specified.
     front.serves("127.0.0.1", "sslmode=require&sslrootcert=ROOT");
 }
 
 #[test]
-fn roots_that_did_not_sign_it_do_not_do() {
+fn roots_that_have_not_signed_the_certificate_are_refused() {
     let signer = authority_named("the same name");
     let certificate = Certificate::new(&signer, |_| {});
     for other in [authority(), authority_named("the same name")] {
@@ -251,7 +251,7 @@ fn roots_that_did_not_sign_it_do_not_do() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_given_the_grace_of_a_refusal_and_no_more() {
+fn an_untrusted_certificate_is_tolerated_as_long_as_a_refusal() {
     let front = Front::new(Plain::Refused);
     let other = authority().pem();
     let guard = front.waiting("localhost", "sslmode=verify-full&sslrootcert=ROOT");
@@ -265,7 +265,7 @@ fn a_certificate_that_is_not_trusted_is_given_the_grace_of_a_refusal_and_no_more
 }
 
 #[test]
-fn a_lock_on_a_server_that_is_not_trusted_cannot_be_asked_for() {
+fn a_lock_on_an_untrusted_server_cannot_be_requested() {
     let front = Front::new(Plain::Refused);
     let folder = Folder::new();
     let other = folder.file("other.pem", authority().pem());
@@ -283,12 +283,12 @@ fn a_lock_on_a_server_that_is_not_trusted_cannot_be_asked_for() {
     assert!(ended.took < Duration::from_secs(18), "{:?}", ended.took);
     let port = front.address.port();
     ended.expect_stdout("").expect_stderr(&format!(
-        "step migrate: the lock on localhost:{port} cannot be asked for: {UNKNOWN} (phase lock, exit code 77, a retry does not help)"
+        "step migrate: the lock on localhost:{port} cannot be requested: {UNKNOWN} (phase lock, exit code 77, a retry does not help)"
     ));
 }
 
 #[test]
-fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
+fn an_unusable_file_of_root_certificates_is_reported() {
     let front = Front::new(Plain::Refused);
     let folder = Folder::new();
     let huge = folder.file("huge.pem", vec![b'-'; 4 * 1024 * 1024 + 1]);
@@ -302,8 +302,8 @@ fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
         ("/no/such/file".to_owned(), "does not exist"),
         (path(folder.path()), "cannot be read: it is a directory"),
         (path(&huge), "is larger than 4 MiB"),
-        (path(&text), "holds no certificate in PEM"),
-        (path(&key), "holds no certificate in PEM"),
+        (path(&text), "contains no certificate in PEM format"),
+        (path(&key), "contains no certificate in PEM format"),
     ] {
         front.is_not_ready(
             "localhost",
@@ -314,7 +314,7 @@ fn a_file_of_root_certificates_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn a_pipe_or_a_device_in_place_of_a_file_holds_nothing_up() {
+fn a_pipe_or_a_device_instead_of_a_file_does_not_block() {
     let front = Front::new(Plain::Refused);
     let folder = Folder::new();
     let pipe = folder.path().join("pipe");
@@ -341,7 +341,7 @@ fn a_pipe_or_a_device_in_place_of_a_file_holds_nothing_up() {
 }
 
 #[test]
-fn the_clients_certificate_and_key_are_told_when_they_cannot_be_used() {
+fn an_unusable_client_certificate_or_key_is_reported() {
     let (front, authority) = (Front::new(Plain::Refused), authority());
     let folder = Folder::new();
     let certificate = Certificate::new(&authority, |_| {});
@@ -358,7 +358,7 @@ fn the_clients_certificate_and_key_are_told_when_they_cannot_be_used() {
         (
             &pem,
             &pem,
-            "the file with the client's key holds no unencrypted private key in PEM",
+            "the file with the client's key contains no unencrypted private key in PEM format",
         ),
         (
             &pem,
@@ -372,7 +372,7 @@ fn the_clients_certificate_and_key_are_told_when_they_cannot_be_used() {
 }
 
 #[test]
-fn a_server_that_asks_for_a_client_certificate_gets_the_one_of_the_url() {
+fn a_server_that_requires_a_client_certificate_gets_the_one_of_the_url() {
     let (ours, theirs) = (authority(), authority());
     let certificate = Certificate::new(&theirs, |_| {});
     let config = certificate.config_asking_for_clients_of(&ours);
@@ -380,7 +380,7 @@ fn a_server_that_asks_for_a_client_certificate_gets_the_one_of_the_url() {
     front.is_refused(
         "localhost",
         "sslmode=require",
-        "it asks for a client certificate; name one with sslcert and sslkey in the URL",
+        "it requires a client certificate; set sslcert and sslkey in the URL",
     );
     let folder = Folder::new();
     let query = |name: &str, signer: &Authority| {
@@ -397,7 +397,7 @@ fn a_server_that_asks_for_a_client_certificate_gets_the_one_of_the_url() {
     front.is_refused(
         "localhost",
         &query("theirs", &theirs),
-        "it refuses our client certificate, or that there is none; name one with sslcert and sslkey in the URL",
+        "it refuses the client certificate, or requires one; set sslcert and sslkey in the URL",
     );
 }
 
@@ -440,20 +440,20 @@ fn a_self_signed_certificate_is_its_own_root() {
 }
 
 #[test]
-fn a_self_signed_authority_that_is_no_root_is_not_trusted() {
+fn a_self_signed_authority_that_is_not_a_root_is_not_trusted() {
     let front = Front::showing(&Certificate::self_signed_authority(), &authority());
     for mode in ["verify-ca", "verify-full"] {
         front.is_refused(
             "localhost",
             &format!("sslmode={mode}&sslrootcert=ROOT"),
-            "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with sslrootcert in the URL",
+            "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with sslrootcert in the URL",
         );
     }
     front.serves("localhost", "sslmode=require");
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
+fn a_certificate_error_is_reported_with_advice() {
     let authority = authority();
     let query = "sslmode=verify-full&sslrootcert=ROOT";
     for (change, told) in [
@@ -461,15 +461,15 @@ fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
             (|parameters| {
                 parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
             }) as fn(&mut rcgen::CertificateParams),
-            "its certificate is not one for servers; make one with the extended key usage serverAuth",
+            "its certificate is not valid for servers; create one with the extended key usage serverAuth",
         ),
         (
             |parameters| parameters.subject_alt_names.clear(),
-            "its certificate names no host; make one with a subjectAltName",
+            "its certificate contains no host name; create one with a subjectAltName",
         ),
         (
             |parameters| parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
-            "its certificate is a certificate authority's (CA:TRUE) and none of the root certificates; name it with sslrootcert in the URL",
+            "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with sslrootcert in the URL",
         ),
     ] {
         let front = Front::showing(&Certificate::new(&authority, change), &authority);
@@ -478,7 +478,7 @@ fn what_is_wrong_with_a_certificate_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_wrong_clock_or_an_old_certificate_is_told_and_waited_for() {
+fn an_expired_or_future_certificate_is_reported_and_waited_for() {
     let authority = authority();
     for (from, to, told) in [
         (
@@ -503,7 +503,7 @@ fn a_wrong_clock_or_an_old_certificate_is_told_and_waited_for() {
 }
 
 #[test]
-fn a_server_that_promises_tls_and_speaks_something_else_is_told() {
+fn a_server_that_promises_tls_but_does_not_use_it_is_reported() {
     let address = certificates::serve(|mut client| {
         client.read_exact(&mut [0; 8]).ok()?;
         client.write_all(b"S").ok()?;
@@ -517,7 +517,7 @@ fn a_server_that_promises_tls_and_speaks_something_else_is_told() {
     front.is_not_ready(
         "localhost",
         "sslmode=require",
-        "it does not speak TLS; check the port",
+        "it does not use TLS; check the port",
     );
 }
 

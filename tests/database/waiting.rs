@@ -1,4 +1,4 @@
-//! Waiting for a PostgreSQL: a real log-in, and what its refusals mean.
+//! Waiting for a PostgreSQL server: real log-ins, and their errors.
 
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
@@ -37,7 +37,7 @@ fn served(url: &str) -> Ended {
 }
 
 #[test]
-fn a_database_that_lets_us_in_is_ready() {
+fn a_database_that_accepts_the_log_in_is_ready() {
     let database = Database::new();
     let address = database.address();
     served(&database.url)
@@ -46,7 +46,7 @@ fn a_database_that_lets_us_in_is_ready() {
 }
 
 #[test]
-fn every_dialect_of_a_url_is_understood() {
+fn every_dialect_of_a_url_is_accepted() {
     let database = Database::new();
     for scheme in [
         "postgres",
@@ -61,7 +61,7 @@ fn every_dialect_of_a_url_is_understood() {
     let user = format!("app:{}", database.password());
     let name = &database.name;
     for url in [
-        // Several hosts, of which the first are not there.
+        // Several hosts, the first of which do not exist.
         format!("postgresql://{user}@127.0.0.1:1,no.such.host.invalid,{address}/{name}"),
         format!("postgresql://{user}@/{name}?host=127.0.0.1:1&host={address}"),
         format!(
@@ -139,10 +139,10 @@ fn a_unix_socket_with_a_full_queue_is_not_waited_for_while_there_are_other_hosts
     waiting(&url(&format!("host={name}")), "1s")
         .run()
         .expect_code(69)
-        .expect_stderr("too many others wait to be accepted");
+        .expect_stderr("its queue of connections is full");
 }
 
-/// A short name of a folder, as long as this lives: the path of a socket may not be longer than 107 bytes.
+/// A symbolic link with a short path to a folder, removed on drop: the path of a socket is limited to 107 bytes.
 struct Link(String);
 
 impl Link {
@@ -181,7 +181,7 @@ fn refusals_end_with_77_after_a_short_grace() {
         ),
         (
             database.url_with(&user, "app"),
-            "it asks for a password, and there is none in the URL",
+            "it requires a password, and the URL has none",
         ),
         (
             of_database(&database.url, "canary"),
@@ -189,7 +189,7 @@ fn refusals_end_with_77_after_a_short_grace() {
         ),
         (
             other("sleeper"),
-            "it refuses the role, or connections from here (28000)",
+            "it refuses the role, or connections from this host (28000)",
         ),
         (
             other("outsider"),
@@ -215,7 +215,7 @@ fn refusals_end_with_77_after_a_short_grace() {
             .expect_never("sleeper")
             .expect_never("outsider");
     }
-    // Less time than the grace is less time.
+    // A time-out that is shorter than the grace period.
     let ended = waiting(&database.url_with(&user, "app:canary"), "1s")
         .run()
         .expect_code(77);
@@ -223,7 +223,7 @@ fn refusals_end_with_77_after_a_short_grace() {
 }
 
 #[test]
-fn a_database_that_is_made_within_the_grace_is_ready() {
+fn a_database_that_is_created_within_the_grace_period_is_ready() {
     let name = format!("late_{}", std::process::id());
     let running = waiting(&of_database(shared(), &name), "20s").start();
     running.wait_for("there is no such database");
@@ -256,7 +256,7 @@ fn a_server_with_too_many_clients_is_not_ready_yet() {
 }
 
 #[test]
-fn what_is_waited_for_is_said_at_most_once_a_second() {
+fn a_wait_is_logged_at_most_once_a_second() {
     let database = Database::new();
     let manifest = "version: 1
 variables:
@@ -294,7 +294,7 @@ fn a_stop_ends_the_wait_at_once() {
 }
 
 #[test]
-fn a_role_of_the_server_can_be_asked_for() {
+fn a_role_of_the_server_can_be_required() {
     let database = Database::new();
     waiting(
         &format!("{}?target_session_attrs=standby", database.url),
@@ -302,7 +302,7 @@ fn a_role_of_the_server_can_be_asked_for() {
     )
     .run()
     .expect_code(69)
-    .expect_stderr("it is no standby");
+    .expect_stderr("it is not a standby");
 }
 
 #[test]

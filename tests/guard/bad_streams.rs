@@ -1,5 +1,4 @@
-//! Streams that are closed, full or broken: the guard neither hangs nor dies without a word, and the code says
-//! what happened.
+//! Closed, full and broken streams. The guard does not hang, and its exit code shows what happened.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,14 +15,14 @@ steps: [{name: s, command: [sh, -c, 'echo migrated; echo err >&2; touch done']}]
 server: {command: [sh, -c, 'touch served; exit 7']}
 ";
 
-/// A guard of which nobody reads what it says.
+/// A guard whose output is not read.
 fn unread(manifest: &str) -> Guard {
     Guard::with_manifest(manifest)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
 }
 
-/// A disk without room.
+/// A device without free space.
 fn full() -> File {
     File::options()
         .write(true)
@@ -34,13 +33,13 @@ fn full() -> File {
 fn closed(numbers: &'static [i32]) -> impl Fn() + Send + Sync {
     move || {
         for &number in numbers {
-            // SAFETY: the process is about to execute the guard, and nobody here uses them.
+            // SAFETY: the process is about to execute the guard, and does not use the descriptors.
             unsafe { libc::close(number) };
         }
     }
 }
 
-/// A stream whose content can be looked at when the guard has ended.
+/// A stream whose content can be read after the guard has ended.
 fn kept() -> (impl FnOnce() -> String, Stdio) {
     let (mut reader, writer) = std::io::pipe().expect("a pipe can be made");
     let read = move || {
@@ -52,7 +51,7 @@ fn kept() -> (impl FnOnce() -> String, Stdio) {
 }
 
 #[test]
-fn a_start_goes_on_to_its_server_whatever_its_streams_are() {
+fn the_server_starts_whatever_the_streams_are() {
     let starts: [fn(Guard) -> Guard; 8] = [
         |guard| guard.before_exec(closed(&[0])),
         |guard| guard.before_exec(closed(&[1])),
@@ -76,7 +75,7 @@ fn a_start_goes_on_to_its_server_whatever_its_streams_are() {
 }
 
 #[test]
-fn a_failure_has_its_code_whatever_its_streams_are() {
+fn an_error_has_its_exit_code_whatever_the_streams_are() {
     let starts: [fn(Guard) -> Guard; 4] = [
         |guard| guard.before_exec(closed(&[0, 1, 2])),
         |guard| guard.stderr(full()),
@@ -95,7 +94,7 @@ fn a_failure_has_its_code_whatever_its_streams_are() {
                 70,
             ),
             ("version: 1\nserver: {command: [no-such-server]}\n", 127),
-            // After the hand-over was tried: SIGPIPE had its default action by then.
+            // After the attempted hand-over, when SIGPIPE had its default action.
             ("version: 1\nserver: {command: [./script]}\n", 126),
         ] {
             let guard = unread(manifest);
@@ -105,17 +104,17 @@ fn a_failure_has_its_code_whatever_its_streams_are() {
     }
 }
 
-/// How large a file may become here, in bytes.
+/// The limit of the size of files in these tests, in bytes.
 const LIMIT: usize = 64;
 
-/// Has a write beyond the limit raise SIGXFSZ, and gives that signal a state first.
+/// Sets the limit, beyond which a write raises SIGXFSZ, and the state of that signal.
 fn limited(state: SizeSignal) -> impl Fn() + Send + Sync {
     let limit = libc::rlimit {
         rlim_cur: LIMIT as libc::rlim_t,
         rlim_max: LIMIT as libc::rlim_t,
     };
     move || {
-        // SAFETY: the calls get valid places, and run in a process that is about to execute the guard.
+        // SAFETY: the pointers are valid, and the process is about to execute the guard.
         unsafe {
             assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
             match state {
@@ -134,7 +133,7 @@ fn limited(state: SizeSignal) -> impl Fn() + Send + Sync {
     }
 }
 
-/// How SIGXFSZ is when the guard is started.
+/// The state of SIGXFSZ when the guard is started.
 #[derive(Clone, Copy, Debug)]
 enum SizeSignal {
     Default,
@@ -173,13 +172,13 @@ fn a_log_file_that_has_reached_its_limit_does_not_end_the_start() {
 }
 
 #[test]
-fn step_and_server_have_the_signal_of_a_file_at_its_limit_as_it_was_inherited() {
+fn step_and_server_inherit_the_state_of_sigxfsz_unchanged() {
     const SHOW: [&str; 3] = ["grep", "-E", "^Sig(Blk|Ign|Cgt):"];
     for state in SIZE_SIGNALS {
         let mut directly = Command::new(SHOW[0]);
         directly.args(&SHOW[1..]).arg("/proc/self/status");
         let prepare = limited(state);
-        // SAFETY: it only sets a limit and signals.
+        // SAFETY: the calls only set a limit and signals.
         unsafe {
             directly.pre_exec(move || {
                 prepare();
@@ -214,7 +213,7 @@ fn step_and_server_have_the_signal_of_a_file_at_its_limit_as_it_was_inherited() 
 }
 
 #[test]
-fn what_was_to_be_printed_and_could_not_be_is_a_failure_that_says_so() {
+fn output_that_cannot_be_written_is_an_error() {
     for words in [&["--help"][..], &["exit-codes"], &["--version"], &["check"]] {
         for stream in [full(), broken_pipe()] {
             let (text, stderr) = kept();
@@ -232,8 +231,9 @@ fn what_was_to_be_printed_and_could_not_be_is_a_failure_that_says_so() {
 }
 
 #[test]
-fn the_server_finds_nothing_where_a_stream_was_closed_and_never_a_file_of_ours() {
-    // Rust's runtime opens /dev/null in its place: the next file to be opened would be the server's stdin.
+fn a_closed_stream_of_the_server_is_never_a_file_of_the_guard() {
+    // Rust's runtime opens /dev/null for a closed stream. Otherwise the next file that the guard opens would be the
+    // server's stdin.
     let (text, stdout) = kept();
     let status = Guard::new()
         .before_exec(closed(&[0]))

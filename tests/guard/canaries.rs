@@ -1,20 +1,20 @@
-//! Secrets in the output of steps, on the real binary: whole ones never come through, and nothing that the
-//! guard says itself has a part of one in it. (What it says, in ten thousand cases: `src/commands/check/tests.rs`.)
+//! Secrets in the output of steps, with the real binary. A whole secret is never relayed, and the guard's own messages
+//! contain no part of one. (`src/commands/check/tests.rs` tests the messages in ten thousand cases.)
 
 use crate::support::Guard;
 
-/// Whether the tests are to run with their full counts.
+/// Whether the tests run with their full number of cases.
 #[expect(clippy::disallowed_methods, reason = "these are tests, not the guard")]
 fn is_soak() -> bool {
     std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
 }
 
-/// A secret of its own for each run and place; no word of ours has a part of it in it.
+/// A different secret for each run and place. No message of the guard contains a part of it.
 fn canary(run: u32, place: u32) -> String {
     const LETTERS: &[u8] = b"bcdfghjkmnpqrstvwxz23456789";
     let mut state = u64::from(run) << 32 | u64::from(place) << 8 | 1;
     let letter = |_| {
-        // Knuth's MMIX generator; its upper bits are good enough.
+        // Knuth's MMIX generator, of which only the upper bits are used.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -59,7 +59,7 @@ fn no_secret_comes_through_whatever_a_step_prints() {
             .env("STARTUP_GUARD_LOG", ["text", "json"][run as usize % 2])
             .line("run -- true")
             .run();
-        // White space around one of them is a finding: then no step runs.
+        // White space around a value is a finding, and no step would run.
         let ended = ended.expect_code(78);
         for place in 1..=6 {
             let canary = canary(place);
@@ -95,9 +95,9 @@ fn no_secret_comes_through_whatever_a_step_prints() {
     }
 }
 
-/// What a start comes to, the sections of a manifest that lead to it, and the command line.
+/// The expected exit code, the sections of the manifest, and the command line.
 const FAILURES: &[(i32, &str, &str)] = &[
-    // Commands that are not found, or cannot be executed, by a name that is a value.
+    // Commands that are not found or cannot be executed, whose name is a variable's value.
     (
         127,
         "steps: [{name: s, command: ['${PLAIN}', '${TOKEN}']}]",
@@ -151,7 +151,7 @@ const FAILURES: &[(i32, &str, &str)] = &[
     ),
     (126, "service: x", "run -- ${FOLDER_PATH} $TOKEN"),
     (127, "service: x", "run -- $PLAIN $TOKEN"),
-    // Steps that run, say what they know, and fail.
+    // Steps that print their environment and fail.
     (
         70,
         "steps: [{name: s, command: [sh, -c, 'echo $TOKEN $URL; kill -KILL $$', '${TOKEN}']}]",
@@ -177,7 +177,7 @@ const FAILURES: &[(i32, &str, &str)] = &[
         "steps: [{name: s, up_to_date: [sh, -c, 'echo $TOKEN; exit 127'], command: ['true']}]",
         "run -- true",
     ),
-    // Dependencies that are not there, and a user that is not.
+    // Dependencies and a user that do not exist.
     (69, "wait_for: [{http: URL, timeout: 300ms}]", "run -- true"),
     (69, "wait_for: [{tcp: URL, timeout: 300ms}]", "run -- true"),
     (
@@ -185,7 +185,7 @@ const FAILURES: &[(i32, &str, &str)] = &[
         "user: nobody-here\nsteps: [{name: s, command: [echo, '${TOKEN}']}]",
         "run -- true",
     ),
-    // A start that goes well.
+    // A successful start.
     (
         0,
         "steps: [{name: s, command: [sh, -c, 'echo $TOKEN; echo $URL', '${TOKEN}']}]",

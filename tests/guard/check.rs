@@ -1,4 +1,4 @@
-//! `check`, and the check that `run` makes: every finding, its severity and its text.
+//! `check`, and the check of `run`: findings, their severities and their texts.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +35,7 @@ fn a_sound_environment_ends_with_0() {
 }
 
 #[test]
-fn all_faults_come_at_once_in_the_manifests_order() {
+fn all_findings_are_reported_at_once_in_the_manifests_order() {
     let guard = Guard::with_manifest(MANIFEST)
         .env("REQUIRED", "http://app.example.com")
         .env("OPTIONAL", "\"zero\" ")
@@ -121,7 +121,7 @@ fn a_condition_makes_a_variable_required() {
 }
 
 #[test]
-fn fail_on_critical_turns_what_is_not_critical_into_warnings() {
+fn fail_on_critical_makes_all_other_findings_warnings() {
     let manifest = "version: 1
 fail_on: critical
 variables:
@@ -195,7 +195,7 @@ server: {command: [echo, '${PORT}', '${HOST:-localhost}']}
         )
         .expect_stderr("2 errors, 1 warning")
         .expect_never("canary");
-    // What is skipped or replaced is not asked for.
+    // References in skipped steps and in a replaced command are not checked.
     let guard = Guard::with_manifest(manifest).env("TOKEN", "fake-canary-token");
     guard
         .line("run --skip s -- echo served")

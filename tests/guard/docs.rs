@@ -1,4 +1,4 @@
-//! The README and the pages under `docs` say what the program does.
+//! The README and the pages under `docs` agree with the program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,7 +33,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// The texts of the fenced blocks of a language.
+/// The contents of the fenced code blocks with this language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
     let mut found = Vec::new();
@@ -46,12 +46,12 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     found
 }
 
-/// What stands in backticks in a text.
+/// The parts of a text in backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The first cells of the rows of the table whose header begins with `header`, each cut at its backticks.
+/// The first cell of each row of the table whose header begins with `header`, split at its backticks.
 fn first_cells(page: &str, header: &str) -> Vec<String> {
     let mut rows = page
         .lines()

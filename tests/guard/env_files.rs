@@ -1,4 +1,4 @@
-//! `check --env-file`: the environment that a service would get from files.
+//! `check --env-file`: checks the environment that a service would get from files.
 
 use std::fs::File;
 use std::io::Write;
@@ -35,7 +35,7 @@ fn summary(ended: &Ended) -> Value {
 }
 
 #[test]
-fn a_files_value_wins_over_the_processs_and_only_file_leaves_that_out() {
+fn a_files_value_overrides_the_processs_value_which_only_file_ignores() {
     let guard = || {
         guard(&[("a.env", SOUND)])
             .env("MODE", "wrong")
@@ -83,14 +83,14 @@ fn a_file_comes_on_standard_input() {
 }
 
 #[test]
-fn a_listing_of_railways_is_read_as_one_without_being_told() {
+fn a_listing_of_railway_is_recognised() {
     let listing = "DATABASE_URL=postgresql://app:fa$1ke#pass@db/app\nMODE=dev\nRAILWAY_SERVICE_NAME=backend\n";
     let ended = guard(&[("listing", listing)])
         .line("check --only-file --env-file listing")
         .run()
         .expect_code(78)
         .expect_never("fa$1ke");
-    // Compose would refuse the file for its `$1`, and so it does when it is named.
+    // Compose rejects the file because of `$1`, and so does the dialect if it is specified.
     assert!(
         ended.stdout().contains("[unescaped, required] (listing:1)"),
         "{ended}"
@@ -148,7 +148,7 @@ fn references_in_a_file_see_the_process_the_files_before_and_the_file_itself() {
         .line(line)
         .run()
         .expect_code(0);
-    // Without the process's own, the password is nothing, which is a URL all the same.
+    // Without the process's environment the password is empty, and the URL is still valid.
     let ended = guard(&files)
         .env("HOST", "two words")
         .line(line)
@@ -158,7 +158,7 @@ fn references_in_a_file_see_the_process_the_files_before_and_the_file_itself() {
 }
 
 #[test]
-fn what_the_manifest_does_not_declare_is_noted_and_never_an_error() {
+fn an_undeclared_variable_is_a_note_and_never_an_error() {
     let content =
         format!("{SOUND}EXTRA=1\nDEBUG=1\nPORT=8000\nTOKEN_FILE=\nlower_case=fake-value\n");
     let ended = guard(&[("a.env", &content)])
@@ -171,7 +171,7 @@ fn what_the_manifest_does_not_declare_is_noted_and_never_an_error() {
 }
 
 #[test]
-fn a_secrets_file_of_the_container_need_not_be_on_this_machine() {
+fn a_secret_file_of_the_container_need_not_exist_on_this_machine() {
     let content = format!("{SOUND}TOKEN_FILE=/run/secrets/token-of-nobody\n");
     let ended = guard(&[("a.env", &content)])
         .line("check --only-file --env-file a.env")
@@ -193,7 +193,7 @@ fn a_secrets_file_of_the_container_need_not_be_on_this_machine() {
 }
 
 #[test]
-fn what_is_no_env_file_is_refused_by_its_kind() {
+fn other_kinds_of_files_are_rejected_with_their_kind() {
     let utf16: Vec<u8> = SOUND.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let cases: [(&[u8], i32, &str); 7] = [
         (b"", 65, "it sets no variable"),
@@ -239,7 +239,7 @@ fn what_is_no_env_file_is_refused_by_its_kind() {
 }
 
 #[test]
-fn an_env_file_that_is_no_regular_file_ends_with_66_at_once_and_says_what_it_is() {
+fn an_env_file_that_is_not_a_regular_file_ends_with_66_and_its_kind() {
     let guard = || {
         let guard = guard(&[]);
         let path = guard.folder.path();
@@ -265,14 +265,14 @@ fn an_env_file_that_is_no_regular_file_ends_with_66_at_once_and_says_what_it_is(
 }
 
 #[test]
-fn an_env_file_comes_through_a_pipe_without_a_name() {
+fn an_env_file_can_be_an_anonymous_pipe() {
     for name in ["-", "/dev/stdin", "/proc/self/fd/0", "/dev/fd/0"] {
         let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
         let running = guard(&[])
             .line(&format!("check --only-file --env-file {name}"))
             .stdin(reader)
             .start();
-        // In two parts, with a wait between them.
+        // In two parts, with a pause between them.
         let (first, second) = SOUND.split_at(20);
         for part in [first, second] {
             until("the guard waits", || running.is_polling());
@@ -309,7 +309,7 @@ fn a_stop_while_an_env_file_is_awaited_ends_at_once() {
 }
 
 #[test]
-fn every_line_that_cannot_be_read_is_told_with_its_number() {
+fn every_invalid_line_is_reported_with_its_number() {
     let ended = guard(&[("a.env", "MODE: dev\nA=1\nexport A B=2\n")])
         .line("check --env-file a.env")
         .run()
@@ -335,7 +335,7 @@ fn a_file_of_a_gigabyte_is_refused_without_being_read() {
 }
 
 #[test]
-fn a_long_value_is_checked_and_never_shown_and_one_that_linux_does_not_pass_on_is_a_fault() {
+fn a_long_value_is_checked_and_never_shown_and_one_above_the_limit_of_linux_is_a_fault() {
     for (count, code, told) in [
         (21_000, 78, "1 error"),
         (
@@ -364,7 +364,7 @@ fn a_long_value_is_checked_and_never_shown_and_one_that_linux_does_not_pass_on_i
 }
 
 #[test]
-fn a_file_whose_references_come_to_gigabytes_is_refused_at_once() {
+fn a_file_whose_references_expand_to_gigabytes_is_rejected_at_once() {
     let mut doublings = "A0=0123456789abcdef\n".to_owned();
     for line in 1..32 {
         doublings.push_str(&format!("A{line}=${{A{0}}}${{A{0}}}\n", line - 1));
@@ -384,7 +384,7 @@ fn a_file_whose_references_come_to_gigabytes_is_refused_at_once() {
         ),
     ] {
         for dialect in ["compose", "python-dotenv"] {
-            // 256 MiB of address space: what it would come to does not fit.
+            // 256 MiB of address space, which is too little for the expanded values.
             let limit = || {
                 let resource = nix::sys::resource::Resource::RLIMIT_AS;
                 let _ = nix::sys::resource::setrlimit(resource, 1 << 28, 1 << 28);
@@ -401,7 +401,7 @@ fn a_file_whose_references_come_to_gigabytes_is_refused_at_once() {
 }
 
 #[test]
-fn of_a_million_bytes_of_faults_or_notes_so_many_are_told_as_somebody_could_read() {
+fn the_number_of_reported_faults_and_notes_is_limited() {
     let ended = guard(&[("a.env", &"=\n".repeat(500_000))])
         .line("check --env-file a.env")
         .run()
@@ -456,7 +456,7 @@ fn thousands_of_unknown_variables_are_one_note() {
 }
 
 #[test]
-fn a_name_is_shown_only_where_the_manifest_knows_it_or_one_that_is_nearly_the_same() {
+fn a_name_is_shown_only_if_the_manifest_has_it_or_a_similar_one() {
     let manifest = MANIFEST.replace("TOKEN: {", "TOKEN: {renamed_from: [OLD_TOKEN], ");
     let lines = [
         "DATABSE_URL='x'",
@@ -491,7 +491,7 @@ fn a_name_is_shown_only_where_the_manifest_knows_it_or_one_that_is_nearly_the_sa
                 assert!(!ended.stdout().contains(secret), "{ended}");
                 assert!(!ended.stderr().contains(secret), "{ended}");
             }
-            // An empty TOKEN_FILE names nothing; in docker's and railway's form `''` is the name of a file.
+            // An empty TOKEN_FILE names no file. In the dialects of docker and railway, `''` is a file name.
             if code == 0 {
                 let ended = ended.expect_code(code);
                 assert!(ended.stdout().contains("DATABSE_URL (line 1)"), "{ended}");

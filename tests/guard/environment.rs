@@ -1,4 +1,4 @@
-//! The effective environment: what the steps and the server get.
+//! The effective environment of the steps and the server.
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ fn entries(output: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn everything_passes_unchanged_but_for_what_is_declared() {
+fn undeclared_variables_are_passed_on_unchanged() {
     let manifest = "version: 1
 variables:
   PORT: {type: port, default: 8000}
@@ -85,7 +85,7 @@ fn a_thousand_variables_and_long_values_pass() {
     assert!(count > 1000 * 115, "{count}");
 }
 
-/// Starts the guard with an environment that no shell could give it: one name is in it several times.
+/// Starts the guard with an environment that contains a name several times, which no shell could create.
 fn with_duplicates(
     guard: Guard,
     entries: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! The hand-over: how commands are found and refused, and what the server inherits.
+//! The hand-over: how commands are found, their errors, and what the server inherits.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -14,7 +14,7 @@ fn served(command: &str) -> Guard {
 }
 
 #[test]
-fn a_command_that_is_not_there_ends_with_127() {
+fn a_command_that_does_not_exist_ends_with_127() {
     served("no-such-server")
         .run()
         .expect_code(127)
@@ -29,7 +29,7 @@ fn a_command_that_is_not_there_ends_with_127() {
         .run()
         .expect_code(127)
         .expect_stderr("its interpreter `/no/such/python` was not found");
-    // Written on Windows.
+    // A script with Windows line breaks.
     let guard = served("./script");
     guard.folder.script("script", "#!/bin/sh\r\nexit 0\r\n");
     guard
@@ -39,7 +39,7 @@ fn a_command_that_is_not_there_ends_with_127() {
 }
 
 #[test]
-fn a_command_that_comes_to_no_program_is_told_before_the_first_step() {
+fn a_command_whose_program_expands_to_nothing_is_an_error_before_the_first_step() {
     let guard = Guard::with_manifest(
         "version: 1\nvariables:\n  SERVER: {level: optional}\nsteps:\n  - {name: s, command: [touch, ran]}\nserver: {command: ['${SERVER:-}', x]}\n",
     )
@@ -73,7 +73,7 @@ fn a_command_that_cannot_be_executed_ends_with_126() {
         .expect_code(126)
         .expect_stderr("neither a program nor a script with a `#!` line")
         .expect_stdout("");
-    // Two values that each fit make an argument that does not: the kernel takes 128 KiB in one piece.
+    // Two values that are short enough make an argument that is too long: the kernel admits 128 KiB per argument.
     let manifest = "version: 1\nserver: {command: [echo, '${A}${A}']}\n";
     Guard::with_manifest(manifest)
         .env("A", "x".repeat(100_000))
@@ -84,7 +84,7 @@ fn a_command_that_cannot_be_executed_ends_with_126() {
 }
 
 #[test]
-fn path_is_searched_as_execvp_does_and_what_may_not_be_executed_is_passed_over() {
+fn path_is_searched_like_execvp_and_files_that_are_not_executable_are_skipped() {
     let guard = served("tool");
     for folder in ["a", "b", "c"] {
         fs::create_dir(guard.folder.path().join(folder)).expect("a folder can be made");
@@ -107,7 +107,7 @@ fn path_is_searched_as_execvp_does_and_what_may_not_be_executed_is_passed_over()
 }
 
 #[test]
-fn steps_and_server_are_refused_in_the_same_way() {
+fn steps_and_server_have_the_same_start_errors() {
     for (command, code) in [
         ("no-such-step", 127),
         ("/tmp", 126),
@@ -136,14 +136,14 @@ fn steps_and_server_are_refused_in_the_same_way() {
 
 const SHOW_SIGNALS: &str = "grep -E '^Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l";
 
-/// The masks of a process that was started without the guard, in the same way.
+/// The signal masks of a process that is started in the same way without the guard.
 fn shown_without_guard(prepare: fn()) -> String {
     use std::os::unix::process::CommandExt;
     let mut command = std::process::Command::new("sh");
     command
         .args(["-c", SHOW_SIGNALS])
         .stdin(std::process::Stdio::null());
-    // SAFETY: the preparations of these tests only set signals.
+    // SAFETY: the closures of these tests only change signals.
     unsafe {
         command.pre_exec(move || {
             prepare();
@@ -179,7 +179,7 @@ fn block_and_ignore() {
 }
 
 #[test]
-fn server_and_steps_get_mask_ignored_set_and_descriptors_as_they_were_given_to_us() {
+fn server_and_steps_inherit_mask_ignored_signals_and_descriptors_unchanged() {
     for prepare in [(|| {}) as fn(), block_and_ignore] {
         let expected = shown_without_guard(prepare);
         let manifest = "version: 1\nsteps: [{name: s, command: ['true']}]\n";
@@ -229,13 +229,13 @@ fn sigpipe_has_its_default_action_in_the_server() {
 }
 
 #[test]
-fn descriptors_that_were_handed_in_stay_open() {
+fn inherited_descriptors_stay_open() {
     let guard = Guard::new();
     let file =
         File::open(guard.folder.file("handed-in", "its content")).expect("the file is there");
     let number = file.as_raw_fd();
     let keep_open = move || {
-        // SAFETY: the descriptor is open in the parent, and so in the child.
+        // SAFETY: the descriptor is open in the parent, and therefore in the child.
         let file = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
         let _ = nix::fcntl::fcntl(
             file,
@@ -276,7 +276,7 @@ fn a_command_that_expands_to_nothing_names_no_program() {
 }
 
 #[test]
-fn the_servers_stdin_and_working_directory_are_ours() {
+fn the_server_has_the_guards_stdin_and_working_directory() {
     let guard = Guard::new();
     let input = File::open(guard.folder.file("input", "typed")).expect("the file is there");
     let folder = guard.folder.path().to_owned();
@@ -288,7 +288,7 @@ fn the_servers_stdin_and_working_directory_are_ours() {
 }
 
 #[test]
-fn the_commands_name_is_as_it_was_written() {
+fn the_server_gets_the_commands_name_as_it_was_written() {
     for options in ["", "--init"] {
         Guard::new()
             .line(&format!(

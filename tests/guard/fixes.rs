@@ -1,4 +1,4 @@
-//! The commands of a report, pasted into a shell: what would have been run, and with what.
+//! Runs the commands of a report in a shell, and checks which programs are called with which arguments and input.
 
 use std::fs;
 use std::io::Write;
@@ -16,17 +16,17 @@ variables:
   ALGORITHM: {one_of: [\"it's $HS256 `x`\"]}
 ";
 
-/// Writes how it was called to a file, with its standard input.
+/// Writes its arguments and its standard input to a file.
 const STUB: &str = "#!/bin/sh
 { printf '%s' \"${0##*/}\"; for word; do printf ' [%s]' \"$word\"; done
   case \"$*\" in *--stdin*|*import*|*--data-file=-*) printf ' <%s>' \"$(cat)\";; esac
   echo; } >>calls
 ";
 
-/// The shells that a fix is pasted into: the one that POSIX describes, and the one that most people have.
+/// The shells in which fixes are run: one that implements POSIX, and the most common one.
 const SHELLS: [&str; 2] = ["sh", "bash"];
 
-/// What a person does with a report: pastes its fix into a shell, and types what it asks for.
+/// Runs a report's fix in a shell, and types the input for which it asks.
 struct Paste {
     folder: Folder,
     shell: &'static str,
@@ -67,18 +67,18 @@ impl Paste {
             .spawn()
             .expect("there is a shell");
         let mut terminal = shell.stdin.take().expect("it is piped");
-        // Whoever is not asked reads nothing.
+        // A program that does not ask for input reads nothing.
         let _ = terminal.write_all(format!("{typed}\n").as_bytes());
         drop(terminal);
         let output = shell.wait_with_output().expect("it ends");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command}\n{told}");
-        // What it asks for, and nothing else: no complaint of a shell.
+        // Only the prompts of the fix, and no error of the shell.
         let is_question = |line: &str| line.ends_with(": ") || line.is_empty();
         assert!(told.split('\n').all(is_question), "{command}\n{told}");
     }
 
-    /// What was called, each call as `[word]…` and with its standard input where it reads that.
+    /// The calls, each as `[word]…`, followed by its standard input if it reads that.
     fn calls(&self) -> String {
         fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default()
     }
@@ -93,7 +93,7 @@ fn summary(ended: &Ended) -> serde_json::Value {
     serde_json::from_str(stdout.lines().last().unwrap_or_default()).expect("it is JSON")
 }
 
-/// Pastes the fix for a platform into each shell, and compares what was called.
+/// Runs the fix for a platform in each shell, and compares the calls.
 fn expect_calls(platform: &[(&str, &str)], expected: &str) {
     for shell in SHELLS {
         let mut guard = Guard::with_manifest(MANIFEST);
@@ -158,7 +158,7 @@ gcloud [run] [services] [update] [api] [--update-env-vars] [ALGORITHM=it's $HS25
 }
 
 #[test]
-fn elsewhere_an_env_file_is_written_that_its_reader_understands() {
+fn elsewhere_the_fix_writes_an_env_file() {
     for shell in SHELLS {
         let paste = Paste::of(
             Guard::with_manifest(MANIFEST),
@@ -198,7 +198,7 @@ fn the_title_promises_only_the_readers_that_take_the_lines_as_they_are() {
     }
 }
 
-/// Texts that a shell, a reader of env files or a platform's command line would do something with.
+/// Texts with characters that are special in shells, env files or the command lines of platforms.
 fn hostile() -> impl Strategy<Value = String> {
     const PIECES: [&str; 40] = [
         "'", "\"", "$", "`", "\\", "#", " #", ",", "EOF", " ", "=", "!", "!!", "*", "~", "&", ";",
@@ -207,10 +207,10 @@ fn hostile() -> impl Strategy<Value = String> {
     ];
     let pieces = proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..8);
     let text = (pieces.clone(), pieces).prop_map(|(before, after)| {
-        // So that it is neither empty nor white space alone.
+        // So that the text is neither empty nor only white space.
         format!("{}k9{}", before.concat(), after.concat())
     });
-    // A reference as a whole counts as a placeholder, whose value is not compared.
+    // A text that is a reference as a whole is a placeholder, and is not compared.
     text.prop_filter("no placeholder", |text| {
         let bare = text.trim().trim_matches(['"', '\'']).trim();
         !(bare.starts_with("${") && bare.ends_with('}'))
@@ -221,7 +221,7 @@ fn json(text: &str) -> String {
     serde_json::to_string(text).expect("a text is always JSON")
 }
 
-/// Declares a secret that is asked for, and a variable that can have one value only.
+/// Declares a secret for which the fix asks, and a variable with a single admitted value.
 fn manifest_of(only: &str) -> String {
     format!(
         "version: 1\nvariables:\n  SECRET: {{secret: true}}\n  FIXED: {{one_of: [{0}]}}\n  CHOICE: {{one_of: [{0}, b]}}\n",
@@ -238,13 +238,13 @@ fn cases(count: u32) -> TestRunner {
 }
 
 #[test]
-fn whatever_is_typed_or_fixed_comes_out_of_the_env_file_unchanged() {
+fn typed_and_fixed_values_are_unchanged_in_the_env_file() {
     let texts = (hostile(), hostile(), any::<bool>());
     let result = cases(30).run(&texts, |(typed, only, is_first)| {
         let shell = SHELLS[usize::from(is_first)];
         for dialect in ["", "compose", "docker", "python-dotenv", "kv"] {
             let guard = Guard::with_manifest(&manifest_of(&only));
-            // Its last line has no line break.
+            // The last line has no line break.
             guard.folder.file("a.env", "OTHER=1");
             let (file, options) = if dialect.is_empty() {
                 (".env", String::new())
@@ -252,7 +252,7 @@ fn whatever_is_typed_or_fixed_comes_out_of_the_env_file_unchanged() {
                 ("a.env", format!("--only-file --env-file a.env --dialect {dialect}"))
             };
             let paste = Paste::of(guard, &format!("check {options}"), shell, &typed);
-            // What is there when the values are what they should be is told as missing.
+            // A variable `SAME_…` is reported as missing exactly if the other one has the expected value.
             let judge = format!(
                 "version: 1\nvariables:\n  SECRET: {{level: optional}}\n  FIXED: {{level: optional}}\n  OTHER: {{one_of: ['1']}}\n  SAME_SECRET: {{required_when: {{SECRET: [{}]}}}}\n  SAME_FIXED: {{required_when: {{FIXED: [{}]}}}}\n",
                 json(&typed),
@@ -283,7 +283,7 @@ fn whatever_is_typed_or_fixed_comes_out_of_the_env_file_unchanged() {
 }
 
 #[test]
-fn whatever_is_typed_or_fixed_reaches_a_platforms_command_unchanged() {
+fn typed_and_fixed_values_reach_a_platforms_command_unchanged() {
     let texts = (hostile(), hostile(), hostile(), any::<bool>());
     let result = cases(30).run(&texts, |(typed, only, service, is_first)| {
         let shell = SHELLS[usize::from(is_first)];
@@ -338,7 +338,7 @@ fn whatever_is_typed_or_fixed_reaches_a_platforms_command_unchanged() {
         let (set, _) = set
             .split_once("] [--update-secrets] [SECRET=SECRET:latest]")
             .expect("it is there");
-        // As gcloud splits it.
+        // Split like gcloud does.
         let (delimiter, set) = match set.strip_prefix('^').and_then(|set| set.split_once('^')) {
             Some((delimiter, set)) => (delimiter, set),
             None => (",", set),
@@ -352,7 +352,7 @@ fn whatever_is_typed_or_fixed_reaches_a_platforms_command_unchanged() {
 }
 
 #[test]
-fn what_cannot_be_pasted_is_in_no_command() {
+fn values_that_cannot_be_pasted_are_in_no_command() {
     let platforms: [&[(&str, &str)]; 8] = [
         &[],
         &[("RAILWAY_SERVICE_NAME", "api")],
@@ -364,7 +364,7 @@ fn what_cannot_be_pasted_is_in_no_command() {
         &[("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4")],
     ];
     for control in ['\n', '\r', '\t', '\u{1b}', '\u{7}', '\u{85}', '\u{2028}'] {
-        // YAML would take some of them for spaces if they stood there as they are.
+        // Unescaped, some of them would be spaces for YAML.
         let control = format!("\\u{:04x}", u32::from(control));
         let text = format!("\"a{control}EOF{control}touch broken\"");
         let hint = format!("\"as ${{{{a{control}b.URL}}}}\"");
@@ -408,7 +408,7 @@ fn a_long_generated_key_is_one_line() {
             folder: ended.folder,
             shell,
         };
-        // As openssl breaks the lines of what is longer than 48 bytes.
+        // openssl breaks base64 of more than 48 bytes into lines.
         paste
             .folder
             .script("openssl", "#!/bin/sh\necho abc\necho def\n");
@@ -417,7 +417,7 @@ fn a_long_generated_key_is_one_line() {
     }
 }
 
-/// The lines of the fix for a platform that has no command for it.
+/// The lines of the fix for a platform that has no command.
 fn lines_of(manifest: &str, platform: (&str, &str)) -> String {
     let guard = Guard::with_manifest(manifest).env(platform.0, platform.1);
     let ended = guard.line("check --format json").run().expect_code(78);
@@ -436,7 +436,7 @@ fn renders_lines_are_yaml() {
         {"key": "ALGORITHM", "value": "it's $HS256 `x`"},
     ]});
     assert_eq!(lines, expected);
-    // Words that YAML has a meaning for are in quotes.
+    // Words with a meaning in YAML are quoted.
     let lines = lines_of(
         "version: 1\nvariables: {\"NO\": {one_of: [\"no\"]}}\n",
         ("RENDER", "true"),
@@ -445,7 +445,7 @@ fn renders_lines_are_yaml() {
 }
 
 #[test]
-fn whatever_is_fixed_is_unchanged_in_the_lines_for_render_and_ecs() {
+fn fixed_values_are_unchanged_in_the_lines_for_render_and_ecs() {
     let result = cases(30).run(&hostile(), |only| {
         let manifest = manifest_of(&only);
         let lines = lines_of(&manifest, ("RENDER", "true"));

@@ -1,4 +1,4 @@
-//! How the binary is linked, read from the headers of the very file that the tests run.
+//! How the binary is linked, according to the ELF headers of the file that the tests run.
 
 use object::elf::{
     DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DT_FLAGS, DT_FLAGS_1, ET_DYN, FileHeader64, PF_W, PF_X,
@@ -7,7 +7,7 @@ use object::elf::{
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, read::elf::ElfFile64};
 
-/// What the headers say of a program.
+/// The ELF headers of a program.
 struct Headers {
     is_position_independent: bool,
     /// Each segment's type and flags.

@@ -1,11 +1,11 @@
-//! `healthcheck`: 0 or 1, and why.
+//! `healthcheck`: the exit code 0 or 1, and the reason.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use crate::support::Guard;
 
-/// A server that answers once with this, and where it listens.
+/// Starts a server that sends `answer` once. Returns its address.
 fn server(address: impl Into<SocketAddr>, answer: &'static str) -> SocketAddr {
     let listener = TcpListener::bind(address.into()).expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
@@ -62,7 +62,7 @@ fn anything_else_is_not() {
 }
 
 #[test]
-fn nobody_there_is_unhealthy_and_the_url_is_not_shown() {
+fn a_closed_port_is_unhealthy_and_the_url_is_not_shown() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
     drop(listener);
@@ -96,7 +96,7 @@ fn references_in_the_url_are_expanded_for_images_without_a_shell() {
 }
 
 #[test]
-fn a_service_that_accepts_and_never_speaks_is_unhealthy_in_bounded_time() {
+fn a_service_that_never_answers_is_unhealthy_in_bounded_time() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
     let ended = Guard::new()

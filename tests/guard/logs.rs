@@ -41,7 +41,7 @@ fn in_json_every_line_is_an_object_and_a_steps_lines_have_its_name_and_a_level()
         .expect_stdout("served\n");
     let lines = ended.json_lines();
     let mut shown: Vec<String> = lines.iter().map(shown).collect();
-    // Two streams of one step have no order between them.
+    // The order between a step's two streams is undefined.
     shown[2..7].sort();
     assert_eq!(
         shown,
@@ -67,7 +67,7 @@ fn in_json_every_line_is_an_object_and_a_steps_lines_have_its_name_and_a_level()
 }
 
 #[test]
-fn the_last_json_line_of_a_failure_is_its_summary() {
+fn the_last_json_line_of_an_error_is_its_summary() {
     let ended = guard()
         .env("B", "x")
         .env("STARTUP_GUARD_LOG", "json")
@@ -132,7 +132,7 @@ fn auto_is_json_on_railway_and_text_elsewhere() {
 fn the_runbooks_greps_find_the_milestones() {
     let manifest = include_str!("../../required-vars.yaml")
         .replace("[alembic, upgrade, head]", "[echo, upgraded]")
-        // No database is there, nor even its client in every build.
+        // There is no database, and some builds have no client for it.
         .replace("    lock: {postgres: DATABASE_URL}", "   ")
         .replace("    up_to_date: [alembic, current, --check-heads]", "")
         .replace("  - postgres: DATABASE_URL", "  []");

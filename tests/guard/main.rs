@@ -1,4 +1,4 @@
-//! The guard as its users see it: the real binary, real processes. One file per behaviour.
+//! Tests of the real binary with real processes. One file per behaviour.
 
 mod bad_streams;
 mod canaries;
@@ -14,7 +14,7 @@ mod healthcheck;
 mod logs;
 mod manifest;
 mod relay;
-// The example's manifest, which its reports are about, has a lock.
+// These reports are about the example's manifest, which has a lock.
 #[cfg(feature = "postgres")]
 mod report;
 mod run;

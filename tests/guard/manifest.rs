@@ -1,4 +1,4 @@
-//! Manifests that are not there, not readable, or not sound.
+//! Manifests that are missing, unreadable or faulty.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::support::{Folder, Guard};
 
 #[test]
-fn a_missing_manifest_ends_with_66_and_says_where_it_was_looked_for() {
+fn a_missing_manifest_ends_with_66_and_its_path() {
     let ended = Guard::new()
         .line("run -- echo served")
         .run()
@@ -35,7 +35,7 @@ fn a_directory_as_the_manifest_ends_with_66() {
 }
 
 #[test]
-fn a_manifest_that_is_no_regular_file_ends_with_66_at_once_and_says_what_it_is() {
+fn a_manifest_that_is_not_a_regular_file_ends_with_66_and_its_kind() {
     let folder = Folder::new();
     let fifo = folder.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");
@@ -65,7 +65,7 @@ fn a_manifest_that_is_no_regular_file_ends_with_66_at_once_and_says_what_it_is()
 }
 
 #[test]
-fn a_manifest_comes_through_a_pipe_without_a_name() {
+fn a_manifest_can_be_an_anonymous_pipe() {
     let text = "version: 1\nserver: {command: [echo, served]}\n";
     let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
     writer
@@ -74,7 +74,7 @@ fn a_manifest_comes_through_a_pipe_without_a_name() {
     drop(writer);
     let guard = Guard::new().line("run --manifest /dev/stdin").stdin(reader);
     guard.run().expect_code(0).expect_stdout("served\n");
-    // As bash hands over what `<(command)` prints.
+    // The path that bash passes for `<(command)`.
     let guard = Guard::with_manifest(text);
     let output = Command::new("bash")
         .args(["-c", "\"$0\" run --manifest <(cat required-vars.yaml)"])
@@ -157,7 +157,7 @@ wait_for: []
 }
 
 #[test]
-fn a_limit_that_is_no_finite_number_is_refused() {
+fn a_limit_must_be_a_finite_number() {
     for limit in [".nan", ".inf", "-.inf"] {
         Guard::with_manifest(&format!(
             "version: 1\nvariables:\n  A: {{type: number, max: {limit}}}\n"
@@ -244,7 +244,7 @@ fn a_huge_manifest_is_refused_without_reading_it() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused_in_no_time() {
+fn an_alias_bomb_is_rejected_quickly() {
     let mut manifest = "version: 1\na: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (this, last) in "bcdefghijklmn".chars().zip("abcdefghijklm".chars()) {
         let items = vec![format!("*{last}"); 9].join(", ");
@@ -258,12 +258,12 @@ fn an_alias_bomb_is_refused_in_no_time() {
 }
 
 #[test]
-fn deep_nesting_is_refused_in_no_time() {
+fn deep_nesting_is_rejected_quickly() {
     let shallow = format!("service: {}{}", "[".repeat(500), "]".repeat(500));
     let deep = format!("service: {}", "[".repeat(1_000_000));
     for (nested, told) in [
         (shallow, "line 2, column 137: the file is not valid YAML"),
-        (deep, "line 2: the file is nested too deep"),
+        (deep, "line 2: the file is nested too deeply"),
     ] {
         let ended = Guard::with_manifest(&format!("version: 1\n{nested}\n"))
             .line("check")
@@ -325,13 +325,13 @@ variables:
 }
 
 #[test]
-fn a_user_that_nobody_can_be_called_is_a_fault() {
+fn a_user_with_impossible_characters_is_a_fault() {
     for user in ["a:b:c", "'::'", "\"a\\tb\"", "\"app\\n\""] {
         let manifest = format!("version: 1\nuser: {user}\nserver: {{command: [x]}}\n");
         Guard::with_manifest(&manifest)
             .run()
             .expect_code(65)
-            .expect_stderr("line 2: user: must be a user's name or uid");
+            .expect_stderr("line 2: user: must be a user name or uid");
     }
 }
 
@@ -350,7 +350,7 @@ fn a_control_character_in_a_name_that_is_printed_is_a_fault() {
                 .run()
                 .expect_code(65)
                 .expect_stderr(&format!(
-                    "{path}: has a line break or another control character in it"
+                    "{path}: contains a line break or another control character"
                 ))
                 .expect_never("\n::error::x")
                 .expect_never("\u{1b}[31m");

@@ -1,4 +1,4 @@
-//! A step's output on its way through the guard.
+//! How the guard relays a step's output.
 
 use crate::support::Guard;
 
@@ -12,7 +12,7 @@ fn step(script: &str, variables: &str) -> Guard {
 }
 
 #[test]
-fn lines_come_as_they_are_written_each_on_its_own_stream() {
+fn lines_are_relayed_unchanged_each_on_its_own_stream() {
     let guard = step(
         "echo out 1; echo err 1 >&2; printf 'no end'; printf 'no end either' >&2",
         "",
@@ -37,7 +37,7 @@ fn the_first_line_is_visible_while_the_step_still_runs() {
 }
 
 #[test]
-fn bytes_that_are_no_text_pass() {
+fn bytes_that_are_not_utf8_are_relayed() {
     let ended = step("printf '\\377\\376\\000x\\n'", "")
         .run()
         .expect_code(0);
@@ -104,7 +104,7 @@ fn the_value_of_a_secret_file_is_masked() {
 }
 
 #[test]
-fn much_output_arrives_whole() {
+fn large_output_arrives_completely() {
     let script = "i=0; while [ $i -lt 20000 ]; do echo line $i of much output; i=$((i+1)); done";
     let ended = step(script, "TOKEN: {secret: true, default: never-printed}")
         .run()
@@ -133,7 +133,7 @@ fn a_line_without_end_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_grandchild_that_holds_the_pipe_open_does_not_keep_us_waiting() {
+fn a_grandchild_that_holds_the_pipe_open_does_not_delay_the_guard() {
     let ended = step("sleep 100 & echo done", "")
         .run()
         .expect_code(0)
@@ -160,7 +160,7 @@ fn a_reader_that_went_away_does_not_stop_the_step() {
 #[test]
 fn a_reader_that_comes_late_gets_everything() {
     use std::io::Read;
-    // What fits the pipes and the guard's own memory: the step ends before anybody reads.
+    // As much as the pipes and the guard's backlog hold, so that the step ends before the output is read.
     let (mut reader, writer) = std::io::pipe().expect("a pipe can be made");
     let guard = step("head -c 400000 /dev/zero | tr '\\0' x; touch written", "").stdout(writer);
     let mut text = Vec::new();
@@ -170,7 +170,7 @@ fn a_reader_that_comes_late_gets_everything() {
         reader.read_to_end(&mut text).expect("the pipe can be read");
     });
     assert_eq!(status.code(), Some(0));
-    // One line: parts of it are shown as lines.
+    // A single line, which is shown in several parts.
     assert_eq!(text.iter().filter(|&&byte| byte == b'x').count(), 400_000);
 }
 

@@ -1,4 +1,4 @@
-//! The report as a whole: where, what, why, and how to mend it, in a log that may show twenty lines.
+//! The whole report: where, what, why, and the fix, within twenty lines of a log.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::support::Guard;
 const MANIFEST: &str = include_str!("../../required-vars.yaml");
 const README: &str = include_str!("../../README.md");
 
-/// The outage: a service that has none of its variables.
+/// The outage after which this tool was written: a service without any of its variables.
 fn outage() -> Guard {
     Guard::with_manifest(MANIFEST)
         .env("PORT", "8000")
@@ -18,7 +18,7 @@ fn outage() -> Guard {
 }
 
 #[test]
-fn the_outage_is_told_in_twenty_lines_and_the_readme_shows_them() {
+fn the_outage_is_reported_in_twenty_lines_which_the_readme_shows() {
     let ended = outage().line("check").run().expect_code(78);
     let report = ended.stdout();
     assert!(report.lines().count() <= 20, "{report}");
@@ -31,10 +31,10 @@ fn the_outage_is_told_in_twenty_lines_and_the_readme_shows_them() {
 }
 
 #[test]
-fn a_run_tells_the_same_and_its_last_line_has_the_cause() {
+fn a_run_reports_the_same_and_its_last_line_has_the_cause() {
     let check = outage().line("check").run().expect_code(78);
     let run = outage().run().expect_code(78).expect_stdout("");
-    // The headline is its last line, where a log ends.
+    // The headline is the last line of the log.
     let report = check.stdout();
     let body: Vec<&str> = report.lines().skip(2).collect();
     assert!(run.stderr().contains(&body.join("\n")), "{run}");
@@ -72,7 +72,7 @@ fn the_last_json_line_is_the_summary_with_all_of_it() {
         summary["fixes"][0]["commands"].as_array().map(Vec::len),
         Some(4)
     );
-    // `check` says the same object.
+    // `check` prints the same object.
     let check = outage().line("check --format json").run();
     let stdout = check.stdout();
     let of_check: serde_json::Value =
@@ -97,7 +97,7 @@ fn a_narrow_terminal_gets_the_same_lines_in_colour() {
         .run_quietly_and(|_, _| {});
     assert_eq!(status.code(), Some(78));
     let mut bytes = Vec::new();
-    // At its end a terminal without a writer gives an error.
+    // Reading from a terminal returns an error after its last writer has closed it.
     let _ = std::fs::File::from(pty.master).read_to_end(&mut bytes);
     let shown = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
     assert!(
@@ -147,15 +147,15 @@ fn names_that_a_platform_gives_cannot_break_out_of_a_command_or_a_line() {
     );
 }
 
-/// The fastest of several runs: what the machine does besides makes some slower, and none faster.
+/// The shortest time of several runs, because other load on the machine only makes runs slower.
 fn fastest(runs: u32, code: i32, guard: impl Fn() -> Guard) -> Duration {
-    // One that ended early would be the fastest.
+    // A run that ends early would be the fastest.
     let times = (0..runs).map(|_| guard().run().expect_code(code).took);
     times.min().expect("there are runs")
 }
 
 #[test]
-fn a_broken_environment_takes_little_longer_to_tell_than_a_sound_one() {
+fn a_broken_environment_takes_little_longer_to_report_than_a_sound_one() {
     let sound = || {
         Guard::with_manifest(MANIFEST)
             .env("NEXTAUTH_SECRET", "fake-nextauth-secret-of-32-characters")
@@ -180,7 +180,7 @@ fn a_broken_environment_takes_little_longer_to_tell_than_a_sound_one() {
     panic!("{ratios:?} times as long");
 }
 
-/// A manifest of many variables that are all missing, and an environment of as many near names.
+/// A manifest with many variables that are all missing, and an environment with as many similar names.
 fn many(count: usize) -> Guard {
     let mut manifest = "version: 1\nvariables:\n".to_owned();
     let mut file = String::new();
@@ -199,7 +199,7 @@ fn many(count: usize) -> Guard {
 fn ten_thousand_faults_take_ten_times_as_long_as_a_thousand() {
     let thousand = fastest(5, 78, || many(1_000)).as_secs_f64();
     let ten_thousand = fastest(3, 78, || many(10_000)).as_secs_f64();
-    // A quadratic search would make it a hundred times.
+    // A quadratic search would take a hundred times as long.
     assert!(
         ten_thousand < thousand * 25.0,
         "{thousand} s, then {ten_thousand} s"

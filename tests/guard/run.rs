@@ -1,4 +1,4 @@
-//! The main job: check, steps, server, in this order and never past a failure.
+//! The main job: check, steps and server, in this order. An error ends the start.
 
 use std::fs;
 
@@ -37,12 +37,12 @@ server: {command: [sh, -c, 'echo $$ > pid; cat /proc/$$/task/$$/children > child
         fs::read_to_string(ended.folder.path().join(name)).expect("the server wrote it")
     };
     assert_eq!(file("pid").trim(), pid.to_string());
-    // Its only child is the `cat` that reads.
+    // The server's only child is the `cat` that reads.
     assert_eq!(file("children").split_whitespace().count(), 1);
 }
 
 #[test]
-fn the_servers_own_exit_code_is_the_guards() {
+fn the_guards_exit_code_is_the_servers() {
     for code in [0, 1, 3, 78, 255] {
         let guard = Guard::new().args([
             "run",
@@ -148,7 +148,7 @@ fn dollars_that_begin_no_reference_stay() {
 }
 
 #[test]
-fn any_name_of_the_program_does() {
+fn the_program_may_have_any_name() {
     Guard::new()
         .arg0("entrypoint")
         .args(["run", "--no-manifest", "--", "echo", "x"])

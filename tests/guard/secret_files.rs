@@ -1,4 +1,4 @@
-//! Secrets that come as files.
+//! Secrets in files.
 
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
@@ -15,7 +15,7 @@ server: {command: [sh, -c, 'printf \"%s|%s|%s\" \"$TOKEN\" \"${TOKEN_FILE-gone}\
 ";
 
 #[test]
-fn the_content_less_its_trailing_newlines_becomes_the_value_and_the_files_name_goes() {
+fn the_content_without_trailing_newlines_becomes_the_value_and_name_file_is_removed() {
     for content in [
         "fake-token",
         "fake-token\n",
@@ -34,7 +34,7 @@ fn the_content_less_its_trailing_newlines_becomes_the_value_and_the_files_name_g
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_without_its_content() {
+fn findings_of_a_file_do_not_contain_its_content() {
     let oversized = "x".repeat(128 * 1024 + 1);
     for (content, told) in [
         ("canary\0token", "contains a NUL byte"),
@@ -123,7 +123,7 @@ fn only_a_regular_file_is_read_and_nothing_else_is_waited_for() {
         (Path::new("/dev/null"), "a character device"),
         (Path::new("/dev/stdin"), "a pipe"),
     ] {
-        // Nobody ever writes to it.
+        // Nothing is ever written to this pipe.
         let (reader, writer) = std::io::pipe().expect("a pipe can be made");
         let ended = Guard::with_manifest(MANIFEST)
             .env("TOKEN_FILE", file)
@@ -150,7 +150,7 @@ fn only_a_regular_file_is_read_and_nothing_else_is_waited_for() {
 
 #[test]
 fn a_named_pipe_is_not_opened() {
-    // Its writer would go on, and find nobody.
+    // Opening it would let its writer continue without a reader.
     let guard = Guard::with_manifest(MANIFEST);
     let fifo = guard.folder.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a named pipe can be made");

@@ -1,4 +1,4 @@
-//! No value of a declared variable appears in anything that the guard says.
+//! No output of the guard contains the value of a declared variable.
 
 use crate::support::Guard;
 
@@ -7,7 +7,7 @@ const TYPES: [&str; 11] = [
     "duration",
 ];
 
-/// Values that are wrong in many ways, each with a canary in it.
+/// Values that are wrong in various ways, each containing a canary.
 const VALUES: [&str; 14] = [
     "canary",
     "\"canary\"",
@@ -61,7 +61,7 @@ fn no_value_and_no_part_of_one_is_shown_whatever_is_wrong_with_it() {
     }
 }
 
-/// Has a build with assertions panic.
+/// Makes a build with assertions panic.
 const PANIC: &str = "STARTUP_GUARD_TEST_PANIC";
 
 fn panicking(thread: &str) -> Guard {
@@ -74,7 +74,7 @@ server: {command: [sh, -c, 'echo served >served']}
         .env("SECRET", "canary")
         .env(PANIC, format!("{thread}:SECRET"))
         .before_exec(|| {
-            // No core dump of an end that is wanted.
+            // Without a core dump of the intended abort.
             nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
                 .expect("a limit can be lowered");
         })
@@ -82,7 +82,7 @@ server: {command: [sh, -c, 'echo served >served']}
 
 #[test]
 #[cfg(debug_assertions)]
-fn a_panic_on_any_thread_ends_the_start_and_tells_its_place_but_no_value() {
+fn a_panic_on_any_thread_ends_the_start_and_shows_its_location_but_no_value() {
     for thread in ["main", "helper"] {
         for log in ["text", "json"] {
             let ended = panicking(thread)
@@ -114,7 +114,7 @@ fn only_a_build_with_assertions_has_the_hook_for_panics() {
 }
 
 #[test]
-fn a_commands_name_is_shown_as_it_is_written_and_never_what_it_came_to() {
+fn a_commands_name_is_shown_as_it_is_written_and_never_expanded() {
     let secret = "API_KEY: {secret: true}, PLAIN: {}";
     for (section, line) in [
         (
@@ -210,7 +210,7 @@ fn an_announcement_with_a_url_without_a_password_is_printed() {
 }
 
 #[test]
-fn a_text_that_its_references_make_too_long_is_a_finding_and_is_never_put_together() {
+fn a_text_that_its_references_make_too_long_is_a_finding_and_is_never_built() {
     let references = "${LONG}".repeat(20_000);
     for section in [
         format!("announce: '{references}'"),
@@ -220,7 +220,7 @@ fn a_text_that_its_references_make_too_long_is_a_finding_and_is_never_put_togeth
         let manifest = format!("version: 1\nvariables: {{LONG: {{}}}}\n{section}\n");
         let ended = Guard::with_manifest(&manifest)
             .env("LONG", "canary-".repeat(14_000))
-            // Two gigabytes would be put together.
+            // The text would have two gigabytes.
             .before_exec(|| {
                 let limit = 256 * 1024 * 1024;
                 nix::sys::resource::setrlimit(

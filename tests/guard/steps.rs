@@ -1,4 +1,4 @@
-//! Steps: how they fail, how long they may take, and what is left of them.
+//! Steps: their errors, their time-outs, and their leftover processes.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn a_failed_step_ends_with_70_and_its_own_code_or_signal() {
 }
 
 #[test]
-fn a_step_that_may_fail_is_a_warning() {
+fn an_error_of_a_step_with_allow_failure_is_a_warning() {
     let ended = shell("exit 3", "    allow_failure: true\n")
         .run()
         .expect_code(0)
@@ -79,7 +79,7 @@ fn a_step_that_ignores_its_stop_signal_is_killed_with_its_tree_after_the_grace()
 }
 
 #[test]
-fn a_grace_of_nothing_is_a_kill_right_after_the_stop_signal() {
+fn a_grace_of_zero_kills_right_after_the_stop_signal() {
     let running = shell(
         "trap '' TERM; echo ready; while :; do sleep 0.01; done",
         "    timeout: 300ms\n    stop_grace: 0s\n",
@@ -90,8 +90,8 @@ fn a_grace_of_nothing_is_a_kill_right_after_the_stop_signal() {
 }
 
 #[test]
-fn a_step_that_ignores_every_signal_ends_all_the_same() {
-    // In its own session as well as in its group.
+fn a_step_that_ignores_every_signal_is_ended() {
+    // Both in its own session and in the step's process group.
     let script = "for signal in 1 2 3 6 10 12 13 14 15 16 17 18 20 21 22; do trap '' $signal; done
 setsid sh -c 'echo $$ > escaped; while :; do sleep 1; done' &
 while :; do sleep 1; done";
@@ -103,7 +103,7 @@ while :; do sleep 1; done";
 
 #[test]
 fn a_step_that_forks_without_end_is_ended_whole() {
-    // Each lives long, and some leave the group.
+    // Each process runs for a long time, and some leave the process group.
     let script = "(while :; do setsid sleep 101.7531 & sleep 0.02; done) &
 while :; do sleep 101.7531 & done";
     let ended = shell(script, "    timeout: 400ms\n    stop_grace: 0s\n")
@@ -124,8 +124,8 @@ while :; do sleep 101.7531 & done";
 }
 
 #[test]
-fn a_step_that_ends_at_once_is_seen_to_end() {
-    // Many in a row: an end that came before the guard looked would hang one of them.
+fn the_end_of_a_very_short_step_is_noticed() {
+    // Many in a row: if an early end were missed, one of them would hang.
     let mut manifest = "version: 1\nsteps:\n".to_owned();
     for number in 0..200 {
         manifest.push_str(&format!("  - {{name: s{number}, command: ['true']}}\n"));
@@ -137,8 +137,8 @@ fn a_step_that_ends_at_once_is_seen_to_end() {
 }
 
 #[test]
-fn ends_that_come_together_are_all_seen() {
-    // SIGCHLD comes once for many: all of the step's own children end in one moment, with the step.
+fn children_that_end_at_the_same_time_are_all_collected() {
+    // A single SIGCHLD stands for several children: all children of the step end at the same moment as the step.
     let script =
         "for i in 1 2 3 4 5 6 7 8 9 10; do (setsid sh -c 'while [ ! -e go ]; do :; done' &); done
 touch go; exit 0";
@@ -150,7 +150,7 @@ touch go; exit 0";
 
 #[test]
 fn a_process_of_the_group_gets_the_stop_signal_once() {
-    // The leader ends by itself, and leaves one in its group.
+    // The leader ends by itself, and leaves a process in its group.
     let script = "sh -c 'trap \"echo asked >> asked\" TERM; echo $$ > left; while [ ! -e asked ]; do sleep 0.01; done; sleep 0.3' &
 while [ ! -s left ]; do sleep 0.01; done";
     let ended = shell(script, "").run().expect_code(0);
@@ -159,7 +159,7 @@ while [ ! -s left ]; do sleep 0.01; done";
 }
 
 #[test]
-fn what_left_the_group_is_ended_too() {
+fn processes_that_left_the_group_are_ended_too() {
     let script = "setsid sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep 1; done' & while [ ! -s escaped ]; do :; done";
     let guard = shell(&format!("{script}; exit 0"), "    stop_grace: 100ms\n");
     let running = guard.start();
@@ -170,7 +170,7 @@ fn what_left_the_group_is_ended_too() {
 }
 
 #[test]
-fn a_step_that_was_stopped_by_sigstop_runs_out_of_time_all_the_same() {
+fn a_step_that_was_stopped_by_sigstop_times_out_too() {
     let running = shell(
         "kill -STOP $$; sleep 100",
         "    timeout: 100ms\n    stop_grace: 5s\n",
@@ -220,8 +220,8 @@ fn a_step_leads_a_group_of_its_own_and_dies_with_the_guard() {
 }
 
 #[test]
-fn a_process_that_we_were_given_is_none_of_the_steps() {
-    // A wrapper script that starts something and then executes the guard.
+fn an_inherited_child_of_the_guard_is_not_the_steps() {
+    // A wrapper script that starts a process and then executes the guard.
     let guard = Guard::with_manifest(
         "version: 1\nsteps: [{name: s, command: [sh, -c, 'sleep 100 & exit 0']}]\n",
     );
@@ -253,7 +253,7 @@ server: {command: [sh, -c, 'ps -o stat= --ppid $$ | grep -c Z; exit 0']}
 
 #[test]
 fn the_server_does_not_collect_the_orphans_of_its_own() {
-    // The guard did, while its steps ran. An attribute left from then would survive the exec.
+    // A child subreaper flag that the guard has set while its steps ran would survive the exec.
     let manifest = "version: 1
 steps: [{name: s, command: ['true']}]
 server: {command: [sh, -c, '(sh -c \"while [ ! -e go ]; do sleep 0.01; done; ps -o ppid= -p \\$\\$ > parent\" &); touch go; while [ ! -s parent ]; do sleep 0.01; done; echo $$ > server']}
@@ -267,9 +267,9 @@ server: {command: [sh, -c, '(sh -c \"while [ ! -e go ]; do sleep 0.01; done; ps 
 }
 
 #[test]
-fn a_system_that_gives_no_descriptor_ends_with_71() {
+fn a_lack_of_file_descriptors_ends_with_71() {
     use nix::sys::resource::{Resource, setrlimit};
-    // None for the guard itself; then enough for that, and none for a step's pipes.
+    // First too few file descriptors for the guard itself, then enough for it but too few for a step's pipes.
     for (limit, told) in [
         (3, "the system refused to claim signals"),
         (7, "step migrate: the system refused to start the program"),

@@ -1,4 +1,4 @@
-//! Being asked to stop.
+//! Stops: SIGTERM, SIGINT, SIGHUP and SIGQUIT.
 
 use std::io::{PipeWriter, Write};
 use std::os::fd::AsRawFd;
@@ -68,14 +68,14 @@ fn a_step_that_succeeds_in_spite_of_the_stop_still_leads_to_no_server() {
 }
 
 #[test]
-fn a_second_stop_cuts_the_grace_short() {
+fn a_second_stop_ends_the_grace_period() {
     let script = "trap 'echo asked' TERM; echo $$ > pid; echo ready; while :; do sleep 0.01; done";
     let running = slow_step(script, "    stop_grace: 60s").start();
     running.wait_for("ready");
     let step = running.wait_for_pid("pid");
     running.signal(Signal::SIGTERM);
     running.wait_for("asked");
-    // Nobody asks twice within a tenth of a second: that is one stop that came twice.
+    // Two stops within a tenth of a second count as one.
     std::thread::sleep(Duration::from_millis(150));
     running.signal(Signal::SIGTERM);
     let ended = running.end().expect_code(143);
@@ -88,8 +88,8 @@ fn a_second_stop_cuts_the_grace_short() {
 }
 
 #[test]
-fn a_stop_that_comes_twice_at_once_is_one() {
-    // As `timeout` does it: its child, and then the whole group with the child in it.
+fn a_repeated_stop_within_a_tenth_of_a_second_counts_once() {
+    // Like `timeout`, which signals its child and then the whole group, which contains the child.
     let script = "trap 'echo asked; sleep 0.2; echo rolled back; exit 1' TERM; echo ready; while :; do sleep 0.01; done";
     let running = slow_step(script, "").start();
     running.wait_for("ready");
@@ -133,7 +133,7 @@ fn other_signals_are_forwarded_as_they_are() {
         .expect_stdout("ready\none\ntwo\nserved\n");
 }
 
-/// A guard that waits for its manifest, and the pipe that it comes through.
+/// A guard that waits for its manifest, and the pipe from which it reads it.
 fn waiting(line: &str) -> (Running, PipeWriter) {
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");
     let running = Guard::new().line(line).stdin(reader).start();
@@ -170,7 +170,7 @@ fn a_stop_while_nobody_reads_the_log_ends_at_once() {
     }
 }
 
-/// Whether a pipe is full: of small writes it holds about half of its 64 KiB, as pages are not shared.
+/// Whether a pipe is full. With small writes it holds about half of its 64 KiB, because each write uses its own page.
 fn is_full(reader: &impl AsRawFd) -> bool {
     let mut held = 0;
     // SAFETY: FIONREAD writes one number.
@@ -179,10 +179,10 @@ fn is_full(reader: &impl AsRawFd) -> bool {
 }
 
 #[test]
-fn a_signal_that_came_before_a_step_is_not_passed_on_to_it() {
+fn a_signal_from_before_a_step_is_not_forwarded_to_it() {
     let (running, mut manifest) = waiting("run --manifest /dev/stdin --no-server");
     running.signal(Signal::SIGUSR1);
-    // It would end the step, which has no handler for it.
+    // The signal would end the step, which has no handler for it.
     let text = "version: 1\nsteps: [{name: s, command: [sh, -c, 'sleep 0.1; echo done']}]\n";
     manifest
         .write_all(text.as_bytes())
@@ -199,7 +199,7 @@ fn a_wait_for_the_manifest_does_not_spin_after_another_signal() {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid()));
         let stat = stat.expect("the guard runs");
         let fields: Vec<&str> = stat.split_whitespace().collect();
-        // User and system time, in hundredths of a second; the name has no space in it.
+        // User and system time, in hundredths of a second. The process's name contains no space.
         fields[13].parse::<u32>().expect("a number") + fields[14].parse::<u32>().expect("a number")
     };
     let before = used();
@@ -214,7 +214,7 @@ fn a_wait_for_the_manifest_does_not_spin_after_another_signal() {
 }
 
 #[test]
-fn a_stop_wins_over_a_time_out_that_is_under_way() {
+fn a_stop_overrides_a_time_out_in_progress() {
     let script =
         "trap 'echo asked; while :; do sleep 0.01; done' TERM; while :; do sleep 0.01; done";
     let running = slow_step(script, "    timeout: 100ms\n    stop_grace: 1s").start();
@@ -228,7 +228,7 @@ fn a_stop_wins_over_a_time_out_that_is_under_way() {
 
 #[test]
 fn a_stop_between_two_steps_starts_no_other() {
-    // The first step asks the guard to stop, and succeeds.
+    // The first step signals the guard to stop, and succeeds.
     let manifest = "version: 1
 steps: [{name: one, command: [sh, -c, 'kill -HUP $PPID; trap \"\" TERM; exit 0']}, {name: two, command: [touch, two]}]
 server: {command: [touch, served]}
@@ -241,7 +241,7 @@ server: {command: [touch, served]}
 
 #[test]
 fn a_stop_right_before_the_hand_over_ends_at_once() {
-    // Nobody reads what must be said before the server speaks.
+    // The guard's output is not read, and must be written before the server starts.
     let (reader, mut writer) = std::io::pipe().expect("a pipe can be made");
     for options in ["run", "run --init"] {
         fill(&mut writer);
@@ -259,7 +259,7 @@ fn a_stop_right_before_the_hand_over_ends_at_once() {
     drop(reader);
 }
 
-/// Writes until nothing more goes in.
+/// Writes until the pipe is full.
 fn fill(writer: &mut PipeWriter) {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     fcntl(&*writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag can be set");

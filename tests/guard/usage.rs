@@ -1,4 +1,4 @@
-//! The command line: what is wrong with it, and what would be right.
+//! The command line: its errors, and the advice on them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +8,7 @@ use crate::support::Guard;
 const EMPTY: &str = "version: 1\n";
 
 #[test]
-fn wrong_usage_ends_with_64_and_says_what_would_be_right() {
+fn wrong_usage_ends_with_64_and_advice() {
     for (line, told) in [
         ("rnu", "unknown subcommand `rnu`; did you mean `run`?"),
         (
@@ -139,7 +139,7 @@ fn a_variable_that_is_read_as_text_and_is_not_utf_8_ends_with_64_and_runs_nothin
             "{ended}"
         );
     }
-    // A flag comes before the variable, whatever that is.
+    // A flag overrides the variable, even an invalid one.
     Guard::with_manifest(manifest)
         .env("STARTUP_GUARD_SKIP", OsStr::from_bytes(b"\xff"))
         .line("run --skip a")
@@ -191,7 +191,7 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_by_the_code() {
+fn output_that_cannot_be_written_changes_the_exit_code() {
     use crate::support::broken_pipe;
     for line in ["--help", "exit-codes", "check"] {
         let status = Guard::with_manifest(EMPTY)

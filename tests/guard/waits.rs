@@ -1,4 +1,4 @@
-//! Waiting for what needs no database: ports, pages, and everything that is not what it should be.
+//! Waits that need no database: ports, web pages, and servers that behave wrongly.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use nix::sys::socket::{
 
 use crate::support::{Ended, Guard};
 
-/// A guard that waits for this.
+/// A guard with this entry of `wait_for`.
 fn waiting(entry: &str) -> Guard {
     Guard::with_manifest(&format!(
         "version: 1
@@ -24,7 +24,7 @@ server: {{command: [echo, served]}}
     ))
 }
 
-/// A server that answers everybody with this, or never.
+/// Starts a server that sends `answer` to every client, or never answers if it is `None`.
 fn server(answer: Option<&'static str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
@@ -44,7 +44,7 @@ fn server(answer: Option<&'static str>) -> SocketAddr {
     address
 }
 
-/// A port where nobody listens yet, and that nobody else gets.
+/// A bound port on which nothing listens yet. No other process can get it.
 fn bound() -> (OwnedFd, SocketAddr) {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
@@ -53,7 +53,7 @@ fn bound() -> (OwnedFd, SocketAddr) {
     (socket, SocketAddr::from((address.ip(), address.port())))
 }
 
-/// A port where nobody listens as long as the tests run.
+/// A port on which nothing listens while the tests run.
 fn closed() -> SocketAddr {
     let (socket, address) = bound();
     std::mem::forget(socket);
@@ -90,13 +90,13 @@ fn an_open_port_is_ready() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // `localhost` is ::1 as well on most systems, where this one does not listen.
+    // On most systems `localhost` is also ::1, on which this server does not listen.
     let port = server(None).port();
     served(waiting(&format!("{{tcp: 'localhost:{port}'}}")));
 }
 
 #[test]
-fn a_closed_port_is_waited_for_until_its_time_is_over() {
+fn a_closed_port_is_waited_for_until_the_time_out() {
     let (socket, address) = bound();
     let entry = format!("{{tcp: '{address}', timeout: 500ms}}");
     not_ready(
@@ -128,7 +128,7 @@ fn a_page_is_ready_when_it_answers_with_a_2xx() {
         ),
         (
             "220 mail.example ESMTP\r\n",
-            "it answers with something that is not HTTP",
+            "its answer is not in the HTTP protocol",
         ),
         ("", "it closed the connection without an answer"),
     ] {
@@ -145,7 +145,7 @@ fn a_page_that_is_accepted_and_never_answered_is_not_ready() {
 }
 
 #[test]
-fn a_page_whose_answer_never_comes_to_its_status_is_not_ready() {
+fn a_page_whose_status_never_arrives_is_not_ready() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it listens somewhere");
     std::thread::spawn(move || {
@@ -186,23 +186,23 @@ fn a_name_that_does_not_resolve_is_waited_for() {
 
 #[cfg(feature = "postgres")]
 #[test]
-fn what_is_no_postgresql_is_told() {
+fn servers_other_than_postgresql_are_recognised() {
     for (answer, told) in [
         (
             Some("HTTP/1.1 400 Bad Request\r\n\r\n"),
-            "it speaks another protocol than PostgreSQL's",
+            "it does not use the PostgreSQL protocol",
         ),
         (
             Some("-ERR unknown command\r\n"),
-            "it speaks another protocol than PostgreSQL's",
+            "it does not use the PostgreSQL protocol",
         ),
         (
             Some("SSH-2.0-OpenSSH_9.2\r\n"),
-            "it does not speak TLS; check the port",
+            "it does not use TLS; check the port",
         ),
         (
             Some("Nonsense"),
-            "it answers with something that is not PostgreSQL's",
+            "its answer is not in the PostgreSQL protocol",
         ),
         (Some(""), "it closed the connection without an answer"),
     ] {
@@ -218,20 +218,20 @@ fn what_is_no_postgresql_is_told() {
             "ADDRESS",
             format!("postgresql://app:canary@{address}/app?sslmode=disable"),
         ),
-        "it speaks another protocol than PostgreSQL's",
+        "it does not use the PostgreSQL protocol",
     );
 }
 
 #[cfg(feature = "postgres")]
 #[test]
-fn a_server_that_accepts_and_never_speaks_is_not_ready() {
+fn a_server_that_accepts_and_never_answers_is_not_ready() {
     let address = server(None);
     for (query, timeout, told) in [
         ("", "1s", "no answer yet"),
         (
             "?connect_timeout=2",
             "5s",
-            "it accepts the connection, and does not answer",
+            "it accepts the connection but does not answer",
         ),
     ] {
         let guard = waiting(&format!("{{postgres: ADDRESS, timeout: {timeout}}}"));
@@ -241,22 +241,18 @@ fn a_server_that_accepts_and_never_speaks_is_not_ready() {
 }
 
 #[test]
-fn what_is_not_set_is_not_waited_for() {
+fn an_unset_variable_is_not_waited_for() {
     served(waiting("{tcp: ADDRESS}"))
         .expect_stderr("tcp ADDRESS is not waited for: it is not set\n");
     served(waiting("{tcp: ADDRESS}").env("ADDRESS", ""));
 }
 
 #[test]
-fn an_address_that_is_none_is_a_finding_even_of_an_optional_variable() {
+fn an_invalid_address_is_a_finding_even_of_an_optional_variable() {
     for (entry, value, told) in [
-        ("{tcp: ADDRESS}", "canary", "names no port"),
-        ("{tcp: ADDRESS}", "canary://host/", "names no port"),
-        (
-            "{tcp: ADDRESS}",
-            "redis:///canary",
-            "names no host and port",
-        ),
+        ("{tcp: ADDRESS}", "canary", "has no port"),
+        ("{tcp: ADDRESS}", "canary://host/", "has no port"),
+        ("{tcp: ADDRESS}", "redis:///canary", "has no host and port"),
         ("{http: ADDRESS}", "canary", "is not an http URL"),
         (
             "{http: ADDRESS}",
@@ -275,7 +271,7 @@ fn an_address_that_is_none_is_a_finding_even_of_an_optional_variable() {
 }
 
 #[test]
-fn all_are_waited_for_side_by_side_and_told_in_one_line() {
+fn all_are_waited_for_concurrently_and_logged_in_one_line() {
     let (first, second) = (closed(), closed());
     let entries = format!("{{tcp: '{first}', timeout: 1s}}, {{tcp: '{second}', timeout: 1s}}");
     let ended = waiting(&entries).run().expect_code(69);
@@ -349,7 +345,7 @@ fn a_literal_database_has_no_password() {
     for (url, told) in [
         (
             "postgresql://app:canary@db/app",
-            "has a password in it; name a variable that holds it, with `secret: true`",
+            "contains a password; name a variable with `secret: true` that holds the URL",
         ),
         (
             "mysql://db/app",
@@ -374,13 +370,14 @@ steps: [{{name: s, command: [x], lock: {{postgres: '{url}'}}}}]
 
 #[cfg(not(feature = "postgres"))]
 #[test]
-fn a_build_without_the_database_says_so_and_never_ignores_it() {
+fn a_build_without_the_client_never_ignores_a_database() {
     let manifest = "version: 1
 variables: {DATABASE_URL: {level: optional}}
 wait_for: [{postgres: DATABASE_URL}]
 steps: [{name: s, command: [x], lock: {postgres: DATABASE_URL}}]
 ";
-    let told = "this startup-guard was built without the feature `postgres`; use a build with it";
+    let told =
+        "this build of startup-guard does not have the feature `postgres`; use one that has it";
     Guard::with_manifest(manifest)
         .line("run -- echo served")
         .run()
@@ -393,5 +390,5 @@ steps: [{name: s, command: [x], lock: {postgres: DATABASE_URL}}]
         .line("run -- echo served")
         .run()
         .expect_code(65)
-        .expect_stderr("begins with https://, which this startup-guard was built without");
+        .expect_stderr("begins with https://, which this build of startup-guard does not support");
 }

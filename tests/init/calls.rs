@@ -1,4 +1,4 @@
-//! How little there is between the end of the last step, or of the check, and the server.
+//! The guard's system calls between the end of the last step, or of the check, and the server's start.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ pub const TESTS: &[Test] = &[(
     hand_over,
 )];
 
-/// The guard's own calls, one a line, and the signals that came.
+/// The guard's own system calls and received signals, one per line.
 fn traced(manifest: &str) -> Vec<String> {
     let folder = Folder::new();
     folder.file("required-vars.yaml", manifest);
@@ -24,8 +24,8 @@ fn traced(manifest: &str) -> Vec<String> {
     assert!(traced.status.success(), "{traced:?}");
     let calls = std::fs::read_to_string(folder.path().join("calls"));
     let calls = calls.expect("strace has written it");
-    // A build with assertions looks at each descriptor before it closes it; and what is read, here the end of
-    // the step's output, is not counted.
+    // Not counted: the check of each file descriptor before it is closed, in a build with assertions, and reads, here
+    // of the end of the step's output.
     let is_counted = |call: &&str| !call.contains("F_GETFD") && !call.contains(", \"\", 65536)");
     let calls = calls.lines().filter(is_counted);
     calls.map(str::to_owned).collect()
@@ -35,10 +35,10 @@ fn hand_over() {
     for (steps, last) in [
         (
             "[{name: s, announce: {start: a, done: b}, command: [sleep, '0.2']}]",
-            // Wakes for the end of the step.
+            // Begins with the wake-up for the end of the step.
             "poll(",
         ),
-        // Without a step: since the manifest was read, so the check is in it.
+        // Without a step: from the reading of the manifest on, so the check is included.
         ("[]", "required-vars.yaml"),
     ] {
         let manifest = format!(

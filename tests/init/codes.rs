@@ -1,4 +1,4 @@
-//! Every way to end, as the exit code that it becomes.
+//! The exit code for every way in which a process can end.
 
 use nix::libc;
 
@@ -17,23 +17,23 @@ pub const TESTS: &[Test] = &[
         signals_that_end_the_server,
     ),
     (
-        "every_exit_code_of_a_step_is_told_and_but_for_0_a_failure",
+        "every_exit_code_of_a_step_is_shown_and_is_an_error_unless_it_is_0",
         Needs::Nothing,
         exit_codes_of_a_step,
     ),
     (
-        "every_signal_that_ends_a_step_is_told_with_128_and_its_number",
+        "every_signal_that_ends_a_step_is_shown_with_128_and_its_number",
         Needs::Nothing,
         signals_that_end_a_step,
     ),
     (
-        "a_server_that_cannot_be_executed_has_the_same_code_and_sentence_below_an_init",
+        "a_server_that_cannot_be_executed_has_the_same_code_and_message_with_an_init",
         Needs::Nothing,
         refusals,
     ),
 ];
 
-/// Every signal whose default action is to end the process, real-time signals included.
+/// Every signal whose default action terminates the process, including real-time signals.
 fn deadly() -> impl Iterator<Item = i32> {
     const HARMLESS: [i32; 8] = [
         libc::SIGCHLD,
@@ -69,7 +69,7 @@ fn signals_that_end_the_server() {
     }
 }
 
-/// One run with a step for each of these, all of which may fail.
+/// A guard with a step for each role, all with `allow_failure`.
 fn steps(roles: impl Iterator<Item = [String; 2]>) -> Guard {
     let mut manifest = "version: 1\nsteps:\n".to_owned();
     for [role, argument] in roles {
@@ -86,7 +86,9 @@ fn exit_codes_of_a_step() {
         .run()
         .expect_code(0);
     for code in 1..=255 {
-        let told = format!("step exit-{code}: failed with exit code {code}; it is allowed to\n");
+        let told = format!(
+            "step exit-{code}: failed with exit code {code}; ignored because of allow_failure\n"
+        );
         ended = ended.expect_stderr(&told);
     }
     ended.expect_never("step exit-0: failed");
@@ -105,7 +107,7 @@ fn signals_that_end_a_step() {
             .unwrap_or_else(|| panic!("{signal} is not told\n{ended}"))
             .to_owned();
         assert!(
-            line.ends_with(&format!(" ({code}); it is allowed to")),
+            line.ends_with(&format!(" ({code}); ignored because of allow_failure")),
             "{line}"
         );
         ended = ended.expect_code(0);

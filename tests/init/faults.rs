@@ -1,5 +1,5 @@
-//! Every system call of a start fails once. Whatever the system refuses, the guard ends in time, with a code of
-//! its table, and never in the server behind a step that failed or a stop that was asked for.
+//! Makes every system call of a start fail once. In every case the guard ends in time with a documented exit code, and
+//! never starts the server after a failed step or a stop.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,12 +18,13 @@ use crate::tracer::{self, Call, Fault, Traced, occurrences};
 use crate::{Needs, Test, is_soak};
 
 pub const TESTS: &[Test] = &[(
-    "a_system_call_that_fails_leads_neither_to_a_hang_nor_wrongly_to_the_server",
+    "a_system_call_that_fails_neither_hangs_the_guard_nor_starts_a_wrong_server",
     Needs::Tracing,
     every_call_fails,
 )];
 
-/// What each call fails with. Some calls never fail with some of these, which the guard does not rely on.
+/// The errors with which each call fails. Some calls never fail with some of these, but the guard does not rely on
+/// that.
 const ERRORS: [Errno; 5] = [
     Errno::EIO,
     Errno::ENOMEM,
@@ -32,14 +33,14 @@ const ERRORS: [Errno; 5] = [
     Errno::EINTR,
 ];
 
-/// Calls that do not return to their caller, so their result has no meaning.
+/// Calls that do not return, so that they have no result.
 const WITHOUT_RESULT: [c_long; 3] = [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn];
 
-/// The first call of ours: of `main`, which claims the signals, and of a helper, which connects. What a process or
-/// a thread does before is its runtime's.
+/// The first call of the guard's own code: of `main`, which claims the signals, and of a helper thread, which connects.
+/// The calls before belong to the runtime of the process or thread.
 const BEGINNINGS: [c_long; 2] = [libc::SYS_eventfd2, libc::SYS_socket];
 
-/// What may end the guard while a runtime starts, where no code of ours runs yet. The server never runs then.
+/// What may end the guard while a runtime starts, before the guard's own code runs. The server never runs then.
 const FATAL_TO_A_RUNTIME: [(c_long, &str); 7] = [
     (
         libc::SYS_brk,
@@ -72,38 +73,41 @@ const FATAL_TO_A_RUNTIME: [(c_long, &str); 7] = [
     ),
 ];
 
-/// The codes of such ends: 127 of the C library, SIGABRT and SIGSEGV.
+/// The exit codes of these: 127 of the C library, SIGABRT and SIGSEGV.
 const CODES_OF_A_RUNTIME: [i32; 3] = [127, ABORTED, 139];
 
 const ABORTED: i32 = 134;
 
-/// What may end the guard with an internal error, since Rust's library panics: `HashMap` where the kernel has no
-/// random numbers, and `ReadDir` where a folder, here /proc, cannot be closed. No kernel documents either.
+/// What may end the guard with an internal error, because Rust's standard library panics: `HashMap` if the kernel
+/// returns no random numbers, and `ReadDir` if a folder, here /proc, cannot be closed. Neither happens on a real
+/// kernel.
 const FATAL_TO_THE_LIBRARY: [c_long; 2] = [libc::SYS_getrandom, libc::SYS_close];
 
-/// The codes that `run` fails with, but for a stop's.
+/// The exit codes of `run` for errors other than a stop.
 const FAILURES: [i32; 12] = [64, 65, 66, 69, 70, 71, 75, 77, 78, 124, 126, 127];
 
-/// How long a run may take before it is a hang. The guard itself grants 5 seconds to processes that it has killed.
+/// The time after which a run counts as hanging. The guard itself waits up to 5 seconds for processes that it has
+/// killed.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Without a soak only one case of so many is run. It is prime to the number of errors, so each of them occurs.
+/// Without a soak, only every Nth case is run. The number is coprime to the number of errors, so that each error
+/// occurs.
 const STRIDE: usize = 7;
 
-/// How the server ends.
+/// The exit code of the server.
 const SERVED: i32 = 7;
 
-/// How a start ends that is stopped by SIGTERM.
+/// The exit code of a start that is stopped by SIGTERM.
 const STOPPED: i32 = 143;
 
-/// A start of which the calls are made to fail.
+/// A start whose system calls are made to fail.
 struct Scenario {
     name: &'static str,
     options: &'static [&'static str],
-    /// The step's script. The start is stopped as soon as there is a file `begun`.
+    /// The step's script. The start is stopped as soon as the file `begun` exists.
     step: &'static str,
     is_waiting: bool,
-    /// How the start ends when nothing fails.
+    /// The exit code of the start if no call fails.
     code: i32,
 }
 
@@ -161,23 +165,23 @@ const SCENARIOS: [Scenario; 7] = [
     },
 ];
 
-/// A call of a scenario that fails.
+/// A system call of a scenario, and the error with which it fails.
 #[derive(Clone, Copy)]
 struct Case {
     scenario: &'static Scenario,
     fault: Fault,
-    /// It is one of a runtime that starts.
+    /// Whether the call is made while a runtime starts.
     is_of_a_runtime: bool,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 struct Outcome {
     traced: Traced,
     has_stepped: bool,
     has_served: bool,
-    /// The server has found a process of the step's beside it.
+    /// Whether the server has found a process of the step still running.
     has_served_beside: bool,
-    /// Processes of the guard and of the step that are still there.
+    /// Processes of the guard and of the step that are still running.
     left: Vec<i32>,
     stderr: String,
 }
@@ -213,7 +217,7 @@ server: {{command: [sh, -c, 'echo served >served; if kill -0 $(cat left); then e
         let has = |name: &str| folder.path().join(name).exists();
         let traced = tracer::run(&mut command, fault, LIMIT, || has("begun"));
         let traced = traced.expect("the guard can be traced");
-        // It holds the pipe's other end.
+        // The guard holds the other end of the pipe.
         drop(command);
         let left_by_step = fs::read_to_string(folder.path().join("left")).ok();
         let left_by_step = left_by_step.and_then(|text| text.trim().parse().ok());
@@ -231,7 +235,7 @@ server: {{command: [sh, -c, 'echo served >served; if kill -0 $(cat left); then e
         }
     }
 
-    /// Every case of this scenario, by a run in which nothing fails.
+    /// Determines the cases of this scenario, with a run in which no call fails.
     fn cases(&'static self, port: u16) -> Vec<Case> {
         let plain = self.run(port, None);
         assert_eq!(plain.traced.code, Some(self.code), "{}", plain.stderr);
@@ -266,7 +270,7 @@ server: {{command: [sh, -c, 'echo served >served; if kill -0 $(cat left); then e
     }
 }
 
-/// Those of these processes that do not end by themselves in a moment. They are killed.
+/// Kills and returns those of these processes that do not end by themselves within a short time.
 fn those_left(mut processes: Vec<i32>) -> Vec<i32> {
     for _ in 0..200 {
         processes.retain(|&pid| is_alive(pid));
@@ -276,7 +280,7 @@ fn those_left(mut processes: Vec<i32>) -> Vec<i32> {
         std::thread::sleep(Duration::from_millis(5));
     }
     for &pid in &processes {
-        // SAFETY: kill takes any numbers. These are of processes that the run has started.
+        // SAFETY: kill accepts any numbers. These processes were started by the run.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
     processes
@@ -287,7 +291,7 @@ fn is_among(number: u64, calls: &[c_long]) -> bool {
 }
 
 impl Case {
-    /// What the outcome is; an error when it is none that the README promises.
+    /// Classifies the outcome. Returns an error if it contradicts the documentation.
     fn verdict(self, outcome: &Outcome) -> Result<&'static str, String> {
         let Some(code) = outcome.traced.code else {
             return Err("it hangs".to_owned());
@@ -318,7 +322,7 @@ impl Case {
 fn every_call_fails() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
-    // It ends with the test program.
+    // The server ends with the test program.
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let all: Vec<Case> = SCENARIOS
         .iter()
@@ -365,7 +369,7 @@ fn every_call_fails() {
         wrong.len(),
         wrong.join("\n")
     );
-    // How often a call is made differs a little from run to run.
+    // The number of calls differs slightly between runs.
     let reached = chosen.len() - counts.get("not reached").unwrap_or(&0);
     assert!(
         reached * 10 > chosen.len() * 9,

@@ -1,4 +1,4 @@
-//! What is left of a server when it has ended, and of everything when the init is killed.
+//! Processes that a server leaves running, and all processes after the init was killed.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::{Needs, Test};
 
 pub const TESTS: &[Test] = &[
     (
-        "what_the_server_leaves_running_is_asked_to_end_and_waited_for",
+        "processes_that_the_server_leaves_running_are_stopped_and_waited_for",
         Needs::Nothing,
         asked,
     ),
     (
-        "what_does_not_end_when_asked_is_killed",
+        "leftovers_that_ignore_the_stop_are_killed",
         Needs::Nothing,
         killed,
     ),
@@ -29,7 +29,7 @@ pub const TESTS: &[Test] = &[
         init_killed,
     ),
     (
-        "a_process_that_was_given_to_the_init_is_not_the_servers",
+        "an_inherited_child_of_the_init_is_not_the_servers",
         Needs::Nothing,
         given,
     ),
@@ -41,7 +41,7 @@ fn shell(options: &str, script: &str) -> Guard {
         .args([script])
 }
 
-/// Starts two of these, one of which leaves the server's session, and ends with 3.
+/// A server that starts two of these scripts, one of them in its own session, and exits with 3.
 fn with_leftovers(script: &str) -> String {
     format!(
         "leave() {{ {script}; }}; export FILE=inside; \
@@ -125,7 +125,7 @@ fn given() {
     );
     let running = guard.line("run --no-manifest --").args([script]).start();
     let given = running.wait_for_pid("given");
-    // Its streams are the guard's, which would keep our pipes open: end it once the guard has ended.
+    // The process has the guard's streams, and would keep this test's pipes open, so it is ended after the guard.
     let pid = running.pid();
     until("the guard has ended", || !is_alive(pid));
     assert!(is_alive(given), "it was ended with the server");

@@ -1,8 +1,8 @@
-//! The guard as an init, as PID 1, and as root: what needs a program of the test's own as the server, a
-//! terminal, a namespace or another user.
+//! Tests of the guard as an init, as PID 1, and as root. They need a special server program, a terminal, a namespace or
+//! another user.
 //!
-//! Not every machine admits all of that. What this one refuses is reported as ignored, with the reason; so
-//! these tests have a harness of their own.
+//! Not every machine allows all of that. Tests that this machine does not allow are reported as ignored, with the
+//! reason, for which these tests need their own harness.
 #![allow(
     clippy::disallowed_methods,
     reason = "the rule is for the guard, not for its tests"
@@ -34,28 +34,28 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// What a test needs of the machine.
+/// What a test needs from the machine.
 #[derive(Clone, Copy)]
 enum Needs {
     Nothing,
-    /// To become other users.
+    /// Permission to become other users.
     Root,
-    /// To see system calls, and to have them fail.
+    /// `strace`, to see system calls and make them fail.
     Strace,
     StraceAsRoot,
-    /// To trace processes, and change what they do.
+    /// Permission to trace processes and change their system calls.
     Tracing,
-    /// To make PID namespaces.
+    /// Permission to create PID namespaces.
     Namespaces,
-    /// To build for musl.
+    /// A toolchain for musl.
     Musl,
 }
 
-/// A test: its name, what it needs, and what it does.
+/// A test: its name, its needs, and its function.
 type Test = (&'static str, Needs, fn());
 
 impl Needs {
-    /// Why the machine does not have it.
+    /// The reason why the machine does not meet the need, or `None` if it does.
     fn absence(self) -> Option<String> {
         match self {
             Needs::Nothing => None,
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-/// Whether the counts are to be the full ones.
+/// Whether the tests run with their full number of cases.
 fn is_soak() -> bool {
     std::env::var_os("STARTUP_GUARD_SOAK").is_some_and(|value| value == "1")
 }

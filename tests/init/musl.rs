@@ -1,4 +1,4 @@
-//! The guard with another C library: nothing in its code depends on the GNU one.
+//! The guard built with musl: its code does not depend on glibc.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ const TARGET: &str = if cfg!(target_arch = "aarch64") {
     "x86_64-unknown-linux-musl"
 };
 
-/// Why this machine cannot build for musl.
+/// The reason why this machine cannot build for musl, if it cannot.
 pub fn absence() -> Option<String> {
     let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
     let sysroot = String::from_utf8_lossy(&sysroot.map(|output| output.stdout).unwrap_or_default())

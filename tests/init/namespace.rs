@@ -1,4 +1,4 @@
-//! The guard as PID 1 of a namespace of its own.
+//! Runs the guard as PID 1 of a new PID namespace.
 
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
@@ -11,10 +11,10 @@ use nix::libc;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 
-/// A process that was started here, and its number as we see it.
+/// A process that was started here, with its process ID outside the namespace.
 pub struct Process(Pid);
 
-/// Why this machine gives no namespace; none if it does.
+/// The reason why this machine does not allow namespaces, or `None` if it does.
 pub fn refusal() -> Option<String> {
     let started = start(Path::new("/"), &["/bin/true"], &[], true);
     match started {
@@ -26,9 +26,9 @@ pub fn refusal() -> Option<String> {
     }
 }
 
-/// Starts a program in a folder, with these arguments (its name first) and this environment, as PID 1 of a
-/// namespace with a /proc of its own or beside us. It has executed the program when this comes back, so a signal
-/// sent from now on is the program's.
+/// Starts a program in a folder, with these arguments (its name first) and this environment, as PID 1 of a new
+/// namespace with its own /proc, or in this namespace. When this returns, the child has executed the program, so a
+/// signal that is sent from now on reaches the program.
 pub fn start(
     folder: &Path,
     words: &[&str],
@@ -56,10 +56,10 @@ pub fn start(
     } else {
         0
     };
-    // SAFETY: a fork with namespaces; the child only makes system calls until it executes or ends.
+    // SAFETY: a fork into new namespaces. The child only makes system calls until it calls exec or exits.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags | libc::SIGCHLD, 0, 0, 0, 0) };
     if pid == 0 {
-        // SAFETY: every pointer is to a string or a list that was made before.
+        // SAFETY: every pointer refers to a string or list that was created before the fork.
         unsafe {
             become_program(&folder, &argv, &envp, is_pid_1);
             let errno = Errno::last_raw().to_ne_bytes();
@@ -84,7 +84,7 @@ unsafe fn become_program(
     envp: &[*const libc::c_char],
     is_pid_1: bool,
 ) {
-    // SAFETY: as said where it is called.
+    // SAFETY: see the caller.
     unsafe {
         if is_pid_1 {
             let none = std::ptr::null();
@@ -125,7 +125,7 @@ impl Process {
         nix::sys::signal::kill(self.0, signal).expect("it was not collected yet");
     }
 
-    /// The exit code as a shell would show it, once it has ended.
+    /// The exit code as a shell reports it, once the process has ended.
     pub fn code(&self) -> Option<i32> {
         match waitpid(self.0, Some(WaitPidFlag::WNOHANG)).expect("it is our child") {
             WaitStatus::Exited(_, code) => Some(code),

@@ -1,4 +1,4 @@
-//! Orphans of the server come to the init, and go.
+//! The init collects the server's orphans.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn children_of(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// In KiB.
+/// The memory of a process, in KiB.
 pub fn anonymous_memory(pid: i32) -> u32 {
     let field = field_of_status(pid, "RssAnon").expect("the guard runs");
     let number = field.trim_end_matches(" kB").trim();
@@ -61,7 +61,7 @@ fn collected(is_pid_1: bool) {
     until("only the server is left", || children_of(pid).len() == 1);
     let after = anonymous_memory(pid);
     println!("{count} orphans, RssAnon {before} kB before, {after} kB after");
-    // One page of the stack more may be touched.
+    // One more page of the stack may be used.
     assert!(after <= before + 8, "from {before} kB to {after} kB");
     until("the server serves", || {
         folder.path().join("served").exists()

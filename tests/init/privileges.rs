@@ -1,4 +1,4 @@
-//! What a change of user takes away: supplementary groups and capabilities. And what it never gives away.
+//! A change of user removes supplementary groups and capabilities, and never changes the owner of files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,12 +17,12 @@ pub const TESTS: &[Test] = &[
         groups_of_root,
     ),
     (
-        "root_that_may_not_give_up_its_groups_ends_with_77_before_anything_runs",
+        "root_that_cannot_give_up_its_groups_ends_with_77_before_anything_runs",
         Needs::Root,
         groups_that_stay,
     ),
     (
-        "additional_groups_of_who_is_the_user_already_are_kept",
+        "additional_groups_are_kept_if_the_user_does_not_change",
         Needs::Root,
         additional_groups,
     ),
@@ -32,7 +32,7 @@ pub const TESTS: &[Test] = &[
         capabilities,
     ),
     (
-        "what_the_user_may_not_reach_is_not_executed_by_capabilities_of_before",
+        "earlier_capabilities_do_not_let_the_user_execute_other_files",
         Needs::Root,
         reach,
     ),
@@ -69,7 +69,7 @@ fn groups_of_root() {
     for (user, current, groups, home) in [
         ("0:0", &[4, 27][..], "", "/root"),
         ("0:0", &[0, 4, 27], "", "/root"),
-        // Its own gid among the supplementary groups, as engines have it, is no group more.
+        // The gid among the supplementary groups, where engines add it, is not an additional group.
         ("0:0", &[0], "0 ", NOTHING_TO_CHANGE),
         ("0:0", &[], "", NOTHING_TO_CHANGE),
     ] {
@@ -86,7 +86,7 @@ fn groups_of_root() {
     }
 }
 
-/// The guard as root without the capability to change its groups.
+/// The guard as root, without the capability SETGID.
 fn without_setgid(current: &'static [u32]) -> Guard {
     with_groups(Guard::with_manifest(&showing_groups("0:0")), current)
         .line("run --no-manifest -- setpriv --bounding-set=-setgid --inh-caps=-setgid")
@@ -99,7 +99,7 @@ fn groups_that_stay() {
         .expect_code(77)
         .expect_stdout("")
         .expect_stderr("may not become uid 0, gid 0");
-    // With nothing to give up it needs no capability.
+    // Without groups to give up it needs no capability.
     without_setgid(&[0]).run().expect_code(0);
 }
 
@@ -118,15 +118,15 @@ fn additional_groups() {
     }
 }
 
-/// All capabilities that we have, inheritable and ambient, and securebits that do not clear them.
+/// Makes all capabilities of the process inheritable and ambient, and sets securebits that preserve them.
 fn spread_capabilities(securebits: libc::c_ulong) -> impl Fn() + Send + Sync {
     const VERSION: u32 = 0x2008_0522;
     const RAISE: libc::c_ulong = 2;
     move || {
         let header = [VERSION, 0];
-        // Effective, permitted and inheritable, twice 32 of each.
+        // The effective, permitted and inheritable sets, two halves of 32 each.
         let mut sets = [[0u32; 3]; 2];
-        // SAFETY: of this version the calls fill in and read two times three numbers.
+        // SAFETY: with this version the calls write and read two times three numbers.
         unsafe {
             let (header, sets_at) = (header.as_ptr(), sets.as_mut_ptr());
             assert_eq!(libc::syscall(libc::SYS_capget, header, sets_at), 0);
@@ -136,7 +136,7 @@ fn spread_capabilities(securebits: libc::c_ulong) -> impl Fn() + Send + Sync {
             let sets = sets.as_ptr();
             assert_eq!(libc::syscall(libc::SYS_capset, header, sets), 0);
             for capability in 0..libc::c_ulong::from(64u32) {
-                // Refused for those that we do not have.
+                // Fails for capabilities that the process does not have.
                 libc::prctl(libc::PR_CAP_AMBIENT, RAISE, capability, 0, 0);
             }
             assert_eq!(libc::prctl(libc::PR_SET_SECUREBITS, securebits, 0, 0, 0), 0);
@@ -146,7 +146,7 @@ fn spread_capabilities(securebits: libc::c_ulong) -> impl Fn() + Send + Sync {
 
 const NO_SETUID_FIXUP: libc::c_ulong = 1 << 2;
 
-/// What a step and a server show of their capabilities, a field a line.
+/// The fields with capabilities that a step and a server print, one per line.
 const CAPABILITIES: &str = "grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status";
 const NONE: &str = "0000000000000000";
 
@@ -156,7 +156,8 @@ fn showing_capabilities(user: &str) -> String {
     )
 }
 
-/// The sets that step and server have, which must be equal: inheritable, permitted, effective, ambient.
+/// Whether the sets of the step and the server, which must be equal, are not empty: inheritable, permitted, effective,
+/// ambient.
 fn sets(ended: &Ended) -> [bool; 4] {
     let shown = ended.stdout();
     let lines: Vec<&str> = shown.lines().collect();
@@ -184,7 +185,7 @@ fn capabilities() {
             }
         }
     }
-    // Nor from one user to another, neither of them root: there the kernel clears nothing.
+    // Also from one user other than root to another, where the kernel clears nothing.
     let folder = Public::new("capabilities");
     folder.script("m.yaml", 0o644, &showing_capabilities("4242:4242"));
     let file = folder.path().join("m.yaml");
@@ -198,7 +199,7 @@ fn capabilities() {
         .run()
         .expect_code(0);
     assert_eq!(sets(&ended), [false; 4]);
-    // Without a change of user all of them stay, so the test has something to see.
+    // Without a change of user all of them are preserved, which shows that the test works.
     let manifest = showing_capabilities("0:0");
     let ended = with_groups(Guard::with_manifest(&manifest), &[])
         .before_exec(spread_capabilities(0))
@@ -207,7 +208,7 @@ fn capabilities() {
     assert_eq!(sets(&ended), [true; 4]);
 }
 
-/// A program in a folder that is closed to all but its owner, who is neither of these users.
+/// A program in a folder that only its owner can enter, who is neither of these users.
 fn reach() {
     let folder = Public::new("reach");
     folder.script("private/tool", 0o755, "");

@@ -1,4 +1,4 @@
-//! An init that has nothing to do: it does nothing, and holds next to nothing.
+//! An idle init never wakes up, and uses little memory and few file descriptors.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{Needs, Test, roles};
 pub const TESTS: &[Test] = &[
     ("an_idle_init_never_wakes_up", Needs::Nothing, never_wakes),
     (
-        "an_idle_init_holds_little_whatever_its_manifest_was",
+        "an_idle_init_uses_little_memory_for_any_manifest",
         Needs::Nothing,
         holds_little,
     ),
@@ -25,7 +25,7 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// A manifest and an environment that take some memory to check.
+/// A manifest and an environment whose check needs memory.
 fn large() -> Guard {
     let mut manifest = "version: 1\nsteps: [{name: s, command: ['true']}]\nvariables:\n".to_owned();
     for number in 0..1500 {
@@ -44,8 +44,8 @@ fn large() -> Guard {
     guard.env("PADDING", "x".repeat(30_000))
 }
 
-/// In KiB. What a position-independent program relocates at its start is private memory, and the tables of a
-/// build without optimization are four times as large.
+/// The limit of private memory, in KiB. Relocations of a position-independent program are private memory, and a build
+/// without optimisation has four times as many.
 const LIMIT: u32 = if cfg!(debug_assertions) { 800 } else { 512 };
 
 fn holds_little() {
@@ -57,7 +57,7 @@ fn holds_little() {
     ] {
         let running = guard.start();
         running.wait_for_file("served");
-        // The server may be quicker than the guard, which then tidies up.
+        // The server may be running before the guard has released its memory.
         let held = || anonymous_memory(running.pid());
         crate::support::until("the memory is given back", || held() < LIMIT);
         println!("RssAnon {} kB", held());
@@ -77,7 +77,7 @@ fn never_wakes() {
         || field_of_status(running.pid(), "State").is_some_and(|state| state.starts_with('S'));
     crate::support::until("the guard waits", is_waiting);
     let before = switches();
-    // Not for readiness: it is this time that must be quiet.
+    // Not a wait for readiness: nothing may happen during this time.
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(switches(), before, "it woke up");
     running.signal(nix::sys::signal::Signal::SIGTERM);
@@ -96,7 +96,7 @@ fn leaves_folder() {
             folder.expect("the process runs")
         };
         let root = std::path::Path::new("/");
-        // The server may be quicker than the guard.
+        // The server may be running before the guard has changed its folder.
         crate::support::until("the guard is in /", || folder(running.pid()) == root);
         let started_in = running.folder.path().canonicalize();
         assert_eq!(folder(server), started_in.expect("it is there"));
@@ -117,7 +117,7 @@ fn descriptors() {
             .args([format!("cat; {show}")])
             .run()
             .expect_code(0);
-        // The numbers of pipes and of `ls` differ from run to run.
+        // The numbers of pipes and of the descriptors of `ls` differ between runs.
         let text = ended
             .stdout()
             .replace(&input.display().to_string(), "INPUT");

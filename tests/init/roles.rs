@@ -1,4 +1,4 @@
-//! What this test binary does when it is not the test: servers and steps, made for what is to be seen of them.
+//! The roles of this test binary when a test starts it as a server or a step.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,10 +15,10 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 const FLAG: &str = "--role";
 
-/// How a server that was asked to stop ends.
+/// The exit code of a server after SIGTERM.
 pub const STOPPED: i32 = 42;
 
-/// The command that plays a role.
+/// The command that starts this binary in a role.
 pub fn command(role: &[&str]) -> Vec<OsString> {
     let itself = std::env::current_exe().expect("this program has a file");
     let mut words = vec![itself.into_os_string(), FLAG.into()];
@@ -26,7 +26,7 @@ pub fn command(role: &[&str]) -> Vec<OsString> {
     words
 }
 
-/// The same as a list in YAML.
+/// The command as a list in YAML.
 pub fn yaml(role: &[&str]) -> String {
     let words: Vec<String> = command(role)
         .iter()
@@ -35,7 +35,7 @@ pub fn yaml(role: &[&str]) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// Plays the role that the arguments name, if they name one.
+/// Runs the role that the arguments name, if they name one.
 pub fn play() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [flag, role, rest @ ..] = arguments.as_slice() else {
@@ -60,8 +60,8 @@ pub fn play() -> Option<ExitCode> {
     ))
 }
 
-/// Gives every signal its default: a shell that started the tests in the background has left some ignored,
-/// which whatever they start would inherit.
+/// Gives every signal its default action. A shell that starts the tests in the background sets some signals to be
+/// ignored, which child processes would inherit.
 pub fn reset_signals() {
     for signal in (1..=64).filter(|&signal| signal != libc::SIGPIPE) {
         set_default(signal);
@@ -71,10 +71,10 @@ pub fn reset_signals() {
         .expect("a mask can be set");
 }
 
-/// By the call itself: the library keeps 32 and 33, and who starts us may have left them ignored.
+/// Uses the system call, because the C library does not change signals 32 and 33, which may be ignored as well.
 fn set_default(signal: i32) {
     let default = [0u64; 4];
-    // SAFETY: the default action runs no code. It is refused for SIGKILL and SIGSTOP, which have no other.
+    // SAFETY: the default action runs no handler. The call fails for SIGKILL and SIGSTOP, which have no other action.
     unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0, 8) };
 }
 
@@ -82,9 +82,9 @@ fn number(text: &str) -> i32 {
     text.parse().expect("it is a number")
 }
 
-/// Ends by a signal.
+/// Terminates this process by a signal.
 fn die(signal: i32) -> i32 {
-    // SAFETY: the default action, and a signal to ourselves. No core dump: the limit is 0.
+    // SAFETY: sets the default action, and signals this process. There is no core dump, because the limit is 0.
     unsafe {
         let limit = libc::rlimit {
             rlim_cur: 0,
@@ -102,7 +102,7 @@ fn wait() -> i32 {
     0
 }
 
-/// Writes down every signal that comes, with the value of a queued one, until it is killed.
+/// Records every signal that arrives, with the value of a queued one, until it is killed.
 fn record(file: &str) -> i32 {
     let mut out = fs::File::options()
         .create(true)
@@ -110,7 +110,8 @@ fn record(file: &str) -> i32 {
         .open(file)
         .expect("the record can be written");
     let all = u64::MAX;
-    // SAFETY: the set is of the size that is told. By the call itself: the library keeps 32 and 33.
+    // SAFETY: the set has the size that is passed. Uses the system call, because the C library ignores signals 32 and
+    // 33.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -123,7 +124,7 @@ fn record(file: &str) -> i32 {
     writeln!(out, "ready {}", std::process::id()).expect("the record can be written");
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: the set is of the size that is told, and there is a place for what is told.
+        // SAFETY: the set has the size that is passed, and the pointer is valid for the result.
         let signal = unsafe {
             libc::syscall(
                 libc::SYS_rt_sigtimedwait,
@@ -136,7 +137,7 @@ fn record(file: &str) -> i32 {
         if signal < 1 {
             continue;
         }
-        // SAFETY: the call has filled it in; a queued signal has a value.
+        // SAFETY: the call has initialised it, and a queued signal has a value.
         let value = unsafe {
             let info = info.assume_init();
             (info.si_code == libc::SI_QUEUE).then(|| info.si_value().sival_ptr as usize)
@@ -152,7 +153,7 @@ extern "C" fn note_stop(_: libc::c_int) {
     IS_STOPPED.store(true, Ordering::SeqCst);
 }
 
-/// A server that ends with a code of its own when it is asked to stop.
+/// A server that exits with a certain code after SIGTERM.
 fn serve() -> i32 {
     let mut mask = SigSet::empty();
     for signal in [
@@ -170,19 +171,18 @@ fn serve() -> i32 {
         SigSet::empty(),
     );
     for signal in &mask {
-        // SAFETY: the handler only stores.
+        // SAFETY: the handler only stores a flag.
         unsafe { sigaction(signal, &action) }.expect("a handler can be set");
     }
     fs::write("served", "yes\n").expect("the folder can be written to");
     while !IS_STOPPED.load(Ordering::SeqCst) {
-        // Blocked until here: none is missed between the look and the wait.
-        // SAFETY: an empty set.
+        // Blocked until here, so that no signal is missed between the check and the wait. SAFETY: an empty set.
         unsafe { libc::sigsuspend(SigSet::empty().as_ref()) };
     }
     STOPPED
 }
 
-/// A step that starts something in a session of its own, and leaves it running.
+/// A step that starts a process in its own session, and leaves it running.
 fn step(cookie: &str) -> i32 {
     let words = command(&["wait", cookie]);
     let mut escaped = Command::new(&words[0]);
@@ -202,14 +202,14 @@ fn step(cookie: &str) -> i32 {
     0
 }
 
-/// Makes so many orphans, each of which ends after its parent.
+/// Creates `count` orphans, each of which ends after its parent.
 fn orphans(count: i32) -> i32 {
-    /// So many are there at once.
+    /// The number of orphans that exist at the same time.
     const BATCH: i32 = 500;
     let mut made = 0;
     while made < count {
         let batch = BATCH.min(count - made);
-        // The orphans of a batch live until we close the pipe.
+        // The orphans of a batch live until the pipe is closed.
         let (gate, key) = nix::unistd::pipe().expect("a pipe can be made");
         for _ in 0..batch {
             make_orphan(&gate, &key);
@@ -221,7 +221,7 @@ fn orphans(count: i32) -> i32 {
 }
 
 fn make_orphan(gate: &OwnedFd, key: &OwnedFd) {
-    // SAFETY: this process has one thread, and its children make nothing but system calls.
+    // SAFETY: this process has one thread, and its children only make system calls.
     unsafe {
         let child = libc::fork();
         if child == 0 {

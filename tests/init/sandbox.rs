@@ -1,5 +1,5 @@
-//! Where the system gives less than usual: calls that a seccomp filter or an old kernel refuses, no /dev, a log
-//! file at its limit.
+//! Restricted systems: system calls that a seccomp filter or an old kernel rejects, no /dev, a log file at its size
+//! limit.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,17 +16,17 @@ use crate::{Needs, Test, roles};
 
 pub const TESTS: &[Test] = &[
     (
-        "every_line_comes_through_a_pipe_where_pwritev2_is_refused",
+        "every_line_passes_a_pipe_if_pwritev2_is_rejected",
         Needs::Strace,
         refused_pwritev2,
     ),
     (
-        "every_line_comes_through_a_socket_where_send_is_refused",
+        "every_line_passes_a_socket_if_send_is_rejected",
         Needs::Strace,
         refused_send,
     ),
     (
-        "a_queued_signal_arrives_without_its_value_where_that_cannot_be_passed_on",
+        "a_queued_signal_is_forwarded_without_its_value_if_that_cannot_be_sent",
         Needs::Strace,
         refused_value,
     ),
@@ -36,7 +36,7 @@ pub const TESTS: &[Test] = &[
         refused_signals,
     ),
     (
-        "a_signal_that_a_write_of_the_init_caused_is_not_passed_on",
+        "a_signal_that_a_write_of_the_init_caused_is_not_forwarded",
         Needs::Strace,
         own_signal,
     ),
@@ -47,11 +47,11 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// What refuses a call that it does not know or does not want, in the words of old kernels, of gVisor, and of
-/// seccomp filters.
+/// The errors with which old kernels, gVisor and seccomp filters reject a system call.
 const REFUSALS: [&str; 5] = ["ENOSYS", "EPERM", "EACCES", "EINVAL", "EOPNOTSUPP"];
 
-/// A guard that strace runs, with these calls refused to the guard and to nobody else. Its arguments follow.
+/// A guard that runs under strace, which makes this system call fail in the guard only. The guard's arguments must be
+/// added.
 fn refused(guard: Guard, call: &str, error: &str) -> Guard {
     guard
         .line("run --no-manifest -- strace -o /dev/null -e")
@@ -60,7 +60,7 @@ fn refused(guard: Guard, call: &str, error: &str) -> Guard {
         .args([env!("CARGO_BIN_EXE_startup-guard")])
 }
 
-/// How many lines a step says, more than a pipe holds.
+/// The number of lines that a step writes, more than a pipe can hold.
 const LINES: usize = 20_000;
 
 fn talkative() -> (String, String, String) {
@@ -104,11 +104,11 @@ fn refused_send() {
     }
 }
 
-/// A server that writes down the signals that it gets. It is killed at the end, also of a test that fails.
+/// A server that records the signals that it receives. It is killed on drop, also if the test fails.
 struct Recorder(i32);
 
 impl Recorder {
-    /// The one that writes into this folder, once it is ready.
+    /// Waits until the server that writes to this folder is ready.
     fn in_folder(folder: &Path) -> Self {
         let pid = || {
             let record = fs::read_to_string(folder.join("record")).ok()?;
@@ -122,7 +122,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // SAFETY: kill takes any numbers; the server runs until it is killed here.
+        // SAFETY: kill accepts any numbers, and the server runs until it is killed here.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
 }
@@ -132,7 +132,7 @@ fn parent(pid: i32) -> i32 {
     parent.parse().expect("it is a number")
 }
 
-/// The signals that the server has got, each with its value.
+/// The signals that the server has received, each with its value.
 fn record(folder: &Path) -> Vec<String> {
     let record = fs::read_to_string(folder.join("record")).expect("the server has written it");
     record.lines().skip(1).map(str::to_owned).collect()
@@ -155,7 +155,7 @@ fn refused_value() {
         let value = libc::sigval {
             sival_ptr: 7 as *mut libc::c_void,
         };
-        // strace is what the test has started; the guard is its child, and the server's parent.
+        // The test has started strace. The guard is its child, and the server's parent.
         let guard = parent(server.0);
         // SAFETY: the value is passed on and not used as a pointer.
         let sent = unsafe { libc::sigqueue(guard, signal, value) };
@@ -179,8 +179,8 @@ fn refused_signals() {
     }
 }
 
-/// The guard complains while the server runs, because it could not pass a signal on. Its write fails and raises
-/// a signal of its own.
+/// The guard logs that it cannot forward a signal. That write fails and raises another signal, which must not be
+/// forwarded.
 fn own_signal() {
     const LIMIT: usize = 64 * 1024;
     for (failed_write, is_pipe) in [("EPIPE", true), ("EFBIG", false)] {
@@ -208,8 +208,8 @@ fn own_signal() {
                 until("the guard cannot complain", || {
                     calls().contains(failed_write)
                 });
-                // The kernel hands out what waits in the order of the numbers: when this one has arrived, no
-                // other waits.
+                // The kernel delivers pending signals in the order of their numbers: after this one has arrived, no
+                // other is pending.
                 send(guard, libc::SIGRTMIN());
                 let expected = format!("{} -", libc::SIGRTMIN());
                 until("it arrives", || record(folder.path()).contains(&expected));
@@ -219,7 +219,7 @@ fn own_signal() {
     }
 }
 
-/// A limit of the size of files, in bytes.
+/// Sets the limit of the size of files, in bytes.
 fn limit_files(size: usize) -> impl Fn() + Send + Sync {
     move || {
         let limit = libc::rlimit {
@@ -234,7 +234,7 @@ fn limit_files(size: usize) -> impl Fn() + Send + Sync {
 
 fn without_dev() {
     let guard = |steps: &str| {
-        // A static program needs nothing of /dev.
+        // A static server, which needs no file in /dev.
         let itself = env!("CARGO_BIN_EXE_startup-guard");
         let manifest = format!(
             "version: 1\nsteps: {}\nserver: {{command: ['{itself}', --version]}}\n",

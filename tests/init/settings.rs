@@ -1,16 +1,16 @@
-//! Whether the guard stays as an init, and how that is asked for.
+//! The settings that make the guard stay as an init, and their precedence.
 
 use crate::support::Guard;
 use crate::{Needs, Test};
 
 pub const TESTS: &[Test] = &[
     (
-        "a_flag_comes_before_the_variable_and_that_before_the_manifest",
+        "a_flag_overrides_the_variable_which_overrides_the_manifest",
         Needs::Nothing,
         precedence,
     ),
     (
-        "wrong_words_about_an_init_are_wrong_usage",
+        "invalid_settings_of_an_init_are_wrong_usage",
         Needs::Nothing,
         wrong_usage,
     ),
@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// Whether the server is a child of what was started, or what was started itself.
+/// Whether the server is a child of the started process, instead of that process itself.
 fn stays(guard: Guard) -> bool {
     let running = guard
         .args(["--", "sh", "-c", "echo $$ > pid; echo $PPID > parent"])

@@ -1,5 +1,5 @@
-//! Processes that were there before the guard, as in an image whose entrypoint starts one in the background and
-//! then executes the guard. They are not the step's and not the server's.
+//! Processes that exist before the guard, for example because an image's entrypoint starts one in the background and
+//! then executes the guard. They belong neither to a step nor to the server.
 
 use std::cell::Cell;
 use std::fs;
@@ -27,18 +27,19 @@ pub const TESTS: &[Test] = &[
         beside_a_server,
     ),
     (
-        "a_step_whose_reaper_is_killed_leads_to_no_server",
+        "after_a_killed_reaper_no_server_starts",
         Needs::Nothing,
         reaper_killed,
     ),
     (
-        "a_step_whose_reaper_is_killed_after_its_own_end_leads_to_no_server",
+        "after_a_reaper_that_is_killed_after_the_step_no_server_starts",
         Needs::Nothing,
         reaper_killed_late,
     ),
 ];
 
-/// Starts two processes once it may, one of them in a session of its own, and ends: they become orphans.
+/// A sidecar that starts two processes when the gate is opened, one of them in its own session, and then exits, so that
+/// they become orphans.
 const SIDECAR: &str = "echo $$ > sidecar
 while [ ! -e go ]; do sleep 0.01; done
 sh -c 'echo $$ > plain; exec sleep 99' &
@@ -46,7 +47,7 @@ setsid sh -c 'echo $$ > apart; exec sleep 99' &
 while [ ! -s plain ] || [ ! -s apart ]; do sleep 0.01; done
 ";
 
-/// Lets the sidecar start them, and waits until it has ended.
+/// Lets the sidecar start the processes, and waits until it has ended.
 const USE_SIDECAR: &str = "touch go
 while [ ! -s plain ] || [ ! -s apart ]; do sleep 0.01; done
 while grep -q '^State:.[^Z]' /proc/$(cat sidecar)/status 2>/dev/null; do sleep 0.01; done
@@ -79,7 +80,7 @@ server: {command: [sh, -c, 'kill $(cat plain) $(cat apart) && exit 5']}
         code.set(process.code());
         code.get().is_some()
     });
-    // The server could signal both: they were still there.
+    // The server could signal both, so both were still running.
     assert_eq!(code.get(), Some(5));
 }
 
@@ -136,7 +137,7 @@ server: {command: [touch, served]}
     until("the step is gone", || !is_alive(step));
 }
 
-/// Waits until it is an orphan, which is the reaper's child then, and kills the reaper.
+/// A process that waits until it is an orphan, and therefore a child of the reaper, and then kills the reaper.
 const KILLER: &str = "trap '' TERM
 echo $$ > left
 parent=$1

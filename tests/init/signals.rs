@@ -1,4 +1,4 @@
-//! What the server of an init gets of the signals that the init gets.
+//! The signals that an init forwards to its server.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub const TESTS: &[Test] = &[
         queued_signals,
     ),
     (
-        "signals_go_to_the_server_alone_unless_its_group_is_asked_for",
+        "signals_go_to_the_server_alone_or_to_its_group_with_forward_group",
         Needs::Nothing,
         child_or_group,
     ),
@@ -30,18 +30,18 @@ pub const TESTS: &[Test] = &[
         rewritten,
     ),
     (
-        "a_group_is_stopped_and_goes_on_together_with_the_init",
+        "a_group_is_stopped_and_continued_together_with_the_init",
         Needs::Nothing,
         stopped_group,
     ),
     (
-        "signals_that_are_ignored_or_blocked_outside_are_so_in_the_server_and_still_passed_on",
+        "inherited_ignored_and_blocked_signals_are_inherited_by_the_server_and_still_forwarded",
         Needs::Nothing,
         inherited,
     ),
 ];
 
-/// An init whose server writes down what it gets.
+/// An init whose server records the signals that it receives.
 fn recorder(options: &str) -> Running {
     let running = Guard::new()
         .line(&format!("run --no-manifest --init {options} --"))
@@ -55,12 +55,12 @@ fn recorder(options: &str) -> Running {
 
 fn lines(folder: &Path, file: &str) -> Vec<String> {
     let record = fs::read_to_string(folder.join(file)).unwrap_or_default();
-    // A line that is being written does not count yet.
+    // Skips a line that is not complete yet.
     let whole = record.rfind('\n').map_or(0, |end| end + 1);
     record[..whole].lines().map(str::to_owned).collect()
 }
 
-/// The record without its first line, which has the server's number.
+/// The record without its first line, which contains the server's process ID.
 fn record(running: &Running) -> Vec<String> {
     lines(running.folder.path(), "record").split_off(1)
 }
@@ -75,7 +75,7 @@ fn pid_in(running: &Running, file: &str) -> i32 {
     pid.parse().expect("it is a number")
 }
 
-/// nix knows no real-time signals.
+/// Uses libc's kill, because nix does not support real-time signals.
 fn send(pid: i32, signal: i32) {
     // SAFETY: kill takes any numbers.
     let sent = unsafe { libc::kill(pid, signal) };
@@ -154,7 +154,7 @@ fn child_or_group() {
         send(running.pid(), libc::SIGUSR1);
         until("it arrives", || !record(&running).is_empty());
         let server = server_of(&running);
-        // A signal after it shows that nothing else is on its way.
+        // A later signal shows that no other signal is pending.
         send(running.pid(), libc::SIGUSR2);
         until("it arrives", || record(&running).len() == 2);
         assert_eq!(record(&running), ["10 -", "12 -"], "{options}");
@@ -163,7 +163,7 @@ fn child_or_group() {
             second().len() >= second_gets.len()
         });
         assert_eq!(second(), second_gets, "{options}");
-        // A group of its own in our session, or a session of its own.
+        // The server has its own group in this session, or its own session.
         let session = session_of(server);
         assert_eq!(session == server, options.contains("group"), "{options}");
         assert_ne!(session_of(running.pid()), server);
@@ -272,7 +272,8 @@ fn inherited() {
             .expect_code(0)
             .expect_stdout(&direct);
     }
-    // The end of the server is seen although SIGCHLD is ignored outside, and HUP is taken and passed on.
+    // The end of the server is noticed although the inherited action ignores SIGCHLD, and HUP is received and
+    // forwarded.
     let running = Guard::new()
         .before_exec(prepare)
         .line("run --no-manifest --init --")

@@ -1,5 +1,5 @@
-//! Stops at random moments, from before the guard's first instruction until after the server's: each ends with
-//! the right code in bounded time, none leads to a server that should not run, none leaves a process behind.
+//! Stops at random moments, from before the guard's first instruction until after the server has started. Each start
+//! must end with the right code in bounded time, without a server that should not run and without leftover processes.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ const SIGNALS: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
-/// Repeatable: the seed is told when something fails.
+/// A repeatable source of random numbers, whose seed is printed if a test fails.
 struct Random(u64);
 
 impl Random {
@@ -96,7 +96,7 @@ impl Start {
         self.folder.path().join("served").exists()
     }
 
-    /// Whether the guard has claimed this signal and is not the server yet.
+    /// Whether the guard has claimed this signal and has not executed the server yet.
     fn is_guarded(&self, signal: Signal) -> bool {
         let pid = self.process.pid();
         let blocked = field_of_status(pid, "SigBlk").unwrap_or_default();
@@ -114,7 +114,7 @@ impl Start {
         }
     }
 
-    /// The exit code, or none when the stop was lost and the server serves.
+    /// Waits for the end and returns the exit code, or `None` if the stop was lost and the server is running.
     fn end(&self) -> Option<i32> {
         let mut served_since = None;
         let deadline = Instant::now() + PATIENCE;
@@ -133,7 +133,7 @@ impl Start {
         }
     }
 
-    /// Asks a server that has served to stop.
+    /// Stops a running server.
     fn stop_server(&self) {
         self.process.signal(Signal::SIGTERM);
         let deadline = Instant::now() + PATIENCE;
@@ -147,7 +147,7 @@ impl Start {
     }
 }
 
-/// What is left of a start, by what stands in its arguments.
+/// Whether a process of a start is left, which is recognised by an argument.
 fn is_left(cookie: &str) -> bool {
     let processes = fs::read_dir("/proc").expect("/proc is mounted");
     processes.flatten().any(|entry| {
@@ -158,7 +158,7 @@ fn is_left(cookie: &str) -> bool {
     })
 }
 
-/// How long a start takes until the server serves.
+/// Measures how long a start takes until the server runs.
 fn usual_length(cookie: &str, is_pid_1: bool, is_init: bool) -> Duration {
     let mut lengths: Vec<Duration> = (0..5)
         .map(|_| {
@@ -186,7 +186,7 @@ fn stop_at_random_moments(mode: &str, is_pid_1: bool, is_init: bool) {
         let moment = Duration::from_micros(random.below(longest));
         let start = Start::new(&cookie, is_pid_1, is_init);
         if run % 10 == 9 {
-            // However loaded the machine is, some come when the server serves.
+            // Some stops arrive when the server is already running, on any machine.
             start.wait(Start::has_served);
         } else {
             std::thread::sleep(moment);
@@ -203,8 +203,8 @@ fn stop_at_random_moments(mode: &str, is_pid_1: bool, is_init: bool) {
                     start.is_pid_1,
                     "run {run}: {signal} after {moment:?} was lost"
                 );
-                // To PID 1 the kernel delivers nothing that has no handler: before the guard's claim, and
-                // between the hand-over and the server's own handlers.
+                // The kernel discards signals to PID 1 that have no handler and are not blocked: before the guard's
+                // claim, and between the hand-over and the installation of the server's own handlers.
                 if was_guarded {
                     println!("run {run}: {signal} after {moment:?} was lost in a hand-over");
                     unexplained += 1;
@@ -226,12 +226,12 @@ fn stop_at_random_moments(mode: &str, is_pid_1: bool, is_init: bool) {
     );
     assert!(stopped > runs / 10, "{stopped} of {runs}");
     assert!(served > 0, "none came late enough to reach the server");
-    // The guard was seen a few microseconds before: the hand-over falls into so few of them by chance.
+    // The check was a few microseconds before the stop, and the hand-over can fall into that interval, which is rare.
     assert!(
         unexplained <= 1 + runs / 50,
         "{unexplained} stops were lost"
     );
-    // An init is never without handlers for its server.
+    // An init always receives the signals for its server.
     assert!(
         !is_init || unexplained == 0,
         "{unexplained} stops were lost"

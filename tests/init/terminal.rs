@@ -1,4 +1,4 @@
-//! The guard as an init on a terminal, a real one.
+//! The guard as an init on a real terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -24,12 +24,12 @@ pub const TESTS: &[Test] = &[
         shell_as_server,
     ),
     (
-        "a_script_has_its_terminal_back_when_the_server_has_ended",
+        "a_script_gets_its_terminal_back_after_the_server_has_ended",
         Needs::Nothing,
         script_above,
     ),
     (
-        "the_guard_stops_and_goes_on_with_its_server_as_a_job_of_a_shell",
+        "the_guard_stops_and_continues_with_its_server_as_a_job_of_a_shell",
         Needs::Nothing,
         job_of_a_shell,
     ),
@@ -40,7 +40,7 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// The other end of a terminal: a keyboard, and what is shown.
+/// The master end of a terminal: writes keys, and reads what is shown.
 struct Screen {
     keyboard: File,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -54,7 +54,7 @@ impl Screen {
         let shared = Arc::clone(&shown);
         std::thread::spawn(move || {
             let mut buffer = [0; 1024];
-            // It ends with an error when nobody has the terminal any more.
+            // The read returns an error when no process has the terminal open any more.
             while let Ok(count @ 1..) = screen.read(&mut buffer) {
                 shared
                     .lock()
@@ -101,7 +101,7 @@ impl Screen {
     }
 }
 
-/// Runs the guard as the leader of a session on a terminal, as `docker run -it` does. Gives its code, and what
+/// Runs the guard as the leader of a session on a terminal, as `docker run -it` does. Returns its exit code and what
 /// was shown.
 fn on_terminal(guard: Guard, act: impl FnOnce(&Folder, &mut Screen)) -> (i32, String) {
     let terminal = openpty(None, None).expect("a terminal can be made");
@@ -119,7 +119,7 @@ fn on_terminal(guard: Guard, act: impl FnOnce(&Folder, &mut Screen)) -> (i32, St
         .env("PS1", "> ")
         .env("GUARD", env!("CARGO_BIN_EXE_startup-guard"))
         .before_exec(|| {
-            // SAFETY: a session of its own, with the terminal on 0.
+            // SAFETY: creates a session, with the terminal as descriptor 0.
             unsafe {
                 libc::setsid();
                 libc::ioctl(0, libc::TIOCSCTTY, 0);
@@ -184,7 +184,7 @@ fn shell_as_server() {
             screen.wait_for("> ", 1);
             screen.type_in("cat\n");
             screen.type_in("first\n");
-            // As it is typed, and as it comes back: from now on keys are the job's.
+            // Shown twice, as the echo and as the output: from now on the job receives the keys.
             screen.wait_for("first\r\n", 2);
             screen.type_in(SUSPEND);
             screen.wait_for("Stopped", 1);
@@ -192,7 +192,7 @@ fn shell_as_server() {
             screen.type_in("second\n");
             screen.wait_for("second\r\n", 2);
             screen.type_in(INTERRUPT);
-            // An interrupt drops what was typed and not read: what follows waits for the shell to ask.
+            // Ctrl-C discards keys that were typed but not read, so the next keys must wait for the shell's prompt.
             screen.wait_for("^C", 1);
             screen.wait_for("> ", 3);
             screen.type_in("echo al''ive\n");
@@ -204,7 +204,7 @@ fn shell_as_server() {
     }
 }
 
-/// A guard that only becomes this: what stands above the guard of the test.
+/// A guard that only executes this command, which then runs the tested guard.
 fn above(words: &[&str]) -> Guard {
     Guard::new().line("run --no-manifest --").args(words)
 }
@@ -225,7 +225,7 @@ fn job_of_a_shell() {
         screen.wait_for("> ", 1);
         screen.type_in("$GUARD run --no-manifest --init -- cat\n");
         screen.type_in("first\n");
-        // As it is typed, and as it comes back.
+        // Shown twice, as the echo and as the output.
         screen.wait_for("first\r\n", 2);
         for round in 1..=2 {
             screen.type_in(SUSPEND);

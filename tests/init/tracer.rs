@@ -1,7 +1,7 @@
-//! Runs the guard under ptrace, and lets one system call of one of its processes fail.
+//! Runs the guard under ptrace, and makes one system call of one of its processes fail.
 //!
-//! Not by strace, which counts calls in each process for itself and so cannot strike the child of a fork without
-//! striking its parent. A process is traced until it executes something: what it is then is no longer the guard.
+//! strace is not used, because it counts calls per process, and could not make a call fail in a forked child without
+//! making it fail in the parent. A process is traced until it calls exec, after which it is not the guard any more.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -18,33 +18,33 @@ use nix::unistd::Pid;
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     pub call: Call,
-    /// Which of these calls, from 1 on.
+    /// The index of the call among equal ones, counted from 1.
     pub occurrence: usize,
     pub errno: Errno,
 }
 
-/// A system call of one process (or thread).
+/// A kind of system call, of one process or thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
-    /// 0 is the guard, 1 the first process that is forked, and so on.
+    /// The index of the process: 0 for the guard, 1 for the first forked process, and so on.
     pub process: usize,
     /// The call's number, which `ausyscall` translates to its name.
     pub number: u64,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Traced {
-    /// Every call in the order in which they were begun.
+    /// All calls in the order in which they began.
     pub calls: Vec<Call>,
-    /// Whether the fault was met.
+    /// Whether the call to fail was reached.
     pub is_struck: bool,
-    /// The guard's exit code as a shell would show it; none: it did not end in time, and was killed.
+    /// The guard's exit code as a shell reports it. `None` if it did not end in time and was killed.
     pub code: Option<i32>,
-    /// Every process of the guard's, whatever it has executed since.
+    /// All processes of the guard, including those that have called exec.
     pub processes: Vec<Pid>,
 }
 
-/// Why this machine lets nobody trace; none if it does.
+/// The reason why this machine does not allow tracing, or `None` if it does.
 pub fn refusal() -> Option<String> {
     if !cfg!(target_arch = "x86_64") {
         return Some("system calls are made to fail on x86_64 only".to_owned());
@@ -60,7 +60,7 @@ pub fn refusal() -> Option<String> {
         .map(|error| format!("no process can be traced here: {error}"))
 }
 
-/// Runs a command to its end. Once `is_to_be_stopped` holds, SIGTERM is sent to it, once.
+/// Runs a command until it ends. Sends SIGTERM once, as soon as `is_to_be_stopped` returns true.
 pub fn run(
     command: &mut Command,
     fault: Option<Fault>,
@@ -71,7 +71,7 @@ pub fn run(
     unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
     let child = command.spawn()?;
     let guard = Pid::from_raw(i32::try_from(child.id()).expect("a pid fits"));
-    // It stops when it has executed its program.
+    // The child stops after exec.
     waitpid(guard, None)?;
     ptrace::setoptions(
         guard,
@@ -100,17 +100,17 @@ pub fn run(
 struct Tracer {
     fault: Option<Fault>,
     traced: Traced,
-    /// Who is in the call that fails.
+    /// The process that is in the call that is to fail.
     failing: Option<Pid>,
 }
 
 impl Tracer {
-    /// Until nothing is traced any more.
+    /// Traces until no process is traced any more.
     fn follow(&mut self, limit: Duration, is_to_be_stopped: impl Fn() -> bool) {
         let deadline = Instant::now() + limit;
         let guard = self.traced.processes[0];
         let (mut is_stopped, mut is_killed, mut idle) = (false, false, 0);
-        // Other threads have children and tracees of their own.
+        // Only for this thread: other threads have their own children and tracees.
         let options = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD | WaitPidFlag::WNOHANG;
         loop {
             match waitpid(None, Some(options)) {
@@ -118,7 +118,7 @@ impl Tracer {
                 Err(errno) => panic!("{errno}"),
                 Ok(WaitStatus::StillAlive) => {
                     idle += 1;
-                    // A traced process is at its next call in no time; a program takes longer.
+                    // A traced process reaches its next call very soon, while another program can take longer.
                     if idle < 50 {
                         std::thread::yield_now();
                         continue;
@@ -145,7 +145,7 @@ impl Tracer {
         }
     }
 
-    /// Acts on what happened to a process. Gives the guard's exit code when it was the guard's end.
+    /// Handles an event of a process. Returns the guard's exit code if the guard has ended.
     fn heed(&mut self, status: WaitStatus) -> Option<i32> {
         let guard = self.traced.processes[0];
         match status {
@@ -158,11 +158,11 @@ impl Tracer {
                 go_on(pid, None);
             }
             WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_EXEC) => {
-                // That it was killed meanwhile is told by the next wait.
+                // If it was killed meanwhile, the next wait reports that.
                 let _ = ptrace::detach(pid, None);
             }
             WaitStatus::PtraceEvent(pid, _, _) => go_on(pid, None),
-            // A new process begins with a stop that nobody else sees.
+            // A new process begins with a stop for its tracer only.
             WaitStatus::Stopped(pid, Signal::SIGSTOP) if !self.traced.processes.contains(&pid) => {
                 self.traced.processes.push(pid);
                 go_on(pid, None);
@@ -173,7 +173,7 @@ impl Tracer {
         None
     }
 
-    /// At a call's begin or end.
+    /// Handles the beginning or the end of a call.
     fn meet_call(&mut self, pid: Pid) {
         let Ok(info) = ptrace::syscall_info(pid) else {
             return;
@@ -185,7 +185,7 @@ impl Tracer {
             }
             return;
         }
-        // SAFETY: at the begin of a call this is what is told.
+        // SAFETY: at the beginning of a call this member of the union is valid.
         let number = unsafe { info.u.entry.nr };
         let process = self.traced.processes.iter().position(|&other| other == pid);
         let process = process.expect("its first stop came before its first call");
@@ -202,17 +202,17 @@ impl Tracer {
     }
 }
 
-/// How often a call is among these.
+/// The number of equal calls in a list.
 pub fn occurrences(calls: &[Call], call: Call) -> usize {
     calls.iter().filter(|&&other| other == call).count()
 }
 
-/// Until its next call. That it was killed meanwhile is told by the next wait.
+/// Continues a process until its next call. If it was killed meanwhile, the next wait reports that.
 fn go_on(pid: Pid, signal: Option<Signal>) {
     let _ = ptrace::syscall(pid, signal);
 }
 
-/// At the begin of a call: has the kernel make none.
+/// At the beginning of a call: makes the kernel skip it.
 #[cfg(target_arch = "x86_64")]
 fn skip(pid: Pid) {
     if let Ok(mut registers) = ptrace::getregs(pid) {
@@ -221,7 +221,7 @@ fn skip(pid: Pid) {
     }
 }
 
-/// At the end of a call: what it gives.
+/// At the end of a call: sets its result.
 #[cfg(target_arch = "x86_64")]
 fn set_result(pid: Pid, errno: Errno) {
     if let Ok(mut registers) = ptrace::getregs(pid) {

@@ -1,4 +1,4 @@
-//! Steps and server as another user.
+//! Steps and a server that run as another user.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -19,22 +19,22 @@ pub const TESTS: &[Test] = &[
         as_user,
     ),
     (
-        "every_way_to_write_a_user_means_what_it_does_for_gosu",
+        "every_form_of_a_user_means_the_same_as_for_gosu",
         Needs::Namespaces,
         ways_to_write,
     ),
     (
-        "a_user_or_group_that_is_not_there_ends_with_77_before_anything_runs",
+        "an_unknown_user_or_group_ends_with_77_before_anything_runs",
         Needs::Namespaces,
         unknown,
     ),
     (
-        "a_user_that_we_may_not_become_ends_with_77_before_anything_runs",
+        "a_user_that_the_guard_may_not_become_ends_with_77_before_anything_runs",
         Needs::Root,
         not_permitted,
     ),
     (
-        "who_is_the_user_already_needs_no_permission",
+        "no_permission_is_needed_if_the_user_does_not_change",
         Needs::Root,
         already,
     ),
@@ -43,24 +43,24 @@ pub const TESTS: &[Test] = &[
         Needs::Root,
         dies_with_the_guard,
     ),
-    ("an_init_stays_who_it_was", Needs::Root, init_stays),
+    ("an_init_keeps_its_own_user", Needs::Root, init_stays),
     (
-        "what_the_user_may_not_execute_is_passed_over_in_path_and_else_refused",
+        "a_file_that_the_user_may_not_execute_is_skipped_in_path_and_otherwise_an_error",
         Needs::Root,
         execution,
     ),
     (
-        "a_process_that_the_user_may_not_have_ends_with_71",
+        "the_users_limit_of_processes_ends_with_71",
         Needs::Root,
         no_process,
     ),
     (
-        "an_init_that_may_not_signal_its_server_says_so",
+        "an_init_that_may_not_signal_its_server_logs_that",
         Needs::Root,
         not_to_be_signalled,
     ),
     (
-        "what_a_step_left_running_and_cannot_be_ended_never_leads_to_the_server",
+        "no_server_starts_while_processes_of_a_step_cannot_be_ended",
         Needs::Root,
         not_to_be_ended,
     ),
@@ -125,19 +125,19 @@ fn not_to_be_signalled() {
     for _ in 0..2 {
         running.signal(Signal::SIGTERM);
     }
-    running.wait_for("SIGTERM cannot be passed on to the server");
+    running.wait_for("SIGTERM cannot be forwarded to the server");
     assert!(is_alive(server));
     // SAFETY: kill takes any numbers.
     unsafe { libc::kill(server, libc::SIGKILL) };
     let ended = running.end().expect_code(137);
     assert_eq!(
-        ended.stderr().matches("cannot be passed on").count(),
+        ended.stderr().matches("cannot be forwarded").count(),
         1,
         "{ended}"
     );
 }
 
-/// What a step of ours can never end: another user's process.
+/// A step that leaves another user's process running, which the guard cannot end.
 fn not_to_be_ended() {
     let folder = Public::new("unkillable");
     let escaped = folder.path().join("escaped");
@@ -153,7 +153,7 @@ fn not_to_be_ended() {
     );
     let elevated = folder.path().join("elevated");
     fs::copy(env!("CARGO_BIN_EXE_startup-guard"), &elevated).expect("the guard can be copied");
-    // Whoever executes it becomes root; only the user of this test may.
+    // The program is set-uid root, so only the user of this test may execute it.
     std::os::unix::fs::chown(&elevated, None, Some(65534)).expect("a group can be set");
     fs::set_permissions(&elevated, fs::Permissions::from_mode(0o4750)).expect("a mode can be set");
     folder.script(
@@ -193,7 +193,7 @@ const GROUP: &str =
 
 const SHOW: &str = "grep -E '^(Uid|Gid|Groups):' /proc/self/status; echo home $HOME user $USER";
 
-/// With accounts of the test's own, in a mount namespace.
+/// Gives the guard its own accounts, in a mount namespace.
 fn with_accounts(guard: Guard) -> Guard {
     with_files(guard, PASSWD, GROUP)
 }
@@ -212,7 +212,7 @@ pub fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).expect("no NUL is in it")
 }
 
-/// Puts this process into a mount namespace of its own.
+/// Moves this process to a new mount namespace.
 pub fn apart() {
     let none = std::ptr::null();
     // SAFETY: system calls with strings that end in NUL.
@@ -224,7 +224,7 @@ pub fn apart() {
     }
 }
 
-/// Has a file or folder appear in another place.
+/// Bind-mounts a file or folder to another path.
 pub fn bind(file: &CStr, place: &CStr) {
     let none = std::ptr::null();
     // SAFETY: a system call with strings that end in NUL.
@@ -265,8 +265,8 @@ fn as_user() {
     }
 }
 
-/// The table says what each way means for somebody who starts the guard with root's rights, as a set-uid gosu
-/// is started in gosu's own tests.
+/// The table lists the meaning of each form for a caller who starts the guard with root's privileges, like the set-uid
+/// gosu in gosu's own tests.
 fn ways_to_write() {
     let rows = include_str!("users/specs").lines();
     for row in rows.filter_map(|line| line.strip_prefix('"')) {
@@ -278,7 +278,7 @@ fn ways_to_write() {
         );
         let ended = guard
             .before_exec(|| {
-                // SAFETY: system calls with numbers alone.
+                // SAFETY: system calls with numbers only.
                 unsafe {
                     assert_eq!(libc::setresgid(65533, 65533, 65533), 0);
                     assert_eq!(libc::setresuid(65534, 0, 0), 0);
@@ -326,7 +326,7 @@ fn unknown() {
             "{ended}"
         );
     }
-    // The check's findings come first: both are to be mended, and these are more.
+    // The findings of the check come first, because both must be fixed and they are more.
     let manifest =
         "version: 1\nuser: nobody-here\nvariables: {A: {}}\nserver: {command: ['true']}\n";
     with_accounts(Guard::with_manifest(manifest))
@@ -334,7 +334,7 @@ fn unknown() {
         .expect_code(78);
 }
 
-/// The files of a test where every user can reach them.
+/// A folder of test files that every user can reach.
 pub struct Public(PathBuf);
 
 impl Public {
@@ -365,12 +365,12 @@ impl Drop for Public {
     }
 }
 
-/// The guard itself, where every user can execute it, as a user that is not root.
+/// A copy of the guard that every user can execute, run as a user other than root.
 fn public_guard(folder: &Public, words: &[&str]) -> Guard {
     public_guard_with(&["--clear-groups"], folder, words)
 }
 
-/// The same with options of setpriv that say which groups and capabilities it has.
+/// Like `public_guard`, with options of setpriv that specify its groups and capabilities.
 pub fn public_guard_with(options: &[&str], folder: &Public, words: &[&str]) -> Guard {
     let copy = folder.path().join("guard");
     if !copy.exists() {
@@ -378,7 +378,7 @@ pub fn public_guard_with(options: &[&str], folder: &Public, words: &[&str]) -> G
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("a mode can be set");
     }
     let copy = copy.to_str().expect("it is text").to_owned();
-    // The guard of the test becomes the one that counts.
+    // The guard of the builder only executes setpriv, which runs the tested guard.
     Guard::new()
         .line("run --no-manifest -- setpriv --reuid 65534 --regid 65534")
         .args(options)
@@ -436,7 +436,7 @@ fn dies_with_the_guard() {
         let children = fs::read_to_string(children).expect("the process runs");
         children.trim().parse().expect("it has one child")
     };
-    // Between the guard and the step is the step's reaper.
+    // The step's parent is its reaper, a child of the guard.
     let step = child_of(child_of(running.pid()));
     assert_eq!(
         field_of_status(step, "Uid").as_deref(),
@@ -462,7 +462,7 @@ fn init_stays() {
         field_of_status(server, "Uid").as_deref(),
         Some("4242\t4242\t4242\t4242")
     );
-    // And it may signal its server.
+    // The init may signal its server.
     running.signal(Signal::SIGTERM);
     running.end().expect_code(8);
 }

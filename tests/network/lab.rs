@@ -1,4 +1,5 @@
-//! Two network namespaces with a cable between them: one with a PostgreSQL and a mute resolver, one for guards.
+//! Two network namespaces, connected by a virtual cable: one with a PostgreSQL and a resolver that never answers, one
+//! for guards.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -19,18 +20,18 @@ const CLIENT: &str = "10.77.0.2";
 
 static LAB: OnceLock<Lab> = OnceLock::new();
 
-/// How many questions the mute resolver heard.
+/// The number of queries that the resolver has received.
 static QUESTIONS: AtomicUsize = AtomicUsize::new(0);
 
 pub struct Lab {
-    /// The database's, as it is reached over the cable.
+    /// The URL of the database over the cable.
     pub url: String,
     server: String,
     client: String,
     postgres: Mutex<Option<Postgres>>,
 }
 
-/// Why there can be no lab here.
+/// The reason why this machine cannot have these namespaces.
 pub fn missing() -> Option<String> {
     let name = format!("guard-try-{}", std::process::id());
     if let Err(reason) = ip(&["netns", "add", &name]) {
@@ -40,7 +41,7 @@ pub fn missing() -> Option<String> {
     None
 }
 
-/// Takes everything down again.
+/// Removes everything on drop.
 pub fn remove() {
     if let Some(lab) = LAB.get() {
         drop(lab.postgres.lock().expect("no test panics with it").take());
@@ -106,12 +107,12 @@ impl Lab {
         }
     }
 
-    /// Pulls the cable out.
+    /// Disconnects the cable.
     pub fn cut(&self) {
         ip(&["-n", &self.client, "link", "set", "cable", "down"]).expect("the cable is there");
     }
 
-    /// Puts it in again.
+    /// Connects the cable again.
     pub fn mend(&self) {
         ip(&["-n", &self.client, "link", "set", "cable", "up"]).expect("the cable is there");
     }
@@ -124,7 +125,7 @@ impl Lab {
         within(&self.server, guard)
     }
 
-    /// At the client, and with a resolver that hears everything and answers nothing.
+    /// Runs the guard in the client's namespace, with the resolver that never answers.
     pub fn with_mute_resolver(&self, guard: Guard) -> Guard {
         let file = guard
             .folder
@@ -133,7 +134,7 @@ impl Lab {
         self.at_client(guard).before_exec(move || {
             let (none, root, target) = (std::ptr::null(), c"/", c"/etc/resolv.conf");
             let private = libc::MS_REC | libc::MS_PRIVATE;
-            // SAFETY: these calls take strings that end in NUL, and pointers that may be null.
+            // SAFETY: the strings end in NUL, and the other pointers may be null.
             let results = unsafe {
                 [
                     libc::unshare(libc::CLONE_NEWNS),
@@ -151,7 +152,7 @@ impl Lab {
         })
     }
 
-    /// Waits until the mute resolver is asked something more.
+    /// Waits for the next query to the resolver.
     pub fn wait_for_a_question() {
         let before = QUESTIONS.load(Ordering::Relaxed);
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -167,7 +168,7 @@ fn open(namespace: &str) -> File {
 }
 
 fn enter(namespace: RawFd) {
-    // SAFETY: the descriptor is open, and of a network namespace.
+    // SAFETY: the descriptor is open and refers to a network namespace.
     let result = unsafe { libc::setns(namespace, libc::CLONE_NEWNET) };
     assert_eq!(result, 0);
 }
@@ -177,7 +178,7 @@ fn within(namespace: &str, guard: Guard) -> Guard {
     guard.before_exec(move || enter(namespace.as_raw_fd()))
 }
 
-/// Admits log-ins over the cable.
+/// Allows log-ins over the cable in `pg_hba.conf`.
 fn admit(namespace: &str, url: &str) {
     let site = Command::new(venv("python"))
         .args([

@@ -1,5 +1,5 @@
-//! The guard on a network that breaks: a server and its clients in network namespaces of their own. Where these
-//! cannot be made, every test is reported as ignored, with the reason.
+//! Tests of the guard on a network that breaks: a server and its clients in network namespaces. If these cannot be
+//! created, every test is reported as ignored, with the reason.
 
 mod lab;
 
@@ -21,30 +21,30 @@ type Test = (&'static str, fn(&Lab));
 
 const TESTS: [Test; 5] = [
     (
-        "a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock",
-        a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock,
+        "a_disconnected_holder_ends_before_another_process_gets_its_lock",
+        a_disconnected_holder_ends_before_another_process_gets_its_lock,
     ),
     (
-        "a_network_that_comes_back_is_waited_for",
-        a_network_that_comes_back_is_waited_for,
+        "a_wait_survives_a_broken_network",
+        a_wait_survives_a_broken_network,
     ),
     (
-        "a_lock_is_waited_for_across_a_cut",
-        a_lock_is_waited_for_across_a_cut,
+        "a_wait_for_a_lock_survives_a_broken_network",
+        a_wait_for_a_lock_survives_a_broken_network,
     ),
     (
-        "a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting",
-        a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting,
+        "a_resolver_that_never_answers_delays_neither_a_stop_nor_a_time_out",
+        a_resolver_that_never_answers_delays_neither_a_stop_nor_a_time_out,
     ),
     (
-        "a_name_that_nobody_resolves_leaves_time_for_the_next_host",
-        a_name_that_nobody_resolves_leaves_time_for_the_next_host,
+        "a_name_that_does_not_resolve_leaves_time_for_the_next_host",
+        a_name_that_does_not_resolve_leaves_time_for_the_next_host,
     ),
 ];
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    // They cut the same cable.
+    // All tests use the same cable.
     arguments.test_threads = Some(1);
     let missing = lab::missing();
     let trials = TESTS.map(|(name, test)| match &missing {
@@ -61,7 +61,7 @@ fn main() {
     conclusion.exit();
 }
 
-/// A guard with a step that goes on until `$SHARED/go` is there.
+/// A guard with a step that runs until `$SHARED/go` exists.
 fn migrating(url: &str, shared: &Folder) -> Guard {
     let manifest = "version: 1
 service: cut
@@ -89,7 +89,7 @@ server: {{command: [echo, served]}}
     Guard::with_manifest(&manifest).env("DATABASE_URL", url)
 }
 
-fn a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock(lab: &Lab) {
+fn a_disconnected_holder_ends_before_another_process_gets_its_lock(lab: &Lab) {
     let shared = Folder::new();
     let holder = lab.at_client(migrating(&lab.url, &shared)).start();
     holder.wait_for("started\n");
@@ -111,10 +111,10 @@ fn a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock(lab: &Lab) {
     ended
         .expect_stderr("the lock is lost")
         .expect_never("served");
-    // The server does not know yet: it has not given the lock to anybody.
+    // The server has not noticed it yet, and has not released the lock.
     assert!(!waiter.shown().contains("started\n"), "{}", waiter.shown());
 
-    // It finds out by itself, without the network, some time after the holder.
+    // Without the network the server notices it by itself, some time after the holder.
     let deadline = cut + Duration::from_secs(90);
     while !waiter.shown().contains("started\n") {
         assert!(Instant::now() < deadline, "{}", waiter.shown());
@@ -128,7 +128,7 @@ fn a_holder_that_is_cut_off_ends_before_anybody_else_gets_its_lock(lab: &Lab) {
         .expect_stdout("started\nserved\n");
 }
 
-fn a_network_that_comes_back_is_waited_for(lab: &Lab) {
+fn a_wait_survives_a_broken_network(lab: &Lab) {
     lab.cut();
     let running = lab.at_client(waiting(&lab.url, "1m")).start();
     running.wait_for("waiting (");
@@ -139,7 +139,7 @@ fn a_network_that_comes_back_is_waited_for(lab: &Lab) {
         .expect_stdout("served\n");
 }
 
-fn a_lock_is_waited_for_across_a_cut(lab: &Lab) {
+fn a_wait_for_a_lock_survives_a_broken_network(lab: &Lab) {
     let shared = Folder::new();
     let holder = lab.at_server(migrating(&lab.url, &shared)).start();
     holder.wait_for("started\n");
@@ -156,7 +156,7 @@ fn a_lock_is_waited_for_across_a_cut(lab: &Lab) {
         .expect_stdout("started\nserved\n");
 }
 
-fn a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting(lab: &Lab) {
+fn a_resolver_that_never_answers_delays_neither_a_stop_nor_a_time_out(lab: &Lab) {
     let url = "postgresql://app:x@db.example.com/app";
     let ended = lab.with_mute_resolver(waiting(url, "1s")).run();
     assert_eq!(ended.code(), 69, "{ended}");
@@ -170,7 +170,7 @@ fn a_mute_resolver_keeps_neither_a_stop_nor_a_time_out_waiting(lab: &Lab) {
     assert_eq!(ended.code(), 143, "{ended}");
 }
 
-fn a_name_that_nobody_resolves_leaves_time_for_the_next_host(lab: &Lab) {
+fn a_name_that_does_not_resolve_leaves_time_for_the_next_host(lab: &Lab) {
     let url = lab.url.replacen('@', "@db.example.com,", 1);
     lab.with_mute_resolver(waiting(&url, "15s"))
         .run()

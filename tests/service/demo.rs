@@ -1,4 +1,4 @@
-//! What `make demo` and `make demo-broken` run.
+//! Tests of `make demo` and `make demo-broken`.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn the_demo_serves_until_ctrl_c_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_taken_port_is_told_before_anything_starts() {
+fn a_port_in_use_is_reported_before_anything_starts() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = taken.local_addr().expect("it has an address").port();
     let ended = demo(&["--port", &port.to_string()])
@@ -64,7 +64,7 @@ fn the_broken_demo_ends_with_78_and_says_where_it_is() {
     assert!(told.contains("project \"intowork\""), "{told}");
 }
 
-/// A demo that is stopped at the end of the test, whatever happens in it.
+/// A demo that is stopped on drop.
 struct Ending(Child);
 
 impl Drop for Ending {

@@ -1,4 +1,4 @@
-//! The example service's environment, and how it is asked.
+//! The example service's environment, and requests to it.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::postgres::{Postgres, venv};
 use crate::support::{Guard, until};
 
-/// Plainly fake, and searched for in everything that is written.
+/// Clearly fake secrets, for which all output is searched.
 pub const CANARIES: [(&str, &str); 3] = [
     ("NEXTAUTH_SECRET", "canary-nextauth-0123456789abcdefghij"),
     ("JWT_SECRET", "canary-jwt-0123456789abcdefghijklmnop"),
@@ -38,19 +38,19 @@ pub fn guard(postgres: &Postgres, port: u16) -> Guard {
     guard
 }
 
-/// Where the service's programs are, before the system's.
+/// A PATH with the service's programs before the system's.
 pub fn search_path() -> String {
     let bin = venv("").display().to_string();
     format!("{}:/usr/bin:/bin", bin.trim_end_matches('/'))
 }
 
-/// A port that nobody listens on.
+/// A port on which nothing listens.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     listener.local_addr().expect("it has an address").port()
 }
 
-/// What the service answers; nothing when it does not.
+/// The service's response, or `None` if there is none.
 pub fn get(port: u16, path: &str) -> Option<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(5)))
@@ -63,7 +63,7 @@ pub fn get(port: u16, path: &str) -> Option<String> {
     answer.body_mut().read_to_string().ok()
 }
 
-/// Adds an offer, and gives the status of the answer.
+/// Adds an offer, and returns the status of the response.
 pub fn add_offer(port: u16, title: &str) -> u16 {
     ureq::post(format!("http://127.0.0.1:{port}/api/offers"))
         .header("content-type", "application/json")
@@ -73,7 +73,7 @@ pub fn add_offer(port: u16, title: &str) -> u16 {
         .as_u16()
 }
 
-/// Waits until the service answers that it is healthy.
+/// Waits until the service reports that it is healthy.
 #[track_caller]
 pub fn until_healthy(port: u16) {
     until("the service is healthy", || {

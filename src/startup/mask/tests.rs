@@ -1,4 +1,4 @@
-//! The masker beside a naive one.
+//! Compares the masker with a naive one.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn masked_text(secrets: &[&str], pieces: &[&str]) -> String {
     String::from_utf8(masked(&bytes(secrets), pieces)).expect("these texts are UTF-8")
 }
 
-/// Masks a whole text: looks for every secret at every place, and joins what overlaps.
+/// Masks a whole text: looks for every secret at every position, and merges overlapping ones.
 fn naively_masked(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for start in 0..text.len() {
@@ -58,13 +58,13 @@ fn naively_masked(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Texts of few letters, so that secrets overlap themselves and each other.
+/// Texts over a small alphabet, so that secrets overlap themselves and each other.
 fn text(length: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(proptest::sample::select(b"aab\n".to_vec()), length)
 }
 
 #[test]
-fn a_stream_is_masked_as_its_whole_text_would_be_however_it_is_cut() {
+fn a_stream_is_masked_like_its_whole_text_however_it_is_split() {
     let case = (
         proptest::collection::vec(text(1..9), 0..5),
         text(0..40),
@@ -95,7 +95,7 @@ fn a_stream_is_masked_as_its_whole_text_would_be_however_it_is_cut() {
 }
 
 #[test]
-fn what_one_read_completes_is_masked_although_nothing_was_given_out_before() {
+fn a_secret_that_a_later_piece_completes_is_masked() {
     let secrets = ["svc:tok-AAAA", "tok-AAAAbeef"];
     assert_eq!(
         masked_text(&secrets, &["svc:tok-AAAA", "d", "one"]),
@@ -126,7 +126,7 @@ fn a_secret_over_several_lines_is_masked_whole_and_line_by_line() {
 }
 
 #[test]
-fn what_only_begins_like_a_secret_is_given_out_as_soon_as_that_is_known() {
+fn text_that_only_begins_like_a_secret_is_released_as_soon_as_possible() {
     let mask = Mask::new(&bytes(&["secret-value"]));
     let mut masker = Masker::new(&mask);
     let mut out = Vec::new();
@@ -137,7 +137,7 @@ fn what_only_begins_like_a_secret_is_given_out_as_soon_as_that_is_known() {
 }
 
 #[test]
-fn the_work_is_linear_in_the_output_whatever_the_secrets_are() {
+fn the_time_is_linear_in_the_output_for_any_secrets() {
     let text = vec![b'a'; 4 * 1024 * 1024];
     let nested: Vec<Vec<u8>> = (1..1000).map(|length| vec![b'a'; length]).collect();
     let nearly = [vec![b'a'; 10_000], b"b".to_vec()].concat();
@@ -147,7 +147,7 @@ fn the_work_is_linear_in_the_output_whatever_the_secrets_are() {
             let is_all = secrets[0].contains(&b'b');
             let out = masked(&secrets, text.chunks(size));
             assert_eq!(out.len(), if is_all { text.len() } else { MASK.len() });
-            // A search that begins anew at every byte takes minutes.
+            // A search that starts again at every byte would take minutes.
             let took = started.elapsed();
             assert!(took < Duration::from_secs(20), "{took:?}");
         }

@@ -44,7 +44,7 @@ fn mode(database: &PostgresTarget) -> (SslMode, Verify) {
 }
 
 #[test]
-fn every_dialects_scheme_is_postgresql() {
+fn schemes_with_a_driver_are_postgresql_too() {
     for scheme in [
         "postgres",
         "postgresql",
@@ -63,7 +63,7 @@ fn every_dialects_scheme_is_postgresql() {
 }
 
 #[test]
-fn what_is_percent_encoded_is_decoded() {
+fn percent_encoded_parts_are_decoded() {
     let database = parse("postgresql://us%40er:p%2Fw%3A%25@h/my%20db?options=-c%20a%3D1");
     assert_eq!(database.config.get_user(), Some("us@er"));
     assert_eq!(database.config.get_password(), Some(&b"p/w:%"[..]));
@@ -72,7 +72,7 @@ fn what_is_percent_encoded_is_decoded() {
 }
 
 #[test]
-fn hosts_are_one_or_several_names_addresses_or_sockets() {
+fn there_are_one_or_several_names_addresses_or_sockets() {
     for (url, hosts) in [
         ("postgres://h:1/d", vec![network("h", 1)]),
         (
@@ -112,7 +112,7 @@ fn hosts_are_one_or_several_names_addresses_or_sockets() {
 }
 
 #[test]
-fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
+fn sslmode_means_what_it_does_for_libpq_and_ssl_for_asyncpg() {
     for (query, mode) in [
         ("", (SslMode::Prefer, Verify::Nothing)),
         ("sslmode=disable", (SslMode::Disable, Verify::Nothing)),
@@ -146,7 +146,7 @@ fn sslmode_is_libpqs_and_ssl_is_asyncpgs() {
 }
 
 #[test]
-fn what_the_url_leaves_open_comes_from_libpqs_variables() {
+fn what_the_url_does_not_specify_comes_from_libpqs_variables() {
     let variables = [
         ("PGHOST", "h"),
         ("PGPORT", "7"),
@@ -171,7 +171,7 @@ fn what_the_url_leaves_open_comes_from_libpqs_variables() {
 }
 
 #[test]
-fn timeouts_and_roles_are_libpqs() {
+fn timeouts_and_roles_mean_what_they_do_for_libpq() {
     let timeout = |text: &str| {
         let database = parse(&format!("postgres://h/d?connect_timeout={text}"));
         database.config.get_connect_timeout().copied()
@@ -189,7 +189,7 @@ fn timeouts_and_roles_are_libpqs() {
 }
 
 #[test]
-fn what_is_no_such_url_is_refused() {
+fn other_urls_are_findings() {
     for (url, code) in [
         ("", Code::WrongType),
         ("db:5432", Code::WrongType),

@@ -1,4 +1,4 @@
-//! A builder that starts the guard in a folder of its own, and what can be asked of a run.
+//! A builder that starts the guard in its own folder, and helpers to examine a run.
 
 mod running;
 
@@ -14,10 +14,10 @@ use nix::sys::signal::Signal;
 
 pub use running::Running;
 
-/// How long anything in a test may take before it is a hang.
+/// The time after which a test counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A temporary folder, removed at the end.
+/// A temporary folder, removed on drop.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -37,14 +37,14 @@ impl Folder {
         &self.0
     }
 
-    /// Writes a file, and gives its path.
+    /// Writes a file, and returns its path.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, content).expect("the file of a test can be written");
         path
     }
 
-    /// Writes a file that may be executed.
+    /// Writes an executable file.
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.file(name, content);
@@ -59,7 +59,7 @@ impl Drop for Folder {
     }
 }
 
-/// A run of the guard to be: an empty environment but for PATH, in a folder of its own.
+/// A guard to be started, with an environment that only contains PATH, in its own folder.
 #[must_use = "a guard does nothing until it is run"]
 pub struct Guard {
     pub folder: Folder,
@@ -90,7 +90,7 @@ impl Guard {
         guard
     }
 
-    /// Runs it in another folder than its own.
+    /// Runs it in another folder.
     pub fn in_folder(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
         self
@@ -107,7 +107,7 @@ impl Guard {
         self
     }
 
-    /// A command as a person would type it, words with spaces between.
+    /// Adds arguments that are separated by spaces in one text.
     pub fn line(self, line: &str) -> Self {
         self.args(line.split_whitespace())
     }
@@ -127,46 +127,47 @@ impl Guard {
         self
     }
 
-    /// Another name for the program, as `argv[0]`.
+    /// Sets another `argv[0]`.
     pub fn arg0(mut self, name: impl AsRef<OsStr>) -> Self {
         self.command.arg0(name);
         self
     }
 
-    /// Something to do in the process before it becomes the guard.
+    /// Calls `action` in the child before it executes the guard.
     pub fn before_exec(mut self, action: impl Fn() + Send + Sync + 'static) -> Self {
         let action = move || {
             action();
             Ok(())
         };
-        // SAFETY: the actions of these tests only set signals, limits and descriptors.
+        // SAFETY: the closures of these tests only set signals, limits and descriptors.
         unsafe { self.command.pre_exec(action) };
         self
     }
 
-    /// Starts it, with its output collected.
+    /// Starts it, and collects its output.
     pub fn start(mut self) -> Running {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(self.folder, self.command)
     }
 
-    /// Runs it to its end.
+    /// Runs it until it ends.
     pub fn run(self) -> Ended {
         self.start().end()
     }
 
-    /// Runs it to its end with its streams as they were given.
+    /// Runs it until it ends, without collecting its output.
     pub fn run_quietly(self) -> ExitStatus {
         self.run_quietly_and(|_, _| {}).0
     }
 
-    /// The same, with something to do once it runs. Gives how long it took from then on, and its folder.
+    /// Like `run_quietly`, and calls a function once it runs. Also returns how long it ran from then on, and its
+    /// folder.
     pub fn run_quietly_and(
         mut self,
         action: impl FnOnce(&Folder, i32),
     ) -> (ExitStatus, Duration, Folder) {
         let mut child = self.command.spawn().expect("the guard starts");
-        // Our copies of its streams would keep them open.
+        // This process's copies of the streams would keep them open.
         drop(self.command);
         action(&self.folder, i32::try_from(child.id()).expect("a pid fits"));
         let started = Instant::now();
@@ -183,7 +184,7 @@ impl Guard {
     }
 }
 
-/// What a run came to.
+/// A run that has ended.
 pub struct Ended {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
@@ -193,7 +194,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The exit code, as a shell would show it.
+    /// The exit code as a shell reports it.
     pub fn code(&self) -> i32 {
         code_of(self.status)
     }
@@ -219,7 +220,7 @@ impl Ended {
         self
     }
 
-    /// Nothing that was written holds this text.
+    /// Asserts that the output does not contain this text.
     #[track_caller]
     pub fn expect_never(self, text: &str) -> Self {
         assert!(
@@ -261,7 +262,7 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// The exit code, as a shell would show it.
+/// The exit code as a shell reports it.
 pub fn code_of(status: ExitStatus) -> i32 {
     status
         .code()
@@ -278,12 +279,12 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Between two looks at a condition.
+/// Pauses between two checks of a condition.
 fn pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
-/// A stream that is closed at its other end.
+/// A pipe whose reading end is closed.
 pub fn broken_pipe() -> File {
     use std::os::fd::OwnedFd;
     let (reader, writer) = std::io::pipe().expect("a pipe can be made");
@@ -291,7 +292,7 @@ pub fn broken_pipe() -> File {
     File::from(OwnedFd::from(writer))
 }
 
-/// Whether a process lives; zombies do not.
+/// Whether a process exists and is not a zombie.
 pub fn is_alive(pid: i32) -> bool {
     field_of_status(pid, "State").is_some_and(|state| !state.starts_with('Z'))
 }
@@ -305,7 +306,7 @@ pub fn field_of_status(pid: i32, field: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// Whether a guard waits, inside `poll` and with its signals claimed.
+/// Whether a guard is waiting in `poll` and has claimed its signals.
 pub fn is_polling(pid: i32) -> bool {
     let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     let number = call

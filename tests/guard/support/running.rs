@@ -1,4 +1,4 @@
-//! A guard that runs.
+//! A running guard.
 
 use std::io::Read;
 use std::process::{Child, Command};
@@ -53,7 +53,7 @@ impl Collected {
 
 impl Running {
     pub(super) fn start(folder: Folder, mut command: Command) -> Self {
-        // Before: on a busy machine the guard can have ended when we are back.
+        // Computed before the start: on a busy machine the guard can end before `spawn` returns.
         let started = Instant::now();
         let mut child = command.spawn().expect("the guard starts");
         let stdout = Collected::new(child.stdout.take().expect("stdout is piped"));
@@ -80,7 +80,7 @@ impl Running {
         kill(Pid::from_raw(self.pid()), signal).expect("the guard is there to be signalled");
     }
 
-    /// What was written until now, on both streams.
+    /// The output so far, of both streams.
     pub fn shown(&self) -> String {
         format!("{}{}", self.stdout.text(), self.stderr.text())
     }
@@ -99,7 +99,7 @@ impl Running {
         }
     }
 
-    /// Waits for a file in the guard's folder, and gives its content, once that ends in a line break.
+    /// Waits for a file in the guard's folder whose content ends with a line break, and returns the content.
     #[track_caller]
     pub fn wait_for_file(&self, name: &str) -> String {
         let path = self.folder.path().join(name);
@@ -108,7 +108,7 @@ impl Running {
         content()
     }
 
-    /// Waits for a file that holds a process's number.
+    /// Waits for a file that contains a process ID.
     #[track_caller]
     pub fn wait_for_pid(&self, name: &str) -> i32 {
         self.wait_for_file(name)
@@ -117,13 +117,13 @@ impl Running {
             .expect("the file holds a number")
     }
 
-    /// Runs it to its end.
+    /// Waits until it ends.
     #[track_caller]
     pub fn end(self) -> Ended {
         self.end_within(PATIENCE)
     }
 
-    /// The same, for what may take its time.
+    /// Like `end`, with another time limit.
     #[track_caller]
     pub fn end_within(mut self, patience: Duration) -> Ended {
         let deadline = Instant::now() + patience;
