@@ -108,8 +108,11 @@ impl From<lexopt::Error> for UsageError {
 ///
 /// # Errors
 /// Returns an error for the first invalid argument. It suggests the valid argument with the most similar name.
-pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
-    let (mut ours, command) = split_at_command(arguments);
+pub fn parse(mut ours: Vec<OsString>) -> Result<Command, UsageError> {
+    // What follows the first `--` is the user's command, or `None` if nothing follows.
+    let end = ours.iter().position(|argument| argument == "--");
+    let command = end.map(|at| ours.drain(at..).skip(1).collect());
+    let command = command.filter(|command: &Vec<_>| !command.is_empty());
     let first = ours
         .first()
         .map(|first| first.to_string_lossy().into_owned());
@@ -154,15 +157,6 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, UsageError> {
             }))
         }
     }
-}
-
-/// Splits the arguments at the first `--`. What follows is the user's command, or `None` if nothing follows.
-fn split_at_command(mut arguments: Vec<OsString>) -> (Vec<OsString>, Option<Vec<OsString>>) {
-    let Some(at) = arguments.iter().position(|argument| argument == "--") else {
-        return (arguments, None);
-    };
-    let command: Vec<OsString> = arguments.drain(at..).skip(1).collect();
-    (arguments, (!command.is_empty()).then_some(command))
 }
 
 fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {

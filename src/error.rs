@@ -82,7 +82,10 @@ impl Error {
             }
             Error::Environment { .. } => (Exit::INVALID_ENVIRONMENT, Phase::Check),
             Error::User(_) => (Exit::NOT_PERMITTED, Phase::User),
-            Error::EnvFile(error) => (exit_of_env_file(&error.fault), Phase::EnvFile),
+            Error::EnvFile(error) => match error.fault {
+                Fault::Unreadable(_) => (Exit::NO_INPUT, Phase::EnvFile),
+                Fault::Invalid(_) | Fault::Lines(_) => (Exit::INVALID_INPUT, Phase::EnvFile),
+            },
             Error::Wait(WaitError::NotReady(_)) => (Exit::NOT_READY, Phase::Wait),
             Error::Wait(WaitError::Refused(_)) => (Exit::NOT_PERMITTED, Phase::Wait),
             Error::Wait(WaitError::Interrupted(error)) => {
@@ -113,15 +116,11 @@ impl Error {
     /// The faults of the manifest or the env file, one line per fault.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Error::Manifest(manifest::Error::Invalid { faults, .. }) => {
-                capped(faults, ToString::to_string)
-            }
+            Error::Manifest(manifest::Error::Invalid { faults, .. }) => capped(faults),
             Error::EnvFile(dotenv::Error {
                 fault: Fault::Lines(faults),
                 ..
-            }) => capped(faults, |fault| {
-                format!("line {} {}", fault.line, fault.text)
-            }),
+            }) => capped(faults),
             _ => Vec::new(),
         }
     }
@@ -169,22 +168,14 @@ impl Error {
 /// The maximum number of faults that are logged for one file.
 const MAX_FAULTS: usize = 200;
 
-fn capped<T>(faults: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
-    let mut lines: Vec<String> = faults.iter().take(MAX_FAULTS).map(line).collect();
+fn capped(faults: &[impl ToString]) -> Vec<String> {
+    let shown = faults.iter().take(MAX_FAULTS);
+    let mut lines: Vec<String> = shown.map(ToString::to_string).collect();
     let more = faults.len() - lines.len();
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
     lines
-}
-
-fn exit_of_env_file(fault: &Fault) -> Exit {
-    match fault {
-        Fault::NotFound | Fault::Directory | Fault::Unreadable(_) => Exit::NO_INPUT,
-        Fault::TooLarge | Fault::Empty | Fault::Utf16 | Fault::NotText { .. } | Fault::Lines(_) => {
-            Exit::INVALID_INPUT
-        }
-    }
 }
 
 fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {

@@ -1,7 +1,7 @@
 //! The table of exit codes. The program uses it, `startup-guard exit-codes` prints it, and a test compares it with the
 //! documentation. The codes below 124 follow `sysexits.h`; those from 124 on follow the shell and `timeout`.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The table as it is printed. "retry?" says whether another start can succeed if nothing else changes.
 pub const TABLE: &str = "\
@@ -57,36 +57,29 @@ impl Exit {
 
     /// Whether a retry helps: `yes`, `no` or `perhaps`. `None` if the question does not apply.
     pub fn retry(self) -> Option<&'static str> {
-        let code = self.0.to_string();
-        rows().find(|row| row.code == code)?.retry
+        let own = self.0.to_string();
+        let [_, _, retry] = rows().find(|[code, ..]| *code == own)?;
+        Some(retry).filter(|retry| !retry.is_empty())
     }
 }
 
-#[derive(Serialize)]
-struct Row {
-    /// The number, or `128+n`.
-    code: &'static str,
-    meaning: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry: Option<&'static str>,
-}
-
-fn rows() -> impl Iterator<Item = Row> {
+/// The code (a number, or `128+n`), the meaning, and the "retry?" of each row, which can be empty.
+fn rows() -> impl Iterator<Item = [&'static str; 3]> {
     TABLE.lines().skip(1).map(|line| {
         let (code, rest) = line.split_at(WIDTHS.0);
         let (retry, meaning) = rest.split_at(WIDTHS.1);
-        Row {
-            code: code.trim_end(),
-            meaning,
-            retry: Some(retry.trim_end()).filter(|retry| !retry.is_empty()),
-        }
+        [code.trim_end(), meaning, retry.trim_end()]
     })
 }
 
 /// The table as a JSON array.
 pub fn json() -> String {
-    let rows: Vec<Row> = rows().collect();
-    serde_json::to_string_pretty(&rows).expect("strings can always be serialized") + "\n"
+    let objects = rows().map(|row| {
+        let fields = ["code", "meaning", "retry"].into_iter().zip(row);
+        fields.filter(|(_, text)| !text.is_empty()).collect()
+    });
+    let objects: Vec<BTreeMap<&str, &str>> = objects.collect();
+    serde_json::to_string_pretty(&objects).expect("strings can always be serialized") + "\n"
 }
 
 #[cfg(test)]

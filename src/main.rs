@@ -67,7 +67,8 @@ fn dispatch() -> Result<u8, Error> {
     }
     match command {
         Command::Print(text) => commands::print(text)?,
-        Command::ExitCodes { as_json } => commands::exit_codes(as_json)?,
+        Command::ExitCodes { as_json: false } => commands::print(exit::TABLE)?,
+        Command::ExitCodes { as_json: true } => commands::print(&exit::json())?,
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
         Command::Check(arguments) => {
             format?;

@@ -1,7 +1,7 @@
 //! The result of a check, as plain ordered data. A report contains the names of variables and what is wrong with them,
 //! but never their values, so that no renderer can leak one. `check --format json` prints the serialized form.
 
-use std::fmt;
+use std::fmt::{self, Display};
 
 use serde::Serialize;
 
@@ -27,12 +27,6 @@ pub enum Code {
     UnsetReference,
     SecretInArgument,
     PasswordAnnounced,
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(out)
-    }
 }
 
 /// What is wrong with a value, without the variable that has the value.
@@ -81,10 +75,9 @@ pub enum Severity {
     Warning,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(out)
-    }
+/// The name of a code or a severity in logs and reports, such as `not_utf8`.
+pub fn name_of(code: impl Serialize) -> impl Display {
+    fmt::from_fn(move |out| code.serialize(out))
 }
 
 /// One thing that is wrong with one variable.
@@ -145,12 +138,6 @@ pub enum NoteCode {
     Line,
     /// Variables of an env file that the manifest does not declare.
     Undeclared,
-}
-
-impl fmt::Display for NoteCode {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(out)
-    }
 }
 
 /// A remark on an env file. It is not a finding.

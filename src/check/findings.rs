@@ -77,7 +77,6 @@ impl Findings<'_> {
         }
         if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
             let finding = self.push(&variable.name, severity, found);
-            finding.level = Some(level.name());
             finding.hint = hint_of(variable);
             finding.description.clone_from(&variable.description);
         }
@@ -115,7 +114,7 @@ impl Findings<'_> {
             code: found.code,
             severity,
             variable: name.to_owned(),
-            level: declared.map(|variable| variable.level.name()),
+            level: declared.map(|variable| self.level_of(variable).name()),
             problem: found.problem,
             fix: found.fix,
             hint: None,

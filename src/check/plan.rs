@@ -37,10 +37,11 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Everything that the phases after the check need. Only a check without errors creates one: the private fields prevent
+/// Everything that the phases after the check need. Only a check without errors creates one: the private field prevents
 /// other modules from doing so.
 pub struct Plan<'m> {
-    pub(super) environment: Environment,
+    /// The effective environment, which the steps and the server get.
+    pub environment: Environment,
     pub(super) secrets: Vec<Vec<u8>>,
     pub service: Option<String>,
     pub waits: Vec<Wait>,
@@ -92,11 +93,6 @@ pub struct Words {
 }
 
 impl Plan<'_> {
-    /// The effective environment, which the steps and the server get.
-    pub fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
     /// The strings to mask in the output of steps. None of them is empty.
     pub fn secrets(&self) -> &[Vec<u8>] {
         &self.secrets

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Checked, Selection, Sources, check};
 use crate::environment::Environment;
 use crate::manifest::Manifest;
-use crate::report::{Severity, Source};
+use crate::report::{Severity, Source, name_of};
 
 fn manifest(text: &str) -> Manifest {
     Manifest::parse(text.as_bytes()).expect("the manifests of these tests are sound")
@@ -46,7 +46,7 @@ fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
 fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let told = checked(text, entries).report.findings.into_iter();
     told.map(|finding| {
-        let (code, severity) = (finding.code, finding.severity);
+        let (code, severity) = (name_of(finding.code), name_of(finding.severity));
         format!("{} {code} {severity}", finding.variable)
     })
     .collect()
@@ -56,7 +56,7 @@ fn effective(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let plan = checked(text, entries)
         .plan
         .expect("this environment is sound");
-    let entries = plan.environment().entries().iter();
+    let entries = plan.environment.entries().iter();
     entries
         .map(|(name, value)| format!("{}={}", name.display(), value.display()))
         .collect()

@@ -13,7 +13,7 @@ use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, github, json, text};
-use crate::report::{Report, Severity};
+use crate::report::{Report, Severity, name_of};
 
 use super::env_files::{self, EnvFiles};
 use super::settings;
@@ -25,9 +25,9 @@ use super::settings;
 pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
-    let files = env_files::read(arguments, &environment)?;
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
-    let view = view(&manifest, environment, files, arguments.only_file);
+    let files = env_files::read(arguments, environment)?;
+    let view = view(&manifest, &files, arguments);
     let report = match arguments.format {
         ReportFormat::Text => text::report(&view, is_coloured),
         ReportFormat::Json => json::report(&view),
@@ -43,27 +43,19 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     }
 }
 
-/// Checks the whole manifest. The variables of the files replace those of the environment, or are the only ones if
-/// `only_file` is true.
-fn view(manifest: &Manifest, environment: Environment, files: EnvFiles, only_file: bool) -> View {
-    let environment = files.over(environment, only_file);
-    let first = files.files.first().cloned();
+/// Checks the whole manifest with the environment that `files` holds.
+fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
+    let (environment, sources) = (&files.environment, &files.sources);
+    let selection = Selection::whole(manifest);
+    let mut checked = check::check(manifest, environment, &selection, sources, file::read);
+    checked.report.notes = files.notes(manifest);
+    let only_file = files.files.first().filter(|_| arguments.only_file);
     let circumstances = Circumstances {
-        only_file: first.as_deref().filter(|_| only_file),
-        reader: files.dialect.unwrap_or_default(),
+        only_file: only_file.map(String::as_str),
+        reader: arguments.dialect.unwrap_or_default(),
         ..Circumstances::default()
     };
-    let selection = Selection::whole(manifest);
-    let checked = check::check(
-        manifest,
-        &environment,
-        &selection,
-        &files.sources,
-        file::read,
-    );
-    let mut report = checked.report;
-    report.notes = files.notes(manifest);
-    explained(manifest, &environment, report, Some(circumstances))
+    explained(manifest, environment, checked.report, Some(circumstances))
 }
 
 /// The check phase of a run. Logs the announcement and the report.
@@ -122,7 +114,7 @@ fn log_pieces(view: &View, format: log::Format) {
             Piece::Cause(cause, text) => (None, Some(cause.code), text),
         };
         let variable = finding.map(|finding| finding.variable.as_str());
-        let code = finding.map(|finding| finding.code.to_string());
+        let code = finding.map(|finding| name_of(finding.code).to_string());
         match finding.map(|finding| finding.severity) {
             Some(Severity::Error) => {
                 tracing::error!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");

@@ -1,13 +1,13 @@
 //! `check --env-file`: reads env files, and combines their variables with the process's environment.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::check::Sources;
 use crate::cli;
 use crate::diagnosis::NearNames;
-use crate::dotenv::{self, Dialect, Remark};
+use crate::dotenv::{self, Remark};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 use crate::os::file;
@@ -21,38 +21,35 @@ const SHOWN_VARIABLES: usize = 20;
 /// The longest injected name that is shown, in bytes.
 const MAX_INJECTED: usize = 64;
 
-/// The variables of the files, and the remarks on their lines.
+/// The combined environment, and where the values of the files come from.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The value of each name. Later files replace the values of earlier ones.
-    values: BTreeMap<String, String>,
+    /// The process's environment (empty with `--only-file`), with the variables of the files replacing those of the
+    /// same name.
+    pub environment: Environment,
     /// The file and line of each value.
     pub sources: Sources,
     /// In the order of the files and their lines.
     remarks: Vec<(Source, Remark)>,
     /// The names of the files, in order.
     pub files: Vec<String>,
-    /// The value of `--dialect`.
-    pub dialect: Option<Dialect>,
 }
 
 /// Reads the files in order. If several files set a name, the last one applies.
 ///
 /// # Errors
 /// The error of the first file that cannot be read or parsed.
-pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFiles, dotenv::Error> {
-    let mut all = EnvFiles {
-        dialect: arguments.dialect,
-        ..EnvFiles::default()
-    };
+pub fn read(arguments: &cli::Check, environment: Environment) -> Result<EnvFiles, dotenv::Error> {
     let own = Some(environment).filter(|_| !arguments.only_file);
+    let own = own.unwrap_or_default();
+    let mut all = EnvFiles::default();
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
     for path in &arguments.env_files {
         let name = path.to_string_lossy().into_owned();
-        // A reference is looked up in the process's environment (unless --only-file excludes it), then in earlier
-        // files.
+        // A reference is looked up in the process's environment, then in earlier files.
         let lookup = |name: &str| {
-            let own = own.and_then(|own| own.get(name)?.to_str());
-            own.or_else(|| Some(all.values.get(name)?.as_str()))
+            let own = own.get(name).and_then(OsStr::to_str);
+            own.or_else(|| Some(values.get(name)?.as_str()))
         };
         let file = dotenv::load(&name, arguments.dialect, &lookup, |limit| {
             if path == "-" {
@@ -61,52 +58,36 @@ pub fn read(arguments: &cli::Check, environment: &Environment) -> Result<EnvFile
                 file::read_input(Path::new(path), limit)
             }
         })?;
-        all.add(name, file);
-    }
-    Ok(all)
-}
-
-impl EnvFiles {
-    fn add(&mut self, name: String, file: dotenv::EnvFile) {
         let source = |line| Source {
             file: name.clone(),
             line,
         };
         for entry in file.entries {
-            self.sources.insert(entry.name.clone(), source(entry.line));
-            self.values.insert(entry.name, entry.value);
+            all.sources.insert(entry.name.clone(), source(entry.line));
+            values.insert(entry.name, entry.value);
         }
         let remarks = file.remarks.into_iter();
-        self.remarks
+        all.remarks
             .extend(remarks.map(|remark| (source(remark.line), remark)));
-        self.files.push(name);
+        all.files.push(name);
     }
+    let set = values.iter();
+    let set = set.map(|(name, value)| (name.as_str(), value.into()));
+    all.environment = own.with(&set.collect::<Vec<_>>(), &[]);
+    Ok(all)
+}
 
-    /// The environment, with the variables of the files replacing those of the same name. With `only_file` it has the
-    /// variables of the files only.
-    pub fn over(&self, environment: Environment, only_file: bool) -> Environment {
-        let base = if only_file {
-            Environment::default()
-        } else {
-            environment
-        };
-        let set = self.values.iter();
-        let set: Vec<(&str, OsString)> = set
-            .map(|(name, value)| (name.as_str(), value.into()))
-            .collect();
-        base.with(&set, &[])
-    }
-
+impl EnvFiles {
     /// The notes for a report.
-    pub fn notes(self, manifest: &Manifest) -> Vec<Note> {
+    pub fn notes(&self, manifest: &Manifest) -> Vec<Note> {
         let names = Names::of(manifest);
         let undeclared = self.undeclared(&names);
-        let remarks = self.remarks.into_iter();
+        let remarks = self.remarks.iter();
         let notes = remarks.map(|(source, remark)| Note {
             code: remark.code,
-            source: Some(source),
+            source: Some(source.clone()),
             variables: names.shown(&remark.name).into_iter().collect(),
-            text: remark.text,
+            text: remark.text.clone(),
         });
         notes.chain(undeclared).collect()
     }

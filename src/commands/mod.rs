@@ -7,7 +7,6 @@ pub mod run;
 mod settings;
 
 use crate::error::Error;
-use crate::exit;
 use crate::os::output::STDOUT;
 
 pub use settings::log_format;
@@ -21,13 +20,4 @@ pub fn print(text: &str) -> Result<(), Error> {
     STDOUT
         .drain()
         .map_err(Error::system("write to standard output"))
-}
-
-/// `startup-guard exit-codes`: prints the table of exit codes.
-///
-/// # Errors
-/// If standard output cannot be written to.
-pub fn exit_codes(as_json: bool) -> Result<(), Error> {
-    let table = if as_json { &exit::json() } else { exit::TABLE };
-    print(table)
 }

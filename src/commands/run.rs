@@ -50,7 +50,7 @@ fn up_to_the_server(
     let plan = check::plan(&manifest, &environment, &selection, log)?;
     let user = user?;
     #[cfg(debug_assertions)]
-    settings::provoke_panic(plan.environment());
+    settings::provoke_panic(&plan.environment);
     // The server's program is looked up before the waits, because without it they would be useless.
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;

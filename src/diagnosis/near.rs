@@ -50,21 +50,20 @@ pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
 }
 
 pub fn renamed<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let sentence = "{} {is|are} set under {a former name|former names}.";
-    set_under(facts, true, sentence)
+    set_under(facts, true, "former")
 }
 
 pub fn misspelled<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let sentence = "{} {is|are} set under {a misspelled name|misspelled names}.";
-    set_under(facts, false, sentence)
+    set_under(facts, false, "misspelled")
 }
 
-fn set_under<'a>(facts: &Facts<'a>, is_former: bool, sentence: &str) -> Grounds<'a> {
+fn set_under<'a>(facts: &Facts<'a>, is_former: bool, kind: &str) -> Grounds<'a> {
     let others = facts.other_names.iter();
     let pairs = others.filter(|pair| pair.is_former == is_former);
     let rename = |pair: &OtherName<'_>| format!("{} to {}", pair.other, pair.missing);
     let orders: Vec<String> = pairs.clone().map(rename).collect();
-    let text = format!("{sentence} Rename {}.", names(&orders));
+    let names = names(&orders);
+    let text = format!("{{}} {{is|are}} set under {{a {kind} name|{kind} names}}. Rename {names}.");
     grounds_of([(pairs.map(|pair| pair.missing).collect(), &text)])
 }
 

@@ -126,26 +126,19 @@ pub struct Error {
 /// Why an env file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    #[error("there is no such file")]
-    NotFound,
-    #[error("it is a directory; name the file in it")]
-    Directory,
-    #[error("it cannot be read: {0}")]
-    Unreadable(io::Error),
-    #[error("it is larger than 1 MiB")]
-    TooLarge,
-    #[error("it sets no variable")]
-    Empty,
-    #[error("it is UTF-16; save it as UTF-8")]
-    Utf16,
-    #[error("it is not text: line {line} {what}")]
-    NotText { line: usize, what: &'static str },
+    /// It does not exist, is a directory, or cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It is too large, empty or not UTF-8.
+    #[error("{0}")]
+    Invalid(String),
     #[error("it has {} line{} that cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Lines(Vec<LineFault>),
 }
 
 /// A line that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} {text}")]
 pub struct LineFault {
     /// Counted from 1.
     pub line: usize,
@@ -171,17 +164,19 @@ pub fn load(
     lookup: Lookup<'_>,
     read: impl FnOnce(usize) -> io::Result<Vec<u8>>,
 ) -> Result<EnvFile, Error> {
-    let content = read(MAX_SIZE).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Fault::NotFound,
-        ErrorKind::IsADirectory => Fault::Directory,
-        _ => Fault::Unreadable(error),
+    let content = read(MAX_SIZE).map_err(|error| {
+        Fault::Unreadable(match error.kind() {
+            ErrorKind::NotFound => "there is no such file".to_owned(),
+            ErrorKind::IsADirectory => "it is a directory; name the file in it".to_owned(),
+            _ => format!("it cannot be read: {error}"),
+        })
     });
     let file = content.and_then(|content| {
         let text = text_of(&content)?;
         let dialect = dialect.unwrap_or_else(|| Dialect::of(text));
         let file = parse(text, dialect, lookup).map_err(Fault::Lines)?;
         if file.entries.is_empty() && file.remarks.is_empty() {
-            return Err(Fault::Empty);
+            return Err(Fault::Invalid("it sets no variable".to_owned()));
         }
         Ok(file)
     });
@@ -192,19 +187,19 @@ pub fn load(
 }
 
 fn text_of(content: &[u8]) -> Result<&str, Fault> {
-    let not_text = |at: usize, what| Fault::NotText {
-        line: 1 + content[..at].iter().filter(|&&byte| byte == b'\n').count(),
-        what,
+    let not_text = |at: usize, what| {
+        let line = 1 + memchr::memchr_iter(b'\n', &content[..at]).count();
+        Fault::Invalid(format!("it is not text: line {line} {what}"))
     };
     if content.len() > MAX_SIZE {
-        return Err(Fault::TooLarge);
+        return Err(Fault::Invalid("it is larger than 1 MiB".to_owned()));
     }
     let has_mark = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
     let first = memchr::memchr(0, content);
     let count = memchr::memchr_iter(0, content).count();
     // In Latin text in UTF-16, every other byte is NUL.
     if has_mark || first.is_some_and(|at| at < 2) && count * 3 > content.len() {
-        return Err(Fault::Utf16);
+        return Err(Fault::Invalid("it is UTF-16; save it as UTF-8".to_owned()));
     }
     if let Some(at) = first {
         return Err(not_text(at, "contains a NUL byte"));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{View, label};
 use crate::diagnosis::{Cause, Fix};
-use crate::report::{Code, Finding, Note, Severity};
+use crate::report::{Code, Finding, Note, Severity, name_of};
 use crate::text::{count, fits, wrapped};
 
 /// The indent of each line of a paragraph except the first.
@@ -116,7 +116,7 @@ fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
         "{mark} {} {} [{}{}]{}",
         finding.variable,
         finding.problem,
-        finding.code,
+        name_of(finding.code),
         level.unwrap_or_default(),
         source.unwrap_or_default()
     );

@@ -128,7 +128,7 @@ impl Server {
 /// # Errors
 /// If the first word is empty.
 pub(super) fn program(command: &Words, plan: &Plan<'_>) -> Result<Program, StartError> {
-    let environment = plan.environment().entries();
+    let environment = plan.environment.entries();
     let written = command.written.first().map(OsString::as_os_str);
     Program::new(
         command.expanded.clone(),

@@ -166,10 +166,10 @@ fn everything(case: &Case, folder: &Path) -> String {
         (case.platform(), Some(file))
     };
     let mut written = String::new();
-    let environment = || environment_of(entries.clone());
-    match env_files::read(&arguments(file.as_deref()), &environment()) {
+    let arguments = arguments(file.as_deref());
+    match env_files::read(&arguments, environment_of(entries)) {
         Ok(files) => {
-            let view = view(&manifest, environment(), files, case.file == Some(3));
+            let view = view(&manifest, &files, &arguments);
             written += &text::report(&view, false);
             written += &text::report(&view, true);
             written += &json::report(&view);

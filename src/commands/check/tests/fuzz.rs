@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{cases, environment_of, manifest_of, runner};
+use crate::cli;
 use crate::commands::check::{EnvFiles, view};
 use crate::dotenv::{self, Dialect};
 use crate::error::Error;
@@ -168,7 +169,9 @@ fn every_manifest_is_parsed_or_rejected_in_time() {
             // If it is valid, its data can be used without a panic.
             Ok(manifest) => {
                 let environment = environment_of(vec![("A".to_owned(), "x".to_owned())]);
-                let view = view(&manifest, environment, EnvFiles::default(), false);
+                let mut files = EnvFiles::default();
+                files.environment = environment;
+                let view = view(&manifest, &files, &cli::Check::default());
                 prop_assert!(!text::report(&view, false).is_empty());
             }
             Err(error) => prop_assert!(!Error::from(error).to_string().is_empty()),
