@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::report::{Severity, Source, name_of};
 
 fn manifest(text: &str) -> Manifest {
-    Manifest::parse(text.as_bytes()).expect("the manifests of these tests are sound")
+    Manifest::parse(text.as_bytes(), false).expect("the manifests of these tests are sound")
 }
 
 fn checked(text: &str, entries: &[(&str, &str)]) -> Checked<'static> {

@@ -24,7 +24,8 @@ use super::settings;
 /// If a file cannot be read, if the environment is invalid, or if the report cannot be written.
 pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
-    let manifest = settings::load_manifest(&arguments.manifest, &environment)?;
+    let needs_lines = matches!(arguments.format, ReportFormat::Github);
+    let manifest = settings::load_manifest(&arguments.manifest, &environment, needs_lines)?;
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let files = env_files::read(arguments, environment)?;
     let view = view(&manifest, &files, arguments);

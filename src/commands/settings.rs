@@ -22,17 +22,19 @@ const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
 
-/// Loads the manifest that the settings select, or an empty one for `--no-manifest`.
+/// Loads the manifest that the settings select, or an empty one for `--no-manifest`. With `needs_lines` each variable
+/// has its line.
 ///
 /// # Errors
 /// If the manifest cannot be read, or has faults.
 pub fn load_manifest(
     choice: &ManifestChoice,
     environment: &Environment,
+    needs_lines: bool,
 ) -> Result<Manifest, Error> {
     match manifest_file(choice, environment) {
         None => Ok(Manifest::default()),
-        Some(file) => Ok(manifest::load(&file)?),
+        Some(file) => Ok(manifest::load(&file, needs_lines)?),
     }
 }
 

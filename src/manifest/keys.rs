@@ -190,9 +190,11 @@ impl<'a> Keys<'a> {
         let mut entries: Vec<&Entry<'_>> = self.entries.iter().collect();
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         for same in entries.chunk_by(|(one, _), (other, _)| one == other) {
-            let line = same[0].1.line.unwrap_or_default();
-            for (key, node) in &same[1..] {
-                let message = format_args!("is already set on line {line}");
+            let line = same[0].1.line.map(|line| format!(" on line {line}"));
+            let line = line.unwrap_or_default();
+            let repeated = same[1..].iter();
+            for (key, node) in repeated.take_while(|_| !self.here.has_all_faults()) {
+                let message = format_args!("is already set{line}");
                 self.here.value(key, node).fault(message);
             }
         }
@@ -290,9 +292,10 @@ impl<'a> Keys<'a> {
         keys.filter(Keys::is_mapping).collect()
     }
 
-    /// All keys with their values, in the order of the text.
+    /// All keys with their values, in the order of the text, until [`MAX_FAULTS`] are found.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, Cursor<'a>)> {
         let entries = self.entries.iter();
+        let entries = entries.take_while(|_| !self.here.has_all_faults());
         entries.map(|(key, node)| (&**key, self.here.value(key, node)))
     }
 }

@@ -90,7 +90,7 @@ impl Level {
 #[derive(Debug)]
 pub struct Variable {
     pub name: String,
-    /// The line of the manifest that declares it, counted from 1.
+    /// The line of the manifest that declares it, counted from 1. `None` unless the caller needs lines.
     pub line: Option<usize>,
     pub level: Level,
     pub rule: Rule,
@@ -249,27 +249,27 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
     }
 }
 
-/// Reads a manifest from a file.
+/// Reads a manifest from a file. `needs_lines` asks for the line of each variable.
 ///
 /// # Errors
 /// If the file cannot be read, or has faults.
-pub fn load(path: &Path) -> Result<Manifest, Error> {
+pub fn load(path: &Path, needs_lines: bool) -> Result<Manifest, Error> {
     let text = file::read_input(path, MAX_SIZE).map_err(|cause| Error::Unreadable {
         path: path.to_owned(),
         cause,
     })?;
-    Manifest::parse(&text).map_err(|faults| Error::Invalid {
+    Manifest::parse(&text, needs_lines).map_err(|faults| Error::Invalid {
         path: path.to_owned(),
         faults,
     })
 }
 
 impl Manifest {
-    /// Reads a manifest from a text.
+    /// Reads a manifest from a text. With `needs_lines` each variable has its line.
     ///
     /// # Errors
     /// All faults in the order of their lines, at most [`MAX_FAULTS`].
-    pub fn parse(text: &[u8]) -> Result<Self, Vec<Fault>> {
+    pub fn parse(text: &[u8], needs_lines: bool) -> Result<Self, Vec<Fault>> {
         if text.len() > MAX_SIZE {
             return Err(vec![Fault::of_text(None, "the file is larger than 1 MiB")]);
         }
@@ -280,10 +280,18 @@ impl Manifest {
         })?;
         // Editors on Windows write a byte order mark, for which the parser's message is misleading.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let tree = Node::parse(text).map_err(|fault| vec![fault])?;
-        // The first tree does not have the spelling of numbers, so a number where a text is expected is a fault. If
-        // there are faults, the text is parsed again with the spelling.
-        read(&tree).or_else(|_| read(&tree.spelled(text).map_err(|fault| vec![fault])?))
+        let mut tree = Node::parse(text).map_err(|fault| vec![fault])?;
+        let mut manifest = read(&tree);
+        if manifest.is_err() {
+            // The first tree does not have the spelling of numbers, so a number where a text is expected is a fault.
+            tree = tree.spelled(text).map_err(|fault| vec![fault])?;
+            manifest = read(&tree);
+        }
+        if manifest.is_err() || needs_lines {
+            tree.locate(text);
+            manifest = read(&tree);
+        }
+        manifest
     }
 }
 

@@ -1,9 +1,12 @@
-//! The YAML text as a tree that keeps duplicate keys, line numbers and the spelling of scalars.
+//! The YAML text as a tree that keeps duplicate keys and the spelling of scalars.
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
+use saphyr_parser::{Event, Parser};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
     VariantAccess, Visitor,
@@ -16,9 +19,6 @@ const MAX_DEPTH: usize = 1000;
 /// The maximum size of a tree: the sum of its scalars' lengths in bytes, plus 1 per node. Only aliases can make a tree
 /// larger than this, because the size of the text is limited.
 const MAX_TREE: usize = 2 * 1024 * 1024;
-
-/// The maximum distance between two words of a scalar that spans several lines, in bytes.
-const MAX_GAP: usize = 1000;
 
 /// One fault of the manifest.
 #[derive(Debug, PartialEq)]
@@ -49,7 +49,8 @@ impl fmt::Display for Fault {
 /// A value of the YAML text.
 #[derive(Clone)]
 pub struct Node<'a> {
-    /// The line of its key, or on which it begins as an item of a list, counted from 1. `None` for the root.
+    /// The line, counted from 1, of its key, or on which the item of a list begins. `None` for the whole text, and
+    /// before [`Node::locate`].
     pub line: Option<usize>,
     /// The scalar as it is written. `None` for lists and mappings, and for a null, Boolean or number unless the tree is
     /// from [`Node::spelled`].
@@ -122,6 +123,33 @@ impl<'a> Node<'a> {
         read(text, Some(&self.value))
     }
 
+    /// Sets the line of every node below this one, which is the tree of the text. A node that [`lines_of`] does not
+    /// reach stays without a line.
+    pub fn locate(&mut self, text: &str) {
+        self.set_lines(&mut lines_of(text).into_iter().skip(1));
+    }
+
+    /// Sets the line of every node from the items of [`lines_of`], without the one of this node.
+    fn set_lines(&mut self, lines: &mut impl Iterator<Item = usize>) {
+        match &mut self.value {
+            Value::List(items) => {
+                for item in items {
+                    item.line = lines.next();
+                    item.set_lines(lines);
+                }
+            }
+            Value::Mapping(entries) => {
+                for (_, node) in entries {
+                    node.line = lines.next();
+                    // An entry has the line of its key.
+                    lines.next();
+                    node.set_lines(lines);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The name of the value's kind, for faults, which must not contain the value because it may be a secret.
     pub fn kind(&self) -> &'static str {
         match self.value {
@@ -136,18 +164,47 @@ impl<'a> Node<'a> {
 }
 
 fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault> {
-    let breaks = memchr::memchr_iter(b'\n', text.as_bytes());
-    let progress = Progress {
-        text,
-        lines: std::iter::once(0).chain(breaks.map(|at| at + 1)).collect(),
-        end: Cell::new(0),
-        size: Cell::new(0),
+    let reader = Reader {
+        size: &Cell::new(0),
         number_size: longest_number(text),
+        known,
     };
-    let progress = &progress;
-    let tree = Reader { progress, known }.deserialize(serde_yaml::Deserializer::from_str(text));
-    let tree = tree.map_err(|error| syntax_fault(&error))?;
-    Ok(Node { line: None, ..tree })
+    let tree = reader.deserialize(serde_yaml::Deserializer::from_str(text));
+    tree.map_err(|error| syntax_fault(&error))
+}
+
+/// The line of every node in a text, counted from 1, in the order of the text: a list or a mapping comes before its
+/// keys and values. An alias has its own line, followed by the lines of the nodes inside its anchor.
+///
+/// `serde_yaml` does not report positions, so a second parser reads the text. The lines end where that parser reports
+/// an error: it is stricter about the indentation of lists and scalars that span several lines.
+fn lines_of(text: &str) -> Vec<usize> {
+    let mut lines = Vec::new();
+    let mut open = Vec::new();
+    let mut anchors: BTreeMap<usize, Range<usize>> = BTreeMap::new();
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        if lines.len() > MAX_TREE {
+            break;
+        }
+        let line = span.start.line();
+        match event {
+            Event::Scalar(..) => lines.push(line),
+            Event::Alias(anchor) => {
+                lines.push(line);
+                lines.extend_from_within(anchors.get(&anchor).cloned().unwrap_or_default());
+            }
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                lines.push(line);
+                open.push((anchor, lines.len()));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let closed = open.pop();
+                anchors.extend(closed.map(|(anchor, start)| (anchor, start..lines.len())));
+            }
+            _ => {}
+        }
+    }
+    lines
 }
 
 fn syntax_fault(error: &serde_yaml::Error) -> Fault {
@@ -206,74 +263,13 @@ fn longest_number(text: &str) -> usize {
     numbers.map(str::len).max().unwrap_or_default()
 }
 
-/// How far a text has been read.
-struct Progress<'a> {
-    text: &'a str,
-    /// The offset at which each line begins, in bytes.
-    lines: Vec<usize>,
-    /// The offset of the end of the last scalar whose position is known, in bytes.
-    end: Cell<usize>,
-    /// The size of the tree so far, in the unit of [`MAX_TREE`].
-    size: Cell<usize>,
-    /// The size of a number.
-    number_size: usize,
-}
-
-impl Progress<'_> {
-    fn line(&self, at: usize) -> usize {
-        self.lines.partition_point(|&start| start <= at)
-    }
-
-    /// The offset of a scalar that the parser has borrowed from the text, in bytes.
-    fn place_of(&self, scalar: &str) -> usize {
-        let at = scalar.as_ptr().addr() - self.text.as_ptr().addr();
-        // The scalar of an alias is at its anchor, before the current end.
-        self.end.set(self.end.get().max(at + scalar.len()));
-        at
-    }
-
-    /// The offset of the next node in the text: of the dash of an item, or of the first character of a scalar.
-    fn next_place(&self) -> usize {
-        let rest = &self.text[self.end.get()..];
-        let mut rest = rest.trim_start_matches(['"', '\'']);
-        let (at, item) = loop {
-            rest = rest.trim_start_matches([' ', '\t', '\r', '\n', ',', ':', '[', ']', '}']);
-            let item = rest.trim_start_matches(['-', ' ']);
-            rest = match rest.bytes().next() {
-                Some(b'#') => rest.trim_start_matches(|other| other != '\n'),
-                // The position of an alias's target is already known.
-                _ if item.starts_with('*') => item.trim_start_matches(is_inside_item),
-                _ => break (self.text.len() - rest.len(), item),
-            };
-        };
-        let after = item.trim_start_matches(is_inside_item);
-        self.end.set(self.text.len() - after.len());
-        at
-    }
-
-    /// Moves to the end of a scalar that the parser has copied, because it has escapes or spans several lines. Its
-    /// words occur in the text in the same order.
-    fn pass(&self, at: usize, text: &str) {
-        let mut end = at;
-        for word in text.split_whitespace() {
-            let rest = &self.text.as_bytes()[end..];
-            let near = &rest[..rest.len().min(MAX_GAP)];
-            if let Some(gap) = memchr::memmem::find(near, word.as_bytes()) {
-                end += gap + word.len();
-            }
-        }
-        self.end.set(self.end.get().max(end));
-    }
-}
-
-fn is_inside_item(character: char) -> bool {
-    ![' ', ',', '\n', ']'].contains(&character)
-}
-
 /// Builds the nodes from the parser's events.
 #[derive(Clone, Copy)]
 struct Reader<'r, 'a> {
-    progress: &'r Progress<'a>,
+    /// The size of the tree so far, in the unit of [`MAX_TREE`].
+    size: &'r Cell<usize>,
+    /// The size of a number.
+    number_size: usize,
     /// The value at this position from the first pass.
     known: Option<&'r Value<'a>>,
 }
@@ -283,27 +279,21 @@ impl<'r, 'a> Reader<'r, 'a> {
         Self { known, ..self }
     }
 
-    fn node<E: Error>(
-        self,
-        value: Value<'a>,
-        text: Option<Cow<'a, str>>,
-        line: Option<usize>,
-    ) -> Result<Node<'a>, E> {
-        let size = &self.progress.size;
+    fn node<E: Error>(self, value: Value<'a>, text: Option<Cow<'a, str>>) -> Result<Node<'a>, E> {
         let length = match (&text, &value) {
             (Some(text), _) => text.len(),
-            (None, Value::Number(_)) => self.progress.number_size,
+            (None, Value::Number(_)) => self.number_size,
             (None, _) => 0,
         };
-        size.set(size.get() + 1 + length);
-        if size.get() > MAX_TREE {
+        self.size.update(|size| size + 1 + length);
+        if self.size.get() > MAX_TREE {
             return Err(E::custom("its aliases expand it to more than 2 MiB"));
         }
-        Ok(Node { line, text, value })
-    }
-
-    fn text<E: Error>(self, text: Cow<'a, str>, at: usize) -> Result<Node<'a>, E> {
-        self.node(Value::Text, Some(text), Some(self.progress.line(at)))
+        Ok(Node {
+            line: None,
+            text,
+            value,
+        })
     }
 }
 
@@ -329,19 +319,19 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Node<'a>, E> {
-        self.node(Value::Null, None, None)
+        self.node(Value::Null, None)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'a>, E> {
-        self.node(Value::Bool(value), None, None)
+        self.node(Value::Bool(value), None)
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None, None)
+        self.node(Value::Number(number.into()), None)
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None, None)
+        self.node(Value::Number(number.into()), None)
     }
 
     /// No key admits such a large number, but it may be the digits of a text.
@@ -354,31 +344,25 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
-        self.node(Value::Number(number.into()), None, None)
+        self.node(Value::Number(number.into()), None)
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Node<'a>, E> {
-        self.text(text.into(), self.progress.place_of(text))
+        self.node(Value::Text, Some(text.into()))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Node<'a>, E> {
-        let at = self.progress.next_place();
-        self.progress.pass(at, text);
-        self.text(text.to_owned().into(), at)
+        self.node(Value::Text, Some(text.to_owned().into()))
     }
 
     fn visit_seq<A: SeqAccess<'a>>(self, mut source: A) -> Result<Node<'a>, A::Error> {
         let mut items: Vec<Node<'_>> = Vec::new();
         let known = self.known.map_or(&[][..], Value::items);
         let known = |index: usize| self.knowing(known.get(index).map(|node| &node.value));
-        while let Some(mut item) = source.next_element_seed(known(items.len()))? {
-            if item.line.is_none() {
-                item.line = Some(self.progress.line(self.progress.next_place()));
-            }
+        while let Some(item) = source.next_element_seed(known(items.len()))? {
             items.push(item);
         }
-        let line = items.first().and_then(|item| item.line);
-        self.node(Value::List(items), None, line)
+        self.node(Value::List(items), None)
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut source: A) -> Result<Node<'a>, A::Error> {
@@ -387,12 +371,10 @@ impl<'a> Visitor<'a> for Reader<'_, 'a> {
         let known = |index: usize| self.knowing(known.get(index).map(|(_, node)| &node.value));
         // A key is always read as a text.
         while let Some(key) = source.next_key_seed(self.knowing(Some(&Value::Text)))? {
-            let line = key.line;
             let node = source.next_value_seed(known(entries.len()))?;
-            entries.push((key.text.unwrap_or_default(), Node { line, ..node }));
+            entries.push((key.text.unwrap_or_default(), node));
         }
-        let line = entries.first().and_then(|(_, node)| node.line);
-        self.node(Value::Mapping(entries), None, line)
+        self.node(Value::Mapping(entries), None)
     }
 
     /// Reads a value with a tag such as `!secret`, which is ignored.

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use super::{Manifest, Place};
 
 fn manifest(text: &str) -> Manifest {
-    Manifest::parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?}"))
+    Manifest::parse(text.as_bytes(), true).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn faults(text: &str) -> Vec<String> {
-    let faults = Manifest::parse(text.as_bytes()).err().unwrap_or_default();
+    let faults = Manifest::parse(text.as_bytes(), true)
+        .err()
+        .unwrap_or_default();
     faults.iter().map(ToString::to_string).collect()
 }
 
@@ -105,6 +107,24 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "version: 1\nvariables:\n  A:\n  B:\n  A:\n",
             "line 5: variables.A",
         ),
+        // Lists over several lines that have no scalar.
+        (
+            "version: 1\nvariables:\n  A:\n    one_of: [\n      a,\n\n      [\n      ],\n    ]\n",
+            "line 7: variables.A.one_of[1]",
+        ),
+        (
+            "version: 1\nsteps:\n- {name: a, command: [x]}\n-\n  - []\n-\n",
+            "line 5: steps[1]",
+        ),
+        // Escapes whose text stands elsewhere, too.
+        (
+            "version: 1\nvariables:\n  A:\n    hint: \"\\x6c\\x69st b\"\n    docs: list b\n    list: x\n",
+            "line 6: variables.A.list",
+        ),
+        (
+            "version: 1\nsteps:\n- {name: \"a\\x5b\", command: [\"x\n\n    y\\\n    z\"]}\n- \"x\\ty\"\n",
+            "line 7: steps[1]",
+        ),
     ] {
         assert_eq!(first_place(text), place, "{text}");
     }
@@ -138,6 +158,46 @@ fn an_alias_does_not_change_the_lines_of_later_entries() {
     ] {
         assert_eq!(first_place(text), place, "{text}");
     }
+}
+
+#[test]
+fn an_alias_has_a_line_of_its_own() {
+    let text = "version: 1\nvariables: {A: {one_of: &a []}, B: &b [x, [y]]}\nwait_for:\n- tcp: a:1\n\n- *a\n- *b\n- 5\n";
+    let places: Vec<_> = faults(text)
+        .iter()
+        .filter_map(|fault| Some(fault.split_once(": expected")?.0.to_owned()))
+        .collect();
+    let expected = [
+        "line 2: variables.B",
+        "line 6: wait_for[1]",
+        "line 7: wait_for[2]",
+        "line 8: wait_for[3]",
+    ];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn every_key_that_is_set_again_has_its_own_line() {
+    let text = "version: 1\nvariables:\n  A:\n  B: {docs: a,\n    docs: b}\n  \"\\x41\":\n  A:\n";
+    let expected = [
+        "line 5: variables.B.docs: is already set on line 4",
+        "line 6: variables.A: is already set on line 3",
+        "line 7: variables.A: is already set on line 3",
+    ];
+    assert_eq!(faults(text), expected);
+}
+
+/// The parser of the lines rejects texts of several lines that are indented no more than their key.
+#[test]
+fn a_fault_behind_what_the_parser_of_lines_rejects_has_no_line() {
+    let text =
+        "version: 1\nvariables:\n  A:\n    min: x\n    hint: \"a\n b\"\n    max: y\n    max: y\n";
+    let expected = [
+        "variables.A.max: is already set",
+        "variables.A.max: expected a number, found a text",
+        "line 4: variables.A.min: expected a number, found a text",
+    ];
+    assert_eq!(faults(text), expected);
 }
 
 #[test]

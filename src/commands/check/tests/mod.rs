@@ -35,7 +35,7 @@ fn environment_of(entries: Vec<(String, String)>) -> Environment {
 }
 
 fn manifest_of(text: &str) -> Result<Manifest, manifest::Error> {
-    Manifest::parse(text.as_bytes()).map_err(|faults| manifest::Error::Invalid {
+    Manifest::parse(text.as_bytes(), true).map_err(|faults| manifest::Error::Invalid {
         path: "required-vars.yaml".into(),
         faults,
     })
