@@ -98,9 +98,6 @@ impl Environment {
         let replaced: HashSet<&str> = set_names
             .chain(removed.iter().map(String::as_str))
             .collect();
-        if replaced.is_empty() {
-            return self;
-        }
         let is_replaced =
             |name: &OsString| name.to_str().is_some_and(|name| replaced.contains(name));
         self.entries.retain(|(name, _)| !is_replaced(name));

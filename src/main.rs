@@ -66,9 +66,7 @@ fn dispatch() -> Result<u8, Error> {
         signals.release_stops()?;
     }
     match command {
-        Command::Print(text) => commands::print(text)?,
-        Command::ExitCodes { as_json: false } => commands::print(exit::TABLE)?,
-        Command::ExitCodes { as_json: true } => commands::print(&exit::json())?,
+        Command::Print(text) => commands::print(&text)?,
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
         Command::Check(arguments) => {
             format?;

@@ -23,12 +23,7 @@ pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
     let url = url
         .into_string()
         .map_err(|_| Error::Unhealthy("the URL is not UTF-8".to_owned()))?;
-    if !url.starts_with("http://") {
-        return Err(Error::Unhealthy(
-            "the URL does not begin with http://".to_owned(),
-        ));
-    }
-    let page = HttpTarget::parse(&url, None).map_err(|finding| {
+    let page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE")).map_err(|finding| {
         Error::Unhealthy(format!("the URL {}; {}", finding.problem, finding.fix))
     })?;
     http::check(&page, Instant::now() + TIMEOUT).map_err(|error| Error::Unhealthy(error.reason))

@@ -54,7 +54,7 @@ fn up_to_the_server(
     // The server's program is looked up before the waits, because without it they would be useless.
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;
-    step::run_all(&plan, user.as_ref(), log.into(), signals)?;
+    step::run_all(&plan, user.as_ref(), log, signals)?;
     Ok(server
         .inspect(Server::announce)
         .map(|server| (server, init)))

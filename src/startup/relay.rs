@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tracing::Level;
 
 use super::mask::{Mask, Masker};
-use crate::log::{self, Phase};
+use crate::log::{Format, Phase};
 use crate::os::output::{Output, STDERR};
 
 /// The size of one read, in bytes.
@@ -19,33 +19,14 @@ const LAST_READS: usize = 64;
 /// The length from which on an incomplete line is shown without waiting for its end, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The form in which a step's lines are relayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As plain text, on the same stream as the step.
-    Text,
-    /// As log events.
-    Events,
-    /// As log events with the level DEBUG.
-    Debug,
-}
-
-impl From<log::Format> for Form {
-    /// With JSON logs, the lines of steps become log events.
-    fn from(format: log::Format) -> Self {
-        match format {
-            log::Format::Text { .. } => Form::Text,
-            log::Format::Json => Form::Events,
-        }
-    }
-}
-
-/// One stream of a step.
+/// One stream of a step. With text logs its lines go to the guard's stream of the same name, with JSON logs they become
+/// log events.
 pub struct Relay<'a> {
     step: &'a str,
     /// Where the lines go.
     output: &'static Output,
-    form: Form,
+    /// `None`: the lines are discarded.
+    format: Option<Format>,
     /// `None` after its end was read.
     pipe: Option<File>,
     masker: Masker<'a>,
@@ -58,17 +39,17 @@ impl<'a> Relay<'a> {
     pub fn new(
         step: &'a str,
         stream: &'static Output,
-        form: Form,
+        format: Option<Format>,
         pipe: OwnedFd,
         mask: &'a Mask,
     ) -> Self {
         Self {
             step,
-            output: match form {
-                Form::Text => stream,
-                Form::Events | Form::Debug => &STDERR,
+            output: match format {
+                Some(Format::Text { .. }) => stream,
+                Some(Format::Json) | None => &STDERR,
             },
-            form,
+            format,
             pipe: Some(pipe.into()),
             masker: Masker::new(mask),
             line: Vec::new(),
@@ -129,12 +110,13 @@ impl<'a> Relay<'a> {
             None => return,
         };
         let lines = &self.line[..end];
-        match self.form {
-            Form::Text => self.output.push(lines),
-            Form::Events | Form::Debug => {
+        match self.format {
+            Some(Format::Text { .. }) => self.output.push(lines),
+            Some(Format::Json) => {
                 let lines = lines.split_inclusive(|&byte| byte == b'\n');
                 lines.for_each(|line| self.log(line));
             }
+            None => {}
         }
         self.line.drain(..end);
     }
@@ -143,15 +125,10 @@ impl<'a> Relay<'a> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
         let step = self.step;
-        let level = match self.form {
-            Form::Debug => Level::DEBUG,
-            Form::Text | Form::Events => level_of(line),
-        };
-        match level {
+        match level_of(line) {
             Level::ERROR => tracing::error!(target: "step", phase = %Phase::Step, step, "{line}"),
             Level::WARN => tracing::warn!(target: "step", phase = %Phase::Step, step, "{line}"),
-            Level::INFO => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
-            _ => tracing::debug!(target: "step", phase = %Phase::Step, step, "{line}"),
+            _ => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
         }
     }
 }

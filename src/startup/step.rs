@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, Goal, HeldLock, LockError};
 use super::mask::Mask;
-use super::relay::{Form, Relay};
+use super::relay::Relay;
 use super::serve::program;
 use super::supervise::{Lease, Outcome, supervise};
 #[cfg(feature = "postgres")]
 use crate::check::Lock;
 use crate::check::{Plan, Step, Words};
-use crate::log::Phase;
+use crate::log::{Format, Phase};
 use crate::os::family::Ending;
 use crate::os::output::{STDERR, STDOUT};
 use crate::os::program::StartError;
@@ -69,7 +69,7 @@ fn shown_ending(ending: Ending) -> String {
 pub fn run_all(
     plan: &Plan<'_>,
     user: Option<&User>,
-    form: Form,
+    format: Format,
     signals: &Signals,
 ) -> Result<(), StepError> {
     if plan.steps.is_empty() {
@@ -81,7 +81,7 @@ pub fn run_all(
             step,
             plan,
             user,
-            form,
+            format,
             mask: &mask,
             signals,
         };
@@ -116,7 +116,7 @@ struct Runner<'a> {
     plan: &'a Plan<'a>,
     /// The user that it runs as, or `None` for the guard's own user.
     user: Option<&'a User>,
-    form: Form,
+    format: Format,
     mask: &'a Mask,
     signals: &'a Signals,
 }
@@ -188,8 +188,8 @@ impl Runner<'_> {
         let Some(command) = &self.step.up_to_date else {
             return Ok(false);
         };
-        // Logged as DEBUG, because alembic writes FAILED whenever there is something to do.
-        match self.launch(what, command, Some(UP_TO_DATE_LIMIT), Form::Debug, None)? {
+        // Its output is discarded, because alembic writes FAILED whenever there is something to do.
+        match self.launch(what, command, Some(UP_TO_DATE_LIMIT), None, None)? {
             Ending::Exited(0) => {
                 let step = &self.step.declared.name;
                 let text = format!("step {step}: up to date, nothing to do");
@@ -212,7 +212,13 @@ impl Runner<'_> {
         }
         self.announce(step.announce_start.as_deref());
         let what = "";
-        match self.launch(what, &step.command, step.declared.timeout, self.form, lease)? {
+        match self.launch(
+            what,
+            &step.command,
+            step.declared.timeout,
+            Some(self.format),
+            lease,
+        )? {
             Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
@@ -227,7 +233,7 @@ impl Runner<'_> {
         what: &'static str,
         command: &Words,
         timeout: Option<Duration>,
-        form: Form,
+        format: Option<Format>,
         lease: Option<&dyn Lease>,
     ) -> Result<Ending, StepErrorKind> {
         let program = program(command, self.plan)?;
@@ -239,7 +245,7 @@ impl Runner<'_> {
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
         let name = &self.step.declared.name;
         let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
-            .map(|(stream, pipe)| Relay::new(name, stream, form, pipe, self.mask));
+            .map(|(stream, pipe)| Relay::new(name, stream, format, pipe, self.mask));
         let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {

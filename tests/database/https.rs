@@ -68,6 +68,19 @@ fn a_page_whose_certificate_a_root_has_signed_is_ready() {
 }
 
 #[test]
+fn a_health_check_verifies_the_certificate() {
+    let authority = authority();
+    let address = page(Certificate::new(&authority, |_| {}).config());
+    let url = format!("https://localhost:{}/", address.port());
+    for (roots, code) in [(authority.pem(), 0), (certificates::authority().pem(), 1)] {
+        let guard = Guard::new();
+        let file = guard.folder.file("roots.pem", roots);
+        let guard = guard.env("SSL_CERT_FILE", file);
+        guard.args(["healthcheck", &url]).run().expect_code(code);
+    }
+}
+
+#[test]
 fn a_self_signed_certificate_is_trusted_when_it_is_a_root() {
     let certificate = Certificate::self_signed_authority();
     let address = page(certificate.config());
