@@ -64,9 +64,8 @@ impl Environment {
     /// The values of the later entries of a name, which are not passed on.
     pub fn duplicates(&self, name: &str) -> impl Iterator<Item = &OsStr> {
         let duplicates = self.duplicates.iter();
-        duplicates
-            .filter(move |(other, _)| other == name)
-            .map(|(_, value)| value.as_os_str())
+        let same = duplicates.filter(move |(other, _)| other == name);
+        same.map(|(_, value)| value.as_os_str())
     }
 
     /// The value of a name. It may be empty.
@@ -81,9 +80,8 @@ impl Environment {
 
     /// The value of a name as a string; `None` if it is unset, empty or not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .and_then(OsStr::to_str)
-            .filter(|value| !value.is_empty())
+        let text = self.get(name)?.to_str()?;
+        (!text.is_empty()).then_some(text)
     }
 
     /// All entries, in their order.

@@ -36,6 +36,23 @@ pub enum Type {
     Duration,
 }
 
+impl Type {
+    /// Every type, with its name in the manifest.
+    pub const NAMES: [(&str, Type); 11] = [
+        ("string", Type::String),
+        ("integer", Type::Integer),
+        ("number", Type::Number),
+        ("boolean", Type::Boolean),
+        ("port", Type::Port),
+        ("url", Type::Url),
+        ("origin", Type::Origin),
+        ("email", Type::Email),
+        ("json", Type::Json),
+        ("path", Type::Path),
+        ("duration", Type::Duration),
+    ];
+}
+
 /// The format of a value that is a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {

@@ -157,12 +157,9 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
     let mut secrets = Vec::new();
     for each in resolved {
         let name = each.variable.name.as_str();
-        let own = environment.get(name);
-        let duplicates = environment.duplicates(name);
-        let values = own
-            .into_iter()
-            .chain(duplicates)
-            .chain(each.replacement.as_deref());
+        let own = environment.get(name).into_iter();
+        let replacement = each.replacement.as_deref();
+        let values = own.chain(environment.duplicates(name)).chain(replacement);
         for value in values.map(OsStr::as_bytes) {
             if each.variable.secret {
                 let lines = value.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);

@@ -65,27 +65,22 @@ pub fn selection<'a>(
         let names = names.split(',').map(str::trim);
         (SKIP, names.filter(|name| !name.is_empty()).collect())
     } else {
-        (
-            "--skip",
-            arguments.skip.iter().map(String::as_str).collect(),
-        )
+        let names = arguments.skip.iter().map(String::as_str);
+        ("--skip", names.collect())
     };
     let names = || manifest.steps.iter().map(|step| step.name.as_str());
-    if let Some(name) = skipped
-        .iter()
-        .find(|name| !names().any(|known| known == **name))
-    {
+    let is_unknown = |name: &&&str| names().all(|known| known != **name);
+    if let Some(name) = skipped.iter().find(is_unknown) {
         let hint = did_you_mean(name, names());
         return Err(UsageError(format!(
             "{place} names the step `{name}`, which is not in the manifest{hint}"
         )));
     }
     let steps = manifest.steps.iter();
+    let is_selected = |step: &&manifest::Step| !skipped.contains(&step.name.as_str());
     let server = (!arguments.no_server).then(|| server_command(arguments, manifest));
     Ok(Selection {
-        steps: steps
-            .filter(|step| !skipped.contains(&step.name.as_str()))
-            .collect(),
+        steps: steps.filter(is_selected).collect(),
         server: server.transpose()?,
     })
 }
@@ -129,9 +124,7 @@ pub fn init(
         "" => by_manifest,
         "true" | "1" | "yes" | "on" => true,
         "false" | "0" | "no" | "off" => false,
-        _ => {
-            return Err(UsageError(format!("{INIT} must be true or false")));
-        }
+        _ => return Err(UsageError(format!("{INIT} must be true or false"))),
     };
     if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
         return Err(UsageError(

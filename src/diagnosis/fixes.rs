@@ -105,18 +105,10 @@ fn what(variable: &Variable) -> String {
     if !choice.is_empty() && choice.len() <= MAX_CHOICE && choice.chars().all(is_part) {
         return choice;
     }
-    let what = match variable.rule.value_type {
-        Type::String => "value",
-        Type::Integer => "whole number",
-        Type::Number => "number",
-        Type::Boolean => "true or false",
-        Type::Port => "port",
-        Type::Url => "url",
-        Type::Origin => "origin",
-        Type::Email => "mailbox",
-        Type::Json => "json",
-        Type::Path => "path",
-        Type::Duration => "duration",
+    let is_type = |(_, value_type): &&(_, Type)| *value_type == variable.rule.value_type;
+    let what = match Type::NAMES.iter().find(is_type) {
+        Some((_, Type::String)) | None => "value",
+        Some((name, _)) => name,
     };
     let plural = if variable.rule.list.is_some() {
         "s"

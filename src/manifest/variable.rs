@@ -10,20 +10,6 @@ use super::{Generate, GenerateFormat, Level, Variable};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
 
-const TYPES: [(&str, Type); 11] = [
-    ("string", Type::String),
-    ("integer", Type::Integer),
-    ("number", Type::Number),
-    ("boolean", Type::Boolean),
-    ("port", Type::Port),
-    ("url", Type::Url),
-    ("origin", Type::Origin),
-    ("email", Type::Email),
-    ("json", Type::Json),
-    ("path", Type::Path),
-    ("duration", Type::Duration),
-];
-
 const LEVELS: [(&str, Level); 3] = [
     (Level::Critical.name(), Level::Critical),
     (Level::Required.name(), Level::Required),
@@ -182,7 +168,7 @@ fn rule(keys: &mut Keys<'_>) -> Rule {
         scheme.make_ascii_lowercase();
     }
     Rule {
-        value_type: keys.choice("type", &TYPES).unwrap_or_default(),
+        value_type: keys.choice("type", &Type::NAMES).unwrap_or_default(),
         list: keys.choice("list", &LISTS),
         schemes,
         one_of: admitted(keys, "one_of"),

@@ -19,12 +19,8 @@ pub fn report(view: &View, manifest: &str) -> String {
     });
     let notes = view.report.notes.iter().map(|note| {
         let place = note.source.as_ref().map(place_of).unwrap_or_default();
-        annotation(
-            "notice",
-            &place,
-            &name_of(note.code).to_string(),
-            &note.text,
-        )
+        let title = name_of(note.code).to_string();
+        annotation("notice", &place, &title, &note.text)
     });
     let causes = view.diagnosis.causes.iter().map(|cause| {
         let title = format!("{}: {}", label(cause), cause.code);

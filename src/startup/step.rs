@@ -85,9 +85,10 @@ pub fn run_all(
             mask: &mask,
             signals,
         };
-        let result = stop_if_requested().and_then(|()| runner.run());
+        let stopped = || unless_stopped().map_err(StepErrorKind::Stopped);
+        let result = stopped().and_then(|()| runner.run());
         // A stop also replaces the error that it may have caused.
-        let result = stop_if_requested().and(result);
+        let result = stopped().and(result);
         match result {
             // `allow_failure` covers only errors of the step itself, not a stop or a lost lock.
             Err(kind @ (StepErrorKind::Failed { .. } | StepErrorKind::TimedOut { .. }))
@@ -104,10 +105,6 @@ pub fn run_all(
         }
     }
     Ok(())
-}
-
-fn stop_if_requested() -> Result<(), StepErrorKind> {
-    unless_stopped().map_err(StepErrorKind::Stopped)
 }
 
 /// Runs one step.
