@@ -112,23 +112,13 @@ pub fn parse(mut ours: Vec<OsString>) -> Result<Command, UsageError> {
     let end = ours.iter().position(|argument| argument == "--");
     let command = end.map(|at| ours.drain(at..).skip(1).collect());
     let command = command.filter(|command: &Vec<_>| !command.is_empty());
-    let first = ours
-        .first()
-        .map(|first| first.to_string_lossy().into_owned());
-    let subcommand = match first.as_deref() {
-        None => "run",
-        Some("-h" | "--help" | "help") => return Ok(Command::Print(OVERVIEW.into())),
-        Some("-V" | "--version") => return Ok(Command::Print(VERSION.into())),
-        Some(option) if option.starts_with('-') => {
-            // Without a subcommand the options are those of `run`, unless they resemble the program's own.
-            if nearest(option, ["-h", "--help", "-V", "--version"].into_iter()).is_some() {
-                return Err(UsageError(format!(
-                    "unknown option `{option}`; did you mean `--help` or `--version`?"
-                )));
-            }
-            "run"
-        }
-        Some(subcommand) => {
+    let first = ours.first().cloned().unwrap_or_default();
+    let first = first.to_string_lossy();
+    let subcommand = match &*first {
+        "-h" | "--help" | "help" => return Ok(Command::Print(OVERVIEW.into())),
+        // Without a subcommand the options are those of `run`.
+        option if option.is_empty() || option.starts_with('-') => "run",
+        subcommand => {
             ours.remove(0);
             subcommand
         }
@@ -201,11 +191,10 @@ fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
         ))
     })?;
     let wrong = |problem| UsageError(format!("--rewrite {text}: {problem}"));
-    let from = Signal::parse(from)
-        .ok_or_else(|| wrong("FROM must be the name or the number of a signal"))?;
-    if !from.can_be_passed_on() {
-        return Err(wrong("FROM is a signal that cannot be forwarded"));
-    }
+    let from = Signal::parse(from).filter(|from| from.can_be_passed_on());
+    let from = from.ok_or_else(|| {
+        wrong("FROM must be the name or the number of a signal that can be forwarded")
+    })?;
     let to = match to {
         "0" => None,
         name => Some(Signal::parse(name).ok_or_else(|| {
@@ -316,13 +305,14 @@ fn choice<T: Copy>(
     })
 }
 
-/// Returns the help text for `-h` and `--help`, and an error for any other argument, which the subcommand does not
-/// have.
+/// Returns the help text for `--help`, the version for `--version`, and an error for any other argument, which the
+/// subcommand does not have.
 fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError> {
     let help = SUBCOMMANDS.iter().find(|(name, _)| *name == subcommand);
     let help = help.map_or(OVERVIEW, |(_, help)| help);
     let (what, name) = match argument {
         Short('h') | Long("help") => return Ok(Command::Print(help.into())),
+        Short('V') | Long("version") => return Ok(Command::Print(VERSION.into())),
         Short(letter) => ("unknown option", format!("-{letter}")),
         Long(name) => ("unknown option", format!("--{name}")),
         Value(value) => ("unexpected argument", value.to_string_lossy().into_owned()),
@@ -331,7 +321,10 @@ fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError
     let options: Vec<String> = lines
         .filter_map(|line| Some(format!("--{}", line.split(' ').next()?)))
         .collect();
-    let known = options.iter().map(String::as_str).chain(["--help"]);
+    let known = options
+        .iter()
+        .map(String::as_str)
+        .chain(["--help", "--version"]);
     let hint = match nearest(&name, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("see `startup-guard {subcommand} --help`"),
@@ -361,7 +354,7 @@ mod tests {
             assert_eq!(parsed(line), parsed(&with_run), "{line}");
         }
         assert_eq!(parsed("--version"), Ok(Command::Print(VERSION.into())));
-        let told = "unknown option `--versoin`; did you mean `--help` or `--version`?";
+        let told = "unknown option `--versoin` for `run`; did you mean `--version`?";
         assert_eq!(parsed("--versoin"), Err(told.to_owned()));
     }
 

@@ -6,15 +6,17 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{plural}")
 }
 
-/// The maximum number of names that `names` lists.
-const SHOWN: usize = 5;
-
 /// `A`, `A and B`, `A, B and C`, `A, B, C, D, E and 7 more`.
 pub fn names<T: AsRef<str>>(names: &[T]) -> String {
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => joined(&names, "and"),
-        more => format!("{} and {more} more", names[..SHOWN].join(", ")),
+    first(names, 5)
+}
+
+/// The first `max` items, and the number of those that are left out.
+pub fn first<T: AsRef<str>>(items: &[T], max: usize) -> String {
+    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+    match items.len().saturating_sub(max) {
+        0 => joined(&items, "and"),
+        more => format!("{} and {more} more", items[..max].join(", ")),
     }
 }
 
@@ -42,9 +44,8 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
 
 /// `; did you mean X?`, or an empty string if no known word is similar.
 pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(word, known)
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default()
+    let near = nearest(word, known);
+    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
 /// The width of a line, in characters. Logs are shown in 80 to 120 columns.

@@ -40,8 +40,19 @@ impl Findings<'_> {
             }
         };
         let level = self.level_of(variable);
-        for found in found {
-            self.add(variable, level, found);
+        for mut found in found {
+            let file = variable.file_name();
+            let is_elsewhere = found.code == Code::FileUnreadable
+                && file.is_some_and(|file| self.sources.contains_key(&file));
+            if is_elsewhere {
+                "check the file where the service runs; this machine may not have it"
+                    .clone_into(&mut found.fix);
+            }
+            if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+                let finding = self.push(&variable.name, severity, found);
+                finding.hint = hint_of(variable);
+                finding.description.clone_from(&variable.description);
+            }
         }
     }
 
@@ -64,21 +75,6 @@ impl Findings<'_> {
             _ if !holds => Level::Optional,
             Level::Optional if !variable.required_when.is_empty() => Level::Required,
             level => level,
-        }
-    }
-
-    /// Adds a finding on a variable's value, unless it has no severity.
-    fn add(&mut self, variable: &Variable, level: Level, mut found: ValueFinding) {
-        let file = format!("{}_FILE", variable.name);
-        let is_elsewhere = found.code == Code::FileUnreadable && self.sources.contains_key(&file);
-        if is_elsewhere {
-            "check the file where the service runs; this machine may not have it"
-                .clone_into(&mut found.fix);
-        }
-        if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
-            let finding = self.push(&variable.name, severity, found);
-            finding.hint = hint_of(variable);
-            finding.description.clone_from(&variable.description);
         }
     }
 

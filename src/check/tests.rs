@@ -156,6 +156,22 @@ variables:
 }
 
 #[test]
+fn a_finding_on_a_reference_has_the_level_that_applies() {
+    let text = "version: 1
+variables:
+  STAGE: {level: optional}
+  DSN: {level: critical, required_when: {STAGE: live}}
+server: {command: [app, '${DSN}']}
+";
+    for (stage, level) in [("dev", "optional"), ("live", "critical")] {
+        let found = checked(text, &[("STAGE", stage)]).report.findings;
+        let reference = found.last().expect("DSN is not set");
+        assert_eq!(name_of(reference.code).to_string(), "unset_reference");
+        assert_eq!(reference.level, Some(level));
+    }
+}
+
+#[test]
 fn equal_secrets_are_findings_but_two_missing_secrets_are_not_equal() {
     let text = "version: 1
 variables:

@@ -119,27 +119,19 @@ impl EnvFiles {
         })
     }
 
-    /// Lists variables of one file and their lines, such as `LOG_LEVEL (line 3), lines 4 and 7`. The file's name comes
+    /// Lists variables of one file and their lines, such as `LOG_LEVEL (line 3), line 4`. The file's name comes
     /// first if there are several files. A name that must not be shown is listed by its line only.
     fn places(&self, listed: &[(&String, &Source)], names: &Names<'_>) -> String {
-        let (mut named, mut lines) = (Vec::new(), Vec::new());
-        for (name, source) in listed {
-            match names.shown(name) {
-                Some(name) => named.push(format!("{name} (line {})", source.line)),
-                None => lines.push(source.line.to_string()),
-            }
-        }
-        match lines.as_slice() {
-            [] => {}
-            [only] => named.push(format!("line {only}")),
-            [first @ .., last] => named.push(format!("lines {} and {last}", first.join(", "))),
-        }
-        let named = named.join(", ");
+        let places = listed.iter().map(|(name, source)| match names.shown(name) {
+            Some(name) => format!("{name} (line {})", source.line),
+            None => format!("line {}", source.line),
+        });
+        let places = places.collect::<Vec<_>>().join(", ");
         match listed {
             [(_, source), ..] if self.files.len() > 1 => {
-                format!("{}: {named}", source.shown_file())
+                format!("{}: {places}", source.shown_file())
             }
-            _ => named,
+            _ => places,
         }
     }
 }

@@ -110,11 +110,7 @@ fn what(variable: &Variable) -> String {
         Some((_, Type::String)) | None => "value",
         Some((name, _)) => name,
     };
-    let plural = if variable.rule.list.is_some() {
-        "s"
-    } else {
-        ""
-    };
+    let plural = variable.rule.list.map_or("", |_| "s");
     format!("{what}{plural}")
 }
 
@@ -144,9 +140,17 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
 fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix {
     let file = only_file.filter(|name| *name != "-").unwrap_or(".env");
     // An empty line comes first, because the file may not end with a line break.
-    let lines = wanted.iter().map(|each| line(each, reader));
+    let lines = wanted.iter().map(|each| match each.open_value() {
+        None => each.word(),
+        Some(value) => quoted(&format!("{}={}", each.name, reader.written(value))),
+    });
     let words = lines.chain([format!(">> {}", quoted(file))]);
     let command = command("printf '%s\\n' ''", words);
+    // All dialects read a generated value unchanged.
+    let is_plain = |each: &Wanted| match each.open_value() {
+        None => !matches!(each.content, Content::Asked),
+        Some(value) => is_plain_value(value),
+    };
     let readers = if wanted.iter().all(is_plain) {
         " or with --env-file for docker run or check"
     } else {
@@ -159,22 +163,5 @@ fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix 
     Fix {
         commands: vec![asking(&command, reader.shell_filter())],
         ..Fix::new(title, wanted, Vec::new())
-    }
-}
-
-/// A line of the file, as one word of a shell command.
-fn line(wanted: &Wanted, reader: Dialect) -> String {
-    match wanted.open_value() {
-        None => wanted.word(),
-        Some(value) => quoted(&format!("{}={}", wanted.name, reader.written(value))),
-    }
-}
-
-/// Whether all dialects read the line in the same way.
-fn is_plain(wanted: &Wanted) -> bool {
-    match &wanted.content {
-        Content::Asked => false,
-        Content::Generated(_) => true,
-        _ => is_plain_value(wanted.open_value().unwrap_or_default()),
     }
 }

@@ -41,8 +41,8 @@ type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
 const CAUSES: [(&str, &str, Explain); 19] = [
     ("set_elsewhere", LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
-    ("renamed", CERTAIN, near::renamed),
-    ("misspelled", LIKELY, near::misspelled),
+    ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
+    ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     ("unresolved_reference", LIKELY, values::railway_reference),
     ("unresolved_reference", LIKELY, values::empty_reference),
     ("unresolved_reference", LIKELY, values::empty_parts),

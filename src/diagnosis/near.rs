@@ -49,15 +49,9 @@ pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
     facts.missing.iter().enumerate().filter_map(other).collect()
 }
 
-pub fn renamed<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    set_under(facts, true, "former")
-}
-
-pub fn misspelled<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    set_under(facts, false, "misspelled")
-}
-
-fn set_under<'a>(facts: &Facts<'a>, is_former: bool, kind: &str) -> Grounds<'a> {
+/// The variables that are set under a former or under a misspelled name.
+pub fn set_under<'a>(facts: &Facts<'a>, is_former: bool) -> Grounds<'a> {
+    let kind = if is_former { "former" } else { "misspelled" };
     let others = facts.other_names.iter();
     let pairs = others.filter(|pair| pair.is_former == is_former);
     let rename = |pair: &OtherName<'_>| format!("{} to {}", pair.other, pair.missing);

@@ -32,12 +32,9 @@ pub enum Dialect {
     Kv,
 }
 
-/// Variables that Railway injects. A file that sets one of them is the output of Railway's command line.
-const RAILWAYS: [&str; 3] = [
-    "RAILWAY_PROJECT_ID=",
-    "RAILWAY_SERVICE_ID=",
-    "RAILWAY_SERVICE_NAME=",
-];
+/// Variables that Railway injects, separated by spaces. A file that sets one of them is the output of Railway's command
+/// line.
+const RAILWAYS: &str = "RAILWAY_PROJECT_ID= RAILWAY_SERVICE_ID= RAILWAY_SERVICE_NAME=";
 
 impl Dialect {
     /// Every dialect, with its name on the command line.
@@ -50,7 +47,7 @@ impl Dialect {
 
     /// Detects the dialect of a text: `Kv` for the output of Railway's command line, else `Compose`.
     fn of(text: &str) -> Self {
-        let is_listed = |line: &str| RAILWAYS.iter().any(|name| line.starts_with(name));
+        let is_listed = |line: &str| RAILWAYS.split(' ').any(|name| line.starts_with(name));
         if text.lines().any(is_listed) {
             Self::Kv
         } else {

@@ -33,10 +33,8 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
         words.push(format!("--update-env-vars {}", quoted(&set)));
     }
     if !secrets.is_empty() {
-        let set = secrets
-            .iter()
-            .map(|each| format!("{0}={0}:latest", each.name));
-        let set: Vec<String> = set.collect();
+        let latest = |each: &&Wanted| format!("{0}={0}:latest", each.name);
+        let set: Vec<String> = secrets.iter().map(latest).collect();
         words.push(format!("--update-secrets {}", set.join(",")));
     }
     let service = quoted(&place.detail_or_gap("service"));

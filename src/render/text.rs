@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{View, label};
 use crate::diagnosis::{Cause, Fix};
 use crate::report::{Code, Finding, Note, Severity, name_of};
-use crate::text::{count, fits, wrapped};
+use crate::text::{count, first, fits, wrapped};
 
 /// The indent of each line of a paragraph except the first.
 const INDENT: &str = "   ";
@@ -80,26 +80,20 @@ pub fn report(view: &View, is_coloured: bool) -> String {
 pub fn headline(view: &View) -> String {
     let report = &view.report;
     let (errors, warnings) = (report.errors(), report.warnings());
-    let whose = view
-        .service
-        .as_ref()
-        .map(|service| format!(" of {service}"));
-    let mut parts = Vec::new();
-    if errors == 0 {
-        parts.push(count(report.declared, "variable") + " checked");
-    } else {
-        parts.push(count(errors, "error"));
-    }
+    let service = view.service.as_ref();
+    let whose = service.map(|service| format!(" of {service}"));
+    let whose = whose.unwrap_or_default();
+    let (verdict, first) = match errors {
+        0 => ("sound", count(report.declared, "variable") + " checked"),
+        _ => ("invalid", count(errors, "error")),
+    };
+    let mut parts = vec![first];
     if warnings > 0 {
         parts.push(count(warnings, "warning"));
     }
     parts.extend(view.place.as_ref().map(|place| place.description.clone()));
-    format!(
-        "the environment{} is {}: {}",
-        whose.unwrap_or_default(),
-        if errors == 0 { "sound" } else { "invalid" },
-        parts.join(", ")
-    )
+    let parts = parts.join(", ");
+    format!("the environment{whose} is {verdict}: {parts}")
 }
 
 /// The finding, the variable's description, and the advice: how to correct it, or the manifest's hint if a command of
@@ -151,6 +145,9 @@ fn fix(fix: &Fix) -> String {
     format!("{title}\n{}", fix.commands.join("\n"))
 }
 
+/// The maximum number of lines that are listed for one note.
+const MAX_LINES: usize = 8;
+
 /// Merges notes of one file that have the same text, and lists their lines.
 fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
     let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
@@ -169,21 +166,11 @@ fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
     }
     let pieces = groups.into_iter().map(|(note, lines)| {
         let source = note.source.as_ref();
-        let source = source.map(|source| format!("{}:{}: ", source.shown_file(), capped(&lines)));
+        let source =
+            source.map(|source| format!("{}:{}: ", source.shown_file(), first(&lines, MAX_LINES)));
         let text = format!(" · {}{}", source.unwrap_or_default(), note.text);
         Piece::Other(wrapped(&text, INDENT))
     });
     let title = (!notes.is_empty()).then(|| Piece::Title("Notes:".to_owned()));
     title.into_iter().chain(pieces).collect()
-}
-
-/// The maximum number of lines that are listed for one note.
-const MAX_LINES: usize = 8;
-
-fn capped(lines: &[String]) -> String {
-    let shown = lines[..lines.len().min(MAX_LINES)].join(", ");
-    match lines.len().saturating_sub(MAX_LINES) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

@@ -165,8 +165,7 @@ fn an_undeclared_variable_is_a_note_and_never_an_error() {
         .line("check --only-file --env-file a.env")
         .run()
         .expect_code(0);
-    let note =
-        " · the check skips 3 variables that the manifest does not declare: lines 3, 4 and 7\n";
+    let note = " · the check skips 3 variables that the manifest does not declare: line 3, line 4, line 7\n";
     assert!(ended.stdout().contains(note), "{ended}");
 }
 
@@ -439,8 +438,8 @@ fn thousands_of_unknown_variables_are_one_note() {
     let stdout = ended.stdout().replace("\n  ", "");
     for told in [
         "5000 variables that the manifest does not declare",
-        "lines 1, 2, 3",
-        "and 20 and 4980 more",
+        "line 1, line 2, line 3",
+        "line 20 and 4980 more",
     ] {
         assert!(stdout.contains(told), "{ended}");
     }

@@ -23,7 +23,7 @@ fn wrong_usage_ends_with_64_and_advice() {
             "--skip x",
             "--skip names the step `x`, which is not in the manifest",
         ),
-        ("--verson", "did you mean `--help` or `--version`?"),
+        ("--verson", "did you mean `--version`?"),
         (
             "check --format yaml",
             "`--format` must be text, json or github, not `yaml`",

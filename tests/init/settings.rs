@@ -84,11 +84,11 @@ fn wrong_usage() {
         ),
         (
             "run --no-manifest --init --rewrite KILL:2 -- true",
-            "cannot be forwarded",
+            "that can be forwarded",
         ),
         (
             "run --no-manifest --init --rewrite CHLD:2 -- true",
-            "cannot be forwarded",
+            "that can be forwarded",
         ),
         (
             "run --no-manifest --init --rewrite 2:TERMS -- true",
