@@ -6,8 +6,8 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::os::signals::{Signals, requested_stop};
-use crate::startup::serve::{Init, Server};
-use crate::startup::{step, wait};
+use crate::startup::init::{self, Init};
+use crate::startup::{serve::Server, step, wait};
 
 /// Runs all phases. Returns only if this process does not become the server: 0 after `--no-server`, or the server's
 /// exit code if this process was its init.
@@ -24,7 +24,7 @@ pub fn run(
         Err(error) => Err(error),
         Ok(None) => signals.release_stops().map(|()| 0).map_err(Error::from),
         Ok(Some((server, None))) => Err(server.take_over(signals).into()),
-        Ok(Some((server, Some(init)))) => server.attend(&init, signals).map_err(Error::from),
+        Ok(Some((server, Some(init)))) => init::attend(server, &init, signals).map_err(Error::from),
     };
     result.map_err(|error| match requested_stop() {
         Some(signal) if error.step().is_none() => {
@@ -51,11 +51,10 @@ fn up_to_the_server(
     let user = user?;
     #[cfg(debug_assertions)]
     settings::provoke_panic(&plan.environment);
-    // The server's program is looked up before the waits, because without it they would be useless.
+    // Before the waits, which are useless if the server's command is empty.
     let server = Server::of(&plan, user.as_ref())?;
     wait::for_all(&plan.waits, signals)?;
     step::run_all(&plan, user.as_ref(), log, signals)?;
-    Ok(server
-        .inspect(Server::announce)
-        .map(|server| (server, init)))
+    let server = server.inspect(Server::announce);
+    Ok(server.map(|server| (server, init)))
 }

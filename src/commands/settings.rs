@@ -13,7 +13,7 @@ use crate::log;
 use crate::manifest::{self, Manifest, Template};
 use crate::os::user::User;
 use crate::platform;
-use crate::startup::serve::Init;
+use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
 use crate::text::did_you_mean;
 
