@@ -98,6 +98,9 @@ impl Environment {
             .collect();
         let is_replaced =
             |name: &OsString| name.to_str().is_some_and(|name| replaced.contains(name));
+        if replaced.is_empty() {
+            return self;
+        }
         self.entries.retain(|(name, _)| !is_replaced(name));
         let set = set.iter();
         self.entries

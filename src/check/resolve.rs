@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
+use std::iter::once;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -170,8 +171,9 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
             // A password in a URL is masked even if the variable is not declared as a secret.
             let text = str::from_utf8(value).unwrap_or_default().trim();
             // A query can have percent-encoded keys, or contain a percent-encoded connection string.
-            let decoded = String::from_utf8(percent_decoded(text)).unwrap_or_default();
-            for password in [text, &decoded].into_iter().flat_map(passwords) {
+            let decoded = text.contains('%').then(|| percent_decoded(text));
+            let decoded = decoded.and_then(|decoded| String::from_utf8(decoded).ok());
+            for password in once(text).chain(decoded.as_deref()).flat_map(passwords) {
                 secrets.extend([password.as_bytes().to_vec(), percent_decoded(password)]);
             }
         }

@@ -216,12 +216,14 @@ impl<'a> Keys<'a> {
     }
 
     /// Records a fault for each key that was not read.
-    pub fn finish(&self) {
-        let is_unknown = |(key, _): &&Entry<'_>| !self.asked.contains(&&**key);
+    pub fn finish(&mut self) {
+        // The names are not needed any more, and a large manifest has very many of these lists.
+        let asked = std::mem::take(&mut self.asked);
+        let is_unknown = |(key, _): &&Entry<'_>| !asked.contains(&&**key);
         for (key, node) in self.entries.iter().filter(is_unknown) {
-            let mut hint = self.near(key, self.asked.iter().copied());
+            let mut hint = self.near(key, asked.iter().copied());
             if hint.is_empty() {
-                hint = format!("; known keys: {}", self.asked.join(", "));
+                hint = format!("; known keys: {}", asked.join(", "));
             }
             let message = format_args!("unknown key `{}`{hint}", shown(key));
             self.here.value(key, node).fault(message);

@@ -181,7 +181,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let mut announce = keys.mapping("announce", MAPPING);
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
-    announce.iter().for_each(Keys::finish);
+    announce.iter_mut().for_each(Keys::finish);
     let stop_signal = keys.choice("stop_signal", &STOP_SIGNALS);
     let step = Step {
         name,

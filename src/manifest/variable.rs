@@ -114,13 +114,18 @@ impl<'a> Declared<'a> {
 /// Reads `variables`. Returns each variable with its keys.
 pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
     let expected = "expected a mapping of variable names to their rules";
-    let variables = root.mapping("variables", expected);
-    let entries = variables.iter().flat_map(Keys::entries);
+    let Some(declared) = root.mapping("variables", expected) else {
+        return Vec::new();
+    };
+    let entries = declared.entries();
     let read = |(name, value): (&str, Cursor<'a>)| {
         let mut keys = value.keys("expected a mapping such as {level: required, type: url}");
         (variable(name, &mut keys), keys)
     };
-    entries.map(read).collect()
+    // A variable is large: a vector that grows would copy all of them several times.
+    let mut variables = Vec::with_capacity(entries.size_hint().1.unwrap_or_default());
+    variables.extend(entries.map(read));
+    variables
 }
 
 fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
