@@ -33,19 +33,21 @@ const ERRORS: [Errno; 5] = [
     Errno::EINTR,
 ];
 
-/// Calls that do not return, so that they have no result.
-const WITHOUT_RESULT: [c_long; 3] = [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn];
+/// Calls that cannot return an error number: those that do not return, and `brk`, which returns the unchanged end of the
+/// heap if it fails. The C library takes any other result for the new end.
+const WITHOUT_ERROR: [c_long; 4] = [
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_brk,
+];
 
 /// The first call of the guard's own code: of `main`, which claims the signals, and of a helper thread, which connects.
 /// The calls before belong to the runtime of the process or thread.
 const BEGINNINGS: [c_long; 2] = [libc::SYS_eventfd2, libc::SYS_socket];
 
 /// What may end the guard while a runtime starts, before the guard's own code runs. The server never runs then.
-const FATAL_TO_A_RUNTIME: [(c_long, &str); 7] = [
-    (
-        libc::SYS_brk,
-        "the C library has no memory for its own thread-local data, and crashes",
-    ),
+const FATAL_TO_A_RUNTIME: [(c_long, &str); 6] = [
     (
         libc::SYS_arch_prctl,
         "the C library cannot set up thread-local data, and ends with 127",
@@ -244,7 +246,7 @@ server: {{command: [sh, -c, 'echo served >served; if kill -0 $(cat left); then e
         for &call in calls {
             *counts.entry(call).or_default() += 1;
         }
-        counts.retain(|call, _| !is_among(call.number, &WITHOUT_RESULT));
+        counts.retain(|call, _| !is_among(call.number, &WITHOUT_ERROR));
         let mut cases = Vec::new();
         for (call, count) in counts {
             let is_ours =
