@@ -93,7 +93,6 @@ fn every_link_between_the_pages_leads_somewhere_and_the_readme_names_every_page(
 }
 
 #[test]
-#[cfg(feature = "postgres")]
 fn every_manifest_in_the_pages_is_one() {
     let mut count = 0;
     for (path, text) in pages() {
@@ -119,7 +118,6 @@ fn every_manifest_in_the_pages_is_one() {
 }
 
 #[test]
-#[cfg(feature = "postgres")]
 fn the_shell_lines_of_the_readme_run() {
     let readme = page("README.md");
     let checks: Vec<String> = blocks(&readme, "sh")

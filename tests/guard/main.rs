@@ -3,6 +3,8 @@
 mod bad_streams;
 mod canaries;
 mod check;
+// The pages describe the build with the PostgreSQL client.
+#[cfg(feature = "postgres")]
 mod docs;
 mod env_files;
 mod environment;
