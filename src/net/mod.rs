@@ -37,6 +37,8 @@ pub struct Error {
 pub enum ErrorKind {
     /// The server may become ready later.
     NotYet,
+    /// Like `NotYet`: the server has as many connections as it admits.
+    NoRoom,
     /// Waiting cannot help: the server refuses the password or the role, the database does not exist, or the server's
     /// certificate is not trusted.
     Refused,
@@ -84,7 +86,8 @@ pub fn first_of<T, R>(
     let mut first = None;
     for (index, item) in items.iter().enumerate() {
         match attempt(item, share(until, items.len() - index)) {
-            Err(error) if error.kind == ErrorKind::NotYet => first = first.or(Some(error)),
+            Err(error) if error.kind == ErrorKind::Refused => return Err(error),
+            Err(error) => first = first.or(Some(error)),
             result => return result,
         }
     }

@@ -112,7 +112,7 @@ impl Attempt<'_> {
         // The first error is more helpful, unless the second one is that the server refuses the log-in itself.
         plain.map_err(|plain| match plain.kind {
             ErrorKind::Refused => plain,
-            ErrorKind::NotYet => encrypted,
+            ErrorKind::NotYet | ErrorKind::NoRoom => encrypted,
         })
     }
 
@@ -301,7 +301,7 @@ fn explain(error: &tokio_postgres::Error) -> Error {
 
 /// Explains the SQLSTATE of an error from the server.
 fn by_code(code: &str) -> Error {
-    use ErrorKind::{NotYet, Refused};
+    use ErrorKind::{NoRoom, NotYet, Refused};
     let (kind, words) = match code {
         "28P01" => (Refused, "it refuses the password"),
         "28000" => (
@@ -311,7 +311,7 @@ fn by_code(code: &str) -> Error {
         "3D000" => (Refused, "there is no such database"),
         "42501" => (Refused, "the role may not connect to the database"),
         "57P03" => (NotYet, "it is starting up, or shutting down"),
-        "53300" => (NotYet, "it has too many clients already"),
+        "53300" => (NoRoom, "it has too many clients already"),
         "57P01" | "57P02" | "57P05" => (NotYet, "it ended the connection"),
         // A SQLSTATE has five alphanumeric characters. Anything else could be any text from the server.
         _ if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {

@@ -6,6 +6,7 @@
 //! blocked waiter and a holder that creates an index would wait for each other forever.
 
 use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -299,12 +300,16 @@ impl Helper {
                 }
                 state
             });
-            let is_over = match report {
-                Ok(State::Busy) => goal == Goal::TakenOrBusy,
-                Ok(_) => true,
-                Err(_) => false,
+            let next = match &report {
+                Ok(State::Busy) if goal != Goal::TakenOrBusy => ControlFlow::Continue(None),
+                Ok(_) => ControlFlow::Break(()),
+                Err(error) => ControlFlow::Continue(Some(error.kind)),
             };
-            send_report(outbox, report) && !is_over
+            if send_report(outbox, report) {
+                next
+            } else {
+                ControlFlow::Break(())
+            }
         });
         if let Some(session) = session {
             send_report(outbox, self.hold(session, released));

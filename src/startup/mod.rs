@@ -1,6 +1,7 @@
 //! Everything after the check: waits for dependencies, runs the steps, and hands over to the server. Takes a plan,
 //! which only a passed check creates.
 
+mod backoff;
 pub mod init;
 #[cfg(feature = "postgres")]
 pub mod lock;

@@ -1,10 +1,11 @@
 //! The state of a wait, its messages, its pauses, and its interruption by a stop.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
+use super::backoff::Backoff;
 use super::supervise;
 use crate::net::{Error, ErrorKind};
 use crate::os::signals::{Signal, Signals, requested_stop};
@@ -42,7 +43,7 @@ impl WaitState {
     /// Records the error of an attempt.
     pub fn note(&mut self, error: Error, now: Instant) {
         self.refused_since = match error.kind {
-            ErrorKind::NotYet => None,
+            ErrorKind::NotYet | ErrorKind::NoRoom => None,
             ErrorKind::Refused => self.refused_since.or(Some(now)),
         };
         self.error = Some(error);
@@ -111,22 +112,19 @@ impl Messages {
     }
 }
 
-/// Calls `attempt` until it returns false, with pauses between the calls. Each pause is about twice as long as the one
-/// before.
-pub fn repeat(pauses: (Duration, Duration), mut attempt: impl FnMut() -> bool) {
-    let (mut pause, longest) = pauses;
-    while attempt() {
-        std::thread::sleep(jittered(pause));
-        pause = (pause * 2).min(longest);
+/// Calls `attempt` until it breaks, with pauses between the calls. The attempt returns the kind of its error if another
+/// one is to be made.
+pub fn repeat(
+    pauses: (Duration, Duration),
+    mut attempt: impl FnMut() -> ControlFlow<(), Option<ErrorKind>>,
+) {
+    let mut backoff = Backoff::new(pauses);
+    let mut started = Instant::now();
+    while let ControlFlow::Continue(error) = attempt() {
+        let is_refused = error == Some(ErrorKind::NoRoom);
+        std::thread::sleep(backoff.pause_after(started.elapsed(), is_refused));
+        started = Instant::now();
     }
-}
-
-/// Shortens or lengthens a pause randomly by up to a half, so that replicas that were started together drift apart.
-fn jittered(pause: Duration) -> Duration {
-    // The standard library seeds its hashers randomly.
-    let random = RandomState::new().hash_one(0u8) >> 32;
-    let share = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-    pause / 2 + pause.mul_f64(share)
 }
 
 /// Why a wait was interrupted.
@@ -173,7 +171,7 @@ pub fn receive<T>(
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Messages, REFUSAL_GRACE, WaitState, jittered, repeat};
+    use super::{Messages, REFUSAL_GRACE, WaitState};
     use crate::net::{Error, ErrorKind};
 
     #[test]
@@ -215,29 +213,5 @@ mod tests {
         assert!(is_logged("b", 11_000));
         assert!(!is_logged("a", 11_500));
         assert!(is_logged("a", 12_000));
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_longest_with_up_to_half_of_jitter() {
-        let base = Duration::from_millis(20);
-        let mut calls = Vec::new();
-        repeat((base, base * 2), || {
-            calls.push(Instant::now());
-            calls.len() < 4
-        });
-        for (pair, least) in calls.windows(2).zip([base / 2, base, base]) {
-            let pause = pair[1] - pair[0];
-            assert!(pause >= least, "{pause:?}, {least:?}");
-        }
-        for _ in 0..1000 {
-            let pause = jittered(base);
-            assert!(pause >= base / 2 && pause <= base * 3 / 2, "{pause:?}");
-        }
-    }
-
-    #[test]
-    fn pauses_of_two_replicas_differ() {
-        let pauses = || [(); 3].map(|()| jittered(Duration::from_secs(1)));
-        assert_ne!(pauses(), pauses());
     }
 }

@@ -1,6 +1,7 @@
 //! Waits until every dependency is ready. One helper thread per dependency makes attempts repeatedly, all of them
 //! concurrently.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -87,8 +88,11 @@ type Report = (usize, Result<(), Error>);
 fn ask_until_ready(target: &Target, index: usize, outbox: &Sender<Report>) {
     repeat(PAUSES, || {
         let answer = ask(target, Instant::now() + ATTEMPT_LIMIT);
-        let is_ready = answer.is_ok();
-        send_report(outbox, (index, answer)) && !is_ready
+        let error = answer.as_ref().err().map(|error| error.kind);
+        match send_report(outbox, (index, answer)) && error.is_some() {
+            true => ControlFlow::Continue(error),
+            false => ControlFlow::Break(()),
+        }
     });
 }
 

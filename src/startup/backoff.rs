@@ -1,0 +1,105 @@
+//! The pauses between the attempts of a wait. They become longer while the server has no room, so that hundreds of
+//! waiting replicas leave connections to the one that migrates.
+//!
+//! The benchmark simulates thousands of replicas with this file, so it uses only the standard library.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// The longest pause while the server has no room.
+const LONGEST_WITHOUT_ROOM: Duration = Duration::from_secs(10);
+
+/// An attempt is slow if it takes more than this part of the pause before it.
+const SLOW: u32 = 4;
+
+/// Computes the pauses between attempts.
+pub struct Backoff {
+    shortest: Duration,
+    /// The longest pause while the server has room.
+    longest: Duration,
+    /// The last pause, before it was jittered.
+    last: Option<Duration>,
+}
+
+impl Backoff {
+    /// The first pause is about `shortest`. The pauses double up to `longest`.
+    pub fn new((shortest, longest): (Duration, Duration)) -> Self {
+        Self {
+            shortest,
+            longest,
+            last: None,
+        }
+    }
+
+    /// The pause after an attempt that took the time `took`. `is_refused` says that the server had no free connection.
+    /// After such an attempt, and after a slow one, the pause is twice as long as the last one, up to 10 seconds.
+    /// Afterwards the pauses become shorter again, down to the longest of normal ones.
+    pub fn pause_after(&mut self, took: Duration, is_refused: bool) -> Duration {
+        let pause = match self.last {
+            None => self.shortest,
+            Some(last) if is_refused || took > last / SLOW => (last * 2).min(LONGEST_WITHOUT_ROOM),
+            Some(last) if last > self.longest => (last / 2).max(self.longest),
+            Some(last) => (last * 2).min(self.longest),
+        };
+        self.last = Some(pause);
+        jittered(pause)
+    }
+}
+
+/// Shortens or lengthens a pause randomly by up to a half, so that replicas that were started together drift apart.
+fn jittered(pause: Duration) -> Duration {
+    // The standard library seeds its hashers randomly.
+    let random = RandomState::new().hash_one(0u8) >> 32;
+    let share = f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    pause / 2 + pause.mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Backoff, LONGEST_WITHOUT_ROOM, jittered};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn backoff() -> Backoff {
+        Backoff::new((100 * MS, 500 * MS))
+    }
+
+    /// Asserts that a pause is the expected one with up to half of jitter.
+    #[track_caller]
+    fn assert_about(pause: Duration, expected: Duration) {
+        assert!(
+            pause >= expected / 2 && pause <= expected * 3 / 2,
+            "{pause:?}, {expected:?}"
+        );
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let mut backoff = backoff();
+        for expected in [100, 200, 400, 500, 500] {
+            assert_about(backoff.pause_after(MS, false), expected * MS);
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_ten_seconds_while_the_server_has_no_room_and_shrink_again() {
+        for (took, is_refused) in [(MS, true), (10_000 * MS, false)] {
+            let mut backoff = backoff();
+            for expected in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
+                assert_about(backoff.pause_after(took, is_refused), expected * MS);
+            }
+            assert_eq!(backoff.last, Some(LONGEST_WITHOUT_ROOM));
+            for expected in [5000, 2500, 1250, 625, 500, 500] {
+                assert_about(backoff.pause_after(MS, false), expected * MS);
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_of_two_replicas_differ() {
+        let pauses = || [(); 3].map(|()| jittered(Duration::from_secs(1)));
+        assert_ne!(pauses(), pauses());
+    }
+}
