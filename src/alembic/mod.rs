@@ -4,10 +4,23 @@
 //! [`Status::Uncertain`]; the caller then asks alembic itself, or runs the step.
 
 mod command_line;
+mod config;
+mod files;
 mod history;
+mod ini;
+mod python;
+mod tokens;
 
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use python::Known;
 
 pub use command_line::{CommandLine, command_line};
 pub use history::{History, Status, Targets};
@@ -48,6 +61,92 @@ pub enum Error {
 /// # Errors
 /// [`Error::Uncertain`] if anything cannot be read for certain, and [`Error::Broken`] if alembic rejects the history.
 pub fn read(settings: &Settings<'_>) -> Result<History, Error> {
-    let _ = settings;
-    Err(Error::Uncertain("the files are not read yet".to_owned()))
+    let places = config::read(settings)?;
+    let known = Known {
+        table: settings.names_table,
+        schema: settings.names_schema,
+    };
+    with_source(&places.scripts.join("env.py"), |source| {
+        python::check_environment(source, known)
+    })?;
+    let mut revisions = Vec::new();
+    for path in files::list(&places)? {
+        revisions.push((base_name(&path), with_source(&path, python::variables)?));
+    }
+    History::new(revisions)
+}
+
+/// The size limit of each file, in bytes.
+const MAX_FILE: usize = 1024 * 1024;
+
+/// The longest text of a file's or a database's that a message contains, in characters.
+const MAX_SHOWN: usize = 64;
+
+fn uncertain<T>(text: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Uncertain(text.into()))
+}
+
+/// Reads the source of a Python file. What is wrong is a clause that follows the file's name.
+fn with_source<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Error> {
+    let name = base_name(path);
+    let Some(source) = read_file(path, &name)? else {
+        return uncertain(format!("{name} does not exist"));
+    };
+    let Some(source) = decoded(&source) else {
+        return uncertain(format!("{name} is not UTF-8"));
+    };
+    read(&source).map_err(|reason| Error::Uncertain(format!("{name} {reason}")))
+}
+
+/// Reads a file. Returns `None` if it does not exist.
+fn read_file(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let mut source = Vec::new();
+    let read = fs::metadata(path).and_then(|metadata| {
+        // A read of another file could block.
+        if !metadata.is_file() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        File::open(path)?
+            .take(MAX_FILE as u64 + 1)
+            .read_to_end(&mut source)
+    });
+    match read {
+        Ok(_) if source.len() > MAX_FILE => uncertain(format!("{name} is larger than 1 MiB")),
+        Ok(_) => Ok(Some(source)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(_) => uncertain(format!("{name} cannot be read")),
+    }
+}
+
+/// Decodes UTF-8, with `\n` as the only line break.
+fn decoded(source: &[u8]) -> Option<Cow<'_, str>> {
+    let text = str::from_utf8(source).ok()?;
+    Some(if text.contains('\r') {
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(text)
+    })
+}
+
+/// The last part of a path, for messages.
+fn base_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    shown(&name.to_string_lossy())
+}
+
+/// A text from a file or the database, for messages.
+fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let mut shown = String::new();
+    for next in characters.by_ref().take(MAX_SHOWN) {
+        if next.is_control() {
+            shown.extend(next.escape_default());
+        } else {
+            shown.push(next);
+        }
+    }
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
