@@ -40,7 +40,7 @@ pub fn command_line(words: &[OsString]) -> Option<CommandLine> {
                 None => (word, None),
             },
             // The value of a short option can follow it in the same word, with or without `=`.
-            [b'-', _, b'=', value @ ..] | [b'-', _, value @ ..] if !value.is_empty() => {
+            [b'-', _, b'=', value @ ..] | [b'-', _, value @ ..] if word.len() > 2 => {
                 (&word[..2], Some(value))
             }
             [b'-', ..] => (word, None),

@@ -13,7 +13,8 @@ use super::{Error, Settings, decoded, read_file, uncertain};
 /// The base name by which alembic tells a TOML file from an ini file.
 const TOML: &str = "pyproject.toml";
 
-/// How many `[` and `{` a pyproject.toml may have. The parser's recursion is at most as deep.
+/// How many `[` and `{` a pyproject.toml may have. The parser's recursion is at most as deep, and so many levels fit into
+/// the stack of a thread in a release build.
 const MAX_BRACKETS: usize = 2000;
 
 /// Where the files of a history are, and which of them count.

@@ -1,6 +1,6 @@
 """Answers of the real alembic, with which src/alembic/tests.rs compares the guard's.
 
-    oracle.py histories|sources|inis|templates SEED COUNT FOLDER
+    oracle.py histories|sources|inis|templates|commands SEED COUNT FOLDER
 
 Writes files below FOLDER, and a line of JSON about each case to standard output.
 """
@@ -618,6 +618,30 @@ def templates(rng, count, root):
         script = ScriptDirectory.from_config(config())
         heads = [[head, Path(script.get_revision(head).path).name] for head in script.get_heads()]
         say(template=template, settings=settings, heads=heads, files=[str(path) for path in sorted((folder / "migrations/versions").glob("*.py"))])
+
+
+# Command lines.
+
+
+WORDS = ["-c", "-c=x.ini", "-cx.ini", "--config", "--config=y.toml", "--conf", "-n", "-nother", "-n=other", "--name"]
+WORDS += ["--name=other", "-x", "-xa=b", "-x=a", "a=b", "-q", "--quiet", "-qc", "--raiseerr", "--", "-1", "", "-c="]
+WORDS += ["--config=", "x.ini", "pyproject.toml", "upgrade", "upgrade", "head", "+1", "--sql", "--tag", "--tag=t"]
+WORDS += ["current", "--check-heads", "nothing", "-h", "-v", "--sq", "--ta=x"]
+
+
+def commands(rng, count, root):
+    parser = CommandLine(prog="alembic").parser
+    for _ in range(count):
+        words = [rng.choice(WORDS) for _ in range(rng.randrange(5))]
+        if rng.random() < 0.7:
+            words += ["upgrade", rng.choice(["head", "heads", "abc", "x@head"])]
+        parsed = None
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.suppress(SystemExit):
+                options = parser.parse_args(words)
+                is_upgrade = getattr(options, "cmd", [None])[0] is command.upgrade and not options.sql
+                parsed = [options.config or [], options.name, options.revision if is_upgrade else None]
+        say(words=words, parsed=parsed)
 
 
 def main():
