@@ -14,10 +14,13 @@ use findings::Findings;
 use plan::Planner;
 use resolve::{Resolved, resolve};
 
+#[cfg(feature = "postgres")]
+pub use crate::manifest::OnAhead;
+pub use crate::manifest::Step as DeclaredStep;
 pub use findings::Sources;
 #[cfg(feature = "postgres")]
-pub use plan::Lock;
-pub use plan::{Plan, Selection, Step, Wait, Words};
+pub use plan::{AlembicQuestion, Lock};
+pub use plan::{Awaited, Plan, Question, Selection, Step, Wait, Words};
 pub use resolve::ReadFile;
 
 /// The result of a check.
@@ -33,7 +36,7 @@ pub struct Checked<'m> {
 /// Checks the environment, and all commands, announcements and addresses of the selection. `sources` has the origins of
 /// variables that env files set. Secret files are read with `read_file`.
 pub fn check<'m>(
-    manifest: &Manifest,
+    manifest: &'m Manifest,
     environment: &Environment,
     selection: &Selection<'m>,
     sources: &Sources,
@@ -57,15 +60,17 @@ pub fn check<'m>(
         findings.check_variable(each);
     }
     let effective = resolve::effective(&resolved, environment.clone());
+    let mut notes = Vec::new();
     let mut planner = Planner {
         environment: &effective,
         findings: &mut findings,
+        notes: &mut notes,
     };
     let announcement = planner.announcement("the service", manifest.announce.as_ref());
     let plan = planner.plan(manifest, selection);
     let report = Report {
         findings: findings.list,
-        notes: Vec::new(),
+        notes,
         declared: manifest.variables.len(),
     };
     let plan = plan.filter(|_| report.errors() == 0).map(|plan| Plan {

@@ -8,12 +8,13 @@ use crate::manifest;
 use crate::os::file;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
+use crate::startup::launch::LaunchError;
 #[cfg(feature = "postgres")]
 use crate::startup::lock::LockError;
 use crate::startup::progress::Interruption;
+use crate::startup::progress::WaitError;
 use crate::startup::step::{StepError, StepErrorKind};
 use crate::startup::user::UserError;
-use crate::startup::wait::WaitError;
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +87,7 @@ impl Error {
                 Fault::Unreadable(_) => (Exit::NO_INPUT, Phase::EnvFile),
                 Fault::Invalid(_) | Fault::Lines(_) => (Exit::INVALID_INPUT, Phase::EnvFile),
             },
-            Error::Wait(WaitError::NotReady(_)) => (Exit::NOT_READY, Phase::Wait),
-            Error::Wait(WaitError::Refused(_)) => (Exit::NOT_PERMITTED, Phase::Wait),
-            Error::Wait(WaitError::Interrupted(error)) => {
-                (exit_of_interruption(error), Phase::Wait)
-            }
+            Error::Wait(error) => (exit_of_wait(error), Phase::Wait),
             Error::Step(error) => outcome_of_step(&error.kind),
             Error::Serve(error) => (exit_of_start(error), Phase::Serve),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
@@ -179,17 +176,35 @@ fn capped(faults: &[impl ToString]) -> Vec<String> {
 }
 
 fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
-    let exit = match kind {
-        StepErrorKind::Failed { .. } => Exit::STEP_FAILED,
-        StepErrorKind::TimedOut { .. } => Exit::TIMED_OUT,
-        StepErrorKind::LockLost => return (Exit::LOCK_NOT_HELD, Phase::Lock),
+    match kind {
+        StepErrorKind::Command(LaunchError::LockLost) => (Exit::LOCK_NOT_HELD, Phase::Lock),
+        StepErrorKind::Command(error) => (exit_of_launch(error), Phase::Step),
+        StepErrorKind::Ahead(_) => (Exit::STEP_FAILED, Phase::Step),
         #[cfg(feature = "postgres")]
-        StepErrorKind::Lock(error) => return (exit_of_lock(error), Phase::Lock),
-        StepErrorKind::Stopped(signal) => Exit::stopped(signal.0),
-        StepErrorKind::Start(error) => exit_of_start(error),
-        StepErrorKind::Left | StepErrorKind::System(_) => Exit::OS_REFUSED,
-    };
-    (exit, Phase::Step)
+        StepErrorKind::Lock(error) => (exit_of_lock(error), Phase::Lock),
+        #[cfg(feature = "postgres")]
+        StepErrorKind::Question(error) => (exit_of_wait(error), Phase::Step),
+    }
+}
+
+fn exit_of_launch(error: &LaunchError) -> Exit {
+    match error {
+        LaunchError::Failed { .. } => Exit::STEP_FAILED,
+        LaunchError::TimedOut { .. } => Exit::TIMED_OUT,
+        LaunchError::LockLost => Exit::LOCK_NOT_HELD,
+        LaunchError::Stopped(signal) => Exit::stopped(signal.0),
+        LaunchError::Start(error) => exit_of_start(error),
+        LaunchError::Left | LaunchError::System(_) => Exit::OS_REFUSED,
+    }
+}
+
+fn exit_of_wait(error: &WaitError) -> Exit {
+    match error {
+        WaitError::NotReady(_) => Exit::NOT_READY,
+        WaitError::Refused(_) => Exit::NOT_PERMITTED,
+        WaitError::Step { error, .. } => exit_of_launch(error),
+        WaitError::Interrupted(error) => exit_of_interruption(error),
+    }
 }
 
 #[cfg(feature = "postgres")]

@@ -27,6 +27,9 @@ pub enum Code {
     UnsetReference,
     SecretInArgument,
     PasswordAnnounced,
+    SeveralHeads,
+    BrokenHistory,
+    UnreadableHistory,
 }
 
 /// What is wrong with a value, without the variable that has the value.
@@ -80,18 +83,38 @@ pub fn name_of(code: impl Serialize) -> impl Display {
     fmt::from_fn(move |out| code.serialize(out))
 }
 
-/// One thing that is wrong with one variable.
+/// What a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The variable with this name.
+    Variable(String),
+    /// The step with this name.
+    Step(String),
+}
+
+impl Display for Subject {
+    /// The subject of the finding's sentence.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Variable(name) => out.write_str(name),
+            Subject::Step(name) => write!(out, "the step {name}"),
+        }
+    }
+}
+
+/// One thing that is wrong with one variable or one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The variable's name.
-    pub variable: String,
+    #[serde(flatten)]
+    pub subject: Subject,
     #[serde(rename = "finding")]
     pub code: Code,
     pub severity: Severity,
     /// The level that applies to the variable; `None` if the manifest does not declare it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<&'static str>,
-    /// What is wrong: the predicate of a sentence whose subject is the variable's name.
+    /// What is wrong: the predicate of a sentence with the subject.
     pub problem: String,
     /// How to correct it, in the imperative.
     pub fix: String,
@@ -107,6 +130,24 @@ pub struct Finding {
     /// The line of the env file that sets the variable, if one does.
     #[serde(flatten)]
     pub source: Option<Source>,
+}
+
+impl Finding {
+    /// The variable's name; `None` if the finding is about a step.
+    pub fn variable(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Variable(name) => Some(name),
+            Subject::Step(_) => None,
+        }
+    }
+
+    /// The step's name; `None` if the finding is about a variable.
+    pub fn step(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Step(name) => Some(name),
+            Subject::Variable(_) => None,
+        }
+    }
 }
 
 /// A line of an env file.
@@ -138,9 +179,11 @@ pub enum NoteCode {
     Line,
     /// Variables of an env file that the manifest does not declare.
     Undeclared,
+    /// Files of alembic that cannot be read for certain.
+    History,
 }
 
-/// A remark on an env file. It is not a finding.
+/// A remark on an env file or on alembic's files. It is not a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     #[serde(rename = "note")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::resolve::{Resolved, Value};
 use crate::manifest::{FailOn, Level, Variable};
-use crate::report::{Code, Finding, Severity, Source, ValueFinding};
+use crate::report::{Code, Finding, Severity, Source, Subject, ValueFinding};
 
 /// The line of an env file that sets a variable, by the variable's name.
 pub type Sources = HashMap<String, Source>;
@@ -92,7 +92,8 @@ impl Findings<'_> {
     pub fn is_explained(&self, name: &str) -> bool {
         self.list.iter().any(|finding| {
             let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
-            finding.variable == name && (finding.severity == Severity::Error || is_elsewhere)
+            finding.variable() == Some(name)
+                && (finding.severity == Severity::Error || is_elsewhere)
         })
     }
 
@@ -102,6 +103,22 @@ impl Findings<'_> {
         declared.is_some_and(|each| each.variable.secret)
     }
 
+    /// Adds an error of a step.
+    pub fn add_step(&mut self, step: &str, found: ValueFinding) {
+        self.list.push(Finding {
+            code: found.code,
+            severity: Severity::Error,
+            subject: Subject::Step(step.to_owned()),
+            level: None,
+            problem: found.problem,
+            fix: found.fix,
+            hint: None,
+            description: None,
+            manifest_line: None,
+            source: None,
+        });
+    }
+
     fn push(&mut self, name: &str, severity: Severity, found: ValueFinding) -> &mut Finding {
         let source = self.sources.get(name);
         let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
@@ -109,7 +126,7 @@ impl Findings<'_> {
         self.list.push_mut(Finding {
             code: found.code,
             severity,
-            variable: name.to_owned(),
+            subject: Subject::Variable(name.to_owned()),
             level: declared.map(|variable| self.level_of(variable).name()),
             problem: found.problem,
             fix: found.fix,

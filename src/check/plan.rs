@@ -5,13 +5,20 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use super::findings::Findings;
+use crate::alembic::{self, History, Targets};
 use crate::environment::Environment;
-use crate::manifest::{self, Manifest, Place, Template};
-use crate::report::Code;
+#[cfg(feature = "postgres")]
+use crate::manifest::OnAhead;
+use crate::manifest::{self, Manifest, Place, Template, UpToDate};
+use crate::report::{Code, Note, NoteCode, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
+use crate::text::first;
 use crate::url::certain_passwords;
+
+/// The maximum number of heads that a finding lists.
+const MAX_HEADS: usize = 8;
 
 /// The maximum length of an expanded text, in bytes. It only bounds the memory: `execve` rejects arguments of 128 KiB
 /// (`MAX_ARG_STRLEN`) and more.
@@ -35,6 +42,10 @@ impl<'a> Selection<'a> {
             server: server.map(|server| server.command.clone()),
         }
     }
+
+    fn has_step(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.name == name)
+    }
 }
 
 /// Everything that the phases after the check need. Only a check without errors creates one: the private field prevents
@@ -44,19 +55,26 @@ pub struct Plan<'m> {
     pub environment: Environment,
     pub(super) secrets: Vec<Vec<u8>>,
     pub service: Option<String>,
-    pub waits: Vec<Wait>,
+    pub waits: Vec<Wait<'m>>,
     pub steps: Vec<Step<'m>>,
     /// `None` if no server is to be started.
     pub server: Option<Server>,
 }
 
 /// A dependency that must be ready before the first step.
-pub struct Wait {
+pub struct Wait<'m> {
     /// The dependency for messages, such as `postgres DATABASE_URL (db:5432)`.
     pub what: String,
-    /// `None` if the variable that holds the address is not set: there is nothing to wait for.
-    pub target: Option<Target>,
+    pub awaited: Awaited<'m>,
     pub timeout: Duration,
+}
+
+/// What a wait waits for.
+pub enum Awaited<'m> {
+    /// A server; `None` if the variable that holds its address is not set: there is nothing to wait for.
+    Server(Option<Target>),
+    /// A step that another process runs has nothing to do.
+    Step(&'m manifest::Step, Question),
 }
 
 /// A command to run before the server starts.
@@ -66,8 +84,30 @@ pub struct Step<'m> {
     pub announce_start: Option<OsString>,
     pub announce_done: Option<OsString>,
     pub command: Words,
-    pub up_to_date: Option<Words>,
+    pub question: Option<Question>,
     pub lock: Option<Lock>,
+}
+
+/// How to find out whether a step has nothing to do.
+pub enum Question {
+    /// A command that exits with 0 if there is nothing to do.
+    Command(Words),
+    #[cfg(feature = "postgres")]
+    Alembic(Box<AlembicQuestion>, Option<Words>),
+}
+
+/// Whether alembic would run a revision.
+#[cfg(feature = "postgres")]
+#[derive(Clone)]
+pub struct AlembicQuestion {
+    pub database: PostgresTarget,
+    /// Whether the step's lock is in the same database, so that one connection serves both.
+    pub is_of_lock: bool,
+    /// The name of the version table with its schema, quoted.
+    pub table: String,
+    pub history: History,
+    pub targets: Targets,
+    pub on_ahead: OnAhead,
 }
 
 /// The lock to hold while a step runs.
@@ -112,12 +152,17 @@ pub struct Planner<'a, 'f> {
     /// The effective environment.
     pub environment: &'a Environment,
     pub findings: &'a mut Findings<'f>,
+    pub notes: &'a mut Vec<Note>,
 }
 
 impl Planner<'_, '_> {
-    /// The plan, without the environment and the secrets; `None` if the target of a lock cannot be used. The caller
-    /// must discard it if there are errors among the findings.
-    pub fn plan<'m>(&mut self, manifest: &Manifest, selection: &Selection<'m>) -> Option<Plan<'m>> {
+    /// The plan, without the environment and the secrets; `None` if the target of a lock or a question cannot be used.
+    /// The caller must discard it if there are errors among the findings.
+    pub fn plan<'m>(
+        &mut self,
+        manifest: &'m Manifest,
+        selection: &Selection<'m>,
+    ) -> Option<Plan<'m>> {
         let steps = selection.steps.iter();
         let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
@@ -128,13 +173,27 @@ impl Planner<'_, '_> {
                 command: self.words("the server", command),
             }
         });
-        let waits = manifest.waits.iter().map(|wait| self.wait(wait)).collect();
         let mut is_complete = true;
+        let mut waits = Vec::new();
+        for wait in &manifest.waits {
+            match &wait.awaited {
+                manifest::Awaited::Server(protocol, place) => {
+                    waits.push(self.wait(*protocol, place, wait.timeout));
+                }
+                // This process itself runs a selected step.
+                manifest::Awaited::Step(name) if selection.has_step(name) => {}
+                manifest::Awaited::Step(name) => {
+                    let step = manifest.steps.iter().find(|step| step.name == *name)?;
+                    waits.extend(self.wait_for_step(step, wait.timeout, &mut is_complete));
+                }
+            }
+        }
         for step in &mut steps {
             if let Some(lock) = &step.declared.lock {
                 step.lock = self.lock(lock, &step.declared.name);
                 is_complete &= step.lock.is_some();
             }
+            step.question = self.question(step.declared, &mut is_complete);
         }
         is_complete.then(|| Plan {
             environment: Environment::default(),
@@ -148,32 +207,52 @@ impl Planner<'_, '_> {
 
     fn step<'m>(&mut self, step: &'m manifest::Step) -> Step<'m> {
         let of = format!("the step {}", step.name);
-        let question = step.up_to_date.as_ref();
         Step {
             declared: step,
             announce_start: self.announcement(&of, step.announce_start.as_ref()),
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
             command: self.words(&of, &step.command),
-            up_to_date: question.map(|words| self.words(&format!("{of}, up_to_date"), words)),
+            question: None,
             lock: None,
         }
     }
 
-    fn wait(&mut self, wait: &manifest::Wait) -> Wait {
-        let protocol = wait.protocol.name();
-        let what = format!("the wait for {protocol}");
-        let target = self.target(&what, wait.protocol, &wait.place, true);
+    fn wait<'m>(&mut self, protocol: Protocol, place: &Place, timeout: Duration) -> Wait<'m> {
+        let name = protocol.name();
+        let target = self.target(&format!("the wait for {name}"), protocol, place, true);
         let shown = target.as_ref().map(Target::shown);
-        let what = match (&wait.place, shown) {
-            (Place::Variable(name), Some(shown)) => format!("{protocol} {name} ({shown})"),
-            (Place::Variable(name), None) => format!("{protocol} {name}"),
-            (Place::Literal(_), shown) => format!("{protocol} {}", shown.unwrap_or_default()),
+        let what = match (place, shown) {
+            (Place::Variable(variable), Some(shown)) => format!("{name} {variable} ({shown})"),
+            (Place::Variable(variable), None) => format!("{name} {variable}"),
+            (Place::Literal(_), shown) => format!("{name} {}", shown.unwrap_or_default()),
         };
         Wait {
             what,
-            target,
-            timeout: wait.timeout,
+            awaited: Awaited::Server(target),
+            timeout,
         }
+    }
+
+    /// The wait for a step that another process runs. Returns `None` if its question cannot be asked, which is a
+    /// finding.
+    fn wait_for_step<'m>(
+        &mut self,
+        step: &'m manifest::Step,
+        timeout: Duration,
+        is_complete: &mut bool,
+    ) -> Option<Wait<'m>> {
+        let Some(question) = self.question(step, is_complete) else {
+            let problem = "is waited for, but whether it has anything to do cannot be found out";
+            let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
+            let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
+            self.findings.add_step(&step.name, found);
+            return None;
+        };
+        Some(Wait {
+            what: format!("the step {}", step.name),
+            awaited: Awaited::Step(step, question),
+            timeout,
+        })
     }
 
     fn lock(&mut self, lock: &manifest::Lock, step: &str) -> Option<Lock> {
@@ -185,6 +264,125 @@ impl Planner<'_, '_> {
                 timeout: lock.timeout,
             }),
             _ => None,
+        }
+    }
+
+    /// How to find out whether a step has nothing to do; `None` if the step runs always. Sets `is_complete` to false if
+    /// the database's address cannot be used.
+    fn question(&mut self, step: &manifest::Step, is_complete: &mut bool) -> Option<Question> {
+        let history = self.history(step);
+        let of = format!("the step {}, up_to_date", step.name);
+        match step.up_to_date.as_ref()? {
+            UpToDate::Command(command) => Some(Question::Command(self.words(&of, command))),
+            UpToDate::Alembic(alembic) => {
+                let fallback = alembic.command.as_ref();
+                let fallback = fallback.map(|command| self.words(&of, command));
+                let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
+                *is_complete &= database.is_some();
+                match (history, database) {
+                    #[cfg(feature = "postgres")]
+                    (Some((history, targets)), Some(Target::Postgres(database))) => {
+                        let lock = step.lock.as_ref();
+                        let question = AlembicQuestion {
+                            database: *database,
+                            is_of_lock: lock.is_some_and(|lock| lock.place == alembic.place),
+                            table: alembic.quoted_table(),
+                            history,
+                            targets,
+                            on_ahead: alembic.on_ahead,
+                        };
+                        Some(Question::Alembic(Box::new(question), fallback))
+                    }
+                    _ => fallback.map(Question::Command),
+                }
+            }
+        }
+    }
+
+    /// Reads alembic's revision files for a step that asks for them or runs alembic, and what the step upgrades to.
+    /// Returns `None` for any other step, and if they cannot be read for certain. That is a note if the step asks for
+    /// them. A history that alembic cannot upgrade is a finding.
+    fn history(&mut self, step: &manifest::Step) -> Option<(History, Targets)> {
+        let lookup = |name: &str| self.environment.get(name);
+        let words = step.command.iter();
+        let words: Option<Vec<OsString>> = words.map(|word| word.expand(lookup).ok()).collect();
+        let line = words.and_then(|words| alembic::command_line(&words));
+        let declared = match &step.up_to_date {
+            Some(UpToDate::Alembic(declared)) => Some(declared),
+            _ => None,
+        };
+        let upgrade = line.as_ref().and_then(|line| line.upgrade.clone());
+        if declared.is_none() && upgrade.is_none() {
+            return None;
+        }
+        let named = declared.map(|declared| &declared.files);
+        let named = named.filter(|files| !files.is_empty());
+        let files = named.or(line.as_ref().map(|line| &line.files));
+        let section = line.as_ref().and_then(|line| line.section.as_deref());
+        let names = |key: fn(&manifest::Alembic) -> &Option<String>| {
+            declared.is_none_or(|declared| key(declared).is_some())
+        };
+        let read = alembic::read(&alembic::Settings {
+            files: files.map_or(&[], Vec::as_slice),
+            variable: lookup("ALEMBIC_CONFIG"),
+            python_path: lookup("PYTHONPATH"),
+            section: section.unwrap_or("alembic"),
+            names_table: names(|declared| &declared.version_table),
+            names_schema: names(|declared| &declared.version_table_schema),
+        });
+        match read {
+            Ok(history) => {
+                if upgrade.as_deref() == Some("head") {
+                    self.check_heads(step, &history);
+                }
+                let heads = declared.and_then(|declared| declared.heads.clone());
+                let targets = heads.or(upgrade.map(|target| Targets::Listed(vec![target])));
+                Some((history, targets.unwrap_or(Targets::All)))
+            }
+            Err(alembic::Error::Broken(reason)) => {
+                let problem = format!("cannot upgrade the database: {reason}");
+                let fix = "correct alembic's revision files; `alembic check` and `alembic history` report the same";
+                let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
+                self.findings.add_step(&step.name, found);
+                None
+            }
+            Err(alembic::Error::Uncertain(reason)) => {
+                if let Some(declared) = declared {
+                    let instead = match declared.command {
+                        Some(_) => "its `command` is asked instead",
+                        None => "so it is always run",
+                    };
+                    let name = &step.name;
+                    self.notes.push(Note {
+                        code: NoteCode::History,
+                        variables: Vec::new(),
+                        text: format!(
+                            "the step {name} cannot find out from alembic's files what is to be done: {reason}; {instead}"
+                        ),
+                        source: None,
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    /// Adds a finding if the history has several heads, which `alembic upgrade head` rejects.
+    fn check_heads(&mut self, step: &manifest::Step, history: &History) {
+        let heads = history.heads();
+        if heads.len() > 1 {
+            let shown: Vec<String> = heads
+                .iter()
+                .map(|(revision, file)| format!("{revision} ({file})"))
+                .collect();
+            let problem = format!(
+                "upgrades to `head`, but there are {} heads: {}",
+                heads.len(),
+                first(&shown, MAX_HEADS)
+            );
+            let fix = "merge them (`alembic merge heads`), or upgrade to `heads`";
+            let found = ValueFinding::new(Code::SeveralHeads, problem, fix);
+            self.findings.add_step(&step.name, found);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Checked, Selection, Sources, check};
+use super::{Awaited, Checked, Question, Selection, Sources, check};
 use crate::environment::Environment;
 use crate::manifest::Manifest;
 use crate::report::{Severity, Source, name_of};
@@ -47,7 +47,7 @@ fn findings(text: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let told = checked(text, entries).report.findings.into_iter();
     told.map(|finding| {
         let (code, severity) = (name_of(finding.code), name_of(finding.severity));
-        format!("{} {code} {severity}", finding.variable)
+        format!("{} {code} {severity}", finding.subject)
     })
     .collect()
 }
@@ -258,7 +258,7 @@ variables:
         let found = checked(text, &[(name, canary)]).report.findings;
         let wrong: Vec<_> = found
             .iter()
-            .filter(|finding| finding.variable == name)
+            .filter(|finding| finding.variable() == Some(name))
             .collect();
         assert!(wrong.len() >= 2, "{name}: white space, and a wrong value");
         for finding in wrong {
@@ -295,7 +295,7 @@ server: {announce: 'on ${PORT}', command: [serve, '--port=${PORT}']}
     let is_set: Vec<_> = plan
         .waits
         .iter()
-        .map(|wait| wait.target.is_some())
+        .map(|wait| matches!(wait.awaited, Awaited::Server(Some(_))))
         .collect();
     assert_eq!(is_set, [true, false, true]);
     let [step] = plan.steps.as_slice() else {
@@ -304,7 +304,9 @@ server: {announce: 'on ${PORT}', command: [serve, '--port=${PORT}']}
     assert_eq!(step.announce_start.as_deref(), Some("to 8000".as_ref()));
     assert_eq!(step.command.expanded, ["run", "8000"]);
     assert_eq!(step.command.shown(), "run ${PORT}");
-    let question = step.up_to_date.as_ref().expect("the step has a question");
+    let Some(Question::Command(question)) = &step.question else {
+        panic!("the step has a command as its question");
+    };
     assert_eq!(question.expanded, ["ask", "y"]);
     let server = plan.server.expect("there is a server");
     assert_eq!(server.announce.as_deref(), Some("on 8000".as_ref()));

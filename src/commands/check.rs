@@ -13,7 +13,7 @@ use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, github, json, text};
-use crate::report::{Report, Severity, name_of};
+use crate::report::{Finding, Report, Severity, name_of};
 
 use super::env_files::{self, EnvFiles};
 use super::settings;
@@ -49,7 +49,7 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     let (environment, sources) = (&files.environment, &files.sources);
     let selection = Selection::whole(manifest);
     let mut checked = check::check(manifest, environment, &selection, sources, file::read);
-    checked.report.notes = files.notes(manifest);
+    checked.report.notes.extend(files.notes(manifest));
     let only_file = files.files.first().filter(|_| arguments.only_file);
     let circumstances = Circumstances {
         only_file: only_file.map(String::as_str),
@@ -64,7 +64,7 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
 /// # Errors
 /// If the report has errors.
 pub fn plan<'m>(
-    manifest: &Manifest,
+    manifest: &'m Manifest,
     environment: &Environment,
     selection: &Selection<'m>,
     format: log::Format,
@@ -114,14 +114,15 @@ fn log_pieces(view: &View, format: log::Format) {
             Piece::Finding(finding, text) => (Some(finding), None, text),
             Piece::Cause(cause, text) => (None, Some(cause.code), text),
         };
-        let variable = finding.map(|finding| finding.variable.as_str());
+        let variable = finding.and_then(Finding::variable);
+        let step = finding.and_then(Finding::step);
         let code = finding.map(|finding| name_of(finding.code).to_string());
         match finding.map(|finding| finding.severity) {
             Some(Severity::Error) => {
-                tracing::error!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
+                tracing::error!(target: "report", phase = %Phase::Check, variable, step, finding = code, "{text}");
             }
             Some(Severity::Warning) => {
-                tracing::warn!(target: "report", phase = %Phase::Check, variable, finding = code, "{text}");
+                tracing::warn!(target: "report", phase = %Phase::Check, variable, step, finding = code, "{text}");
             }
             None => tracing::info!(target: "report", phase = %Phase::Check, cause, "{text}"),
         }

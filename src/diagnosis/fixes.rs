@@ -30,7 +30,9 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
     let others: HashMap<&str, &str> = others.map(|pair| (pair.missing, pair.other)).collect();
     let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
     for finding in facts.errors() {
-        let name = finding.variable.as_str();
+        let Some(name) = finding.variable() else {
+            continue;
+        };
         let variable = facts.declared.get(name).copied();
         // An empty secret file must be fixed where it is created.
         let has_file = variable.is_some_and(|variable| facts.has_file(variable));

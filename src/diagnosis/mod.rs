@@ -116,7 +116,7 @@ pub fn diagnose(
     };
     let missing = facts.errors().filter(|each| each.code == Code::Missing);
     facts.missing = missing
-        .filter_map(|each| facts.declared.get(each.variable.as_str()).copied())
+        .filter_map(|each| facts.declared.get(each.variable()?).copied())
         .collect();
     facts.other_names = near::other_names(&facts);
     let mut causes = Vec::new();
@@ -159,7 +159,7 @@ impl<'a> Facts<'a> {
     /// The variables with a finding of this kind.
     fn found(&self, code: Code) -> Vec<&'a str> {
         let findings = self.report.findings.iter().filter(|each| each.code == code);
-        let mut variables: Vec<&str> = findings.map(|each| each.variable.as_str()).collect();
+        let mut variables: Vec<&str> = findings.filter_map(Finding::variable).collect();
         variables.dedup();
         variables
     }

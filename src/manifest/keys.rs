@@ -45,6 +45,10 @@ impl<'a> Cursor<'a> {
         self.node.line
     }
 
+    pub fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Mapping(_))
+    }
+
     /// Records a fault of the value, unless the same one is already recorded.
     pub fn fault(&self, message: impl fmt::Display) {
         if !self.has_all_faults() {

@@ -17,6 +17,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::alembic::Targets;
 use crate::os::file;
 use crate::os::signals::Signal;
 use crate::rule::Rule;
@@ -161,18 +162,62 @@ pub struct Step {
     pub stop_grace: Duration,
     /// Whether an error or a time-out of this step is only a warning.
     pub allow_failure: bool,
-    /// A command that exits with 0 if there is nothing to do.
-    pub up_to_date: Option<Vec<Template>>,
+    pub up_to_date: Option<UpToDate>,
     /// The lock that is held while the command runs.
     pub lock: Option<Lock>,
+}
+
+/// How to find out whether a step has nothing to do.
+#[derive(Debug)]
+pub enum UpToDate {
+    /// A command that exits with 0 if there is nothing to do.
+    Command(Vec<Template>),
+    /// Compares alembic's version table with its revision files.
+    Alembic(Alembic),
+}
+
+/// What the guard must know about alembic that is not in alembic's own configuration.
+#[derive(Debug)]
+pub struct Alembic {
+    /// The database with the version table.
+    pub place: Place,
+    /// The configuration files. If empty, those of the step's command or alembic's default ones.
+    pub files: Vec<PathBuf>,
+    /// The name of the version table, if env.py does not use alembic's default one.
+    pub version_table: Option<String>,
+    pub version_table_schema: Option<String>,
+    /// What the step upgrades to. `None` if its command tells.
+    pub heads: Option<Targets>,
+    pub on_ahead: OnAhead,
+    /// The command that answers if the files cannot be read for certain.
+    pub command: Option<Vec<Template>>,
+}
+
+/// What to do if the database has a revision that no file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnAhead {
+    /// Run the step.
+    #[default]
+    Run,
+    /// Treat the step as up to date.
+    Skip,
+    /// Fail.
+    Fail,
 }
 
 /// Something that must be ready before the first step.
 #[derive(Debug)]
 pub struct Wait {
-    pub protocol: Protocol,
-    pub place: Place,
+    pub awaited: Awaited,
     pub timeout: Duration,
+}
+
+/// What a wait waits for.
+#[derive(Debug)]
+pub enum Awaited {
+    Server(Protocol, Place),
+    /// The step with this name has nothing to do, because another process has run it.
+    Step(String),
 }
 
 /// A lock that only one of the processes that start the same service can hold at a time.
@@ -202,6 +247,16 @@ pub struct Server {
     pub command: Vec<Template>,
     /// Whether the guard stays as the server's init.
     pub init: bool,
+}
+
+impl Alembic {
+    /// The version table with its schema, quoted for a query.
+    pub fn quoted_table(&self) -> String {
+        let table = self.version_table.as_deref().unwrap_or("alembic_version");
+        let schema = self.version_table_schema.as_ref();
+        let schema = schema.map(|schema| format!("\"{schema}\"."));
+        format!("{}\"{table}\"", schema.unwrap_or_default())
+    }
 }
 
 impl Variable {
@@ -308,13 +363,14 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     for (variable, keys) in &variables {
         declared.check(variable, keys);
     }
+    let steps = process::steps(&mut root, &declared);
     let manifest = Manifest {
         service: process::printed(&mut root, "service"),
         announce: process::announcement(&mut root, "announce", &declared),
         fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
         user: process::user(&mut root),
-        waits: process::waits(&mut root, &declared),
-        steps: process::steps(&mut root, &declared),
+        waits: process::waits(&mut root, &declared, &steps),
+        steps,
         server: process::server(&mut root, &declared),
         variables: Vec::new(),
     };

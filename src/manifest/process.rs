@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keys::{Keys, MAPPING, Read};
+use super::keys::{Cursor, Keys, MAPPING, Read};
 use super::template::{Template, is_name};
 use super::variable::Declared;
-use super::{Lock, Place, Server, Step, Wait};
+use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait};
+use crate::alembic::Targets;
 use crate::os::signals::Signal;
 use crate::report::ValueFinding;
 use crate::targets::{Protocol, Target};
@@ -16,7 +18,7 @@ use crate::url;
 /// The default time-out of a wait.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
-/// The default time-out of a lock, long enough for another replica's migration.
+/// The default time-out of a lock, and of a wait for a step: long enough for another replica's migration.
 const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 
 /// The default time for a step to end after its stop signal.
@@ -40,51 +42,154 @@ const STOP_SIGNALS: [(&str, Signal); 14] = [
     ("SIGKILL", Signal::KILL),
 ];
 
+/// The values of `on_ahead`.
+const ON_AHEAD: [(&str, OnAhead); 3] = [
+    ("run", OnAhead::Run),
+    ("skip", OnAhead::Skip),
+    ("fail", OnAhead::Fail),
+];
+
+/// The key of a step with the way to find out whether it has nothing to do, and of a wait for that step.
+const UP_TO_DATE: &str = "up_to_date";
+
+const NO_DATABASE: &str =
+    "is missing; write the name of the variable that holds the database's URL";
+
 /// The message for a key that needs the PostgreSQL client, in a build without it.
 const NO_POSTGRES: &str =
     "this build of startup-guard does not have the feature `postgres`; use one that has it";
 
 /// Reads `wait_for`.
-pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Wait> {
+pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Vec<Wait> {
     let expected = "expected a mapping such as {postgres: DATABASE_URL, timeout: 60s}";
     let waits = root.list("wait_for", expected).into_iter();
-    waits.filter_map(|keys| wait(keys, declared)).collect()
+    waits
+        .filter_map(|keys| wait(keys, declared, steps))
+        .collect()
 }
 
-fn wait(mut keys: Keys<'_>, declared: &Declared<'_>) -> Option<Wait> {
+fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<Wait> {
     let protocols = [Protocol::Postgres, Protocol::Tcp, Protocol::Http];
-    let places = protocols.map(|protocol| Some((protocol, place(protocol, &mut keys, declared)?)));
-    let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_WAIT));
+    let places = protocols.map(|protocol| {
+        let place = place(protocol, protocol.name(), &mut keys, declared)?;
+        Some(Awaited::Server(protocol, place))
+    });
+    let step = awaited_step(&mut keys, steps).map(Awaited::Step);
+    let default = match keys.has(UP_TO_DATE) {
+        true => DEFAULT_LOCK_WAIT,
+        false => DEFAULT_WAIT,
+    };
+    let timeout = timeout(&mut keys, humantime::format_duration(default));
     keys.finish();
-    let given = protocols.iter().filter(|named| keys.has(named.name()));
-    if given.count() != 1 {
+    let names = protocols.iter().map(|protocol| protocol.name());
+    if names
+        .chain([UP_TO_DATE])
+        .filter(|name| keys.has(name))
+        .count()
+        != 1
+    {
         keys.here
-            .fault("needs exactly one of postgres, tcp and http");
+            .fault("needs exactly one of postgres, tcp, http and up_to_date");
     }
-    let (protocol, place) = places.into_iter().flatten().next()?;
+    let awaited = places.into_iter().chain([step]).flatten().next()?;
     Some(Wait {
-        protocol,
-        place,
-        timeout: timeout.unwrap_or(DEFAULT_WAIT),
+        awaited,
+        timeout: timeout.unwrap_or(default),
     })
+}
+
+/// Reads the name of a step that has `up_to_date`.
+fn awaited_step(keys: &mut Keys<'_>, steps: &[Step]) -> Option<String> {
+    let name: String = keys.read(UP_TO_DATE)?;
+    match steps.iter().find(|step| step.name == name) {
+        Some(step) if step.up_to_date.is_some() => return Some(name),
+        Some(_) => {
+            let message = format_args!("the step `{name}` has no `up_to_date`");
+            keys.fault(UP_TO_DATE, message);
+        }
+        None => {
+            let near = keys.near(&name, steps.iter().map(|step| step.name.as_str()));
+            keys.fault(
+                UP_TO_DATE,
+                format_args!("no step has the name `{name}`{near}"),
+            );
+        }
+    }
+    None
 }
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     let mut keys = step.mapping("lock", MAPPING)?;
-    let place = place(Protocol::Postgres, &mut keys, declared);
+    let place = place(Protocol::Postgres, "postgres", &mut keys, declared);
     let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_LOCK_WAIT));
     keys.finish();
-    let message = "is missing; write the name of the variable that holds the database's URL";
-    keys.fault_if(!keys.has("postgres"), "postgres", message);
+    keys.fault_if(!keys.has("postgres"), "postgres", NO_DATABASE);
     Some(Lock {
         place: place?,
         timeout: timeout.unwrap_or(DEFAULT_LOCK_WAIT),
     })
 }
 
+/// Reads `up_to_date` of a step: a command, or a mapping for alembic.
+fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> {
+    let value = step.get(UP_TO_DATE)?;
+    if !value.is_mapping() {
+        return Some(UpToDate::Command(command(&value).unwrap_or_default()));
+    }
+    let mut keys = value.keys(MAPPING);
+    let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
+    keys.fault_if(!keys.has("alembic"), "alembic", NO_DATABASE);
+    let files: Option<Vec<String>> = keys.read("config");
+    let is_wrong =
+        |files: &Vec<String>| !(1..=2).contains(&files.len()) || files.iter().any(String::is_empty);
+    let message = "must name an ini file, a pyproject.toml, or one of each";
+    keys.fault_if(files.as_ref().is_some_and(is_wrong), "config", message);
+    let version_table = identifier(&mut keys, "version_table");
+    let version_table_schema = identifier(&mut keys, "version_table_schema");
+    let heads = heads(&mut keys);
+    let on_ahead = keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default();
+    let command = keys.get("command").and_then(|value| command(&value));
+    keys.finish();
+    Some(UpToDate::Alembic(Alembic {
+        // A manifest with a fault is discarded.
+        place: place.unwrap_or_else(|| Place::Literal(String::new())),
+        files: files.into_iter().flatten().map(PathBuf::from).collect(),
+        version_table,
+        version_table_schema,
+        heads,
+        on_ahead,
+        command,
+    }))
+}
+
+/// Reads a name in the database. It becomes part of a query.
+fn identifier(keys: &mut Keys<'_>, key: &'static str) -> Option<String> {
+    let name: String = keys.read(key)?;
+    let is_special = |character: char| character.is_control() || "'\"\\".contains(character);
+    let is_wrong = name.is_empty() || name.contains(is_special);
+    let message = "must not be empty, or contain quotes, backslashes or control characters";
+    keys.fault_if(is_wrong, key, message);
+    Some(name)
+}
+
+fn heads(keys: &mut Keys<'_>) -> Option<Targets> {
+    let items: Vec<String> = keys.read("heads")?;
+    let is_wrong = items.is_empty() || items.iter().any(|item| item.trim().is_empty());
+    let message = "is empty; write `all`, or a list of what the step upgrades to";
+    keys.fault_if(is_wrong, "heads", message);
+    match &*items {
+        [all] if all == "all" => Some(Targets::All),
+        _ => Some(Targets::Listed(items)),
+    }
+}
+
 /// Reads the name of a declared variable, or a valid literal.
-fn place(protocol: Protocol, keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Place> {
-    let key = protocol.name();
+fn place(
+    protocol: Protocol,
+    key: &'static str,
+    keys: &mut Keys<'_>,
+    declared: &Declared<'_>,
+) -> Option<Place> {
     let text: String = keys.read(key)?;
     if protocol == Protocol::Postgres && cfg!(not(feature = "postgres")) {
         keys.fault(key, NO_POSTGRES);
@@ -141,9 +246,9 @@ pub fn announcement(
 }
 
 /// Reads the words of a command, a list.
-fn command(keys: &mut Keys<'_>, key: &'static str) -> Option<Vec<Template>> {
+fn command(value: &Cursor<'_>) -> Option<Vec<Template>> {
     let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
-    let items = keys.get(key)?.items(expected)?;
+    let items = value.items(expected)?;
     let words: Vec<String> = items.iter().filter_map(String::read).collect();
     let fault = match words.first() {
         _ if words.len() < items.len() => return None,
@@ -152,7 +257,7 @@ fn command(keys: &mut Keys<'_>, key: &'static str) -> Option<Vec<Template>> {
         _ if words.iter().any(|word| word.contains('\0')) => "contains a NUL character",
         _ => return Some(words.iter().map(|word| Template::parse(word)).collect()),
     };
-    keys.fault(key, fault);
+    value.fault(fault);
     None
 }
 
@@ -187,12 +292,15 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         name,
         announce_start,
         announce_done,
-        command: command(keys, "command").unwrap_or_default(),
+        command: keys
+            .get("command")
+            .and_then(|value| command(&value))
+            .unwrap_or_default(),
         timeout: timeout(keys, "no limit"),
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
         stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
         allow_failure: keys.read("allow_failure").unwrap_or(false),
-        up_to_date: command(keys, "up_to_date"),
+        up_to_date: up_to_date(keys, declared),
         lock: lock(keys, declared),
     };
     keys.finish();
@@ -206,7 +314,10 @@ pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
     let mut keys = root.mapping("server", MAPPING)?;
     let server = Server {
         announce: announcement(&mut keys, "announce", declared),
-        command: command(&mut keys, "command").unwrap_or_default(),
+        command: keys
+            .get("command")
+            .and_then(|value| command(&value))
+            .unwrap_or_default(),
         init: keys.read("init").unwrap_or(false),
     };
     keys.finish();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Manifest, Place};
+use super::{Awaited, Manifest, Place};
 
 fn manifest(text: &str) -> Manifest {
     Manifest::parse(text.as_bytes(), true).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -274,10 +274,10 @@ fn a_null_is_an_absent_key() {
     let manifest = manifest(text);
     assert_eq!(manifest.variables[0].default, None);
     assert!(manifest.server.is_none());
-    assert_eq!(
-        manifest.waits[0].place,
-        Place::Literal("http://a/".to_owned())
-    );
+    let Awaited::Server(_, place) = &manifest.waits[0].awaited else {
+        panic!("the wait is for a server");
+    };
+    assert_eq!(*place, Place::Literal("http://a/".to_owned()));
 }
 
 /// The time limit on a slow machine, without optimisation. A fast machine needs a fraction of a second.

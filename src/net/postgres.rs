@@ -183,21 +183,43 @@ impl Session {
     /// # Errors
     /// If the server reports an error, the connection is lost, or there is no answer until `until`.
     pub fn ask(&mut self, question: &str, until: Instant) -> Result<String, Error> {
+        self.ask_if_accepted(question, until)?
+            .map_err(|code| by_code(&code))
+    }
+
+    /// Like `ask`. The inner error is the SQLSTATE of an error that the server reports.
+    ///
+    /// # Errors
+    /// If the connection is lost, or there is no answer until `until`.
+    pub fn ask_if_accepted(
+        &mut self,
+        question: &str,
+        until: Instant,
+    ) -> Result<Result<String, String>, Error> {
         let asked = async {
             match self.client.simple_query(question).await {
                 Err(error) if error.is_closed() => Err(end_of(&mut self.connection).await),
-                result => result.map_err(|error| explain(&error)),
+                Err(error) => match error.code() {
+                    Some(code) => Ok(Err(code.code().to_owned())),
+                    None => Err(explain(&error)),
+                },
+                Ok(answers) => Ok(Ok(answers)),
             }
         };
         let answers = self
             .runtime
             .block_on(async { timeout_at(until.into(), asked).await })
             .map_err(|_| Error::not_yet("it does not answer"))??;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(code) => return Ok(Err(code)),
+        };
         let value = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
             _ => None,
         });
-        value.ok_or_else(|| Error::not_yet("it returned no row"))
+        let value = value.ok_or_else(|| Error::not_yet("it returned no row"))?;
+        Ok(Ok(value))
     }
 
     /// Like `ask`, for a statement that returns a boolean.

@@ -8,13 +8,13 @@ use crate::report::{Source, name_of};
 /// The annotations, then the headline. `manifest` is the path of the manifest as the user gave it.
 pub fn report(view: &View, manifest: &str) -> String {
     let findings = view.report.findings.iter().map(|finding| {
-        let variable = &finding.variable;
+        let subject = &finding.subject;
         let declared = || place(manifest, finding.manifest_line);
         annotation(
             name_of(finding.severity),
             &finding.source.as_ref().map_or_else(declared, place_of),
-            &format!("{variable} {}", name_of(finding.code)),
-            &format!("{variable} {}: {}", finding.problem, finding.fix),
+            &format!("{subject} {}", name_of(finding.code)),
+            &format!("{subject} {}: {}", finding.problem, finding.fix),
         )
     });
     let notes = view.report.notes.iter().map(|note| {

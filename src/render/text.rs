@@ -36,7 +36,8 @@ pub fn pieces(view: &View) -> Vec<Piece<'_>> {
     let findings = &view.report.findings;
     let causes = &view.diagnosis.causes;
     let fixes = &view.diagnosis.fixes;
-    let set_by_fixes: HashSet<&String> = fixes.iter().flat_map(|fix| &fix.variables).collect();
+    let set_by_fixes = fixes.iter().flat_map(|fix| &fix.variables);
+    let set_by_fixes: HashSet<&str> = set_by_fixes.map(String::as_str).collect();
     for title in GROUPS {
         let of_group: Vec<&Finding> = findings
             .iter()
@@ -47,7 +48,9 @@ pub fn pieces(view: &View) -> Vec<Piece<'_>> {
             pieces.push(Piece::Title(format!("{title} ({}):", of_group.len())));
         }
         pieces.extend(of_group.into_iter().map(|each| {
-            let is_set = set_by_fixes.contains(&each.variable);
+            let is_set = each
+                .variable()
+                .is_some_and(|name| set_by_fixes.contains(name));
             Piece::Finding(each, finding(each, is_set))
         }));
     }
@@ -108,7 +111,7 @@ fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
     let source = source.map(|source| format!(" ({}:{})", source.shown_file(), source.line));
     let mut text = format!(
         "{mark} {} {} [{}{}]{}",
-        finding.variable,
+        finding.subject,
         finding.problem,
         name_of(finding.code),
         level.unwrap_or_default(),

@@ -6,11 +6,12 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The longest pause while the server has no room.
-const LONGEST_WITHOUT_ROOM: Duration = Duration::from_secs(10);
+/// The shortest and the longest pause after an attempt that the server has refused.
+const WITHOUT_ROOM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// An attempt is slow if it takes more than this part of the pause before it.
-const SLOW: u32 = 4;
+/// An attempt is slow if it takes more than this part of the pause before it. All replicas together then occupy more
+/// than this part of their number of connections.
+const SLOW: u32 = 16;
 
 /// Computes the pauses between attempts.
 pub struct Backoff {
@@ -32,13 +33,15 @@ impl Backoff {
     }
 
     /// The pause after an attempt that took the time `took`. `is_refused` says that the server had no free connection.
-    /// After such an attempt, and after a slow one, the pause is twice as long as the last one, up to 10 seconds.
-    /// Afterwards the pauses become shorter again, down to the longest of normal ones.
+    /// After such an attempt, and after a slow one, the pause is twice as long as the last one, up to 10 seconds. The
+    /// pauses become shorter again by an eighth at a time, so that the replicas do not crowd the server again.
     pub fn pause_after(&mut self, took: Duration, is_refused: bool) -> Duration {
+        let (least, most) = WITHOUT_ROOM;
         let pause = match self.last {
+            _ if is_refused => (self.last.unwrap_or_default() * 2).clamp(least, most),
             None => self.shortest,
-            Some(last) if is_refused || took > last / SLOW => (last * 2).min(LONGEST_WITHOUT_ROOM),
-            Some(last) if last > self.longest => (last / 2).max(self.longest),
+            Some(last) if took > last / SLOW => (last * 2).min(most),
+            Some(last) if last > self.longest => (last * 7 / 8).max(self.longest),
             Some(last) => (last * 2).min(self.longest),
         };
         self.last = Some(pause);
@@ -58,7 +61,7 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Backoff, LONGEST_WITHOUT_ROOM, jittered};
+    use super::{Backoff, jittered};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -85,15 +88,18 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_ten_seconds_while_the_server_has_no_room_and_shrink_again() {
-        for (took, is_refused) in [(MS, true), (10_000 * MS, false)] {
+        let refused = [1000, 2000, 4000, 8000, 10_000, 10_000];
+        let slow = [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000];
+        for (took, is_refused, pauses) in [(MS, true, &refused[..]), (10_000 * MS, false, &slow)] {
             let mut backoff = backoff();
-            for expected in [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000] {
+            for &expected in pauses {
                 assert_about(backoff.pause_after(took, is_refused), expected * MS);
             }
-            assert_eq!(backoff.last, Some(LONGEST_WITHOUT_ROOM));
-            for expected in [5000, 2500, 1250, 625, 500, 500] {
+            for expected in [8750, 7656, 6699] {
                 assert_about(backoff.pause_after(MS, false), expected * MS);
             }
+            let shrunk = (0..20).map(|_| backoff.pause_after(MS, false)).last();
+            assert_about(shrunk.expect("there are twenty"), 500 * MS);
         }
     }
 

@@ -15,7 +15,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::progress::{Interruption, Messages, WaitState, receive, repeat};
+use super::question;
 use super::supervise::Lease;
+use crate::alembic::Status;
+use crate::check::{AlembicQuestion, Lock};
 use crate::log::Phase;
 use crate::net::Error;
 use crate::net::postgres::{self, Session};
@@ -54,6 +57,15 @@ const SETTINGS: [(&str, &str); 8] = [
     ("tcp_user_timeout", "30000"),
 ];
 
+/// Whether at least 4 connections are free for ordinary roles. Servers that do not know a name in it reject it.
+const HAS_ROOM: &str = "SELECT current_setting('max_connections')::int \
+     - current_setting('superuser_reserved_connections')::int - count(*) >= 4 \
+     FROM pg_stat_activity WHERE backend_type = 'client backend'";
+
+/// How long the holder of the lock waits for free connections, and the interval at which it looks.
+const ROOM_LIMIT: Duration = Duration::from_secs(5);
+const ROOM_PAUSE: Duration = Duration::from_millis(50);
+
 const POOLED: &str = "the URL leads to a pool in transaction mode (such as PgBouncer), where an advisory lock has no effect; \
                       name a variable with the direct URL under lock.postgres";
 const NO_LOCKS: &str = "its advisory locks do not exclude other sessions; use a PostgreSQL server";
@@ -86,6 +98,18 @@ pub enum Goal {
     Free,
 }
 
+/// How a wait for the lock has ended.
+pub enum Waited {
+    /// This process holds the lock. The status is the answer to the question, asked while it was held.
+    Taken(HeldLock, Option<Status>),
+    /// Another process holds it.
+    Busy,
+    /// No process holds it.
+    Free,
+    /// No process held it, and the answer to the question is that the step is not to be run.
+    Settled(Status),
+}
+
 /// A report of the helper. Before the lock is taken, an error is the error of one attempt, and the helper tries again.
 /// Afterwards an error means that the lock is lost.
 type Report = Result<State, Error>;
@@ -97,7 +121,9 @@ enum State {
     /// No process holds it, or this process has released it.
     Free,
     /// This process holds it. The lock lasts as long as any process has this socket open.
-    Taken(OwnedFd),
+    Taken(OwnedFd, Option<Status>),
+    /// No process holds it, and the step is not to be run.
+    Settled(Status),
     /// Advisory locks on this server do not exclude other sessions, for this reason.
     NotExclusive(&'static str),
 }
@@ -116,8 +142,12 @@ pub struct AdvisoryLock {
 }
 
 impl AdvisoryLock {
-    /// Creates the lock of a step of a service. All waits for it share `timeout`, which begins now.
-    pub fn new(mut database: PostgresTarget, service: &str, step: &str, timeout: Duration) -> Self {
+    /// Creates the lock of a step of a service. All waits for it share its time-out, which begins now. If there is a
+    /// question, it is asked whenever no process holds the lock, so that the lock is taken only if the step is to be
+    /// run.
+    pub fn new(lock: &Lock, service: &str, step: &str, question: Option<&AlembicQuestion>) -> Self {
+        let timeout = lock.timeout;
+        let mut database = lock.database.clone();
         let (now, key) = (Instant::now(), key(service, step));
         let mut application = format!("startup-guard {service}/{step}");
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
@@ -129,6 +159,7 @@ impl AdvisoryLock {
                 database,
                 application,
                 key,
+                question: question.cloned(),
             },
             step: step.to_owned(),
             timeout,
@@ -138,15 +169,11 @@ impl AdvisoryLock {
         }
     }
 
-    /// Waits until the goal is reached, and returns the lock if it was taken.
+    /// Waits until the goal is reached, or the answer to the question is that the step is not to be run.
     ///
     /// # Errors
     /// If the goal is not reached in time or cannot be reached, or a stop arrives.
-    pub fn wait_for(
-        &mut self,
-        goal: Goal,
-        signals: &Signals,
-    ) -> Result<Option<HeldLock>, LockError> {
+    pub fn wait_for(&mut self, goal: Goal, signals: &Signals) -> Result<Waited, LockError> {
         let (outbox, reports) = channel();
         let (release, released) = oneshot::channel();
         let helper = self.helper.clone();
@@ -165,23 +192,25 @@ impl AdvisoryLock {
                     }
                     deadline = self.log_progress(now).map_or(end, |next| end.min(next));
                 }
-                Some(Ok(State::Free)) => return Ok(None),
-                Some(Ok(State::Taken(socket))) => {
+                Some(Ok(State::Free)) => return Ok(Waited::Free),
+                Some(Ok(State::Settled(status))) => return Ok(Waited::Settled(status)),
+                Some(Ok(State::Taken(socket, status))) => {
                     let (step, key, at) = (&self.step, self.helper.key, &self.at);
                     let text = format!("step {step}: holding the lock {key} on {at}");
                     tracing::info!(phase = %Phase::Lock, step, "{text}");
-                    return Ok(Some(HeldLock {
+                    let held = HeldLock {
                         reports,
                         release,
                         socket,
                         loss: RefCell::new(None),
                         is_left_to_others: Cell::new(false),
-                    }));
+                    };
+                    return Ok(Waited::Taken(held, status));
                 }
                 Some(Ok(State::Busy)) => {
                     self.state.note(Error::not_yet(BUSY), now);
                     if goal == Goal::TakenOrBusy {
-                        return Ok(None);
+                        return Ok(Waited::Busy);
                     }
                 }
                 Some(Ok(State::NotExclusive(reason))) => {
@@ -285,6 +314,7 @@ struct Helper {
     database: PostgresTarget,
     application: String,
     key: i64,
+    question: Option<AlembicQuestion>,
 }
 
 impl Helper {
@@ -295,7 +325,7 @@ impl Helper {
         repeat(PAUSES, || {
             let report = self.attempt(goal).map(|(state, connected)| {
                 match state {
-                    State::Taken(_) => session = Some(connected),
+                    State::Taken(..) => session = Some(connected),
                     _ => connected.close(),
                 }
                 state
@@ -328,13 +358,44 @@ impl Helper {
         if !session.ask_bool(&question, until)? {
             return Ok((State::Busy, session));
         }
+        if let Some(status) = self.ask(&mut session, until)?
+            && !self.wants_run(&status)
+        {
+            return Ok((State::Settled(status), session));
+        }
         if goal == Goal::Free {
             return Ok((State::Free, session));
         }
         let mut other = connect()?;
         let state = take(&mut session, &mut other, key, until);
         other.close();
-        Ok((state?, session))
+        if let Ok(State::Taken(..)) = state {
+            wait_for_room(&mut session)?;
+        }
+        Ok(match state? {
+            // Asked again, because another process may have run the step just before. If this closes the session, the
+            // lock is free again.
+            State::Taken(socket, _) => match self.ask(&mut session, until)? {
+                Some(status) if !self.wants_run(&status) => (State::Settled(status), session),
+                status => (State::Taken(socket, status), session),
+            },
+            state => (state, session),
+        })
+    }
+
+    /// Asks the question, if there is one.
+    fn ask(&self, session: &mut Session, until: Instant) -> Result<Option<Status>, Error> {
+        let question = self.question.as_ref();
+        let status = question.map(|question| match question.is_of_lock {
+            true => question::ask(question, session, until),
+            false => question::ask_alone(question, until),
+        });
+        status.transpose()
+    }
+
+    fn wants_run(&self, status: &Status) -> bool {
+        let question = self.question.as_ref();
+        question.is_none_or(|question| question::wants_run(question, status))
     }
 
     /// Holds the lock until its release is requested, and releases it.
@@ -379,7 +440,19 @@ fn take(
     if other.ask_bool(&attempt, until)? {
         return Ok(State::NotExclusive(NO_LOCKS));
     }
-    Ok(State::Taken(session.socket.try_clone()?))
+    Ok(State::Taken(session.socket.try_clone()?, None))
+}
+
+/// Waits until the server has connections for the step, which the first attempts of other replicas may occupy.
+fn wait_for_room(session: &mut Session) -> Result<(), Error> {
+    let until = Instant::now() + ROOM_LIMIT;
+    while let Ok(answer) = session.ask_if_accepted(HAS_ROOM, until)?
+        && answer == "f"
+        && Instant::now() + ROOM_PAUSE < until
+    {
+        std::thread::sleep(ROOM_PAUSE);
+    }
+    Ok(())
 }
 
 /// The statement that sets those of `SETTINGS` that the server knows.

@@ -3,10 +3,13 @@
 
 mod backoff;
 pub mod init;
+pub mod launch;
 #[cfg(feature = "postgres")]
 pub mod lock;
 mod mask;
 pub mod progress;
+#[cfg(feature = "postgres")]
+mod question;
 mod relay;
 pub mod serve;
 pub mod step;

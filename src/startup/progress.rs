@@ -1,14 +1,23 @@
-//! The state of a wait, its messages, its pauses, and its interruption by a stop.
+//! Waits: attempts that are made repeatedly, their messages, and their interruption by a stop.
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
+use super::launch::LaunchError;
 use super::supervise;
+use crate::log::Phase;
 use crate::net::{Error, ErrorKind};
 use crate::os::signals::{Signal, Signals, requested_stop};
+use crate::os::{send_report, spawn_helper};
+
+/// How long one attempt may take. A serverless database that was suspended takes seconds to answer.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The first and the longest pause between two attempts, while the server has room.
+pub const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// How long a dependency may keep refusing the log-in. At a first start, the role, the database or the certificate may
 /// not exist yet but be created soon.
@@ -30,11 +39,10 @@ pub struct WaitState {
 }
 
 impl WaitState {
-    /// Creates the state of a wait that begins now. A time-out beyond the range of the clock counts as a day.
+    /// Creates the state of a wait that begins now.
     pub fn new(now: Instant, timeout: Duration) -> Self {
-        let deadline = now.checked_add(timeout);
         Self {
-            deadline: deadline.unwrap_or(now + Duration::from_hours(24)),
+            deadline: deadline(now, timeout),
             error: None,
             refused_since: None,
         }
@@ -69,6 +77,12 @@ impl WaitState {
         let error = self.error.as_ref();
         error.map_or("no answer yet", |error| &error.reason)
     }
+}
+
+/// The end of a wait that begins now. A time-out beyond the range of the clock counts as a day.
+pub fn deadline(now: Instant, timeout: Duration) -> Instant {
+    let deadline = now.checked_add(timeout);
+    deadline.unwrap_or(now + Duration::from_hours(24))
 }
 
 /// Rate-limits the messages of a wait.
@@ -165,6 +179,127 @@ pub fn receive<T>(
             signals.take();
         }
     }
+}
+
+/// Why a wait ended before all dependencies were ready.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    #[error("not ready in time: {0}")]
+    NotReady(String),
+    #[error("waiting cannot help: {0}")]
+    Refused(String),
+    /// The `up_to_date` command of a step that is waited for.
+    #[error("step {step}: {error}")]
+    Step { step: String, error: LaunchError },
+    #[error(transparent)]
+    Interrupted(#[from] Interruption),
+}
+
+/// Makes one attempt, which ends until the given instant.
+pub type Attempt = Box<dyn FnMut(Instant) -> Result<(), Error> + Send>;
+
+/// Something to wait for.
+pub struct Dependency {
+    /// The name in messages, with the address.
+    pub name: String,
+    pub timeout: Duration,
+    pub attempt: Attempt,
+}
+
+/// Waits until an attempt has succeeded for each dependency. One helper thread per dependency makes attempts
+/// repeatedly, all of them concurrently. Returns the time that it took, for messages.
+///
+/// # Errors
+/// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
+pub fn until_ready(dependencies: Vec<Dependency>, signals: &Signals) -> Result<String, WaitError> {
+    let (outbox, reports) = channel();
+    let mut waits = Vec::new();
+    for dependency in dependencies {
+        let (index, outbox) = (waits.len(), outbox.clone());
+        let attempt = dependency.attempt;
+        spawn_helper("wait", move || attempt_until_ready(attempt, index, &outbox))
+            .map_err(Interruption::from)?;
+        waits.push(Wait {
+            name: dependency.name,
+            state: WaitState::new(Instant::now(), dependency.timeout),
+            is_ready: false,
+        });
+    }
+    wait(waits, &reports, signals)
+}
+
+/// The index of a dependency, and the result of an attempt.
+type Report = (usize, Result<(), Error>);
+
+/// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
+fn attempt_until_ready(mut attempt: Attempt, index: usize, outbox: &Sender<Report>) {
+    repeat(PAUSES, || {
+        let answer = attempt(Instant::now() + ATTEMPT_LIMIT);
+        let error = answer.as_ref().err().map(|error| error.kind);
+        match send_report(outbox, (index, answer)) && error.is_some() {
+            true => ControlFlow::Continue(error),
+            false => ControlFlow::Break(()),
+        }
+    });
+}
+
+/// A wait for one dependency.
+struct Wait {
+    name: String,
+    state: WaitState,
+    is_ready: bool,
+}
+
+fn wait(
+    mut waits: Vec<Wait>,
+    reports: &Receiver<Report>,
+    signals: &Signals,
+) -> Result<String, WaitError> {
+    let mut messages = Messages::new(Instant::now());
+    let mut deadline = Instant::now();
+    loop {
+        while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
+            deadline = Instant::now();
+            match answer {
+                Ok(()) => waits[index].is_ready = true,
+                Err(error) => waits[index].state.note(error, deadline),
+            }
+        }
+        let now = Instant::now();
+        let pending = || waits.iter().filter(|each| !each.is_ready);
+        let Some(end) = pending().map(|each| each.state.end()).min() else {
+            return Ok(messages.elapsed(now));
+        };
+        if now >= end {
+            return Err(expired(pending().filter(|each| now >= each.state.end())));
+        }
+        let text = reasons(pending().filter(|each| each.state.is_known()));
+        deadline = end;
+        if !text.is_empty() {
+            let next = messages.update(&text, now, |elapsed| {
+                tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
+            });
+            deadline = end.min(next);
+        }
+    }
+}
+
+/// The error for dependencies that were not ready in time. If some of them refuse the log-in, names only those.
+fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> WaitError {
+    let refused = reasons(waits.clone().filter(|each| each.state.is_refused()));
+    if refused.is_empty() {
+        WaitError::NotReady(reasons(waits))
+    } else {
+        WaitError::Refused(refused)
+    }
+}
+
+/// The reason for each dependency why it is not ready.
+fn reasons<'a>(waits: impl Iterator<Item = &'a Wait>) -> String {
+    let reasons: Vec<String> = waits
+        .map(|each| format!("{}: {}", each.name, each.state.reason()))
+        .collect();
+    reasons.join("; ")
 }
 
 #[cfg(test)]

@@ -1,28 +1,25 @@
 //! Runs the steps: commands that must succeed, one after the other, before the server starts.
 
 use std::ffi::OsStr;
-use std::io;
-use std::time::{Duration, Instant};
 
+use super::launch::{LaunchError, Launcher, UP_TO_DATE_LIMIT};
 #[cfg(feature = "postgres")]
-use super::lock::{AdvisoryLock, Goal, HeldLock, LockError};
+use super::lock::{AdvisoryLock, Goal, HeldLock, LockError, Waited};
 use super::mask::Mask;
-use super::relay::Relay;
-use super::serve::program;
-use super::supervise::{Lease, Outcome, supervise};
 #[cfg(feature = "postgres")]
-use crate::check::Lock;
-use crate::check::{Plan, Step, Words};
+use super::progress::WaitError;
+#[cfg(feature = "postgres")]
+use super::question;
+use super::supervise::Lease;
+#[cfg(feature = "postgres")]
+use crate::alembic::Status;
+#[cfg(feature = "postgres")]
+use crate::check::{Lock, OnAhead};
+use crate::check::{Plan, Question, Step, Words};
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
-use crate::os::output::{STDERR, STDOUT};
-use crate::os::program::StartError;
-use crate::os::signals::{Signal, Signals, unless_stopped};
-use crate::os::tree::Tree;
+use crate::os::signals::{Signals, unless_stopped};
 use crate::os::user::User;
-
-/// How long an `up_to_date` command may run.
-const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -32,32 +29,29 @@ pub struct StepError {
     pub kind: StepErrorKind,
 }
 
-/// The kind of a step's error. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
+/// The kind of a step's error.
 #[derive(Debug, thiserror::Error)]
 pub enum StepErrorKind {
-    #[error("{what}failed with {}", shown_ending(*.ending))]
-    Failed { what: &'static str, ending: Ending },
-    #[error("{what}ran out of time ({}) and was stopped", humantime::format_duration(*.limit))]
-    TimedOut { what: &'static str, limit: Duration },
-    #[error("stopped by {} before the server started", .0.name())]
-    Stopped(Signal),
-    #[error("left processes running that the guard cannot end")]
-    Left,
     #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("the lock was lost while it ran, so it was killed")]
-    LockLost,
+    Command(#[from] LaunchError),
+    #[error("{0}")]
+    Ahead(String),
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("the system refused to start it: {0}")]
-    System(#[from] io::Error),
+    #[cfg(feature = "postgres")]
+    #[error("up_to_date: {0}")]
+    Question(#[from] WaitError),
 }
 
-fn shown_ending(ending: Ending) -> String {
-    match ending {
-        Ending::Exited(code) => format!("exit code {code}"),
-        Ending::Signaled(signal) => format!("{} ({})", signal.name(), 128 + signal.0),
+impl StepErrorKind {
+    /// Whether it is an error of the step itself, not a stop, a lost lock, or an error of the system.
+    fn is_of_step(&self) -> bool {
+        matches!(
+            self,
+            Self::Ahead(_)
+                | Self::Command(LaunchError::Failed { .. } | LaunchError::TimedOut { .. })
+        )
     }
 }
 
@@ -77,23 +71,24 @@ pub fn run_all(
     }
     let mask = Mask::new(plan.secrets());
     for step in &plan.steps {
-        let runner = Runner {
-            step,
+        let launcher = Launcher {
+            step: step.declared,
             plan,
             user,
-            format,
             mask: &mask,
             signals,
         };
-        let stopped = || unless_stopped().map_err(StepErrorKind::Stopped);
+        let runner = Runner {
+            step,
+            format,
+            launcher,
+        };
+        let stopped = || unless_stopped().map_err(|stop| LaunchError::Stopped(stop).into());
         let result = stopped().and_then(|()| runner.run());
         // A stop also replaces the error that it may have caused.
         let result = stopped().and(result);
         match result {
-            // `allow_failure` covers only errors of the step itself, not a stop or a lost lock.
-            Err(kind @ (StepErrorKind::Failed { .. } | StepErrorKind::TimedOut { .. }))
-                if step.declared.allow_failure =>
-            {
+            Err(kind) if step.declared.allow_failure && kind.is_of_step() => {
                 let name = &step.declared.name;
                 let text = format!("step {name}: {kind}; ignored because of allow_failure");
                 tracing::warn!(phase = %Phase::Step, step = name, "{text}");
@@ -110,22 +105,18 @@ pub fn run_all(
 /// Runs one step.
 struct Runner<'a> {
     step: &'a Step<'a>,
-    plan: &'a Plan<'a>,
-    /// The user that it runs as, or `None` for the guard's own user.
-    user: Option<&'a User>,
     format: Format,
-    mask: &'a Mask,
-    signals: &'a Signals,
+    launcher: Launcher<'a>,
 }
 
 impl Runner<'_> {
     fn run(&self) -> Result<(), StepErrorKind> {
-        if self.is_up_to_date()? {
-            return Ok(());
-        }
         #[cfg(feature = "postgres")]
         if let Some(lock) = &self.step.lock {
             return self.run_locked(lock);
+        }
+        if self.is_up_to_date()? {
+            return Ok(());
         }
         self.execute(None)
     }
@@ -133,31 +124,34 @@ impl Runner<'_> {
     /// Runs the step while no other replica runs it, unless another replica has already brought it up to date.
     #[cfg(feature = "postgres")]
     fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
-        let (step, signals) = (self.step, self.signals);
-        let service = self.plan.service.as_deref().unwrap_or_default();
+        let (step, signals) = (self.step, self.launcher.signals);
+        let service = self.launcher.plan.service.as_deref().unwrap_or_default();
+        let (goal, question) = match &step.question {
+            Some(Question::Command(_)) => (Goal::TakenOrBusy, None),
+            Some(Question::Alembic(question, _)) => (Goal::Taken, Some(question)),
+            None => (Goal::Taken, None),
+        };
         let mut lock = AdvisoryLock::new(
-            lock.database.clone(),
+            lock,
             service,
             &step.declared.name,
-            lock.timeout,
+            question.map(|question| &**question),
         );
-        let goal = match step.up_to_date {
-            None => Goal::Taken,
-            Some(_) => Goal::TakenOrBusy,
-        };
-        let held = loop {
-            if let Some(held) = lock.wait_for(goal, signals)? {
-                break held;
+        let (held, status) = loop {
+            match lock.wait_for(goal, signals)? {
+                Waited::Taken(held, status) => break (held, status),
+                Waited::Settled(status) => return self.conclude(status).map(drop),
+                // The holder probably runs the same step, and nobody else asks meanwhile. When the lock is free, all
+                // waiting replicas ask concurrently and without the lock. With it, each would have to wait for all
+                // others.
+                Waited::Busy => lock.wait_for(Goal::Free, signals).map(drop)?,
+                Waited::Free => {}
             }
-            // The holder probably runs the same step. When the lock is free, all waiting replicas check concurrently
-            // and without the lock whether the step is up to date. With the lock, each would have to wait for all
-            // others.
-            lock.wait_for(Goal::Free, signals)?;
             if self.is_up_to_date()? {
                 return Ok(());
             }
         };
-        let ran = self.run_holding(&held);
+        let ran = self.run_holding(&held, status);
         let released = held.release(signals);
         // A lost lock matters only if the step has run while it was held.
         if ran? {
@@ -166,11 +160,16 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Runs the step unless it is up to date. Returns whether it ran.
+    /// Runs the step unless it is up to date, which `status` says for a question to the database. Returns whether it
+    /// ran.
     #[cfg(feature = "postgres")]
-    fn run_holding(&self, held: &HeldLock) -> Result<bool, StepErrorKind> {
-        // Another replica may have run the step since the last check.
-        if self.is_up_to_date()? {
+    fn run_holding(&self, held: &HeldLock, status: Option<Status>) -> Result<bool, StepErrorKind> {
+        // Another replica may have run the step before this one got the lock.
+        let is_up_to_date = match status {
+            Some(status) => self.conclude(status)?,
+            None => self.is_up_to_date()?,
+        };
+        if is_up_to_date {
             return Ok(false);
         }
         held.verify()?;
@@ -178,25 +177,67 @@ impl Runner<'_> {
         Ok(true)
     }
 
-    /// Runs the step's `up_to_date` command, and logs if there is nothing to do. Returns false for a step without such
-    /// a command.
+    /// Asks whether the step has nothing to do, and logs if that is so. Returns false for a step without a question.
     fn is_up_to_date(&self) -> Result<bool, StepErrorKind> {
-        let what = "up_to_date ";
-        let Some(command) = &self.step.up_to_date else {
+        match &self.step.question {
+            None => Ok(false),
+            Some(Question::Command(command)) => self.is_up_to_date_by(command),
+            #[cfg(feature = "postgres")]
+            Some(Question::Alembic(question, _)) => {
+                self.conclude(question::status(question, self.launcher.signals)?)
+            }
+        }
+    }
+
+    fn is_up_to_date_by(&self, command: &Words) -> Result<bool, StepErrorKind> {
+        let is_up_to_date = self.launcher.is_up_to_date(command, UP_TO_DATE_LIMIT)?;
+        if is_up_to_date {
+            self.log("up to date, nothing to do");
+            self.announce(self.step.announce_done.as_deref());
+        }
+        Ok(is_up_to_date)
+    }
+
+    /// Logs the answer of alembic's version table. Returns whether the step has nothing to do.
+    #[cfg(feature = "postgres")]
+    fn conclude(&self, status: Status) -> Result<bool, StepErrorKind> {
+        let Some(Question::Alembic(question, fallback)) = &self.step.question else {
             return Ok(false);
         };
-        // Its output is discarded, because alembic writes FAILED whenever there is something to do.
-        match self.launch(what, command, Some(UP_TO_DATE_LIMIT), None, None)? {
-            Ending::Exited(0) => {
-                let step = &self.step.declared.name;
-                let text = format!("step {step}: up to date, nothing to do");
-                tracing::info!(phase = %Phase::Step, step, "{text}");
+        match (status, question.on_ahead) {
+            (Status::UpToDate, _) => {
+                self.log("up to date, nothing to do");
                 self.announce(self.step.announce_done.as_deref());
                 Ok(true)
             }
-            // A shell exits with these codes if a command cannot be executed or is not found.
-            ending @ Ending::Exited(126 | 127) => Err(StepErrorKind::Failed { what, ending }),
-            _ => Ok(false),
+            (Status::Pending(count), _) => {
+                self.log(&question::pending(count));
+                Ok(false)
+            }
+            (Status::Ahead(rows), OnAhead::Fail) => {
+                Err(StepErrorKind::Ahead(question::ahead(&rows)))
+            }
+            (Status::Ahead(rows), on_ahead) => {
+                let is_skipped = on_ahead == OnAhead::Skip;
+                let end = ["it is run anyway", "it is skipped"][usize::from(is_skipped)];
+                let step = &self.step.declared.name;
+                let text = format!("step {step}: {}; {end}", question::ahead(&rows));
+                tracing::warn!(phase = %Phase::Step, step, "{text}");
+                Ok(is_skipped)
+            }
+            (Status::Uncertain(reason), _) => {
+                let instead = match fallback {
+                    Some(_) => "its `command` is asked instead",
+                    None => "it is run",
+                };
+                self.log(&format!(
+                    "whether it is up to date is not certain: {reason}; {instead}"
+                ));
+                match fallback {
+                    Some(command) => self.is_up_to_date_by(command),
+                    None => Ok(false),
+                }
+            }
         }
     }
 
@@ -204,57 +245,26 @@ impl Runner<'_> {
     fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), StepErrorKind> {
         let step = self.step;
         if step.announce_start.is_none() {
-            let text = format!("step {}: {}", step.declared.name, step.command.shown());
-            tracing::info!(phase = %Phase::Step, step = step.declared.name, "{text}");
+            self.log(&step.command.shown());
         }
         self.announce(step.announce_start.as_deref());
         let what = "";
-        match self.launch(
-            what,
-            &step.command,
-            step.declared.timeout,
-            Some(self.format),
-            lease,
-        )? {
+        let (timeout, format) = (step.declared.timeout, Some(self.format));
+        match self
+            .launcher
+            .launch(what, &step.command, timeout, format, lease)?
+        {
             Ending::Exited(0) => {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
             }
-            ending => Err(StepErrorKind::Failed { what, ending }),
+            ending => Err(LaunchError::Failed { what, ending }.into()),
         }
     }
 
-    /// Runs a command of the step until it ends, and ends the processes that it leaves running.
-    fn launch(
-        &self,
-        what: &'static str,
-        command: &Words,
-        timeout: Option<Duration>,
-        format: Option<Format>,
-        lease: Option<&dyn Lease>,
-    ) -> Result<Ending, StepErrorKind> {
-        let program = program(command, self.plan)?;
-        // Discards earlier signals, which were not meant for this command.
-        self.signals.take();
-        let started = Instant::now();
-        let (user, inherited) = (self.user, lease.map(Lease::descriptor));
-        let (tree, [stdout, stderr]) = Tree::spawn(&program, user, inherited, self.signals)?;
-        let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
-        let name = &self.step.declared.name;
-        let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
-            .map(|(stream, pipe)| Relay::new(name, stream, format, pipe, self.mask));
-        let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
-        relays.iter_mut().for_each(Relay::read_last);
-        match outcome {
-            Outcome::Ended(ending) => Ok(ending),
-            Outcome::Left => Err(StepErrorKind::Left),
-            Outcome::TimedOut => {
-                let limit = timeout.unwrap_or_default();
-                Err(StepErrorKind::TimedOut { what, limit })
-            }
-            Outcome::Stopped(stop) => Err(StepErrorKind::Stopped(stop)),
-            Outcome::Lost => Err(StepErrorKind::LockLost),
-        }
+    fn log(&self, text: &str) {
+        let step = &self.step.declared.name;
+        tracing::info!(phase = %Phase::Step, step, "step {step}: {text}");
     }
 
     fn announce(&self, text: Option<&OsStr>) {

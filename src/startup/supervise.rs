@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::relay::Relay;
-use crate::check::Step;
+use crate::check::DeclaredStep;
 use crate::log::Phase;
 use crate::os::family::{self, Ending, Process};
 use crate::os::output::{STDERR, STDOUT};
@@ -118,7 +118,7 @@ pub trait Lease {
 /// Supervises one command of a step.
 struct Supervisor<'a> {
     tree: Tree,
-    step: &'a Step<'a>,
+    step: &'a DeclaredStep,
     deadline: Option<Instant>,
     lease: Option<&'a dyn Lease>,
     stage: Stage,
@@ -137,7 +137,7 @@ struct Supervisor<'a> {
 /// If the wait for events fails. The command is killed then.
 pub fn supervise(
     tree: Tree,
-    step: &Step<'_>,
+    step: &DeclaredStep,
     deadline: Option<Instant>,
     lease: Option<&dyn Lease>,
     signals: &Signals,
@@ -240,7 +240,7 @@ impl Supervisor<'_> {
         // Processes outside the leader's process group have not got the stop signal yet.
         for outsider in self.rest().unwrap_or_default() {
             if outsider.group != self.tree.leader {
-                family::signal(outsider.pid, self.step.declared.stop_signal);
+                family::signal(outsider.pid, self.step.stop_signal);
                 family::signal(outsider.pid, Signal::CONT);
             }
         }
@@ -284,10 +284,10 @@ impl Supervisor<'_> {
     }
 
     fn ask_to_stop(&mut self) {
-        self.signal_group(self.step.declared.stop_signal);
+        self.signal_group(self.step.stop_signal);
         // A process that was stopped (SIGSTOP) acts on a signal only when it is continued.
         self.signal_group(Signal::CONT);
-        self.stage = Stage::stopping(self.step.declared.stop_grace);
+        self.stage = Stage::stopping(self.step.stop_grace);
     }
 
     fn kill_everyone(&self) {

@@ -1,69 +1,85 @@
-//! Waits until every dependency is ready. One helper thread per dependency makes attempts repeatedly, all of them
-//! concurrently.
+//! Waits until every dependency is ready: servers, and steps that another process runs.
 
-use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Instant;
 
-use super::progress::{Interruption, Messages, WaitState, receive, repeat};
-use crate::check::Wait;
+use super::backoff::Backoff;
+use super::launch::{LaunchError, Launcher, UP_TO_DATE_LIMIT};
+use super::mask::Mask;
+use super::progress::{
+    Attempt, Dependency, Messages, PAUSES, WaitError, deadline, receive, until_ready,
+};
+#[cfg(feature = "postgres")]
+use super::question;
+use crate::check::{Awaited, Plan, Question, Wait, Words};
 use crate::log::Phase;
 #[cfg(feature = "postgres")]
 use crate::net::postgres;
 use crate::net::{Error, dial, first_of, http};
 use crate::os::signals::Signals;
-use crate::os::{send_report, spawn_helper};
+use crate::os::user::User;
 use crate::targets::Target;
 
-/// How long one attempt may take. A serverless database that was suspended takes seconds to answer.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
-
-/// The first and the longest pause between two attempts.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// Why the wait ended before all dependencies were ready.
-#[derive(Debug, thiserror::Error)]
-pub enum WaitError {
-    #[error("not ready in time: {0}")]
-    NotReady(String),
-    #[error("waiting cannot help: {0}")]
-    Refused(String),
-    #[error(transparent)]
-    Interrupted(#[from] Interruption),
-}
-
-/// Waits for all dependencies, except those whose variable is not set.
+/// Waits for all dependencies of the plan, except those whose variable is not set. Commands of `up_to_date` are run as
+/// `user` or, if that is `None`, as the current user.
 ///
 /// # Errors
-/// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
-pub fn for_all(waits: &[Wait], signals: &Signals) -> Result<(), WaitError> {
-    let (outbox, reports) = channel();
+/// If dependencies are not ready in time or keep refusing the log-in, a command fails, or a stop arrives.
+pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), WaitError> {
     let mut dependencies = Vec::new();
-    for wait in waits {
+    let mut commands = Vec::new();
+    for wait in &plan.waits {
         let name = wait.what.clone();
-        let Some(target) = wait.target.clone() else {
-            tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
-            continue;
+        let attempt: Attempt = match &wait.awaited {
+            Awaited::Server(None) => {
+                tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
+                continue;
+            }
+            Awaited::Server(Some(target)) => {
+                let target = target.clone();
+                Box::new(move |until| ask(&target, until))
+            }
+            #[cfg(feature = "postgres")]
+            Awaited::Step(_, Question::Alembic(question, _)) => {
+                let question = question.clone();
+                Box::new(move |until| question::ask_until_up_to_date(&question, until))
+            }
+            Awaited::Step(step, Question::Command(command)) => {
+                commands.push((wait, *step, command));
+                continue;
+            }
         };
-        let (index, outbox) = (dependencies.len(), outbox.clone());
-        spawn_helper("wait", move || ask_until_ready(&target, index, &outbox))
-            .map_err(Interruption::from)?;
         dependencies.push(Dependency {
             name,
-            state: WaitState::new(Instant::now(), wait.timeout),
-            is_ready: false,
+            timeout: wait.timeout,
+            attempt,
         });
     }
-    if dependencies.is_empty() {
-        return Ok(());
+    if !dependencies.is_empty() {
+        let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
+        let names = names.join(", ");
+        let elapsed = until_ready(dependencies, signals)?;
+        tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
     }
-    wait(dependencies, &reports, signals)
+    // A command normally needs the servers, and only the main thread runs child processes.
+    let mask = Mask::new(plan.secrets());
+    for (wait, step, command) in commands {
+        let launcher = Launcher {
+            step,
+            plan,
+            user,
+            mask: &mask,
+            signals,
+        };
+        until_up_to_date(wait, command, &launcher)?;
+    }
+    Ok(())
 }
 
-/// Makes one attempt to find out whether a dependency is ready.
+/// Makes one attempt to find out whether a server is ready.
 ///
 /// # Errors
-/// If the dependency is not ready.
+/// If the server is not ready.
 fn ask(target: &Target, until: Instant) -> Result<(), Error> {
     match target {
         #[cfg(feature = "postgres")]
@@ -81,79 +97,47 @@ fn ask(target: &Target, until: Instant) -> Result<(), Error> {
     }
 }
 
-/// The index of a dependency, and the result of an attempt.
-type Report = (usize, Result<(), Error>);
-
-/// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
-fn ask_until_ready(target: &Target, index: usize, outbox: &Sender<Report>) {
-    repeat(PAUSES, || {
-        let answer = ask(target, Instant::now() + ATTEMPT_LIMIT);
-        let error = answer.as_ref().err().map(|error| error.kind);
-        match send_report(outbox, (index, answer)) && error.is_some() {
-            true => ControlFlow::Continue(error),
-            false => ControlFlow::Break(()),
-        }
-    });
-}
-
-struct Dependency {
-    /// The name in messages, with the address.
-    name: String,
-    state: WaitState,
-    is_ready: bool,
-}
-
-fn wait(
-    mut dependencies: Vec<Dependency>,
-    reports: &Receiver<Report>,
-    signals: &Signals,
+/// Runs the `up_to_date` command of a step that another process runs, until there is nothing to do.
+fn until_up_to_date(
+    wait: &Wait<'_>,
+    command: &Words,
+    launcher: &Launcher<'_>,
 ) -> Result<(), WaitError> {
-    let mut messages = Messages::new(Instant::now());
-    let mut deadline = Instant::now();
+    let name = &wait.what;
+    let text = format!("{name}: it has something to do");
+    let started = Instant::now();
+    let end = deadline(started, wait.timeout);
+    let mut messages = Messages::new(started);
+    let mut backoff = Backoff::new(PAUSES);
     loop {
-        while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
-            deadline = Instant::now();
-            match answer {
-                Ok(()) => dependencies[index].is_ready = true,
-                Err(error) => dependencies[index].state.note(error, deadline),
+        let asked = Instant::now();
+        let limit = UP_TO_DATE_LIMIT.min(end.saturating_duration_since(asked));
+        let step = || launcher.step.name.clone();
+        match launcher.is_up_to_date(command, limit) {
+            Ok(true) => {
+                let elapsed = messages.elapsed(Instant::now());
+                tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {name}");
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(LaunchError::TimedOut { .. }) if Instant::now() >= end => {}
+            Err(error) => {
+                return Err(WaitError::Step {
+                    step: step(),
+                    error,
+                });
             }
         }
         let now = Instant::now();
-        let pending = || dependencies.iter().filter(|each| !each.is_ready);
-        let Some(end) = pending().map(|each| each.state.end()).min() else {
-            let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
-            let (elapsed, names) = (messages.elapsed(now), names.join(", "));
-            tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
-            return Ok(());
-        };
         if now >= end {
-            return Err(expired(pending().filter(|each| now >= each.state.end())));
+            return Err(WaitError::NotReady(text));
         }
-        let text = reasons(pending().filter(|each| each.state.is_known()));
-        deadline = end;
-        if !text.is_empty() {
-            let next = messages.update(&text, now, |elapsed| {
-                tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
-            });
-            deadline = end.min(next);
-        }
+        messages.update(&text, now, |elapsed| {
+            tracing::info!(phase = %Phase::Wait, step = step(), "waiting ({elapsed}) for {text}");
+        });
+        let pause = backoff.pause_after(now - asked, false);
+        // Nothing is sent: this wait ends early only if a stop arrives.
+        let (_outbox, reports) = channel::<()>();
+        receive(&reports, launcher.signals, Some(end.min(now + pause)))?;
     }
-}
-
-/// The error for dependencies that were not ready in time. If some of them refuse the log-in, names only those.
-fn expired<'a>(dependencies: impl Iterator<Item = &'a Dependency> + Clone) -> WaitError {
-    let refused = reasons(dependencies.clone().filter(|each| each.state.is_refused()));
-    if refused.is_empty() {
-        WaitError::NotReady(reasons(dependencies))
-    } else {
-        WaitError::Refused(refused)
-    }
-}
-
-/// The reason for each dependency why it is not ready.
-fn reasons<'a>(dependencies: impl Iterator<Item = &'a Dependency>) -> String {
-    let reasons: Vec<String> = dependencies
-        .map(|each| format!("{}: {}", each.name, each.state.reason()))
-        .collect();
-    reasons.join("; ")
 }

@@ -7,6 +7,7 @@ mod postgres;
 #[allow(dead_code, reason = "shared with the tests of the guard alone")]
 mod support;
 
+mod alembic;
 mod canaries;
 mod certificates;
 mod fleet;

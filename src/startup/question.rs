@@ -1,0 +1,120 @@
+//! Asks alembic's version table whether a step has nothing to do.
+
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use super::launch::UP_TO_DATE_LIMIT;
+use super::progress::{Dependency, WaitError, until_ready};
+use crate::alembic::Status;
+use crate::check::{AlembicQuestion, OnAhead};
+use crate::net::Error;
+use crate::net::postgres::{self, Session};
+use crate::os::signals::Signals;
+
+/// The maximum number of rows of a version table. It has one row for each branch.
+const MAX_ROWS: usize = 1000;
+
+/// Asks over a connection of its own, and waits for the database for at most a minute.
+///
+/// # Errors
+/// If the database is not ready in time or keeps refusing the log-in, or a stop arrives.
+pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, WaitError> {
+    let (answers, answer) = channel();
+    let name = question.database.shown();
+    let question = question.clone();
+    let attempt = move |until| {
+        let status = ask_alone(&question, until)?;
+        // The receiver lives until the wait has ended.
+        let _ = answers.send(status);
+        Ok(())
+    };
+    let dependency = Dependency {
+        name,
+        timeout: UP_TO_DATE_LIMIT,
+        attempt: Box::new(attempt),
+    };
+    until_ready(vec![dependency], signals)?;
+    let status = answer.recv();
+    Ok(status.unwrap_or_else(|_| Status::Uncertain("there is no answer".to_owned())))
+}
+
+/// Asks over a new connection.
+///
+/// # Errors
+/// If the database is not ready.
+pub fn ask_alone(question: &AlembicQuestion, until: Instant) -> Result<Status, Error> {
+    let mut session = postgres::connect(&question.database, "startup-guard", until)?;
+    let status = ask(question, &mut session, until);
+    session.close();
+    status
+}
+
+/// Asks over a session with the question's database.
+///
+/// # Errors
+/// If the connection is lost, or there is no answer until `until`.
+pub fn ask(
+    question: &AlembicQuestion,
+    session: &mut Session,
+    until: Instant,
+) -> Result<Status, Error> {
+    let table = &question.table;
+    let exists = format!("SELECT to_regclass('{table}') IS NOT NULL");
+    let rows = match session.ask_if_accepted(&exists, until)? {
+        Ok(exists) if exists == "f" => Ok("[]".to_owned()),
+        Ok(_) => {
+            let rows = format!(
+                "SELECT coalesce(json_agg(version_num), '[]') FROM (SELECT version_num FROM {table} LIMIT {MAX_ROWS}) AS rows"
+            );
+            session.ask_if_accepted(&rows, until)?
+        }
+        rejected => rejected,
+    };
+    Ok(match rows {
+        Err(code) => Status::Uncertain(format!(
+            "the database rejects the query of {table} ({code})"
+        )),
+        Ok(rows) => match serde_json::from_str::<Vec<String>>(&rows) {
+            Ok(rows) if rows.len() < MAX_ROWS => question.history.status(&rows, &question.targets),
+            _ => Status::Uncertain(format!("{table} does not contain revisions")),
+        },
+    })
+}
+
+/// Asks over a new connection whether there is nothing to do. For a wait.
+///
+/// # Errors
+/// If there is something to do, or the database is not ready.
+pub fn ask_until_up_to_date(question: &AlembicQuestion, until: Instant) -> Result<(), Error> {
+    let reason = match ask_alone(question, until)? {
+        Status::UpToDate => return Ok(()),
+        Status::Ahead(_) if question.on_ahead == OnAhead::Skip => return Ok(()),
+        Status::Ahead(rows) => ahead(&rows),
+        Status::Pending(count) => pending(count),
+        Status::Uncertain(reason) => reason,
+    };
+    Err(Error::not_yet(reason))
+}
+
+/// Whether the step is to be run.
+pub fn wants_run(question: &AlembicQuestion, status: &Status) -> bool {
+    match status {
+        Status::UpToDate => false,
+        Status::Ahead(_) => question.on_ahead == OnAhead::Run,
+        Status::Pending(_) | Status::Uncertain(_) => true,
+    }
+}
+
+/// The message that the database has revisions that no file has.
+pub fn ahead(rows: &[String]) -> String {
+    format!(
+        "the database is ahead of this code: no file has {}",
+        rows.join(", ")
+    )
+}
+
+/// The message that alembic would run revisions.
+pub fn pending(count: usize) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("alembic has {count} revision{s} to run")
+}
