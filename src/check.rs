@@ -1,6 +1,7 @@
 //! The check of an environment against a manifest. It returns every finding, and the plan of the start.
 
 mod findings;
+mod history;
 mod plan;
 mod resolve;
 

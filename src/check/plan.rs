@@ -5,20 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use super::findings::Findings;
-use crate::alembic::{self, History, Targets};
+use super::history;
+#[cfg(feature = "postgres")]
+use crate::alembic::{History, Targets};
 use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
 use crate::manifest::{self, Manifest, Place, Template, UpToDate};
-use crate::report::{Code, Note, NoteCode, ValueFinding};
+use crate::report::{Code, Note, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
-use crate::text::first;
 use crate::url::certain_passwords;
-
-/// The maximum number of heads that a finding lists.
-const MAX_HEADS: usize = 8;
 
 /// The maximum length of an expanded text, in bytes. It only bounds the memory: `execve` rejects arguments of 128 KiB
 /// (`MAX_ARG_STRLEN`) and more.
@@ -270,7 +268,7 @@ impl Planner<'_, '_> {
     /// How to find out whether a step has nothing to do; `None` if the step runs always. Sets `is_complete` to false if
     /// the database's address cannot be used.
     fn question(&mut self, step: &manifest::Step, is_complete: &mut bool) -> Option<Question> {
-        let history = self.history(step);
+        let history = history::read(step, self.environment, self.findings, self.notes);
         let of = format!("the step {}, up_to_date", step.name);
         match step.up_to_date.as_ref()? {
             UpToDate::Command(command) => Some(Question::Command(self.words(&of, command))),
@@ -296,93 +294,6 @@ impl Planner<'_, '_> {
                     _ => fallback.map(Question::Command),
                 }
             }
-        }
-    }
-
-    /// Reads alembic's revision files for a step that asks for them or runs alembic, and what the step upgrades to.
-    /// Returns `None` for any other step, and if they cannot be read for certain. That is a note if the step asks for
-    /// them. A history that alembic cannot upgrade is a finding.
-    fn history(&mut self, step: &manifest::Step) -> Option<(History, Targets)> {
-        let lookup = |name: &str| self.environment.get(name);
-        let words = step.command.iter();
-        let words: Option<Vec<OsString>> = words.map(|word| word.expand(lookup).ok()).collect();
-        let line = words.and_then(|words| alembic::command_line(&words));
-        let declared = match &step.up_to_date {
-            Some(UpToDate::Alembic(declared)) => Some(declared),
-            _ => None,
-        };
-        let upgrade = line.as_ref().and_then(|line| line.upgrade.clone());
-        if declared.is_none() && upgrade.is_none() {
-            return None;
-        }
-        let named = declared.map(|declared| &declared.files);
-        let named = named.filter(|files| !files.is_empty());
-        let files = named.or(line.as_ref().map(|line| &line.files));
-        let section = line.as_ref().and_then(|line| line.section.as_deref());
-        let names = |key: fn(&manifest::Alembic) -> &Option<String>| {
-            declared.is_none_or(|declared| key(declared).is_some())
-        };
-        let read = alembic::read(&alembic::Settings {
-            files: files.map_or(&[], Vec::as_slice),
-            variable: lookup("ALEMBIC_CONFIG"),
-            python_path: lookup("PYTHONPATH"),
-            section: section.unwrap_or("alembic"),
-            names_table: names(|declared| &declared.version_table),
-            names_schema: names(|declared| &declared.version_table_schema),
-        });
-        match read {
-            Ok(history) => {
-                if upgrade.as_deref() == Some("head") {
-                    self.check_heads(step, &history);
-                }
-                let heads = declared.and_then(|declared| declared.heads.clone());
-                let targets = heads.or(upgrade.map(|target| Targets::Listed(vec![target])));
-                Some((history, targets.unwrap_or(Targets::All)))
-            }
-            Err(alembic::Error::Broken(reason)) => {
-                let problem = format!("cannot upgrade the database: {reason}");
-                let fix = "correct alembic's revision files; `alembic check` and `alembic history` report the same";
-                let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
-                self.findings.add_step(&step.name, found);
-                None
-            }
-            Err(alembic::Error::Uncertain(reason)) => {
-                if let Some(declared) = declared {
-                    let instead = match declared.command {
-                        Some(_) => "its `command` is asked instead",
-                        None => "so it is always run",
-                    };
-                    let name = &step.name;
-                    self.notes.push(Note {
-                        code: NoteCode::History,
-                        variables: Vec::new(),
-                        text: format!(
-                            "the step {name} cannot find out from alembic's files what is to be done: {reason}; {instead}"
-                        ),
-                        source: None,
-                    });
-                }
-                None
-            }
-        }
-    }
-
-    /// Adds a finding if the history has several heads, which `alembic upgrade head` rejects.
-    fn check_heads(&mut self, step: &manifest::Step, history: &History) {
-        let heads = history.heads();
-        if heads.len() > 1 {
-            let shown: Vec<String> = heads
-                .iter()
-                .map(|(revision, file)| format!("{revision} ({file})"))
-                .collect();
-            let problem = format!(
-                "upgrades to `head`, but there are {} heads: {}",
-                heads.len(),
-                first(&shown, MAX_HEADS)
-            );
-            let fix = "merge them (`alembic merge heads`), or upgrade to `heads`";
-            let found = ValueFinding::new(Code::SeveralHeads, problem, fix);
-            self.findings.add_step(&step.name, found);
         }
     }
 

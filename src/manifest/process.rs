@@ -75,9 +75,10 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
         Some(Awaited::Server(protocol, place))
     });
     let step = awaited_step(&mut keys, steps).map(Awaited::Step);
-    let default = match keys.has(UP_TO_DATE) {
-        true => DEFAULT_LOCK_WAIT,
-        false => DEFAULT_WAIT,
+    let default = if keys.has(UP_TO_DATE) {
+        DEFAULT_LOCK_WAIT
+    } else {
+        DEFAULT_WAIT
     };
     let timeout = timeout(&mut keys, humantime::format_duration(default));
     keys.finish();

@@ -386,9 +386,12 @@ impl Helper {
     /// Asks the question, if there is one.
     fn ask(&self, session: &mut Session, until: Instant) -> Result<Option<Status>, Error> {
         let question = self.question.as_ref();
-        let status = question.map(|question| match question.is_of_lock {
-            true => question::ask(question, session, until),
-            false => question::ask_alone(question, until),
+        let status = question.map(|question| {
+            if question.is_of_lock {
+                question::ask(question, session, until)
+            } else {
+                question::ask_alone(question, until)
+            }
         });
         status.transpose()
     }

@@ -236,9 +236,10 @@ fn attempt_until_ready(mut attempt: Attempt, index: usize, outbox: &Sender<Repor
     repeat(PAUSES, || {
         let answer = attempt(Instant::now() + ATTEMPT_LIMIT);
         let error = answer.as_ref().err().map(|error| error.kind);
-        match send_report(outbox, (index, answer)) && error.is_some() {
-            true => ControlFlow::Continue(error),
-            false => ControlFlow::Break(()),
+        if send_report(outbox, (index, answer)) && error.is_some() {
+            ControlFlow::Continue(error)
+        } else {
+            ControlFlow::Break(())
         }
     });
 }

@@ -1,0 +1,101 @@
+//! Reads alembic's revision files for the steps that ask for them or run alembic.
+
+use std::ffi::OsString;
+
+use super::findings::Findings;
+use crate::alembic::{self, Error, History, Settings, Targets};
+use crate::environment::Environment;
+use crate::manifest::{Alembic, Step, UpToDate};
+use crate::report::{Code, Note, NoteCode, ValueFinding};
+use crate::text::first;
+
+/// The maximum number of heads that a finding lists.
+const MAX_HEADS: usize = 8;
+
+/// The history of a step that has the built-in question or runs `alembic upgrade`, and what the step upgrades to.
+/// Returns `None` for any other step, and if the history cannot be read for certain, which is a note for a step with
+/// the built-in question. Adds a finding if alembic cannot upgrade the history.
+pub fn read(
+    step: &Step,
+    environment: &Environment,
+    findings: &mut Findings<'_>,
+    notes: &mut Vec<Note>,
+) -> Option<(History, Targets)> {
+    let lookup = |name: &str| environment.get(name);
+    let words = step.command.iter().map(|word| word.expand(lookup).ok());
+    let words: Option<Vec<OsString>> = words.collect();
+    let line = words.and_then(|words| alembic::command_line(&words));
+    let line = line.unwrap_or_default();
+    let declared = match &step.up_to_date {
+        Some(UpToDate::Alembic(declared)) => Some(declared),
+        _ => None,
+    };
+    if declared.is_none() && line.upgrade.is_none() {
+        return None;
+    }
+    let named = declared.map(|declared| &declared.files);
+    let named = named.filter(|files| !files.is_empty());
+    let names = |key: fn(&Alembic) -> &Option<String>| {
+        declared.is_none_or(|declared| key(declared).is_some())
+    };
+    let history = alembic::read(&Settings {
+        files: named.unwrap_or(&line.files),
+        variable: lookup("ALEMBIC_CONFIG"),
+        python_path: lookup("PYTHONPATH"),
+        section: line.section.as_deref().unwrap_or("alembic"),
+        names_table: names(|declared| &declared.version_table),
+        names_schema: names(|declared| &declared.version_table_schema),
+    });
+    match history {
+        Ok(history) => {
+            let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
+            if let Some(found) = found {
+                findings.add_step(&step.name, found);
+            }
+            let heads = declared.and_then(|declared| declared.heads.clone());
+            let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
+            Some((history, targets.unwrap_or(Targets::All)))
+        }
+        Err(Error::Broken(reason)) => {
+            let problem = format!("cannot upgrade the database: {reason}");
+            let fix = "correct the revision files; `alembic history` reports the same";
+            let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
+            findings.add_step(&step.name, found);
+            None
+        }
+        Err(Error::Uncertain(reason)) => {
+            notes.extend(declared.map(|declared| uncertain(step, declared, &reason)));
+            None
+        }
+    }
+}
+
+/// The finding for a step that upgrades to `head`, which alembic rejects if there are several.
+fn several_heads(history: &History) -> Option<ValueFinding> {
+    let heads = history.heads().into_iter();
+    let heads: Vec<String> = heads
+        .map(|(revision, file)| format!("{revision} ({file})"))
+        .collect();
+    (heads.len() > 1).then(|| {
+        let (count, heads) = (heads.len(), first(&heads, MAX_HEADS));
+        let problem = format!("upgrades to `head`, but there are {count} heads: {heads}");
+        let fix = "merge them (`alembic merge heads`), or upgrade to `heads`";
+        ValueFinding::new(Code::SeveralHeads, problem, fix)
+    })
+}
+
+fn uncertain(step: &Step, declared: &Alembic, reason: &str) -> Note {
+    let name = &step.name;
+    let instead = match declared.command {
+        Some(_) => "its `command` is asked instead",
+        None => "so it is always run",
+    };
+    Note {
+        code: NoteCode::History,
+        variables: Vec::new(),
+        text: format!(
+            "the step {name} cannot find out from alembic's files what is to be done: {reason}; {instead}"
+        ),
+        source: None,
+    }
+}
