@@ -69,11 +69,15 @@ pub fn check<'m>(
     };
     let announcement = planner.announcement("the service", manifest.announce.as_ref());
     let plan = planner.plan(manifest, selection);
-    let report = Report {
+    let mut report = Report {
         findings: findings.list,
         notes,
         declared: manifest.variables.len(),
     };
+    if report.errors() > 0 {
+        // Notes about the steps matter only if they can run.
+        report.notes.clear();
+    }
     let plan = plan.filter(|_| report.errors() == 0).map(|plan| Plan {
         secrets: resolve::secrets(&resolved, environment),
         environment: effective,
