@@ -1,7 +1,7 @@
 //! Measures a start with the guard, compared to a program that only calls exec, to other inits, and to the script that
 //! it replaces.
 //!
-//!   cargo bench --bench compare -- [startup] [size] [relay] [replicas] [manifests] [--rounds N] [--unpinned]
+//!   cargo bench --bench compare -- [startup] [size] [relay] [simulation] [replicas] [manifests] [--rounds N] [--unpinned]
 //!
 //! Without a name, all parts run one after the other. No figure is asserted: each goal is printed as met or not met.
 
@@ -10,6 +10,7 @@ mod process;
 mod relay;
 mod replicas;
 mod report;
+mod simulation;
 mod startup;
 mod statistics;
 mod workshop;
@@ -28,7 +29,14 @@ const SIZE: u64 = if cfg!(feature = "postgres") {
 };
 /// The parts of the benchmark, in the order in which they run. The part that makes this process itself large is the
 /// last one, because the kernel counts that size in the children's peak memory.
-const PARTS: [&str; 5] = ["startup", "size", "relay", "replicas", "manifests"];
+const PARTS: [&str; 6] = [
+    "startup",
+    "size",
+    "relay",
+    "simulation",
+    "replicas",
+    "manifests",
+];
 
 /// The options of the command line.
 struct Options {
@@ -67,6 +75,7 @@ fn run(options: &Options) -> io::Result<()> {
             "startup" => startup::run(options.rounds, options.is_pinned)?,
             "size" => size()?,
             "relay" => relay::run()?,
+            "simulation" => simulation::run(),
             "replicas" => replicas::run()?,
             _ => manifests::run()?,
         }
