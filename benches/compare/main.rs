@@ -1,15 +1,19 @@
 //! Measures a start with the guard, compared to a program that only calls exec, to other inits, and to the script that
 //! it replaces.
 //!
-//!   cargo bench --bench compare -- [startup] [size] [relay] [simulation] [replicas] [manifests] [--rounds N] [--unpinned]
+//!   cargo bench --bench compare -- [PART]… [--rounds N] [--unpinned] [--waves N]
 //!
-//! Without a name, all parts run one after the other. No figure is asserted: each goal is printed as met or not met.
+//! The parts are startup, size, relay, simulation, service, replicas and manifests. Without a name, all of them run one
+//! after the other. `--rounds` is for startup, `--waves` for the rounds of replicas that have few connections. No figure is asserted: each goal is printed as met or not met.
 
+mod database;
+mod fleet;
 mod manifests;
 mod process;
 mod relay;
 mod replicas;
 mod report;
+mod service;
 mod simulation;
 mod startup;
 mod statistics;
@@ -20,6 +24,8 @@ use std::process::ExitCode;
 
 /// The default number of rounds of the start-up comparison.
 const ROUNDS: usize = 1000;
+/// The default number of rounds of replicas that have few connections.
+const WAVES: usize = 3;
 
 /// The limits of the binary's size, in bytes: with the PostgreSQL client, and without it.
 const SIZE: u64 = if cfg!(feature = "postgres") {
@@ -29,11 +35,12 @@ const SIZE: u64 = if cfg!(feature = "postgres") {
 };
 /// The parts of the benchmark, in the order in which they run. The part that makes this process itself large is the
 /// last one, because the kernel counts that size in the children's peak memory.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "startup",
     "size",
     "relay",
     "simulation",
+    "service",
     "replicas",
     "manifests",
 ];
@@ -45,6 +52,7 @@ struct Options {
     rounds: usize,
     /// Whether the start-up comparison runs on a single processor, which makes its figures more stable.
     is_pinned: bool,
+    waves: usize,
 }
 
 fn main() -> ExitCode {
@@ -66,8 +74,9 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> io::Result<()> {
     println!(
-        "startup-guard, relocation model {}",
-        workshop::relocation_model()?
+        "startup-guard, relocation model {}, on {}",
+        workshop::relocation_model()?,
+        workshop::machine()?
     );
     let is_asked_for = |part: &&str| options.parts.is_empty() || options.parts.contains(part);
     for part in PARTS.into_iter().filter(is_asked_for) {
@@ -76,7 +85,8 @@ fn run(options: &Options) -> io::Result<()> {
             "size" => size()?,
             "relay" => relay::run()?,
             "simulation" => simulation::run(),
-            "replicas" => replicas::run()?,
+            "service" => service::run()?,
+            "replicas" => replicas::run(options.waves)?,
             _ => manifests::run()?,
         }
     }
@@ -103,6 +113,7 @@ fn options() -> Result<Options, String> {
         parts: Vec::new(),
         rounds: ROUNDS,
         is_pinned: true,
+        waves: WAVES,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -110,13 +121,8 @@ fn options() -> Result<Options, String> {
             // cargo passes this to every benchmark.
             "--bench" => {}
             "--unpinned" => options.is_pinned = false,
-            "--rounds" => {
-                let rounds = arguments
-                    .next()
-                    .and_then(|text| text.parse().ok())
-                    .filter(|&rounds| rounds > 0);
-                options.rounds = rounds.ok_or("--rounds needs a number above 0")?;
-            }
+            "--rounds" => options.rounds = number("--rounds", arguments.next())?,
+            "--waves" => options.waves = number("--waves", arguments.next())?,
             name => {
                 let part = PARTS.into_iter().find(|&part| part == name);
                 options
@@ -126,4 +132,11 @@ fn options() -> Result<Options, String> {
         }
     }
     Ok(options)
+}
+
+/// The value of an option.
+fn number(option: &str, value: Option<String>) -> Result<usize, String> {
+    let number = value.and_then(|text| text.parse().ok());
+    let number = number.filter(|&number| number > 0);
+    number.ok_or_else(|| format!("{option} needs a number above 0"))
 }

@@ -2,19 +2,30 @@
 //! of a waiting one.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use crate::database::{self, CONNECTIONS, Postgres, search_path};
+use crate::fleet::{Running, together};
 use crate::report;
+use crate::statistics::{paired_ratio, summary};
 use crate::workshop::{GUARD, enter_scratch};
 
-/// The maximum ratio of the times of two hundred replicas and of two.
-const FLAT: f64 = 1.5;
-/// The numbers of replicas in the two runs.
+/// The numbers of replicas that are compared.
 const FEW: usize = 2;
-const MANY: usize = 200;
+const MANY: usize = 100;
+/// The number of rounds with a step that needs no connections.
+const ROUNDS: usize = 5;
+/// The goals for the ratio of their times: with a step that needs no connections, and with one that needs them while
+/// there are fewer than replicas.
+const FLAT: f64 = 1.2;
+const FLAT_IF_SCARCE: f64 = 3.0;
+/// The connections of the server with few of them.
+const SCARCE: u32 = 30;
+/// How long a fleet may take.
+const LIMIT: Duration = Duration::from_mins(5);
 /// How long a waiting guard is observed.
 const WATCHED: Duration = Duration::from_secs(20);
 /// The maximum processor time while waiting, in percent of a processor.
@@ -24,15 +35,28 @@ const MEMORY: f64 = 5.0;
 /// The number of clock ticks of `/proc/PID/stat` per second (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
-/// The step and its `up_to_date` command only sleep, so that two processors can simulate 200 machines.
+/// The step only sleeps and the question takes no time, so that two processors can simulate 100 machines.
 const TOGETHER: &str = "together.yaml";
-const MANIFEST: &str = "version: 1
+const TOGETHER_MANIFEST: &str = "version: 1
 service: replicas
 variables: {DATABASE_URL: {secret: true}}
 steps:
   - name: migrate
-    command: [sh, -c, 'sleep 5; touch done']
-    up_to_date: [sh, -c, 'sleep 0.3; test -e done']
+    command: [sh, -c, 'sleep 2; touch done']
+    up_to_date: [test, -e, done]
+    lock: {postgres: DATABASE_URL}
+server: {command: ['true']}
+";
+
+/// The step and the question connect to the database.
+const CONNECTING: &str = "connecting.yaml";
+const CONNECTING_MANIFEST: &str = "version: 1
+service: replicas
+variables: {DATABASE_URL: {secret: true}}
+steps:
+  - name: migrate
+    command: [sh, -c, 'psql -X -v ON_ERROR_STOP=1 \"$DATABASE_URL\" -c \"SELECT pg_sleep(2)\" -c \"CREATE TABLE done ()\"']
+    up_to_date: [sh, -c, 'psql -X \"$DATABASE_URL\" -c \"SELECT FROM done\"']
     lock: {postgres: DATABASE_URL}
 server: {command: ['true']}
 ";
@@ -55,29 +79,50 @@ wait_for: [{postgres: DATABASE_URL, timeout: 10m}]
 server: {command: ['true']}
 ";
 
-/// Makes all measurements of replicas, and prints the results.
-pub fn run() -> io::Result<()> {
+/// Makes all measurements of replicas, and prints the results. `waves` is the number of rounds in which connections are
+/// scarce.
+pub fn run(waves: usize) -> io::Result<()> {
     report::headline("Replicas that start together");
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
-    if !python.exists() {
+    if !database::is_installed() {
         report::left_out("replicas", "there is no target/venv; run `make venv`");
         return Ok(());
     }
-    let postgres = Postgres::start(&python)?;
     enter_scratch("replicas")?;
     for (name, text) in [
-        (TOGETHER, MANIFEST),
+        (TOGETHER, TOGETHER_MANIFEST),
+        (CONNECTING, CONNECTING_MANIFEST),
         (LOCKED, LOCKED_MANIFEST),
         (WAITING, WAITING_MANIFEST),
     ] {
         fs::write(name, text)?;
     }
-    let (few, many) = (together(&postgres, FEW)?, together(&postgres, MANY)?);
-    println!("  from the first start to the last server: {FEW} {few:.2?}, {MANY} {many:.2?}");
-    let ratio = many.as_secs_f64() / few.as_secs_f64();
-    report::ratio(&format!("{MANY} beside {FEW}"), ratio, FLAT, FLAT);
+    let scarce = Postgres::start(SCARCE)?;
+    let what = format!("a step of 2 s and a question with psql on {SCARCE} connections");
+    compare(
+        &what,
+        FLAT_IF_SCARCE,
+        waves,
+        CONNECTING,
+        &scarce.url,
+        || scarce.run("DROP TABLE IF EXISTS done"),
+    )?;
+    drop(scarce);
 
-    let holder = Guard::start(LOCKED, &postgres.url)?;
+    let postgres = Postgres::start(CONNECTIONS)?;
+    let what = "a shell step of 2 s, a question that takes no time";
+    compare(
+        what,
+        FLAT,
+        ROUNDS,
+        TOGETHER,
+        &postgres.url,
+        || match fs::remove_file("done") {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+    )?;
+
+    let holder = Running::start(guard(LOCKED, &postgres.url)?)?;
     watch("waiting for a lock", LOCKED, &postgres.url)?;
     drop(holder);
     let nobody = "postgresql://app:x@127.0.0.1:1/app";
@@ -90,26 +135,53 @@ pub fn run() -> io::Result<()> {
     )
 }
 
-/// Starts `count` replicas at once. Returns the time until the last one has executed its server and ended.
-fn together(postgres: &Postgres, count: usize) -> io::Result<Duration> {
-    let _ = fs::remove_file("done");
-    let started = Instant::now();
-    let guards: Vec<Guard> = (0..count)
-        .map(|_| Guard::start(TOGETHER, &postgres.url))
-        .collect::<io::Result<_>>()?;
-    for mut guard in guards {
-        let status = guard.0.wait()?;
-        if !status.success() {
-            return Err(io::Error::other(format!("a guard ended with {status}")));
+/// A guard with this manifest.
+fn guard(manifest: &str, url: &str) -> io::Result<Command> {
+    let mut command = Command::new(GUARD);
+    command.args(["run", "--manifest", manifest]).env_clear();
+    command.env("PATH", search_path()?).env("DATABASE_URL", url);
+    Ok(command)
+}
+
+/// Runs rounds of a few and of many replicas of a manifest, and prints the median ratio of their times. `prepare`
+/// undoes the step.
+fn compare(
+    what: &str,
+    goal: f64,
+    rounds: usize,
+    manifest: &str,
+    url: &str,
+    prepare: impl Fn() -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut few, mut many, mut failed) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..rounds {
+        for (count, seconds) in [(FEW, &mut few), (MANY, &mut many)] {
+            prepare()?;
+            let guards = (0..count)
+                .map(|_| guard(manifest, url))
+                .collect::<io::Result<_>>()?;
+            let ended = together(guards, LIMIT)?;
+            seconds.push(ended.time.as_secs_f64());
+            failed += ended.failed + ended.hung;
         }
     }
-    Ok(started.elapsed())
+    println!(
+        "  {what}: until the last of {FEW} has become its server {:.2} s, of {MANY} {:.2} s (medians of {rounds})",
+        summary(&few).median,
+        summary(&many).median
+    );
+    let name = format!("{what}: {MANY} replicas beside {FEW}");
+    report::goal(&name, paired_ratio(&many, &few), goal);
+    let name = format!("{what}: replicas that failed");
+    let of = rounds * (FEW + MANY);
+    report::line(failed == 0, &name, format_args!("{failed} of {of}"));
+    Ok(())
 }
 
 /// Observes a waiting guard.
 fn watch(what: &str, manifest: &str, url: &str) -> io::Result<()> {
-    let guard = Guard::start(manifest, url)?;
-    let process = PathBuf::from(format!("/proc/{}", guard.0.id()));
+    let guard = Running::start(guard(manifest, url)?)?;
+    let process = PathBuf::from(format!("/proc/{}", guard.id()));
     // Excludes the start of the guard.
     std::thread::sleep(Duration::from_secs(2));
     let before = ticks(&process)?;
@@ -137,65 +209,4 @@ fn ticks(process: &Path) -> io::Result<f64> {
     let (_, after_name) = status.rsplit_once(')').unwrap_or_default();
     let fields = after_name.split_whitespace().skip(11).take(2);
     Ok(fields.filter_map(|field| field.parse::<f64>().ok()).sum())
-}
-
-/// A guard that is killed on drop.
-struct Guard(Child);
-
-impl Guard {
-    fn start(manifest: &str, url: &str) -> io::Result<Self> {
-        let child = Command::new(GUARD)
-            .args(["run", "--manifest", manifest])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("DATABASE_URL", url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Self(child))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server that is stopped on drop.
-struct Postgres {
-    url: String,
-    process: Child,
-    stdin: Option<ChildStdin>,
-}
-
-impl Postgres {
-    fn start(python: &Path) -> io::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres.py");
-        let mut process = Command::new(python)
-            .arg(script)
-            .args(["--set", "max_connections=300"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdin = process.stdin.take();
-        let mut url = String::new();
-        let stdout = process.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        BufReader::new(stdout).read_line(&mut url)?;
-        let url = url.trim().to_owned();
-        Ok(Self {
-            url,
-            process,
-            stdin,
-        })
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.process.wait();
-    }
 }

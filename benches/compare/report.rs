@@ -19,6 +19,15 @@ pub fn ratio(what: &str, ratio: f64, bound: f64, goal: f64) {
     );
 }
 
+/// Prints whether a ratio is at most its goal.
+pub fn goal(what: &str, ratio: f64, goal: f64) {
+    line(
+        ratio <= goal,
+        what,
+        format_args!("{ratio:.3}, goal ≤ {goal:.2}"),
+    );
+}
+
 /// Prints whether a figure is at most its limit.
 pub fn at_most(what: &str, figure: f64, bound: f64, unit: &str) {
     line(

@@ -154,9 +154,6 @@ pub fn run() {
             seen.delay().as_secs_f64(),
         );
     }
-    println!(
-        "  attempts, refused and busy (the server's processors) are those after the first 5 s"
-    );
     for (count, seen) in COUNTS.iter().zip(&seen) {
         let refused = seen.later.refused;
         if *count == COUNTS[0] {

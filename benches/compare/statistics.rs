@@ -6,6 +6,7 @@ pub struct Summary {
     pub median: f64,
     /// The 90th percentile.
     pub p90: f64,
+    pub maximum: f64,
 }
 
 /// Summarises samples, of which there must be at least one.
@@ -15,6 +16,7 @@ pub fn summary(samples: &[f64]) -> Summary {
         minimum: sorted[0],
         median: percentile(&sorted, 50),
         p90: percentile(&sorted, 90),
+        maximum: percentile(&sorted, 100),
     }
 }
 

@@ -99,6 +99,24 @@ pub fn installed(program: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
+/// The kind of this machine: its processors, and whether it is virtual.
+pub fn machine() -> io::Result<String> {
+    let text = fs::read_to_string("/proc/cpuinfo")?;
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_once(": "))
+            .map_or("", |(_, value)| value)
+    };
+    let count = std::thread::available_parallelism()?;
+    let is_virtual = field("flags").split(' ').any(|flag| flag == "hypervisor");
+    Ok(format!(
+        "{count} processors, {}, {}{}",
+        std::env::consts::ARCH,
+        field("model name"),
+        if is_virtual { ", virtual machine" } else { "" }
+    ))
+}
+
 /// The relocation model of the guard's binary, in the terms of `rustc`.
 pub fn relocation_model() -> io::Result<&'static str> {
     /// The offset of the type in an ELF file.
@@ -136,8 +154,13 @@ pub fn start_script() -> PathBuf {
 
 /// The example's manifest without `wait_for` and `steps`, with this server.
 pub fn example_manifest(server: &Path) -> io::Result<String> {
+    Ok(example_variables()? + &server_section(server))
+}
+
+/// The example's manifest without `wait_for`, `steps` and `server`.
+pub fn example_variables() -> io::Result<String> {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/required-vars.yaml"))?;
-    Ok(without_sections(&text, &["wait_for", "steps", "server"]) + &server_section(server))
+    Ok(without_sections(&text, &["wait_for", "steps", "server"]))
 }
 
 /// The `server` section of a manifest, with the example's announcement.
