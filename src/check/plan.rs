@@ -246,8 +246,13 @@ impl Planner<'_, '_> {
             self.findings.add_step(&step.name, found);
             return None;
         };
+        let mut what = format!("the step {}", step.name);
+        #[cfg(feature = "postgres")]
+        if let Question::Alembic(question, _) = &question {
+            what += &format!(" ({})", question.database.shown());
+        }
         Some(Wait {
-            what: format!("the step {}", step.name),
+            what,
             awaited: Awaited::Step(step, question),
             timeout,
         })

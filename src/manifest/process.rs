@@ -135,7 +135,9 @@ fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
 fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> {
     let value = step.get(UP_TO_DATE)?;
     if !value.is_mapping() {
-        return Some(UpToDate::Command(command(&value).unwrap_or_default()));
+        let expected = "{alembic: DATABASE_URL} or a list of words such as [test, -e, done]";
+        let words = words(&value, expected);
+        return Some(UpToDate::Command(words.unwrap_or_default()));
     }
     let mut keys = value.keys(MAPPING);
     let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
@@ -246,9 +248,16 @@ pub fn announcement(
     Some(template)
 }
 
-/// Reads the words of a command, a list.
+/// Reads a command.
 fn command(value: &Cursor<'_>) -> Option<Vec<Template>> {
-    let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
+    words(
+        value,
+        "a list of words such as [alembic, upgrade, head] (no shell splits a text)",
+    )
+}
+
+/// Reads the words of a command, a list.
+fn words(value: &Cursor<'_>, expected: &str) -> Option<Vec<Template>> {
     let items = value.items(expected)?;
     let words: Vec<String> = items.iter().filter_map(String::read).collect();
     let fault = match words.first() {

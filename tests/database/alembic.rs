@@ -307,7 +307,7 @@ fn a_worker_waits_until_the_web_process_has_migrated() {
         worker
             .end_within(Duration::from_mins(1))
             .expect_code(0)
-            .expect_stderr(": the step migrate\n")
+            .expect_stderr("ready after ")
             .expect_stdout("served\n");
         assert!(!service.take_log(), "the worker does not run the step");
     }
@@ -320,13 +320,17 @@ fn a_worker_whose_step_stays_pending_is_not_ready_in_time() {
         ("['false']", "it has something to do"),
     ] {
         let service = Service::new();
+        let at = match up_to_date {
+            QUESTION => format!(" ({})", service.database.address()),
+            _ => String::new(),
+        };
         let wait = "wait_for: [{up_to_date: migrate, timeout: 2s}]";
         let guard = service.guard(up_to_date, wait).line("run --skip migrate");
         guard
             .run()
             .expect_code(69)
             .expect_stderr(&format!(
-                "not ready in time: the step migrate: {reason} (phase wait, exit code 69"
+                "not ready in time: the step migrate{at}: {reason} (phase wait, exit code 69"
             ))
             .expect_stdout("");
     }
