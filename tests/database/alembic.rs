@@ -299,7 +299,7 @@ fn a_worker_waits_until_the_web_process_has_migrated() {
             .guard(up_to_date, wait)
             .line("run --skip migrate")
             .start();
-        worker.wait_for(") for the step migrate: ");
+        worker.wait_for(") for the step migrate");
         // The process that runs the step does not wait for itself.
         let web = service.guard(up_to_date, wait).run().expect_code(0);
         web.expect_stdout("served\n");
