@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use boml::types::TomlValue;
+use regex_lite::Regex;
 
 use super::ini::Ini;
 use super::{Error, Settings, decoded, read_file, uncertain};
@@ -17,7 +18,7 @@ const TOML: &str = "pyproject.toml";
 /// the stack of a thread in a release build.
 const MAX_BRACKETS: usize = 2000;
 
-/// Where the files of a history are, and which of them count.
+/// Where the files of a history are.
 pub struct Places {
     /// The folder with `env.py`.
     pub scripts: PathBuf,
@@ -25,8 +26,6 @@ pub struct Places {
     pub versions: Vec<PathBuf>,
     /// Whether the folders of these folders count, too.
     pub is_recursive: bool,
-    /// Whether compiled files count, too.
-    pub is_sourceless: bool,
 }
 
 /// Reads the configuration.
@@ -41,8 +40,12 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
         ini: read_ini(&ini)?,
         toml: read_toml(&toml)?,
     };
+    // Who sets this option has compiled files without their sources.
+    if options.flag("sourceless")? {
+        return uncertain("the configuration sets `sourceless`");
+    }
     let search = Search {
-        prepended: options.list("prepend_sys_path", &["path_separator"], " ,:")?,
+        prepended: options.list("prepend_sys_path", &["path_separator"], ", *| +|:")?,
         python_path: settings.python_path,
     };
     let Some(scripts) = options.text("script_location")? else {
@@ -50,7 +53,7 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
     };
     let scripts = search.folder(&scripts, "script_location")?;
     let separators = ["path_separator", "version_path_separator"];
-    let named = options.list("version_locations", &separators, " ,")?;
+    let named = options.list("version_locations", &separators, ", *| +")?;
     let versions = if named.is_empty() {
         vec![existing(scripts.join("versions"), "script_location")?]
     } else {
@@ -63,7 +66,6 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
         scripts,
         versions,
         is_recursive: options.flag("recursive_version_locations")?,
-        is_sourceless: options.flag("sourceless")?,
     })
 }
 
@@ -211,7 +213,7 @@ impl Options<'_> {
     }
 
     /// A list of paths. In the ini file, the first of the options `separators` that is set says what separates them. If
-    /// none is, the characters `legacy` do, each followed by any number of spaces.
+    /// none is, matches of the pattern `legacy` do.
     fn list(&self, key: &str, separators: &[&str], legacy: &str) -> Result<Vec<String>, Error> {
         let text = match (self.ini(key)?, self.toml.get(key)) {
             (Some(text), _) if !text.is_empty() => text,
@@ -233,23 +235,8 @@ impl Options<'_> {
             let items = text.split(separator).filter(|item| !item.is_empty());
             return Ok(items.map(|item| item.trim().to_owned()).collect());
         }
-        let mut items = vec![String::new()];
-        let mut rest = text.as_str();
-        while let Some(next) = rest.chars().next() {
-            rest = &rest[next.len_utf8()..];
-            match items.last_mut() {
-                Some(last) if !legacy.contains(next) => last.push(next),
-                _ => {
-                    items.push(String::new());
-                    rest = if next == ':' {
-                        rest
-                    } else {
-                        rest.trim_start_matches(' ')
-                    };
-                }
-            }
-        }
-        Ok(items)
+        let legacy = Regex::new(legacy).expect("the patterns are valid");
+        Ok(legacy.split(&text).map(str::to_owned).collect())
     }
 }
 
@@ -291,12 +278,12 @@ impl Search<'_> {
 
     /// The folder of a package, if it is certain.
     fn package(&self, name: &str) -> Option<PathBuf> {
-        // alembic has imported its own package before it looks for another one.
-        let is_valid = |part: &str| {
+        let is_part = |part: &str| {
             let is_letter = |next: char| next.is_ascii_alphanumeric() || next == '_';
-            !part.is_empty() && part != "alembic" && part.chars().all(is_letter)
+            !part.is_empty() && part.chars().all(is_letter)
         };
-        if !name.split('.').all(is_valid) {
+        // alembic has imported its own package before it looks for another one.
+        if !name.split('.').all(is_part) || name.split('.').next() == Some("alembic") {
             return None;
         }
         // The command `alembic` does not search the working directory. `python -m alembic` does so before PYTHONPATH.
@@ -306,18 +293,13 @@ impl Search<'_> {
     }
 
     fn entries(&self, between: &[&str]) -> Vec<PathBuf> {
-        let prepended = self
-            .prepended
-            .iter()
-            .map(String::as_str)
-            .chain(between.iter().copied());
+        let prepended = self.prepended.iter().map(PathBuf::from);
         let python_path = self.python_path.filter(|value| !value.is_empty());
-        let bytes = python_path
-            .into_iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b':'));
+        let python_path = python_path.map(|value| value.as_bytes().split(|byte| *byte == b':'));
+        let python_path = python_path.into_iter().flatten().map(OsStr::from_bytes);
         prepended
-            .map(PathBuf::from)
-            .chain(bytes.map(|entry| OsStr::from_bytes(entry).into()))
+            .chain(between.iter().map(PathBuf::from))
+            .chain(python_path.map(PathBuf::from))
             .collect()
     }
 }

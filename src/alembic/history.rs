@@ -1,7 +1,6 @@
 //! The history of revisions, and what is to be done in a database.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 use super::python::Variables;
@@ -79,58 +78,57 @@ impl History {
         let ids = names.clone();
         for (position, (file, variables)) in files.iter().enumerate() {
             for label in &variables.branch_labels {
-                match names.entry(label.clone()) {
-                    Entry::Vacant(entry) => drop(entry.insert(position)),
-                    Entry::Occupied(_) => {
-                        return broken(file, "uses the label", label, "which is used already");
-                    }
+                if names.insert(label.clone(), position).is_some() {
+                    return Err(broken(
+                        file,
+                        "uses the label",
+                        label,
+                        "which is used already",
+                    ));
                 }
             }
         }
+        // Only a dependency can be named by its label.
+        let find = |file: &str, wanted: &[String], names: &BTreeMap<String, usize>| {
+            let missing = |name| broken(file, "refers to the revision", name, "which no file has");
+            let positions = wanted
+                .iter()
+                .map(|name| names.get(name).copied().ok_or_else(|| missing(name)));
+            positions.collect::<Result<Vec<_>, _>>()
+        };
         let mut revisions = Vec::with_capacity(files.len());
         for (file, variables) in files {
-            let Variables {
-                revision: id,
-                down_revision,
-                depends_on,
-                ..
-            } = variables;
+            let id = variables.revision;
             if id.contains(['@', '-', '+', ':']) {
-                return broken(
+                return Err(broken(
                     &file,
                     "has the revision",
                     &id,
                     "which alembic does not allow",
-                );
+                ));
             }
-            if let Some(own) = down_revision
-                .iter()
-                .chain(&depends_on)
-                .find(|name| **name == id)
-            {
-                return broken(&file, "refers to the revision", own, "which is its own");
+            if variables.down_revision.contains(&id) || variables.depends_on.contains(&id) {
+                return Err(broken(
+                    &file,
+                    "refers to the revision",
+                    &id,
+                    "which is its own",
+                ));
             }
-            // Only a dependency can be named by its label.
-            let resolve = |name: &String, names: &BTreeMap<String, usize>| match names.get(name) {
-                Some(position) => Ok(*position),
-                None => broken(&file, "refers to the revision", name, "which no file has"),
-            };
-            let down = down_revision
-                .iter()
-                .map(|name| resolve(name, &ids))
-                .collect::<Result<Vec<_>, _>>()?;
-            let depends_on = depends_on
-                .iter()
-                .map(|name| resolve(name, &names))
-                .collect::<Result<Vec<_>, _>>()?;
-            let needs = [down.as_slice(), &depends_on].concat();
+            let down = find(&file, &variables.down_revision, &ids)?;
+            let needs = [
+                down.as_slice(),
+                &find(&file, &variables.depends_on, &names)?,
+            ]
+            .concat();
+            let (up, needed_by) = (Vec::new(), Vec::new());
             revisions.push(Revision {
                 id,
                 file,
                 down,
                 needs,
-                up: Vec::new(),
-                needed_by: Vec::new(),
+                up,
+                needed_by,
             });
         }
         for position in 0..revisions.len() {
@@ -151,9 +149,7 @@ impl History {
         history.refuse_circles()?;
         Ok(history)
     }
-}
 
-impl History {
     /// Refuses revisions that need themselves through others.
     fn refuse_circles(&self) -> Result<(), Error> {
         let mut missing: Vec<usize> = self
@@ -344,9 +340,6 @@ impl History {
     }
 }
 
-fn broken<T>(file: &str, does: &str, name: &str, why: &str) -> Result<T, Error> {
-    Err(Error::Broken(format!(
-        "{file} {does} {}, {why}",
-        shown(name)
-    )))
+fn broken(file: &str, does: &str, name: &str, why: &str) -> Error {
+    Error::Broken(format!("{file} {does} {}, {why}", shown(name)))
 }

@@ -1,5 +1,7 @@
 //! Reads the variables of a revision file, and searches `env.py`, without running them.
 
+use regex_lite::Regex;
+
 use super::tokens::{Line, Lines, Reason, Token};
 
 /// The variables that alembic reads from a revision file.
@@ -175,21 +177,15 @@ fn check_word(text: &str, known: Known) -> Result<(), Reason> {
 
 /// Checks that Python decodes a source as UTF-8. Returns it without a byte-order mark.
 fn utf_8(source: &str) -> Result<&str, Reason> {
-    let text = source.trim_start_matches('\u{feff}');
-    for line in text.split('\n').take(2) {
-        let is_comment = line
-            .trim_start_matches([' ', '\t', '\u{c}'])
-            .starts_with('#');
-        for (position, word) in line.match_indices("coding").filter(|_| is_comment) {
-            let Some(name) = line[position + word.len()..].strip_prefix([':', '=']) else {
-                continue;
-            };
-            let name = name.trim_start_matches([' ', '\t']).to_ascii_lowercase();
-            let is_part = |next: char| next.is_alphanumeric() || "-_.".contains(next);
-            let name = name.split(|next| !is_part(next)).next();
-            if name.is_none_or(|name| !["utf-8", "utf8", "utf_8"].contains(&name)) {
-                return Err("declares another encoding than UTF-8".to_owned());
-            }
+    let text = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let lines = text.split('\n').take(2);
+    for line in lines.filter(|line| line.contains("coding")) {
+        let pattern = r"^[ \t\x0c]*#.*?coding[:=][ \t]*([-\w.]+)";
+        let pattern = Regex::new(pattern).expect("the pattern is valid");
+        if pattern.captures(line).is_some_and(|found| {
+            !["utf-8", "utf8", "utf_8"].contains(&found[1].to_ascii_lowercase().as_str())
+        }) {
+            return Err("declares another encoding than UTF-8".to_owned());
         }
     }
     Ok(text)
