@@ -92,19 +92,15 @@ pub enum LockError {
 pub enum Goal {
     /// This process holds the lock.
     Taken,
-    /// This process holds the lock, or an attempt has shown that another process holds it.
-    TakenOrBusy,
-    /// No process holds the lock.
-    Free,
+    /// This process holds the lock. But if another process holds it first: no process holds it.
+    TakenOrFree,
 }
 
 /// How a wait for the lock has ended.
 pub enum Waited {
     /// This process holds the lock. The status is the answer to the question, asked while it was held.
     Taken(HeldLock, Option<Status>),
-    /// Another process holds it.
-    Busy,
-    /// No process holds it.
+    /// Another process held it, and no process holds it any more.
     Free,
     /// No process held it, and the answer to the question is that the step is not to be run.
     Settled(Status),
@@ -207,12 +203,7 @@ impl AdvisoryLock {
                     };
                     return Ok(Waited::Taken(held, status));
                 }
-                Some(Ok(State::Busy)) => {
-                    self.state.note(Error::not_yet(BUSY), now);
-                    if goal == Goal::TakenOrBusy {
-                        return Ok(Waited::Busy);
-                    }
-                }
+                Some(Ok(State::Busy)) => self.state.note(Error::not_yet(BUSY), now),
                 Some(Ok(State::NotExclusive(reason))) => {
                     let text = format!("{} would not exclude others: {reason}", self.at);
                     return Err(LockError::NotExclusive(text));
@@ -322,8 +313,9 @@ impl Helper {
     /// holds it until its release is requested.
     fn work(&self, goal: Goal, outbox: &Sender<Report>, released: oneshot::Receiver<()>) {
         let mut session = None;
+        let mut takes = true;
         repeat(PAUSES, || {
-            let report = self.attempt(goal).map(|(state, connected)| {
+            let report = self.attempt(takes).map(|(state, connected)| {
                 match state {
                     State::Taken(..) => session = Some(connected),
                     _ => connected.close(),
@@ -331,7 +323,10 @@ impl Helper {
                 state
             });
             let next = match &report {
-                Ok(State::Busy) if goal != Goal::TakenOrBusy => ControlFlow::Continue(None),
+                Ok(State::Busy) => {
+                    takes = goal == Goal::Taken;
+                    ControlFlow::Continue(None)
+                }
                 Ok(_) => ControlFlow::Break(()),
                 Err(error) => ControlFlow::Continue(Some(error.kind)),
             };
@@ -346,7 +341,8 @@ impl Helper {
         }
     }
 
-    fn attempt(&self, goal: Goal) -> Result<(State, Session), Error> {
+    /// Makes one attempt. If the lock is free, takes it if `takes` is true.
+    fn attempt(&self, takes: bool) -> Result<(State, Session), Error> {
         let until = Instant::now() + ATTEMPT_LIMIT;
         let key = self.key;
         let connect = || postgres::connect(&self.database, &self.application, until);
@@ -363,7 +359,7 @@ impl Helper {
         {
             return Ok((State::Settled(status), session));
         }
-        if goal == Goal::Free {
+        if !takes {
             return Ok((State::Free, session));
         }
         let mut other = connect()?;
@@ -390,7 +386,11 @@ impl Helper {
             if question.is_of_lock {
                 question::ask(question, session, until)
             } else {
-                question::ask_alone(question, until)
+                let of_question = |error: Error| Error {
+                    reason: format!("the database of up_to_date: {}", error.reason),
+                    ..error
+                };
+                question::ask_alone(question, until).map_err(of_question)
             }
         });
         status.transpose()

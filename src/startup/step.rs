@@ -127,7 +127,9 @@ impl Runner<'_> {
         let (step, signals) = (self.step, self.launcher.signals);
         let service = self.launcher.plan.service.as_deref().unwrap_or_default();
         let (goal, question) = match &step.question {
-            Some(Question::Command(_)) => (Goal::TakenOrBusy, None),
+            // The holder probably runs the same step, and nobody else asks meanwhile. When the lock is free, all waiting
+            // replicas ask concurrently and without the lock. With it, each would have to wait for all others.
+            Some(Question::Command(_)) => (Goal::TakenOrFree, None),
             Some(Question::Alembic(question, _)) => (Goal::Taken, Some(question)),
             None => (Goal::Taken, None),
         };
@@ -141,14 +143,8 @@ impl Runner<'_> {
             match lock.wait_for(goal, signals)? {
                 Waited::Taken(held, status) => break (held, status),
                 Waited::Settled(status) => return self.conclude(status).map(drop),
-                // The holder probably runs the same step, and nobody else asks meanwhile. When the lock is free, all
-                // waiting replicas ask concurrently and without the lock. With it, each would have to wait for all
-                // others.
-                Waited::Busy => lock.wait_for(Goal::Free, signals).map(drop)?,
+                Waited::Free if self.is_up_to_date()? => return Ok(()),
                 Waited::Free => {}
-            }
-            if self.is_up_to_date()? {
-                return Ok(());
             }
         };
         let ran = self.run_holding(&held, status);
