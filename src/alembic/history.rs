@@ -1,17 +1,23 @@
 //! The history of revisions, and what is to be done in a database.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::HashMap;
 
 use super::python::Variables;
 use super::{Error, shown, uncertain};
+use crate::text::first;
+
+/// Characters that alembic does not allow in revisions. In targets they have a meaning of their own.
+const RESERVED: [char; 4] = ['@', '-', '+', ':'];
+
+/// How many files of a circle a message names.
+const MAX_FILES: usize = 3;
 
 /// The revisions of all files, in the order in which alembic loads them.
 #[derive(Clone, Debug)]
 pub struct History {
     revisions: Vec<Revision>,
     /// Revisions and branch labels, with the positions of their revisions.
-    names: BTreeMap<String, usize>,
+    names: HashMap<String, usize>,
     /// The revisions that are no `down_revision`, as `alembic heads` lists them.
     heads: Vec<usize>,
     /// The heads that no revision depends on. They are the rows of a database that is up to date.
@@ -27,10 +33,6 @@ struct Revision {
     down: Vec<usize>,
     /// What `down_revision` and `depends_on` name.
     needs: Vec<usize>,
-    /// The revisions that name this one as `down_revision`.
-    up: Vec<usize>,
-    /// The revisions that name this one as `down_revision` or in `depends_on`.
-    needed_by: Vec<usize>,
 }
 
 /// What a step upgrades to.
@@ -60,84 +62,51 @@ type Edges = fn(&Revision) -> &[usize];
 
 const DOWN: Edges = |revision| &revision.down;
 const NEEDS: Edges = |revision| &revision.needs;
-const UP: Edges = |revision| &revision.up;
-const NEEDED_BY: Edges = |revision| &revision.needed_by;
 
 impl History {
     /// Links the revisions of the files, each of which is given with its base name.
-    pub(super) fn new(files: Vec<(String, Variables)>) -> Result<Self, Error> {
-        let mut names = BTreeMap::new();
+    pub(super) fn new(files: &[(String, Variables)]) -> Result<Self, Error> {
+        let mut names = HashMap::new();
+        let used = "which is used already";
         for (position, (file, variables)) in files.iter().enumerate() {
-            if names.insert(variables.revision.clone(), position).is_some() {
-                let revision = shown(&variables.revision);
-                return uncertain(format!(
-                    "{file} has the revision {revision}, which another file has, too"
-                ));
+            let id = &variables.revision;
+            if names.insert(id.clone(), position).is_some() {
+                let id = shown(id);
+                return uncertain(format!("{file} has the revision {id}, {used}"));
             }
-        }
-        let ids = names.clone();
-        for (position, (file, variables)) in files.iter().enumerate() {
             for label in &variables.branch_labels {
                 if names.insert(label.clone(), position).is_some() {
-                    return Err(broken(
-                        file,
-                        "uses the label",
-                        label,
-                        "which is used already",
-                    ));
+                    return Err(broken(file, "uses the label", label, used));
                 }
             }
         }
-        // Only a dependency can be named by its label.
-        let find = |file: &str, wanted: &[String], names: &BTreeMap<String, usize>| {
-            let missing = |name| broken(file, "refers to the revision", name, "which no file has");
-            let positions = wanted
-                .iter()
-                .map(|name| names.get(name).copied().ok_or_else(|| missing(name)));
-            positions.collect::<Result<Vec<_>, _>>()
-        };
         let mut revisions = Vec::with_capacity(files.len());
         for (file, variables) in files {
-            let id = variables.revision;
-            if id.contains(['@', '-', '+', ':']) {
-                return Err(broken(
-                    &file,
-                    "has the revision",
-                    &id,
-                    "which alembic does not allow",
-                ));
+            let id = &variables.revision;
+            if id.contains(RESERVED) {
+                let problem = "which alembic does not allow";
+                return Err(broken(file, "has the revision", id, problem));
             }
-            if variables.down_revision.contains(&id) || variables.depends_on.contains(&id) {
-                return Err(broken(
-                    &file,
-                    "refers to the revision",
-                    &id,
-                    "which is its own",
-                ));
-            }
-            let down = find(&file, &variables.down_revision, &ids)?;
-            let needs = [
-                down.as_slice(),
-                &find(&file, &variables.depends_on, &names)?,
-            ]
-            .concat();
-            let (up, needed_by) = (Vec::new(), Vec::new());
+            let find = |wanted: &[String], takes_labels: bool| {
+                let refers = |name, problem| broken(file, "refers to the revision", name, problem);
+                let is_id = |name: &str, position: usize| files[position].1.revision == name;
+                let positions = wanted.iter().map(|name| match names.get(name) {
+                    Some(_) if name == id => Err(refers(name, "which is its own")),
+                    Some(at) if takes_labels || is_id(name, *at) => Ok(*at),
+                    Some(_) | None => Err(refers(name, "which no file has")),
+                });
+                positions.collect::<Result<Vec<_>, _>>()
+            };
+            let down = find(&variables.down_revision, false)?;
+            let mut needs = find(&variables.depends_on, true)?;
+            needs.extend(&down);
+            let (id, file) = (id.clone(), file.clone());
             revisions.push(Revision {
                 id,
                 file,
                 down,
                 needs,
-                up,
-                needed_by,
             });
-        }
-        for position in 0..revisions.len() {
-            for below in revisions[position].down.clone() {
-                revisions[below].up.push(position);
-            }
-            for below in revisions[position].needs.clone() {
-                revisions[below].needed_by.push(position);
-            }
         }
         let mut history = Self {
             revisions,
@@ -145,55 +114,61 @@ impl History {
             heads: Vec::new(),
             real_heads: Vec::new(),
         };
-        (history.heads, history.real_heads) = (history.without(UP), history.without(NEEDED_BY));
+        history.heads = history.unnamed(DOWN);
+        history.real_heads = history.unnamed(NEEDS);
         history.refuse_circles()?;
         Ok(history)
     }
 
+    /// By how many revisions each one is named.
+    fn counts(&self, edges: Edges) -> Vec<usize> {
+        let mut counts = vec![0; self.revisions.len()];
+        for below in self.revisions.iter().flat_map(edges) {
+            counts[*below] += 1;
+        }
+        counts
+    }
+
+    fn unnamed(&self, edges: Edges) -> Vec<usize> {
+        let counts = self.counts(edges);
+        let positions = 0..counts.len();
+        positions
+            .filter(|position| counts[*position] == 0)
+            .collect()
+    }
+
     /// Refuses revisions that need themselves through others.
     fn refuse_circles(&self) -> Result<(), Error> {
-        let mut missing: Vec<usize> = self
-            .revisions
-            .iter()
-            .map(|revision| revision.needs.len())
-            .collect();
-        let mut ready = self.without(NEEDS);
-        let mut count = 0;
-        while let Some(position) = ready.pop() {
-            count += 1;
-            for above in &self.revisions[position].needed_by {
-                missing[*above] -= 1;
-                if missing[*above] == 0 {
-                    ready.push(*above);
+        let mut counts = self.counts(NEEDS);
+        let mut open = self.real_heads.clone();
+        while let Some(position) = open.pop() {
+            for below in &self.revisions[position].needs {
+                counts[*below] -= 1;
+                if counts[*below] == 0 {
+                    open.push(*below);
                 }
             }
         }
-        if count == self.revisions.len() {
+        // What remains is in a circle or below one.
+        let mut remaining = (0..counts.len()).filter(|position| counts[*position] > 0);
+        let Some(start) = remaining.clone().next() else {
             return Ok(());
-        }
-        // alembic finds a circle only if it is not between a base and a head.
-        let is_covered = |edges, heads: &[usize], back, bases: &[usize]| {
-            let (below, above) = (self.closure(heads, edges), self.closure(bases, back));
-            below
-                .iter()
-                .zip(above)
-                .all(|(below, above)| *below && above)
         };
-        let text = "the revisions form a circle".to_owned();
-        let is_missed = is_covered(DOWN, &self.heads, UP, &self.without(DOWN))
-            && is_covered(NEEDS, &self.real_heads, NEEDED_BY, &self.without(NEEDS));
-        Err(if is_missed {
-            Error::Uncertain(text)
-        } else {
-            Error::Broken(text)
-        })
-    }
-
-    fn without(&self, edges: Edges) -> Vec<usize> {
-        let positions = 0..self.revisions.len();
-        positions
-            .filter(|position| edges(&self.revisions[*position]).is_empty())
-            .collect()
+        // alembic does not find a circle with a base below it if there is a head above it.
+        if remaining.any(|position| self.revisions[position].needs.is_empty()) {
+            return uncertain("the revisions form a circle");
+        }
+        let below = |position: usize| self.revisions[position].needs[0];
+        let start = (0..counts.len()).fold(start, |position, _| below(position));
+        let mut files = vec![&self.revisions[start].file];
+        let mut position = below(start);
+        while position != start {
+            files.push(&self.revisions[position].file);
+            position = below(position);
+        }
+        let files = first(&files, MAX_FILES);
+        let text = format!("{files} refer to each other in a circle");
+        Err(Error::Broken(text))
     }
 
     /// Which revisions can be reached from these, including themselves.
@@ -226,22 +201,14 @@ impl History {
     fn compare(&self, rows: &[String], targets: &Targets) -> Result<Status, String> {
         let (mut current, mut ahead) = (Vec::new(), Vec::new());
         for row in rows {
-            // alembic resolves these rows as symbols, or as steps from the heads.
-            let is_step = row
-                .split(char::is_alphanumeric)
-                .next()
-                .is_some_and(|start| start.contains('-'));
-            if is_step || row.contains('@') || ["", "head", "heads", "base"].contains(&row.as_str())
-            {
+            if !is_plain(row) {
                 return Err("the version table has a row that is no revision".to_owned());
             }
-            match self.resolve(row) {
-                Some(Ok(position)) => current.push(position),
-                Some(Err(())) => {
-                    return Err(format!(
-                        "several revisions begin with the row {}",
-                        shown(row)
-                    ));
+            match self.names.get(row) {
+                Some(position) => current.push(*position),
+                // alembic takes the beginning of a revision for the revision.
+                None if self.names.keys().any(|name| name.starts_with(row)) => {
+                    return Err(format!("a revision begins with the row {}", shown(row)));
                 }
                 None => ahead.push(shown(row)),
             }
@@ -252,94 +219,61 @@ impl History {
         if self.overlap(&current) {
             return Err("one row of the version table is an ancestor of another".to_owned());
         }
-        let mut wanted = Vec::new();
-        match targets {
-            Targets::All => wanted.clone_from(&self.real_heads),
-            Targets::Listed(targets) if targets.is_empty() => {
-                return Err("no target is named".to_owned());
-            }
+        let wanted = match targets {
+            Targets::All => self.real_heads.clone(),
             Targets::Listed(targets) => {
-                for target in targets {
-                    wanted.extend(
-                        self.target(target)
-                            .ok_or("a target of the upgrade cannot be resolved")?,
-                    );
+                let found = targets.iter().map(|target| self.target(target));
+                let found = found.collect::<Option<Vec<_>>>().unwrap_or_default();
+                if found.is_empty() {
+                    return Err("a target of the upgrade cannot be resolved".to_owned());
                 }
+                found.concat()
             }
-        }
+        };
         let (wanted, present) = (self.closure(&wanted, NEEDS), self.closure(&current, NEEDS));
-        let pending = wanted
-            .into_iter()
-            .zip(present)
-            .filter(|(wanted, present)| *wanted && !present);
-        Ok(match pending.count() {
+        let pairs = wanted.into_iter().zip(present);
+        Ok(match pairs.filter(|pair| *pair == (true, false)).count() {
             0 => Status::UpToDate,
             count => Status::Pending(count),
         })
     }
 
-    /// The revision that has a name, or the only one with a name of at least four characters that begins with it.
-    /// Returns an error if there are several.
-    fn resolve(&self, name: &str) -> Option<Result<usize, ()>> {
-        if let Some(position) = self.names.get(name) {
-            return Some(Ok(*position));
-        }
-        let similar = self
-            .names
-            .range::<str, _>((Bound::Included(name), Bound::Unbounded));
-        let mut similar = similar
-            .take_while(|(other, _)| other.starts_with(name))
-            .filter(|(other, _)| other.chars().nth(3).is_some());
-        let (_, first) = similar.next()?;
-        Some(if similar.next().is_some() {
-            Err(())
-        } else {
-            Ok(*first)
-        })
-    }
-
     /// Whether one of these revisions is an ancestor of another.
     fn overlap(&self, positions: &[usize]) -> bool {
-        let below: Vec<usize> = positions
+        let below = positions
             .iter()
-            .flat_map(|at| &self.revisions[*at].needs)
-            .copied()
-            .collect();
-        let reached = self.closure(&below, NEEDS);
+            .flat_map(|position| &self.revisions[*position].needs);
+        let reached = self.closure(&below.copied().collect::<Vec<_>>(), NEEDS);
         positions.iter().any(|position| reached[*position])
     }
 
     /// The revisions that an argument of `alembic upgrade` names, if it is certain that alembic takes it.
     fn target(&self, target: &str) -> Option<Vec<usize>> {
-        // A range, or a number of steps.
-        let is_relative = target
-            .split(['+', '-'])
-            .skip(1)
-            .any(|rest| rest.starts_with(char::is_numeric));
-        if is_relative || target.contains(':') {
-            return None;
-        }
-        let is_symbol = |name: &str| ["", "head", "heads", "base"].contains(&name);
-        let (name, heads) = match target.split_once('@') {
-            None if !is_symbol(target) => return Some(vec![self.resolve(target)?.ok()?]),
-            None if target == "heads" => return Some(self.real_heads.clone()),
-            None => (target, self.heads.clone()),
-            Some((label, name)) if !is_symbol(label) => {
-                let above = self.closure(&[self.resolve(label)?.ok()?], UP);
-                let heads = self.heads.iter().copied().filter(|head| above[*head]);
-                (name, heads.collect())
+        match target.split_once('@') {
+            None if target == "heads" => Some(self.real_heads.clone()),
+            None if target == "head" => (self.heads.len() <= 1).then(|| self.heads.clone()),
+            None if is_plain(target) => Some(vec![*self.names.get(target)?]),
+            Some((label, name)) if is_plain(label) => {
+                let labelled = *self.names.get(label)?;
+                let mut heads = self.heads.clone();
+                heads.retain(|head| self.closure(&[*head], DOWN)[labelled]);
+                let is_valid = match name {
+                    "head" => heads.len() <= 1,
+                    "heads" => !self.overlap(&heads),
+                    _ => false,
+                };
+                is_valid.then_some(heads)
             }
-            Some(_) => return None,
-        };
-        let is_valid = match name {
-            "head" => heads.len() <= 1,
-            "heads" => !self.overlap(&heads),
-            _ => false,
-        };
-        is_valid.then_some(heads)
+            None | Some(_) => None,
+        }
     }
 }
 
-fn broken(file: &str, does: &str, name: &str, why: &str) -> Error {
-    Error::Broken(format!("{file} {does} {}, {why}", shown(name)))
+/// Whether alembic can only take a name for that of a revision or a label.
+fn is_plain(name: &str) -> bool {
+    !name.contains(RESERVED) && !["", "head", "heads", "base"].contains(&name)
+}
+
+fn broken(file: &str, does: &str, name: &str, problem: &str) -> Error {
+    Error::Broken(format!("{file} {does} {}, {problem}", shown(name)))
 }

@@ -1,21 +1,21 @@
 //! Reads ini files by the rules of Python's `ConfigParser`, as alembic uses it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// How often a value may refer to other values, and to how many bytes it may grow. Python's own limit is only the depth.
-const MAX_REFERENCES: usize = 100;
-const MAX_VALUE: usize = 16 * 1024;
-const MAX_DEPTH: usize = 10;
+/// The maximum length of a value with references, in bytes, and how deep the references can be. Python's own limit is
+/// only the depth, and larger.
+const MAX_VALUE: usize = 4096;
+const MAX_DEPTH: usize = 3;
 
 /// The name of the section whose options every section has.
 const DEFAULT: &str = "DEFAULT";
 
 /// The sections of a file, without the interpolation of their values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ini {
-    sections: HashMap<String, HashMap<String, String>>,
-    /// The options that the section `DEFAULT` and alembic itself set.
-    defaults: HashMap<String, String>,
+    sections: HashSet<String>,
+    /// Sections and options, with their values.
+    values: HashMap<(String, String), String>,
     here: String,
 }
 
@@ -24,72 +24,54 @@ impl Ini {
     /// Returns `None` if Python refuses it.
     pub fn parse(text: &str, here: String) -> Option<Self> {
         // Python takes some control characters for white space, others not.
-        if text.contains(|next: char| next.is_control() && next != '\n' && next != '\t') {
+        let is_space = |next: char| next.is_control() || next.is_whitespace();
+        if text.contains(|next: char| is_space(next) && !" \t\n".contains(next)) {
             return None;
         }
-        let mut read: HashMap<String, HashMap<String, Vec<&str>>> = HashMap::new();
+        let (mut sections, mut values) = (HashSet::new(), HashMap::<_, String>::new());
         // The section and the option of the previous line, and its indentation.
         let mut section: Option<&str> = None;
-        let mut option: Option<String> = None;
+        let mut option: Option<(String, String)> = None;
         let mut level = 0;
-        for line in text.split_terminator('\n') {
+        for line in text.split('\n') {
             let value = line.trim();
             if value.starts_with(['#', ';']) {
                 continue;
             }
-            let current = section.and_then(|name| read.get_mut(name));
-            let lines = current
-                .zip(option.as_ref())
-                .and_then(|(options, name)| options.get_mut(name));
-            if value.is_empty() {
-                if let Some(lines) = lines {
-                    lines.push(value);
+            let indent = line.len() - line.trim_start().len();
+            let previous = option.as_ref().and_then(|option| values.get_mut(option));
+            match previous {
+                Some(lines) if value.is_empty() || indent > level => {
+                    *lines += "\n";
+                    *lines += value;
+                    continue;
                 }
-                continue;
+                None if value.is_empty() => continue,
+                Some(_) | None => level = indent,
             }
-            let indent = line.chars().take_while(|next| next.is_whitespace()).count();
-            if let Some(lines) = lines
-                && indent > level
-            {
-                lines.push(value);
-                continue;
-            }
-            level = indent;
             let header = value
                 .strip_prefix('[')
                 .and_then(|rest| rest.rsplit_once(']'));
-            if let Some((name, _)) = header
-                && !name.is_empty()
-            {
-                if read.contains_key(name) && name != DEFAULT {
+            if let Some((name, _)) = header.filter(|(name, _)| !name.is_empty()) {
+                if !sections.insert(name.to_owned()) && name != DEFAULT {
                     return None;
                 }
-                read.entry(name.to_owned()).or_default();
                 (section, option) = (Some(name), None);
                 continue;
             }
-            let (name, first) = value.split_once(['=', ':'])?;
-            let name = name.trim_end().to_lowercase();
-            let is_new = read
-                .get_mut(section?)?
-                .insert(name.clone(), vec![first.trim_start()])
-                .is_none();
-            if name.is_empty() || !is_new {
+            let (name, value) = value.split_once(['=', ':'])?;
+            let key = (section?.to_owned(), name.trim_end().to_lowercase());
+            let value = value.trim_start().to_owned();
+            if key.1.is_empty() || values.insert(key.clone(), value).is_some() {
                 return None;
             }
-            option = Some(name);
+            option = Some(key);
         }
-        let joined =
-            |(name, lines): (String, Vec<&str>)| (name, lines.join("\n").trim_end().to_owned());
-        let mut sections: HashMap<String, HashMap<String, String>> = read
-            .into_iter()
-            .map(|(name, options)| (name, options.into_iter().map(joined).collect()))
-            .collect();
-        let mut defaults = sections.remove(DEFAULT).unwrap_or_default();
-        defaults.entry("here".to_owned()).or_insert(here.clone());
+        let default = (DEFAULT.to_owned(), "here".to_owned());
+        values.entry(default).or_insert_with(|| here.clone());
         Some(Self {
             sections,
-            defaults,
+            values,
             here,
         })
     }
@@ -101,54 +83,46 @@ impl Ini {
 
     /// The interpolated value of an option. Returns `None` if Python cannot interpolate it.
     pub fn get(&self, section: &str, option: &str) -> Option<String> {
-        let mut value = String::new();
-        let mut references = 0;
-        self.interpolate(
-            section,
-            self.raw(section, option)?,
-            &mut value,
-            &mut references,
-            1,
-        )?;
-        Some(value)
+        self.expanded(section, option, MAX_DEPTH)
     }
 
     fn raw(&self, section: &str, option: &str) -> Option<&str> {
-        let own = self.sections.get(section)?.get(option);
-        own.or_else(|| self.defaults.get(option))
-            .map(String::as_str)
+        let get = |section: &str| {
+            self.values
+                .get(&(section.to_owned(), option.to_lowercase()))
+        };
+        self.sections.get(section)?;
+        let value = get(section).or_else(|| get(DEFAULT))?;
+        Some(value.trim_end())
     }
 
-    fn interpolate(
-        &self,
-        section: &str,
-        raw: &str,
-        value: &mut String,
-        references: &mut usize,
-        depth: usize,
-    ) -> Option<()> {
+    fn expanded(&self, section: &str, option: &str, depth: usize) -> Option<String> {
+        let raw = self.raw(section, option)?;
+        let depth = depth.checked_sub(1)?;
         // Python decodes the file with the locale's encoding, of which only ASCII is certain.
-        if !raw.is_ascii() && raw != self.here || raw.contains('%') && depth > MAX_DEPTH {
+        if !raw.is_ascii() && raw != self.here {
             return None;
         }
-        let mut rest = raw;
-        while let Some((before, after)) = rest.split_once('%') {
-            *value += before;
-            if let Some(after) = after.strip_prefix('%') {
-                value.push('%');
-                rest = after;
-                continue;
-            }
-            let (name, after) = after.strip_prefix('(')?.split_once(')')?;
-            rest = after.strip_prefix('s')?;
-            *references += 1;
-            if *references > MAX_REFERENCES || value.len() > MAX_VALUE {
-                return None;
-            }
-            let named = self.raw(section, &name.to_lowercase())?;
-            self.interpolate(section, named, value, references, depth + 1)?;
-        }
-        *value += rest;
-        Some(())
+        interpolated(raw, &|name| self.expanded(section, name, depth))
     }
+}
+
+/// Replaces each `%(name)s` by what `lookup` returns, and `%%` by `%`. Returns `None` for any other `%`.
+pub fn interpolated(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut value = parts.next()?.to_owned();
+    while let Some(part) = parts.next() {
+        if part.is_empty() {
+            value.push('%');
+            value += parts.next()?;
+        } else {
+            let (name, rest) = part.strip_prefix('(')?.split_once(')')?;
+            value += &lookup(name)?;
+            value += rest.strip_prefix('s')?;
+        }
+        if text.len() > MAX_VALUE || value.len() > MAX_VALUE {
+            return None;
+        }
+    }
+    Some(value)
 }

@@ -14,13 +14,10 @@ mod tokens;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-
-use python::Known;
 
 pub use command_line::{CommandLine, command_line};
 pub use history::{History, Status, Targets};
@@ -62,18 +59,14 @@ pub enum Error {
 /// [`Error::Uncertain`] if anything cannot be read for certain, and [`Error::Broken`] if alembic rejects the history.
 pub fn read(settings: &Settings<'_>) -> Result<History, Error> {
     let places = config::read(settings)?;
-    let known = Known {
-        table: settings.names_table,
-        schema: settings.names_schema,
-    };
     with_source(&places.scripts.join("env.py"), |source| {
-        python::check_environment(source, known)
+        python::check_environment(source, settings.names_table, settings.names_schema)
     })?;
     let mut revisions = Vec::new();
     for path in files::list(&places)? {
         revisions.push((base_name(&path), with_source(&path, python::variables)?));
     }
-    History::new(revisions)
+    History::new(&revisions)
 }
 
 /// The size limit of each file, in bytes.
@@ -92,14 +85,11 @@ fn with_source<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, String>) -> 
     let Some(source) = read_file(path, &name)? else {
         return uncertain(format!("{name} does not exist"));
     };
-    let Some(source) = decoded(&source) else {
-        return uncertain(format!("{name} is not UTF-8"));
-    };
     read(&source).map_err(|reason| Error::Uncertain(format!("{name} {reason}")))
 }
 
-/// Reads a file. Returns `None` if it does not exist.
-fn read_file(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
+/// Reads a text in UTF-8, with `\n` as the only line break. Returns `None` if the file does not exist.
+fn read_file(path: &Path, name: &str) -> Result<Option<String>, Error> {
     let mut source = Vec::new();
     let read = fs::metadata(path).and_then(|metadata| {
         // A read of another file could block.
@@ -112,20 +102,16 @@ fn read_file(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
     });
     match read {
         Ok(_) if source.len() > MAX_FILE => uncertain(format!("{name} is larger than 1 MiB")),
-        Ok(_) => Ok(Some(source)),
+        Ok(_) => {
+            let text = str::from_utf8(&source).map(|text| text.replace("\r\n", "\n"));
+            match text {
+                Ok(text) if !text.contains('\r') => Ok(Some(text)),
+                Ok(_) | Err(_) => uncertain(format!("{name} is no plain text in UTF-8")),
+            }
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(_) => uncertain(format!("{name} cannot be read")),
     }
-}
-
-/// Decodes UTF-8, with `\n` as the only line break.
-fn decoded(source: &[u8]) -> Option<Cow<'_, str>> {
-    let text = str::from_utf8(source).ok()?;
-    Some(if text.contains('\r') {
-        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
-    } else {
-        Cow::Borrowed(text)
-    })
 }
 
 /// The last part of a path, for messages.
@@ -136,17 +122,9 @@ fn base_name(path: &Path) -> String {
 
 /// A text from a file or the database, for messages.
 fn shown(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut shown = String::new();
-    for next in characters.by_ref().take(MAX_SHOWN) {
-        if next.is_control() {
-            shown.extend(next.escape_default());
-        } else {
-            shown.push(next);
-        }
-    }
-    if characters.next().is_some() {
+    let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+    if shown.len() < text.len() {
         shown.push('…');
     }
-    shown
+    shown.replace(char::is_control, "\u{fffd}")
 }

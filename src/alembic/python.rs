@@ -1,7 +1,5 @@
 //! Reads the variables of a revision file, and searches `env.py`, without running them.
 
-use regex_lite::Regex;
-
 use super::tokens::{Line, Lines, Reason, Token};
 
 /// The variables that alembic reads from a revision file.
@@ -12,22 +10,27 @@ const COMPOUND: [&str; 11] = [
     "if", "elif", "else", "for", "while", "try", "except", "finally", "with", "async", "match",
 ];
 
-/// Functions that can set a variable without naming it. Methods with these names are other functions.
-const INDIRECT: [&str; 6] = ["locals", "vars", "exec", "eval", "setattr", "delattr"];
-
-/// Names through which a module's variables can be set or computed, also as attributes.
-const MODULE: [&str; 8] = [
+/// Names with which a module's variables can be set or computed without naming them.
+const INDIRECT: [&str; 15] = [
+    "exec",
+    "eval",
+    "globals",
+    "locals",
+    "vars",
+    "setattr",
+    "delattr",
+    "modules",
+    "builtins",
+    "f_globals",
+    "__builtins__",
+    "__class__",
     "__dict__",
     "__getattr__",
     "__setattr__",
-    "__class__",
-    "__builtins__",
-    "builtins",
-    "modules",
-    "f_globals",
 ];
 
-const INDENTATION: &str = "has an inconsistent indentation";
+const COMMA: Token<'static> = Token::Operator(",");
+const STAR: Token<'static> = Token::Operator("*");
 
 /// What a revision file says about its place in the history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,55 +41,36 @@ pub struct Variables {
     pub branch_labels: Vec<String>,
 }
 
-/// The value of a simple assignment.
-enum Value {
-    None,
-    Text(String),
-    List(Vec<String>),
-}
+/// The values of the variables.
+type Found = [Option<Vec<String>>; VARIABLES.len()];
 
-/// A block of indented lines.
-struct Block {
-    indent: usize,
-    /// Whether names that are set in it are not the module's.
-    is_scope: bool,
-}
-
-/// The variables of a revision file.
+/// The variables of a revision file. What Python would not load is not found out.
 ///
 /// # Errors
 /// A clause that follows the name of the file, if the variables cannot be told for certain.
 pub fn variables(source: &str) -> Result<Variables, Reason> {
     let mut lines = Lines::new(utf_8(source)?);
-    let mut blocks = vec![Block {
-        indent: 0,
-        is_scope: false,
-    }];
-    // Whether the block that the previous line has opened, if it has, is a scope.
-    let mut opened = None;
-    let mut found = [const { None }; VARIABLES.len()];
+    // The indentation of the function or class whose body the line can belong to.
+    let mut scope = None;
+    let mut found = Found::default();
     while let Some(Line { indent, tokens }) = lines.next()? {
-        let is_scope = enter(&mut blocks, indent, opened)?;
-        let is_definition = is_definition(&tokens);
-        opened =
-            (tokens.last() == Some(&Token::Operator(":"))).then_some(is_scope || is_definition);
-        if sets_indirectly(&tokens) {
-            return Err("can set variables indirectly".to_owned());
-        }
+        refuse_indirect(&tokens)?;
+        scope = scope.filter(|margin| indent > *margin);
+        let defined = defined(&tokens);
         let is_compound = matches!(tokens[0], Token::Name(first) if COMPOUND.contains(&first));
-        if is_scope || is_definition {
+        if let Some(name) = defined {
+            refuse_mention(std::slice::from_ref(name))?;
+            if tokens.contains(&Token::Operator(":=")) {
+                return Err("assigns in the head of a definition".to_owned());
+            }
+        }
+        if scope.is_some() || defined.is_some() {
             // A function, or a class, can use the names for its own variables and parameters, even on the same line.
             if tokens.contains(&Token::Name("global")) {
                 refuse_mention(&tokens)?;
             }
-            if !is_scope {
-                let name = tokens.iter().find(|token| !is_definition_keyword(token));
-                refuse_mention(name.map_or(&[], std::slice::from_ref))?;
-                if tokens.iter().any(assigns_inside) {
-                    return Err("assigns in the head of a definition".to_owned());
-                }
-            }
-        } else if blocks.len() > 1 || is_compound {
+            scope = scope.or(Some(indent));
+        } else if indent > 0 || is_compound {
             refuse_mention(&tokens)?;
         } else {
             for statement in tokens.split(|token| *token == Token::Operator(";")) {
@@ -95,82 +79,64 @@ pub fn variables(source: &str) -> Result<Variables, Reason> {
         }
     }
     let [revision, down_revision, depends_on, branch_labels] = found;
-    let list = |value: Option<Value>| match value {
-        None | Some(Value::None) => Vec::new(),
-        Some(Value::Text(text)) => vec![text],
-        Some(Value::List(texts)) => texts,
-    };
-    match (revision, &down_revision) {
-        (Some(Value::Text(revision)), Some(_)) => Ok(Variables {
-            revision,
-            down_revision: list(down_revision),
-            depends_on: list(depends_on),
-            branch_labels: list(branch_labels),
-        }),
-        (Some(Value::Text(_)), None) => Err("does not set `down_revision`".to_owned()),
-        _ => Err("does not set `revision` to a string".to_owned()),
-    }
+    let revision = revision.and_then(|mut texts| texts.pop());
+    Ok(Variables {
+        revision: revision.ok_or("does not set `revision`")?,
+        down_revision: down_revision.ok_or("does not set `down_revision`")?,
+        depends_on: depends_on.unwrap_or_default(),
+        branch_labels: branch_labels.unwrap_or_default(),
+    })
 }
 
-/// What `env.py` may leave to the guard's own knowledge of the version table.
-#[derive(Clone, Copy)]
-pub struct Known {
-    pub table: bool,
-    pub schema: bool,
-}
-
-/// Checks that `env.py` uses the default version table, except for what is known.
+/// Checks that `env.py` uses the default version table, as far as the manifest does not name the table or its schema.
 ///
 /// # Errors
 /// A clause that follows the name of the file, if it may use another one.
-pub fn check_environment(source: &str, known: Known) -> Result<(), Reason> {
+pub fn check_environment(
+    source: &str,
+    names_table: bool,
+    names_schema: bool,
+) -> Result<(), Reason> {
     let mut lines = Lines::new(utf_8(source)?);
     let mut configures = false;
     while let Some(Line { tokens, .. }) = lines.next()? {
+        let has_stars = tokens.windows(2).any(|pair| pair == [STAR; 2]);
         for (position, token) in tokens.iter().enumerate() {
             let (Token::Name(text) | Token::Text(_, text)) = *token else {
                 continue;
             };
-            check_word(text, known)?;
+            check_word(text, names_table, names_schema)?;
             if *token == Token::Name("configure") {
                 configures = true;
-                let arguments = bracketed(&tokens[position + 1..], "(");
-                let is_readable = arguments
-                    .is_some_and(|(inside, _)| !inside.windows(2).any(|pair| pair == [STAR; 2]));
-                if !is_readable && !known.table {
+                let is_call = tokens.get(position + 1) == Some(&Token::Operator("("));
+                if (has_stars || !is_call) && !names_table {
                     return Err("passes arguments to `configure` that cannot be read".to_owned());
                 }
             }
         }
     }
-    if configures || known.table && known.schema {
+    if configures || names_table && names_schema {
         Ok(())
     } else {
         Err("does not call `configure` itself".to_owned())
     }
 }
 
-const STAR: Token<'static> = Token::Operator("*");
-
 /// Checks a name or a string of `env.py`.
-fn check_word(text: &str, known: Known) -> Result<(), Reason> {
-    for (position, name) in text.match_indices("version_table") {
-        let after = &text[position + name.len()..];
-        if after.starts_with("_schema") && !known.schema {
-            return Err("names `version_table_schema`".to_owned());
-        }
-        if !after.starts_with("_schema") && !after.starts_with("_pk") && !known.table {
-            return Err("names `version_table`".to_owned());
-        }
-    }
-    for name in ["search_path", "schema_translate_map"] {
-        if text.contains(name) && !known.schema {
+fn check_word(text: &str, names_table: bool, names_schema: bool) -> Result<(), Reason> {
+    let others = text.replace("version_table_schema", "");
+    let others = others.replace("version_table_pk", "");
+    for (text, name, is_known) in [
+        (text, "version_table_schema", names_schema),
+        (text, "search_path", names_schema),
+        (text, "schema_translate_map", names_schema),
+        (&others, "version_table", names_table),
+        // The template for several databases, each of which has its own version table, passes this argument.
+        (text, "upgrade_token", false),
+    ] {
+        if text.contains(name) && !is_known {
             return Err(format!("names `{name}`"));
         }
-    }
-    // The template for several databases, each of which has its own version table, passes this argument.
-    if text.contains("upgrade_token") {
-        return Err("migrates several databases".to_owned());
     }
     Ok(())
 }
@@ -178,103 +144,66 @@ fn check_word(text: &str, known: Known) -> Result<(), Reason> {
 /// Checks that Python decodes a source as UTF-8. Returns it without a byte-order mark.
 fn utf_8(source: &str) -> Result<&str, Reason> {
     let text = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let lines = text.split('\n').take(2);
-    for line in lines.filter(|line| line.contains("coding")) {
-        let pattern = r"^[ \t\x0c]*#.*?coding[:=][ \t]*([-\w.]+)";
-        let pattern = Regex::new(pattern).expect("the pattern is valid");
-        if pattern.captures(line).is_some_and(|found| {
-            !["utf-8", "utf8", "utf_8"].contains(&found[1].to_ascii_lowercase().as_str())
-        }) {
-            return Err("declares another encoding than UTF-8".to_owned());
+    // Only a comment in the first two lines can declare another encoding.
+    for line in text.split('\n').take(2) {
+        if line.trim_start().starts_with('#')
+            && let Some((_, declared)) = line.split_once("coding")
+        {
+            let name = declared.strip_prefix([':', '=']).unwrap_or_default();
+            let name = name.trim_start().to_ascii_lowercase();
+            if !name.starts_with("utf-8") && !name.starts_with("utf8") {
+                return Err("declares another encoding than UTF-8".to_owned());
+            }
         }
     }
     Ok(text)
 }
 
-/// Leaves the blocks that end before a line, and enters the one that the previous line has opened. Returns whether the
-/// line is in a scope of its own.
-fn enter(blocks: &mut Vec<Block>, indent: usize, opened: Option<bool>) -> Result<bool, Reason> {
-    let is_deeper = blocks.last().is_some_and(|block| block.indent < indent);
-    match opened {
-        Some(is_scope) if is_deeper => blocks.push(Block { indent, is_scope }),
-        Some(_) => return Err(INDENTATION.to_owned()),
-        None => {}
-    }
-    while blocks.pop_if(|block| block.indent > indent).is_some() {}
-    match blocks.last() {
-        Some(block) if block.indent == indent => Ok(block.is_scope),
-        _ => Err(INDENTATION.to_owned()),
-    }
-}
-
-fn is_definition_keyword(token: &Token<'_>) -> bool {
-    ["async", "def", "class"]
-        .iter()
-        .any(|word| *token == Token::Name(word))
-}
-
-/// Whether a line is the head of a function or of a class.
-fn is_definition(tokens: &[Token<'_>]) -> bool {
+/// The name of the function or class whose head a line is.
+fn defined<'t, 's>(tokens: &'t [Token<'s>]) -> Option<&'t Token<'s>> {
     match tokens {
-        [Token::Name("async"), second, ..] => *second == Token::Name("def"),
-        [first, ..] => is_definition_keyword(first),
-        [] => false,
-    }
-}
-
-/// Whether a token is `:=`, or an f-string that can contain it.
-fn assigns_inside(token: &Token<'_>) -> bool {
-    match token {
-        Token::Operator(operator) => *operator == ":=",
-        Token::Text(_, content) => token.is_template() && content.contains(":="),
-        Token::Name(_) | Token::Number => false,
+        [Token::Name("def" | "class"), name, ..]
+        | [Token::Name("async"), Token::Name("def"), name, ..] => Some(name),
+        _ => None,
     }
 }
 
 /// Refuses tokens of the module's own code that may set one of the variables.
 fn refuse_mention(tokens: &[Token<'_>]) -> Result<(), Reason> {
     for token in tokens {
-        match token {
-            Token::Name(name) if VARIABLES.contains(name) => {
-                return Err(format!("uses `{name}` other than in a simple assignment"));
-            }
-            Token::Text(..) if assigns_inside(token) => {
-                return Err("assigns in an f-string".to_owned());
-            }
-            Token::Name(_) | Token::Text(..) | Token::Number | Token::Operator(_) => {}
+        if let Token::Name(name) = token
+            && VARIABLES.contains(name)
+        {
+            return Err(format!("uses `{name}` other than in a simple assignment"));
         }
     }
     Ok(())
 }
 
-/// Whether a line can set variables that it does not name: with functions such as `exec`, or with `import *`.
-fn sets_indirectly(tokens: &[Token<'_>]) -> bool {
-    let is_word =
-        |word: &str| INDIRECT.contains(&word) || MODULE.contains(&word) || word == "globals";
-    tokens.iter().enumerate().any(|(position, token)| {
-        let after = &tokens[position + 1..];
-        let is_attribute = position > 0 && tokens[position - 1] == Token::Operator(".");
-        match *token {
-            Token::Name("import") => after.first() == Some(&STAR),
-            // alembic's template for several databases has `globals()["upgrade_%s" % name]()`, which only reads.
-            Token::Name("globals") => {
-                let item = bracketed(after, "(").and_then(|(_, rest)| bracketed(rest, "["));
-                item.is_none_or(|(_, rest)| rest.first() != Some(&Token::Operator("(")))
+/// Refuses a line that can set variables that it does not name, with functions such as `exec` or with `import *`. An
+/// f-string can contain the same code, and assign with `:=`.
+fn refuse_indirect(tokens: &[Token<'_>]) -> Result<(), Reason> {
+    for (position, token) in tokens.iter().enumerate() {
+        let is_indirect = match *token {
+            Token::Name("import") => tokens.get(position + 1) == Some(&STAR),
+            // The sessions of SQLModel have a method of this name.
+            Token::Name("exec") => position == 0 || tokens[position - 1] != Token::Operator("."),
+            Token::Name(name) => INDIRECT.contains(&name),
+            Token::Text(_, text) if token.is_template() => {
+                let mut words = text.split(|next: char| !next.is_alphanumeric() && next != '_');
+                text.contains(":=") || words.any(|word| INDIRECT.contains(&word))
             }
-            Token::Name(name) => {
-                MODULE.contains(&name) || INDIRECT.contains(&name) && !is_attribute
-            }
-            Token::Text(_, content) => {
-                let mut words = content.split(|next: char| !next.is_alphanumeric() && next != '_');
-                token.is_template() && words.any(is_word)
-            }
-            Token::Number | Token::Operator(_) => false,
+            Token::Text(..) | Token::Number | Token::Operator(_) => false,
+        };
+        if is_indirect {
+            return Err("can set variables indirectly".to_owned());
         }
-    })
+    }
+    Ok(())
 }
 
 /// Reads a statement at the left margin. Later assignments replace earlier ones.
-fn assign(statement: &[Token<'_>], found: &mut [Option<Value>; 4]) -> Result<(), Reason> {
+fn assign(statement: &[Token<'_>], found: &mut Found) -> Result<(), Reason> {
     let variable = match statement {
         [Token::Name(name), ..] => VARIABLES.iter().position(|variable| variable == name),
         _ => None,
@@ -282,106 +211,48 @@ fn assign(statement: &[Token<'_>], found: &mut [Option<Value>; 4]) -> Result<(),
     let Some(variable) = variable else {
         return refuse_mention(statement);
     };
-    let rest = &statement[1..];
+    let (name, rest) = (VARIABLES[variable], &statement[1..]);
     refuse_mention(rest)?;
-    let value = match rest {
-        [Token::Operator("="), value @ ..] => value,
-        [Token::Operator(":"), annotated @ ..] => after_annotation(annotated),
+    let mut sides = rest.splitn(2, |token| *token == Token::Operator("="));
+    let value = match sides.next() {
+        Some([] | [Token::Operator(":"), ..]) => sides.next().unwrap_or_default(),
         _ => &[],
     };
-    let value = parse(value).ok_or_else(|| format!("computes `{}`", VARIABLES[variable]))?;
-    found[variable] = Some(value);
+    let value = match name {
+        "revision" => text(value).map(|text| vec![text]),
+        _ => list(value),
+    };
+    found[variable] = Some(value.ok_or_else(|| format!("computes `{name}`"))?);
     Ok(())
 }
 
-/// The tokens after the first `=` outside of brackets.
-fn after_annotation<'t, 's>(mut tokens: &'t [Token<'s>]) -> &'t [Token<'s>] {
-    loop {
-        tokens = match tokens {
-            [] => return tokens,
-            [Token::Operator("="), value @ ..] => return value,
-            [Token::Operator(open @ ("(" | "[" | "{")), ..] => {
-                bracketed(tokens, open).map_or(&[], |(_, rest)| rest)
-            }
-            [_, rest @ ..] => rest,
-        };
-    }
-}
-
 /// Parses a string, `None`, or a tuple or list of strings.
-fn parse(tokens: &[Token<'_>]) -> Option<Value> {
-    let (value, rest) = item(tokens)?;
-    match rest {
-        [] => Some(value),
-        [Token::Operator(","), ..] => list(tokens).map(Value::List),
-        _ => None,
+fn list(tokens: &[Token<'_>]) -> Option<Vec<String>> {
+    let items = match tokens {
+        [Token::Name("None")] => &[],
+        [Token::Operator("("), items @ .., Token::Operator(")")]
+        | [Token::Operator("["), items @ .., Token::Operator("]")] => items,
+        [] => return None,
+        _ => tokens,
+    };
+    let items = items.strip_suffix(&[COMMA]).unwrap_or(items);
+    if items.is_empty() {
+        return Some(Vec::new());
     }
+    items.split(|token| *token == COMMA).map(text).collect()
 }
 
-/// Parses strings that are separated by commas.
-fn list(mut tokens: &[Token<'_>]) -> Option<Vec<String>> {
-    let mut texts = Vec::new();
-    while !tokens.is_empty() {
-        let (Value::Text(text), rest) = item(tokens)? else {
-            return None;
-        };
-        texts.push(text);
-        tokens = match rest {
-            [] => rest,
-            [Token::Operator(","), more @ ..] => more,
-            _ => return None,
-        };
-    }
-    Some(texts)
-}
-
-/// Parses a value up to a comma. Returns it with the tokens that follow.
-fn item<'t, 's>(tokens: &'t [Token<'s>]) -> Option<(Value, &'t [Token<'s>])> {
-    if let Some((inside, rest)) = bracketed(tokens, "[") {
-        return Some((Value::List(list(inside)?), rest));
-    }
-    if let Some((inside, rest)) = bracketed(tokens, "(") {
-        let value = if inside.is_empty() {
-            Some(Value::List(Vec::new()))
-        } else {
-            parse(inside)
-        };
-        return Some((value?, rest));
-    }
-    if let [Token::Name("None"), rest @ ..] = tokens {
-        return Some((Value::None, rest));
-    }
-    let mut rest = tokens;
+/// The text of a string literal, or of several without anything between them.
+fn text(tokens: &[Token<'_>]) -> Option<String> {
     let mut text = String::new();
-    while let [Token::Text(prefix, content), after @ ..] = rest {
-        let is_plain = prefix.is_empty() || prefix.eq_ignore_ascii_case("u");
-        let is_raw = prefix.eq_ignore_ascii_case("r");
-        if !is_raw && (!is_plain || content.contains('\\')) {
-            return None;
+    for token in tokens {
+        match token {
+            Token::Text("" | "r" | "R" | "u" | "U", content) if !content.contains('\\') => {
+                text += content;
+            }
+            _ => return None,
         }
-        text += content;
-        rest = after;
     }
     // alembic does not treat an empty string like None.
-    (!text.is_empty()).then_some((Value::Text(text), rest))
-}
-
-/// The tokens in the pair of brackets with which the tokens begin, and those after it.
-fn bracketed<'t, 's>(
-    tokens: &'t [Token<'s>],
-    open: &str,
-) -> Option<(&'t [Token<'s>], &'t [Token<'s>])> {
-    if tokens.first() != Some(&Token::Operator(open)) {
-        return None;
-    }
-    let mut depth = 0;
-    let close = tokens.iter().position(|token| {
-        match token {
-            Token::Operator("(" | "[" | "{") => depth += 1,
-            Token::Operator(")" | "]" | "}") => depth -= 1,
-            Token::Operator(_) | Token::Name(_) | Token::Text(..) | Token::Number => {}
-        }
-        depth == 0
-    })?;
-    Some((&tokens[1..close], &tokens[close + 1..]))
+    (!text.is_empty()).then_some(text)
 }

@@ -9,12 +9,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::ini::Ini;
-use super::python::{self, Known, Variables};
+use super::python::{self, Variables};
 use crate::environment::{is_soak, temporary_folder};
 
-use super::{
-    CommandLine, Error, History, Settings, Status, Targets, command_line, decoded, with_source,
-};
+use super::{CommandLine, Error, History, Settings, Status, Targets, command_line, with_source};
 
 /// A new folder that is removed at the end of the test.
 struct Folder(PathBuf);
@@ -41,8 +39,10 @@ impl Folder {
         super::read(&settings(&self.files()))
     }
 
-    fn files(&self) -> [PathBuf; 2] {
-        [self.0.join("alembic.ini"), self.0.join("pyproject.toml")]
+    fn files(&self) -> Vec<PathBuf> {
+        let names = ["alembic.ini", "pyproject.toml"].into_iter();
+        let files = names.map(|name| self.0.join(name));
+        files.filter(|file| file.exists()).collect()
     }
 
     /// A project with `alembic.ini`, `env.py` and these revision files.
@@ -158,12 +158,19 @@ fn histories_are_read_and_compared_as_by_alembic() {
     let (mut broken, mut compared, mut certain) = (0, 0, 0);
     for case in &cases {
         let read = read_case(case);
+        // Without an option for it, alembic has rules of its own for what separates the items of a list.
+        if case["settings"]["is_separated"] == false && matches!(read, Err(Error::Uncertain(_))) {
+            continue;
+        }
         if let Some(error) = case["error"].as_str() {
+            let is_broken = matches!(read, Err(Error::Broken(_)));
+            // Not every circle is certainly one that alembic finds.
+            let is_left = matches!(read, Err(Error::Uncertain(_))) && error.contains("ycle");
             assert!(
-                matches!(read, Err(Error::Broken(_))),
+                is_broken || is_left,
                 "seed {seed}: {error}, but {read:?} of {case}"
             );
-            broken += 1;
+            broken += usize::from(is_broken);
             continue;
         }
         let is_circle = list(&case["states"]).is_empty();
@@ -174,6 +181,7 @@ fn histories_are_read_and_compared_as_by_alembic() {
             Err(error) => panic!("seed {seed}: {error:?} of {case}"),
         };
         assert_eq!(heads(&history), heads_of(case), "seed {seed}: {case}");
+        let names: Vec<&str> = list(&case["names"]).iter().map(text).collect();
         for state in list(&case["states"]) {
             let rows = texts(&state["rows"]);
             for plan in list(&state["plans"]) {
@@ -199,19 +207,13 @@ fn histories_are_read_and_compared_as_by_alembic() {
                     (Status::Uncertain(_), None) => {}
                     // These targets and rows are left to alembic.
                     (Status::Uncertain(_), Some(_)) => {
-                        let is_odd = |text: &String| {
-                            text.is_empty()
-                                || text.contains(['-', '+', '@'])
-                                || ["base", "head", "heads"].contains(&text.as_str())
+                        let is_plain = |text: &str| names.contains(&text) && !text.contains('-');
+                        let is_head = |text: &str| ["head", "heads"].contains(&text);
+                        let is_plain_target = match target.split_once('@') {
+                            None => is_head(target) || is_plain(target),
+                            Some((label, name)) => is_plain(label) && is_head(name),
                         };
-                        let is_left = rows.iter().any(is_odd)
-                            || target == "base"
-                            || target.starts_with(['+', '@'])
-                            || target
-                                .split('@')
-                                .nth(1)
-                                .is_some_and(|name| !name.starts_with("head"))
-                            || target.contains("-1");
+                        let is_left = !is_plain_target || !rows.iter().all(|row| is_plain(row));
                         assert!(is_left, "{}", message());
                     }
                 }
@@ -270,9 +272,12 @@ fn ini_files_have_the_values_that_python_reads() {
     let (seed, cases) = oracle("inis", cases(1000), &folder);
     let mut accepted = 0;
     for case in &cases {
-        let source = fs::read(folder.0.join(text(&case["file"]))).expect("the file can be read");
-        let ours = Ini::parse(&decoded(&source).expect("it is UTF-8"), "/here".to_owned());
-        let shown = String::from_utf8_lossy(&source);
+        let source = super::read_file(&folder.0.join(text(&case["file"])), "it");
+        // It is not read if it has unusual line breaks.
+        let Ok(Some(shown)) = source else {
+            continue;
+        };
+        let ours = Ini::parse(&shown, "/here".to_owned());
         let (Some(ours), Some(theirs)) = (ours, case["values"].as_array()) else {
             continue;
         };
@@ -305,11 +310,13 @@ fn what_the_templates_of_alembic_make_is_certain() {
     for case in &cases {
         for file in texts(&case["files"]) {
             let variables = with_source(Path::new(&file), python::variables);
-            assert!(variables.is_ok(), "seed {seed}: {variables:?} of {file}");
+            // The template for several databases uses `globals()`.
+            let is_expected = variables.is_ok() || case["template"] == "multidb";
+            assert!(is_expected, "seed {seed}: {variables:?} of {file}");
         }
         match (text(&case["template"]), read_case(case)) {
             ("multidb", Err(Error::Uncertain(error))) => {
-                assert_eq!(error, "env.py migrates several databases")
+                assert_eq!(error, "env.py names `upgrade_token`")
             }
             ("multidb", other) => panic!("seed {seed}: {other:?}"),
             (_, history) => assert_eq!(
@@ -420,10 +427,13 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
             "uses `revision` other than in a simple assignment",
         ),
         (
+            "if x: y; revision = 'b'\n",
+            "uses `revision` other than in a simple assignment",
+        ),
+        (
             "import x as down_revision\n",
             "uses `down_revision` other than in a simple assignment",
         ),
-        ("depends_on, x = 1, 2\n", "computes `depends_on`"),
         (
             "x, depends_on = 1, 2\n",
             "uses `depends_on` other than in a simple assignment",
@@ -432,14 +442,6 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
             "del revision\n",
             "uses `revision` other than in a simple assignment",
         ),
-        ("branch_labels += x\n", "computes `branch_labels`"),
-        ("revision = f()\n", "computes `revision`"),
-        ("revision = f'a'\n", "computes `revision`"),
-        ("revision = b'a'\n", "computes `revision`"),
-        ("revision = '\\x61'\n", "computes `revision`"),
-        ("revision = x = 'a'\n", "computes `revision`"),
-        ("revision = ''\n", "computes `revision`"),
-        ("down_revision = ('a', None)\n", "computes `down_revision`"),
         ("from x import *\n", "can set variables indirectly"),
         ("exec(x)\n", "can set variables indirectly"),
         ("x = f'{exec(y)}'\n", "can set variables indirectly"),
@@ -471,10 +473,12 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
             "def f(x=(y := 1)): pass\n",
             "assigns in the head of a definition",
         ),
-        ("x = f'{(y := 1)}'\n", "assigns in an f-string"),
+        ("x = f'{(y := 1)}'\n", "can set variables indirectly"),
+        ("x.exec(f'{exec(y)}')\n", "can set variables indirectly"),
+        ("def f():\n    x.vars()\n", "can set variables indirectly"),
         (
-            "x = f'{d['a']}'\n",
-            "has an f-string that versions of Python read differently",
+            "class A:\n    def revision(self): pass\n",
+            "uses `revision` other than in a simple assignment",
         ),
         ("x = (1\n", "has unbalanced brackets"),
         ("x = 1]\n", "has unbalanced brackets"),
@@ -482,10 +486,13 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
         ("x = '''a\n", "has an unterminated string"),
         ("x = 'a\\", "has an unterminated string"),
         (
-            "if x:\n        y\n    z\n",
-            "has an inconsistent indentation",
+            "def f():\n    x\nif x:\n    revision = 'b'\n",
+            "uses `revision` other than in a simple assignment",
         ),
-        ("if x:\ny\n", "has an inconsistent indentation"),
+        (
+            "if x:\n    def f(): x\n    revision = 'b'\n",
+            "uses `revision` other than in a simple assignment",
+        ),
         ("é = 1\n", "has an unusual character outside of strings"),
         ("\\\nx = 1\n", "has a line that begins with a backslash"),
     ] {
@@ -495,14 +502,61 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
 }
 
 #[test]
+fn a_value_that_is_no_plain_literal_is_uncertain() {
+    let base = "revision = 'a'\ndown_revision = None\n";
+    for (added, name) in [
+        ("depends_on, x = 1, 2\n", "depends_on"),
+        ("branch_labels += x\n", "branch_labels"),
+        ("revision = f()\n", "revision"),
+        ("revision = None\n", "revision"),
+        ("revision.x = 'b'\n", "revision"),
+        ("revision = ['a']\n", "revision"),
+        ("revision = 'a',\n", "revision"),
+        ("down_revision = [None]\n", "down_revision"),
+        ("down_revision: str\n", "down_revision"),
+        ("revision = f'a'\n", "revision"),
+        ("revision = b'a'\n", "revision"),
+        ("revision = '\\x61'\n", "revision"),
+        ("revision = x = 'a'\n", "revision"),
+        ("revision = ''\n", "revision"),
+        ("down_revision = ('a', None)\n", "down_revision"),
+        ("down_revision = 'a', ['b']\n", "down_revision"),
+        ("down_revision = ['a'],\n", "down_revision"),
+        ("down_revision = ('a')('b')\n", "down_revision"),
+        ("revision = ('a',)[0]\n", "revision"),
+        ("revision: x(y='b')\n", "revision"),
+    ] {
+        let text = format!("{base}{added}");
+        assert_eq!(
+            variables(&text),
+            Err(format!("computes `{name}`")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_f_string_that_versions_of_python_end_elsewhere_is_uncertain() {
+    let base = "revision = 'a'\ndown_revision = None\n";
+    let expected = "has an f-string that versions of Python read differently";
+    for text in [
+        "x = f'{\"}\" + d['a']}'\n",
+        "x = f'}} { {d['a']} }'\n",
+        "x = f'{\"\"\"a\"b}'\n",
+        "x = f'{é(1)}'\n",
+        "x = f'{\"{\"}'\n",
+        "x = f'{d['a']}'\n",
+    ] {
+        let found = variables(&format!("{base}{text}"));
+        assert_eq!(found, Err(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
 fn a_source_without_both_variables_or_with_another_encoding_is_uncertain() {
     let base = "revision = 'a'\ndown_revision = None\n";
-    let no_revision = Err("does not set `revision` to a string".to_owned());
-    for text in [
-        "",
-        "down_revision = None\n",
-        "revision = None\ndown_revision = None\n",
-    ] {
+    let no_revision = Err("does not set `revision`".to_owned());
+    for text in ["", "down_revision = None\n"] {
         assert_eq!(variables(text), no_revision, "{text}");
     }
     let no_down_revision = Err("does not set `down_revision`".to_owned());
@@ -518,14 +572,8 @@ fn a_source_without_both_variables_or_with_another_encoding_is_uncertain() {
             ")".repeat(depth)
         )
     };
-    assert_eq!(
-        variables(&nested(200)).map(|variables| variables.revision),
-        Ok("a".to_owned())
-    );
-    assert_eq!(
-        variables(&nested(100_000)),
-        Err("nests its brackets too deeply".to_owned())
-    );
+    let expected = Err("computes `revision`".to_owned());
+    assert_eq!(variables(&nested(100_000)), expected);
 }
 
 #[test]
@@ -605,9 +653,10 @@ def downgrade() -> None:
 
 #[test]
 fn an_environment_that_may_use_another_version_table_is_uncertain() {
-    let known = |table, schema| Known { table, schema };
-    let nothing = known(false, false);
-    let check = |text: &str, known| python::check_environment(text, known).err();
+    let nothing = (false, false);
+    let check = |text: &str, (table, schema): (bool, bool)| {
+        python::check_environment(text, table, schema).err()
+    };
     let call = |arguments: &str| format!("# version_table\ncontext.configure({arguments})\n");
     for arguments in [
         "",
@@ -659,26 +708,26 @@ fn an_environment_that_may_use_another_version_table_is_uncertain() {
             "{arguments}"
         );
         assert_eq!(
-            check(&text, known(!table, !schema)).as_deref(),
+            check(&text, (!table, !schema)).as_deref(),
             Some(expected),
             "{arguments}"
         );
-        assert_eq!(check(&text, known(table, schema)), None, "{arguments}");
+        assert_eq!(check(&text, (table, schema)), None, "{arguments}");
     }
     let text = "from app.migrations import run\nrun()\n";
     assert_eq!(
-        check(text, known(true, false)).as_deref(),
+        check(text, (true, false)).as_deref(),
         Some("does not call `configure` itself")
     );
-    assert_eq!(check(text, known(true, true)), None);
+    assert_eq!(check(text, (true, true)), None);
     assert_eq!(
         check("run = context.configure\nrun(**x)\n", nothing).as_deref(),
         Some(open)
     );
     let several = call("upgrade_token=x");
     assert_eq!(
-        check(&several, known(true, true)).as_deref(),
-        Some("migrates several databases")
+        check(&several, (true, true)).as_deref(),
+        Some("names `upgrade_token`")
     );
 }
 
@@ -708,7 +757,7 @@ fn what_alembic_rejects_is_broken_only_if_every_file_is_certain() {
             "b1",
             "revision = 'a'\ndown_revision = None\n",
             "revision = 'b'\ndown_revision = 'x\u{7}'\n",
-            "broken: 0002_b.py refers to the revision x\\u{7}, which no file has",
+            "broken: 0002_b.py refers to the revision x\u{fffd}, which no file has",
         ),
         (
             "b2",
@@ -720,7 +769,7 @@ fn what_alembic_rejects_is_broken_only_if_every_file_is_certain() {
             "b3",
             "revision = 'a'\ndown_revision = 'b'\n",
             "revision = 'b'\ndown_revision = 'a'\n",
-            "broken: the revisions form a circle",
+            "broken: 0001_a.py and 0002_b.py refer to each other in a circle",
         ),
         (
             "b4",
@@ -744,7 +793,7 @@ fn what_alembic_rejects_is_broken_only_if_every_file_is_certain() {
             "b7",
             "revision = 'a'\ndown_revision = None\n",
             "revision = 'a'\ndown_revision = None\n",
-            "uncertain: 0002_b.py has the revision a, which another file has, too",
+            "uncertain: 0002_b.py has the revision a, which is used already",
         ),
         (
             "b8",
@@ -809,8 +858,21 @@ fn a_configuration_that_is_not_certain_says_which_key_is_not() {
         ),
         (
             "[alembic]\nscript_location = %(here)s/m\nversion_locations = %(here)s/m\npath_separator = x\n",
-            "uncertain: the configuration's `path_separator` cannot be read for certain",
+            "uncertain: the configuration's `version_locations` cannot be read for certain",
         ),
+        (
+            "[alembic]\nscript_location = %(here)s/m\nversion_locations = %(here)s/m %(here)s/m\n",
+            "uncertain: the configuration's `version_locations` cannot be read for certain",
+        ),
+        (
+            "[alembic]\nscript_location = %(here)s/m\nversion_locations = %(here)s/m\n  %(here)s/m\n",
+            "uncertain: the configuration's `version_locations` cannot be read for certain",
+        ),
+        (
+            "[alembic]\nscript_location = %(a)s/m\na = %(b)s\nb = %(here)s\n",
+            "uncertain: the configuration's `script_location` cannot be read for certain",
+        ),
+        ("[alembic]\nscript_location = %(a)s/m\na = %(here)s\n", "b"),
         (
             "[alembic]\nscript_location = %(here)s/m\nsourceless = true\n",
             "uncertain: the configuration sets `sourceless`",
@@ -823,6 +885,26 @@ fn a_configuration_that_is_not_certain_says_which_key_is_not() {
         folder.write("alembic.ini", ini);
         assert_eq!(outcome(folder.read()), expected, "{ini}");
     }
+}
+
+#[test]
+fn a_missing_configuration_is_told_from_one_without_the_location() {
+    let folder = Folder::project("missing", &[("1.py", &revision("a", "None"))]);
+    let missing = [folder.0.join("canary.ini")];
+    assert_eq!(
+        outcome(super::read(&settings(&missing))),
+        "uncertain: the configuration file that is named does not exist"
+    );
+    // The working directory of the tests has no configuration.
+    assert_eq!(
+        outcome(super::read(&settings(&[]))),
+        "uncertain: there is no alembic.ini or pyproject.toml with a `script_location`"
+    );
+    let one_of_two = [
+        folder.0.join("alembic.ini"),
+        folder.0.join("pyproject.toml"),
+    ];
+    assert_eq!(outcome(super::read(&settings(&one_of_two))), "a");
 }
 
 #[test]
@@ -942,12 +1024,22 @@ fn files_that_cannot_be_read_for_certain_are_uncertain() {
     expect(
         "m/versions/2.py",
         b"revision = '\xff'",
-        "uncertain: 2.py is not UTF-8",
+        "uncertain: 2.py is no plain text in UTF-8",
     );
     expect(
         "m/versions/2.py",
         &b" ".repeat(1024 * 1024 + 1),
         "uncertain: 2.py is larger than 1 MiB",
+    );
+    expect(
+        "m/versions/2.py",
+        b"# x\rrevision = 'b'\ndown_revision = 'a'\n",
+        "uncertain: 2.py is no plain text in UTF-8",
+    );
+    expect(
+        "m/versions/2.py",
+        b"revision = 'b'\r\ndown_revision = 'a'\r\n",
+        "b",
     );
     expect("m/versions/2.txt", b"?", "a");
     expect("m/versions/__init__2.py", b"?", "a");
@@ -975,7 +1067,7 @@ fn files_that_cannot_be_read_for_certain_are_uncertain() {
 /// A history of this many revisions in a chain.
 fn chain(count: usize) -> Result<History, Error> {
     History::new(
-        (0..count)
+        &(0..count)
             .map(|number| {
                 let down_revision = number.checked_sub(1).map(|below| format!("r{below:06}"));
                 let variables = Variables {
@@ -985,7 +1077,7 @@ fn chain(count: usize) -> Result<History, Error> {
                 };
                 (format!("{number}.py"), variables)
             })
-            .collect(),
+            .collect::<Vec<_>>(),
     )
 }
 
@@ -1035,7 +1127,7 @@ fn rows_and_targets_that_are_no_plain_revisions_are_uncertain() {
     }
     assert_eq!(
         uncertain(&["r00000"], &Targets::All),
-        "several revisions begin with the row r00000"
+        "a revision begins with the row r00000"
     );
     assert_eq!(
         uncertain(&["r000000", "r000002"], &Targets::All),
@@ -1043,7 +1135,7 @@ fn rows_and_targets_that_are_no_plain_revisions_are_uncertain() {
     );
     assert_eq!(
         uncertain(&[], &Targets::Listed(Vec::new())),
-        "no target is named"
+        "a target of the upgrade cannot be resolved"
     );
     for target in [
         "",

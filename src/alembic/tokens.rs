@@ -1,7 +1,19 @@
 //! The tokens of Python's source text, as far as they are needed to find assignments without running anything.
 
-/// The deepest nesting of brackets. Python itself refuses more.
-const MAX_DEPTH: usize = 200;
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+/// The content of an f-string that every version of Python ends at the same quotes. Since version 3.12, the expressions
+/// in `{}` can contain these quotes, too.
+static READABLE: LazyLock<Regex> = LazyLock::new(|| {
+    let expression = r#"\{([^{}"'\\\#\u{80}-\u{10FFFF}]|"[^"{}\\]+"|'[^'{}\\]+')*\}"#;
+    let pattern = format!(r"^([^{{}}]|\{{\{{|\}}\}}|{expression})*$");
+    Regex::new(&pattern).expect("the pattern is valid")
+});
+
+/// The letters of a string's prefix.
+const PREFIXES: [char; 10] = ['b', 'f', 'r', 't', 'u', 'B', 'F', 'R', 'T', 'U'];
 
 const UNBALANCED: &str = "has unbalanced brackets";
 const UNTERMINATED: &str = "has an unterminated string";
@@ -49,33 +61,36 @@ impl<'a> Lines<'a> {
 
     /// The next logical line. Blank lines and lines with only a comment are skipped.
     pub fn next(&mut self) -> Result<Option<Line<'a>>, Reason> {
-        let Some(indent) = self.skip_to_statement() else {
-            return Ok(None);
-        };
-        // The indentation of such a line is read differently by different versions of Python.
-        if self.rest.starts_with('\\') {
-            return Err("has a line that begins with a backslash".to_owned());
-        }
-        let (mut tokens, mut open) = (Vec::new(), Vec::new());
+        let mut tokens = Vec::new();
+        // How many brackets are open.
+        let (mut indent, mut depth) = (0, 0_usize);
         loop {
-            self.rest = self.rest.trim_start_matches([' ', '\t']);
+            let space = self.take_while(|next| next == ' ' || next == '\t');
+            if tokens.is_empty() {
+                indent = space.len();
+            }
             let Some(first) = self.rest.chars().next() else {
                 break;
             };
             match first {
                 '\n' => {
                     self.take(1);
-                    if open.is_empty() {
+                    if depth == 0 && !tokens.is_empty() {
                         break;
                     }
                 }
-                '#' => self.skip_comment(),
+                '#' => drop(self.take_while(|next| next != '\n')),
+                // The indentation of such a line is read differently by different versions of Python.
+                '\\' if tokens.is_empty() => {
+                    return Err("has a line that begins with a backslash".to_owned());
+                }
                 '\\' if self.rest.starts_with("\\\n") => drop(self.take(2)),
                 '"' | '\'' => tokens.push(self.text("")?),
                 'a'..='z' | 'A'..='Z' | '_' => {
                     let name = self.take_while(|next| next.is_ascii_alphanumeric() || next == '_');
-                    let is_prefix = self.rest.starts_with(['"', '\'']) && is_prefix(name);
-                    tokens.push(if is_prefix {
+                    // No keyword consists of these letters.
+                    let is_prefix = name.len() <= 2 && name.trim_matches(PREFIXES).is_empty();
+                    tokens.push(if is_prefix && self.rest.starts_with(['"', '\'']) {
                         self.text(name)?
                     } else {
                         Token::Name(name)
@@ -90,16 +105,9 @@ impl<'a> Lines<'a> {
                         "=!<>:+-*/%&|^@".contains(first) && self.rest[1..].starts_with('=');
                     let operator = self.take(1 + usize::from(is_long));
                     match first {
-                        '(' => open.push(")"),
-                        '[' => open.push("]"),
-                        '{' => open.push("}"),
-                        ')' | ']' | '}' if open.pop() != Some(operator) => {
-                            return Err(UNBALANCED.to_owned());
-                        }
+                        '(' | '[' | '{' => depth += 1,
+                        ')' | ']' | '}' => depth = depth.checked_sub(1).ok_or(UNBALANCED)?,
                         _ => {}
-                    }
-                    if open.len() > MAX_DEPTH {
-                        return Err("nests its brackets too deeply".to_owned());
                     }
                     tokens.push(Token::Operator(operator));
                 }
@@ -107,27 +115,10 @@ impl<'a> Lines<'a> {
                 _ => return Err("has an unusual character outside of strings".to_owned()),
             }
         }
-        if open.is_empty() {
-            Ok(Some(Line { indent, tokens }))
-        } else {
-            Err(UNBALANCED.to_owned())
+        if depth > 0 {
+            return Err(UNBALANCED.to_owned());
         }
-    }
-
-    /// Skips blank lines and comments. Returns the indentation of the line that follows.
-    fn skip_to_statement(&mut self) -> Option<usize> {
-        loop {
-            let indent = self.take_while(|next| next == ' ' || next == '\t').len();
-            match self.rest.chars().next()? {
-                '\n' => drop(self.take(1)),
-                '#' => self.skip_comment(),
-                _ => return Some(indent),
-            }
-        }
-    }
-
-    fn skip_comment(&mut self) {
-        self.take_while(|next| next != '\n');
+        Ok((!tokens.is_empty()).then_some(Line { indent, tokens }))
     }
 
     fn take(&mut self, length: usize) -> &'a str {
@@ -160,40 +151,9 @@ impl<'a> Lines<'a> {
         let content = self.take(end);
         self.take(quotes.len());
         let token = Token::Text(prefix, content);
-        if token.is_template() && !is_readable(content) {
+        if token.is_template() && !READABLE.is_match(content) {
             return Err("has an f-string that versions of Python read differently".to_owned());
         }
         Ok(token)
     }
-}
-
-fn is_prefix(name: &str) -> bool {
-    let prefixes = ["r", "u", "b", "f", "t", "br", "rb", "fr", "rf", "tr", "rt"];
-    prefixes
-        .iter()
-        .any(|prefix| name.eq_ignore_ascii_case(prefix))
-}
-
-/// Whether every version of Python ends an f-string with this content at the same quotes. Since version 3.12, its
-/// expressions can contain these quotes, too.
-fn is_readable(content: &str) -> bool {
-    let mut depth = 0_usize;
-    let mut bytes = content.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'{' | b'}' if depth == 0 && bytes.next_if_eq(&byte).is_some() => {}
-            b'}' if depth == 0 => return false,
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            b'"' | b'\'' if depth > 0 => {
-                let mut inside = bytes.by_ref().take_while(|next| *next != byte);
-                if inside.any(|next| b"{}\\#".contains(&next)) || bytes.peek().is_none() {
-                    return false;
-                }
-            }
-            b'\\' | b'#' | 0x80.. if depth > 0 => return false,
-            _ => {}
-        }
-    }
-    depth == 0
 }

@@ -88,6 +88,8 @@ def source(rng, revision):
     lines += ["from typing import Sequence, Union", "", "from alembic import op", "import sqlalchemy as sa", ""]
     for key in order:
         value = written(rng, revision[key])
+        if key == "revision":
+            value = value.strip("()")
         kind = kinds.get(key, "Union[str, Sequence[str], None]")
         lines.append(f"{key}: {kind} = {value}" if is_annotated else f"{key} = {value}")
     lines += ["", "", "def upgrade() -> None:", "    revision = None", "    pass", "", "", "def downgrade() -> None:", "    pass", ""]
@@ -226,6 +228,7 @@ def configured(rng, folder, revisions, number):
         for name, value in ini.items():
             value = sign.join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
             lines.append(f"{name} {rng.choice('=:')} {value}")
+        settings["is_separated"] = separator is not None
         if separator:
             lines.append(f"{key} = {separator}")
         lines += ["file_template = %%(rev)s", "[loggers]", "keys = root"]
@@ -292,7 +295,8 @@ def histories(rng, count, root):
             sys.path[:] = before
         # A circle that alembic does not find could keep it in a loop.
         walked = [] if is_damaged else list(states(rng, script, revisions))
-        say(settings=settings, heads=heads, states=walked)
+        known = [name for one in revisions for name in [one["revision"], *(one["branch_labels"] or ())]]
+        say(settings=settings, heads=heads, names=known, states=walked)
 
 
 # Sources of revision files.
