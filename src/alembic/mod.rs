@@ -63,14 +63,20 @@ pub fn read(settings: &Settings<'_>) -> Result<History, Error> {
         python::check_environment(source, settings.names_table, settings.names_schema)
     })?;
     let mut revisions = Vec::new();
+    let mut size = 0;
     for path in files::list(&places)? {
+        size += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        if size > MAX_HISTORY {
+            return uncertain("the revision files are larger than 64 MiB");
+        }
         revisions.push((base_name(&path), with_source(&path, python::variables)?));
     }
     History::new(&revisions)
 }
 
-/// The size limit of each file, in bytes.
+/// The size limit of each file, and of all revision files together, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
+const MAX_HISTORY: u64 = 64 * 1024 * 1024;
 
 /// The longest text of a file's or a database's that a message contains, in characters.
 const MAX_SHOWN: usize = 64;

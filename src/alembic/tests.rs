@@ -367,6 +367,7 @@ fn only_plain_alembic_command_lines_are_parsed() {
     };
     for (line, expected) in [
         ("alembic upgrade heads", upgrade(&[], None)),
+        ("alembic -ca upgrade heads", upgrade(&["a"], None)),
         (
             "/venv/bin/alembic -c a.ini upgrade heads",
             upgrade(&["a.ini"], None),
@@ -399,6 +400,7 @@ fn only_plain_alembic_command_lines_are_parsed() {
         "alembic upgrade a b",
         "alembic --conf a.ini upgrade heads",
         "alembic -c -n upgrade heads",
+        "alembic -c= upgrade heads",
         "sh -c alembic",
         "uv run alembic upgrade heads",
         "python alembic upgrade heads",
@@ -420,6 +422,14 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
     for (added, expected) in [
         (
             "if x:\n    revision = 'b'\n",
+            "uses `revision` other than in a simple assignment",
+        ),
+        (
+            "if x: pass; revision = 'b'\n",
+            "uses `revision` other than in a simple assignment",
+        ),
+        (
+            "revision: (revision := 'b') = 'a'\n",
             "uses `revision` other than in a simple assignment",
         ),
         (
@@ -482,6 +492,7 @@ fn a_source_that_may_set_the_variables_otherwise_is_uncertain() {
         ),
         ("x = (1\n", "has unbalanced brackets"),
         ("x = 1]\n", "has unbalanced brackets"),
+        ("x = 'a\ny = b'\n", "has an unterminated string"),
         ("x = 'a\n", "has an unterminated string"),
         ("x = '''a\n", "has an unterminated string"),
         ("x = 'a\\", "has an unterminated string"),
@@ -630,6 +641,9 @@ def _batches(connection, revision, *, size: int = 100):
 
 def upgrade() -> None:
     revision, depends_on = "x", []
+    for revision in depends_on:
+        if not revision:
+            revision = "y"
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.add_column(sa.Column("revision", sa.String(length=50), nullable=True))
         batch_op.create_index(batch_op.f("ix_users_revision"), ["revision"], unique=False)
@@ -648,7 +662,9 @@ def downgrade() -> None:
     let old = "\"\"\"x\n\nCreate Date: 2014\n\n\"\"\"\n\n# revision identifiers, used by Alembic.\nrevision = 'ae1027a6acf'\n\
         down_revision = None\nbranch_labels = ('shop',)\ndepends_on = ['a', \"b\"]; x = 1\n\nfrom alembic import op\n\n\
         def upgrade():\n\top.add_column(\n'x')\n\n\ndef downgrade():\n\tpass\n";
-    assert_eq!(variables(old), expected(&[], &["a", "b"], &["shop"]));
+    for text in [old.to_owned(), format!("\u{feff}{old}")] {
+        assert_eq!(variables(&text), expected(&[], &["a", "b"], &["shop"]));
+    }
 }
 
 #[test]
@@ -833,6 +849,10 @@ fn a_configuration_that_is_not_certain_says_which_key_is_not() {
             "uncertain: the ini file cannot be parsed",
         ),
         (
+            "[alembic]\n[alembic]\n",
+            "uncertain: the ini file cannot be parsed",
+        ),
+        (
             "[alembic]\na = 1\na = 2\n",
             "uncertain: the ini file cannot be parsed",
         ),
@@ -950,6 +970,22 @@ fn a_pyproject_that_is_not_certain_says_which_key_is_not() {
             .write("pyproject.toml", toml);
         assert_eq!(outcome(folder.read()), expected, "{toml:.100}");
     }
+    let folders =
+        "[tool.alembic]\nscript_location = '%(here)s/m'\nversion_locations = ['%(here)s/m%%']\n";
+    folder
+        .write("alembic.ini", "[alembic]\nversion_locations =\n")
+        .write("pyproject.toml", folders)
+        .write("m%/1.py", revision("c", "None"));
+    assert_eq!(outcome(folder.read()), "c");
+    let laughs =
+        (0..9).map(|level| format!("x{level} = {}\n", format!("%(x{})s", level + 1).repeat(50)));
+    let laughs = laughs.collect::<Vec<_>>().concat();
+    folder.write(
+        "alembic.ini",
+        format!("[alembic]\nscript_location = %(x0)s\n{laughs}x9 =\n"),
+    );
+    let expected = "uncertain: the configuration's `script_location` cannot be read for certain";
+    assert_eq!(outcome(folder.read()), expected);
     for section in ["", "DEFAULT"] {
         let files = folder.files();
         let read = super::read(&Settings {
@@ -1002,6 +1038,26 @@ fn a_package_is_found_where_python_finds_it() {
         .write("two/guard_a/b/__init__.py", "");
     assert_eq!(read(), "two");
     folder.write("one/guard_a.py", "");
+    assert_eq!(read(), unknown);
+    folder.write(
+        "alembic.ini",
+        "[alembic]\nscript_location = guard_b:m\nprepend_sys_path = x:%(here)s/three:z\npath_separator = os\n",
+    );
+    folder
+        .write("three/guard_b/__init__.py", "")
+        .write("three/guard_b/m/env.py", "configure()")
+        .write("three/guard_b/m/versions/1.py", revision("three", "None"));
+    assert_eq!(read(), "three");
+    // alembic has imported its own package before it looks for this one.
+    folder.write(
+        "alembic.ini",
+        "[alembic]\nscript_location = alembic:m\nprepend_sys_path = %(here)s/three\npath_separator = os\n",
+    );
+    fs::rename(
+        folder.0.join("three/guard_b"),
+        folder.0.join("three/alembic"),
+    )
+    .expect("it can be renamed");
     assert_eq!(read(), unknown);
     // This working directory is searched first by `python -m alembic`, and has another `src`.
     folder.write("alembic.ini", "[alembic]\nscript_location = src:m\n");
@@ -1060,7 +1116,11 @@ fn files_that_cannot_be_read_for_certain_are_uncertain() {
         b"?",
         "uncertain: the name of a revision file has a line break",
     );
-    fs::remove_file(folder.0.join("m/env.py")).expect("it can be removed");
+    let environment = folder.0.join("m/env.py");
+    fs::remove_file(&environment).expect("it can be removed");
+    std::os::unix::fs::symlink("/dev/zero", &environment).expect("a link can be made");
+    assert_eq!(outcome(folder.read()), "uncertain: env.py cannot be read");
+    fs::remove_file(&environment).expect("it can be removed");
     assert_eq!(outcome(folder.read()), "uncertain: env.py does not exist");
 }
 
@@ -1106,6 +1166,21 @@ fn there_is_a_limit_to_the_number_of_files() {
     assert_eq!(
         outcome(folder.read()),
         "uncertain: there are more than 10000 files"
+    );
+}
+
+#[test]
+fn there_is_a_limit_to_the_size_of_all_files() {
+    let folder = Folder::project("large", &[]);
+    let comment = format!("#{}\n", " ".repeat(1024 * 1024 - 100));
+    for number in 0..65 {
+        let down = if number == 0 { "None" } else { "'r0'" };
+        let text = comment.clone() + &revision(&format!("r{number}"), down);
+        folder.write(&format!("m/versions/{number}.py"), text);
+    }
+    assert_eq!(
+        outcome(folder.read()),
+        "uncertain: the revision files are larger than 64 MiB"
     );
 }
 
@@ -1196,4 +1271,60 @@ fn texts_contain_no_paths_and_no_values_of_variables() {
     }
     let told = with_variable("[alembic]\nscript_location = %(here)s/m\n");
     assert_eq!(told, "uncertain: 1.py computes `revision`");
+}
+
+#[test]
+fn lists_of_folders_are_split_as_by_alembic() {
+    const UNCERTAIN_LIST: &str =
+        "uncertain: the configuration's `version_locations` cannot be read for certain";
+    let folder = Folder::project("lists", &[]);
+    folder
+        .write("a/1.py", revision("a", "None"))
+        .write("b/1.py", revision("b", "None"));
+    for (options, expected) in [
+        ("%(here)s/a:%(here)s/b\npath_separator = os\n", "a b"),
+        ("%(here)s/a : %(here)s/b:\npath_separator = :\n", "a b"),
+        (
+            "\n  %(here)s/a\n\n  %(here)s/b\npath_separator = newline\n",
+            "a b",
+        ),
+        ("%(here)s/a   %(here)s/b\npath_separator = space\n", "a b"),
+        ("%(here)s/a;%(here)s/b\nversion_path_separator = ;\n", "a b"),
+        // Without a separator, alembic splits at spaces and commas.
+        ("%(here)s/b,  %(here)s/a\n", UNCERTAIN_LIST),
+        ("%(here)s/b   %(here)s/a\n", UNCERTAIN_LIST),
+    ] {
+        let text =
+            format!("[alembic]\nscript_location = %(here)s/m\nversion_locations = {options}");
+        folder.write("alembic.ini", text);
+        assert_eq!(outcome(folder.read()), expected, "{options}");
+    }
+}
+
+/// A history of these revisions: each with its revision, `down_revision` and label.
+fn history(revisions: &[(&str, &[&str], &str)]) -> Result<History, Error> {
+    let variables = revisions.iter().map(|(id, down, label)| Variables {
+        revision: (*id).to_owned(),
+        down_revision: down.iter().map(ToString::to_string).collect(),
+        branch_labels: Some((*label).to_owned())
+            .filter(|label| !label.is_empty())
+            .into_iter()
+            .collect(),
+        depends_on: Vec::new(),
+    });
+    let files: Vec<_> = variables
+        .map(|variables| (format!("{}.py", variables.revision), variables))
+        .collect();
+    History::new(&files)
+}
+
+#[test]
+fn a_circle_that_alembic_does_not_find_is_uncertain() {
+    let read = history(&[
+        ("a", &[], ""),
+        ("b", &["a", "c"], ""),
+        ("c", &["b"], ""),
+        ("d", &["c"], ""),
+    ]);
+    assert_eq!(outcome(read), "uncertain: the revisions form a circle");
 }
