@@ -36,7 +36,7 @@ const PROCESSORS: u64 = 2;
 const CONNECTIONS: usize = 97;
 
 /// The pauses of a wait for the lock, as in `src/startup/lock.rs`.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
 /// The time within which all replicas start.
 const START: Duration = Duration::from_secs(1);
 /// The end of the migration.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::Parser;
 
+use super::Error;
+
 /// What an alembic command line says about the configuration and the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
@@ -18,17 +20,42 @@ pub struct CommandLine {
     pub upgrade: Option<String>,
 }
 
-/// Parses `alembic …` and `python -m alembic …`. Returns `None` if it is not certain how alembic would read the words.
-pub fn command_line(words: &[OsString]) -> Option<CommandLine> {
-    let program = Path::new(words.first()?).file_name()?.as_bytes();
-    let is_digit_or_dot = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-    let version = program.strip_prefix(b"python");
-    let is_python = version.is_some_and(|version| version.iter().all(is_digit_or_dot));
-    let words = match &words[1..] {
-        words if program == b"alembic" => words,
-        [option, module, words @ ..] if is_python && option == "-m" && module == "alembic" => words,
-        _ => return None,
+/// Commands that run the words after their subcommand `run`, in the same folder.
+const RUNNERS: [&str; 5] = ["uv", "poetry", "pdm", "pipenv", "hatch"];
+
+/// Parses `alembic …` and `python -m alembic …`, also behind a runner such as `uv run`. Returns `None` for any other
+/// command.
+///
+/// # Errors
+/// [`Error::Uncertain`] if it is not certain how alembic would read the words.
+pub fn command_line(words: &[OsString]) -> Result<Option<CommandLine>, Error> {
+    let Some(words) = arguments(words) else {
+        return Ok(None);
     };
+    let parsed = parse(words);
+    let reason = "the arguments of its alembic command are not understood";
+    parsed
+        .map(Some)
+        .ok_or_else(|| Error::Uncertain(reason.to_owned()))
+}
+
+/// The arguments of alembic.
+fn arguments(words: &[OsString]) -> Option<&[OsString]> {
+    let program = Path::new(words.first()?).file_name()?.to_str()?;
+    let is_digit_or_dot = |next: char| next.is_ascii_digit() || next == '.';
+    let version = program.strip_prefix("python");
+    let is_python = version.is_some_and(|version| version.chars().all(is_digit_or_dot));
+    match &words[1..] {
+        words if program == "alembic" => Some(words),
+        [option, module, words @ ..] if is_python && option == "-m" && module == "alembic" => {
+            Some(words)
+        }
+        [run, words @ ..] if RUNNERS.contains(&program) && run == "run" => arguments(words),
+        _ => None,
+    }
+}
+
+fn parse(words: &[OsString]) -> Option<CommandLine> {
     // Versions of Python read what follows `--` differently.
     if words.iter().any(|word| word == "--") {
         return None;

@@ -336,7 +336,8 @@ fn command_lines_are_parsed_as_by_alembic() {
     for case in &cases {
         let mut words = vec![OsString::from("/venv/bin/alembic")];
         words.extend(texts(&case["words"]).into_iter().map(OsString::from));
-        let (Some(ours), Some(theirs)) = (command_line(&words), case["parsed"].as_array()) else {
+        let (Ok(Some(ours)), Some(theirs)) = (command_line(&words), case["parsed"].as_array())
+        else {
             continue;
         };
         certain += 1;
@@ -358,7 +359,7 @@ fn command_lines_are_parsed_as_by_alembic() {
 fn only_plain_alembic_command_lines_are_parsed() {
     let parse = |line: &str| {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        command_line(&words)
+        command_line(&words).map_err(|error| error.to_string())
     };
     let upgrade = |files: &[&str], section: Option<&str>| CommandLine {
         files: files.iter().map(PathBuf::from).collect(),
@@ -381,18 +382,22 @@ fn only_plain_alembic_command_lines_are_parsed() {
             upgrade(&["a.ini"], Some("x")),
         ),
         (
+            "uv run python -m alembic -ca.ini upgrade heads",
+            upgrade(&["a.ini"], None),
+        ),
+        ("poetry run alembic upgrade heads", upgrade(&[], None)),
+        (
             "alembic -c a.ini --config=p/pyproject.toml -q -x t=1 --raiseerr upgrade --tag t heads",
             upgrade(&["a.ini", "p/pyproject.toml"], None),
         ),
     ] {
-        assert_eq!(parse(line), Some(expected), "{line}");
+        assert_eq!(parse(line), Ok(Some(expected)), "{line}");
     }
     assert_eq!(
         parse("alembic current --check-heads"),
-        Some(CommandLine::default())
+        Ok(Some(CommandLine::default()))
     );
     for line in [
-        "",
         "alembic",
         "alembic -c a.ini",
         "alembic upgrade",
@@ -401,13 +406,21 @@ fn only_plain_alembic_command_lines_are_parsed() {
         "alembic --conf a.ini upgrade heads",
         "alembic -c -n upgrade heads",
         "alembic -c= upgrade heads",
+        "poetry run alembic --conf a.ini upgrade heads",
+    ] {
+        let reason = "the arguments of its alembic command are not understood";
+        assert_eq!(parse(line), Err(reason.to_owned()), "{line}");
+    }
+    for line in [
+        "",
         "sh -c alembic",
-        "uv run alembic upgrade heads",
+        "uv alembic upgrade heads",
+        "uv run",
         "python alembic upgrade heads",
         "python -m alembic.config upgrade heads",
         "python-alembic -m alembic upgrade heads",
     ] {
-        assert_eq!(parse(line), None, "{line}");
+        assert_eq!(parse(line), Ok(None), "{line}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::findings::Findings;
-use crate::alembic::{self, Error, History, Settings, Targets};
+use crate::alembic::{self, CommandLine, Error, History, Settings, Targets};
 use crate::environment::Environment;
 use crate::manifest::{Alembic, Step, UpToDate};
 use crate::report::{Code, Note, NoteCode, ValueFinding};
@@ -21,33 +21,13 @@ pub fn read(
     findings: &mut Findings<'_>,
     notes: &mut Vec<Note>,
 ) -> Option<(History, Targets)> {
-    let lookup = |name: &str| environment.get(name);
-    let words = step.command.iter().map(|word| word.expand(lookup).ok());
-    let words: Option<Vec<OsString>> = words.collect();
-    let line = words.and_then(|words| alembic::command_line(&words));
-    let line = line.unwrap_or_default();
     let declared = match &step.up_to_date {
         Some(UpToDate::Alembic(declared)) => Some(declared),
         _ => None,
     };
-    if declared.is_none() && line.upgrade.is_none() {
-        return None;
-    }
-    let named = declared.map(|declared| &declared.files);
-    let named = named.filter(|files| !files.is_empty());
-    let names = |key: fn(&Alembic) -> &Option<String>| {
-        declared.is_none_or(|declared| key(declared).is_some())
-    };
-    let history = alembic::read(&Settings {
-        files: named.unwrap_or(&line.files),
-        variable: lookup("ALEMBIC_CONFIG"),
-        python_path: lookup("PYTHONPATH"),
-        section: line.section.as_deref().unwrap_or("alembic"),
-        names_table: names(|declared| &declared.version_table),
-        names_schema: names(|declared| &declared.version_table_schema),
-    });
-    match history {
-        Ok(history) => {
+    match history(step, declared, environment) {
+        Ok(read) => {
+            let (history, line) = read?;
             let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
             if let Some(found) = found {
                 findings.add_step(&step.name, found);
@@ -68,6 +48,37 @@ pub fn read(
             None
         }
     }
+}
+
+/// The history and alembic's command line; `None` if the step neither has the built-in question nor runs `alembic
+/// upgrade`.
+fn history(
+    step: &Step,
+    declared: Option<&Alembic>,
+    environment: &Environment,
+) -> Result<Option<(History, CommandLine)>, Error> {
+    let lookup = |name: &str| environment.get(name);
+    let words = step.command.iter().map(|word| word.expand(lookup).ok());
+    // A reference that is not set is a finding of its own.
+    let words: Vec<OsString> = words.collect::<Option<_>>().unwrap_or_default();
+    let line = alembic::command_line(&words)?.unwrap_or_default();
+    if declared.is_none() && line.upgrade.is_none() {
+        return Ok(None);
+    }
+    let named = declared.map(|declared| &declared.files);
+    let named = named.filter(|files| !files.is_empty());
+    let names = |key: fn(&Alembic) -> &Option<String>| {
+        declared.is_none_or(|declared| key(declared).is_some())
+    };
+    let history = alembic::read(&Settings {
+        files: named.unwrap_or(&line.files),
+        variable: lookup("ALEMBIC_CONFIG"),
+        python_path: lookup("PYTHONPATH"),
+        section: line.section.as_deref().unwrap_or("alembic"),
+        names_table: names(|declared| &declared.version_table),
+        names_schema: names(|declared| &declared.version_table_schema),
+    })?;
+    Ok(Some((history, line)))
 }
 
 /// The finding for a step that upgrades to `head`, which alembic rejects if there are several.

@@ -246,11 +246,14 @@ impl Planner<'_, '_> {
             self.findings.add_step(&step.name, found);
             return None;
         };
-        let mut what = format!("the step {}", step.name);
-        #[cfg(feature = "postgres")]
-        if let Question::Alembic(question, _) = &question {
-            what += &format!(" ({})", question.database.shown());
-        }
+        let name = &step.name;
+        let what = match &question {
+            Question::Command(_) => format!("the step {name}"),
+            #[cfg(feature = "postgres")]
+            Question::Alembic(question, _) => {
+                format!("the step {name} ({})", question.database.shown())
+            }
+        };
         Some(Wait {
             what,
             awaited: Awaited::Step(step, question),

@@ -34,7 +34,7 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The first and the longest pause between two attempts. They are short, because the lock delays the start of the
 /// server.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
 
 /// The interval at which the helper checks that the connection that holds the lock still works.
 const PROOF_INTERVAL: Duration = Duration::from_secs(3);

@@ -153,6 +153,21 @@ fn the_command_and_the_environment_name_the_configuration() {
         .env("ALEMBIC_CONFIG", "other.ini")
         .run()
         .expect_code(78);
+    // A command that is not understood could use another configuration, so there is no answer.
+    let step =
+        "command: [alembic, --conf, other.ini, upgrade, head], up_to_date: {alembic: DATABASE_URL}";
+    let told = guard(step, &FORK[..2])
+        .line("check")
+        .run()
+        .expect_code(0)
+        .stdout();
+    let told = joined(&told);
+    assert!(
+        told.contains(
+            "the arguments of its alembic command are not understood; so it is always run"
+        ),
+        "{told}"
+    );
     // The value of a variable is never shown, even if there is no such file.
     let step = format!("{UPGRADE}, up_to_date: {{alembic: DATABASE_URL}}");
     moved(&step)
