@@ -83,6 +83,13 @@ impl History {
         let mut revisions = Vec::with_capacity(files.len());
         for (file, variables) in files {
             let id = &variables.revision;
+            // alembic allows it before version 1.17.1.
+            if id.contains(':') {
+                return uncertain(format!(
+                    "{file} has the revision {}, with a colon",
+                    shown(id)
+                ));
+            }
             if id.contains(RESERVED) {
                 let problem = "which alembic does not allow";
                 return Err(broken(file, "has the revision", id, problem));

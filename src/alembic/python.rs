@@ -98,7 +98,8 @@ pub fn check_environment(
     names_schema: bool,
 ) -> Result<(), Reason> {
     let mut lines = Lines::new(utf_8(source)?);
-    let mut configures = false;
+    let (mut calls, mut has_offline_mode) = (0, false);
+    let is_known = names_table && names_schema;
     while let Some(Line { tokens, .. }) = lines.next()? {
         let has_stars = tokens.windows(2).any(|pair| pair == [STAR; 2]);
         for (position, token) in tokens.iter().enumerate() {
@@ -106,19 +107,22 @@ pub fn check_environment(
                 continue;
             };
             check_word(text, names_table, names_schema)?;
+            has_offline_mode |= *token == Token::Name("is_offline_mode");
             if *token == Token::Name("configure") {
-                configures = true;
+                calls += 1;
                 let is_call = tokens.get(position + 1) == Some(&Token::Operator("("));
-                if (has_stars || !is_call) && !names_table {
+                if (has_stars || !is_call) && !is_known {
                     return Err("passes arguments to `configure` that cannot be read".to_owned());
                 }
             }
         }
     }
-    if configures || names_table && names_schema {
-        Ok(())
-    } else {
-        Err("does not call `configure` itself".to_owned())
+    match calls {
+        _ if is_known => Ok(()),
+        0 => Err("does not call `configure` itself".to_owned()),
+        // The other mode is probably in another module.
+        1 if has_offline_mode => Err("calls `configure` in one of its two modes only".to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -709,8 +709,8 @@ fn an_environment_that_may_use_another_version_table_is_uncertain() {
             true,
             false,
         ),
-        ("**arguments", open, true, false),
-        ("c, x=f(**y)", open, true, false),
+        ("**arguments", open, true, true),
+        ("c, x=f(**y)", open, true, true),
         (
             "x=f'SET search_path TO {y}'",
             "names `search_path`",
@@ -736,11 +736,10 @@ fn an_environment_that_may_use_another_version_table_is_uncertain() {
             Some(expected),
             "{arguments}"
         );
-        assert_eq!(
-            check(&text, (!table, !schema)).as_deref(),
-            Some(expected),
-            "{arguments}"
-        );
+        for only in [(!table, false), (false, !schema)] {
+            let found = check(&text, only);
+            assert_eq!(found.as_deref(), Some(expected), "{arguments}");
+        }
         assert_eq!(check(&text, (table, schema)), None, "{arguments}");
     }
     let text = "from app.migrations import run\nrun()\n";
@@ -749,6 +748,15 @@ fn an_environment_that_may_use_another_version_table_is_uncertain() {
         Some("does not call `configure` itself")
     );
     assert_eq!(check(text, (true, true)), None);
+    let one_mode =
+        "if context.is_offline_mode():\n    context.configure(url=x)\nelse:\n    run()\n";
+    assert_eq!(
+        check(one_mode, (true, false)).as_deref(),
+        Some("calls `configure` in one of its two modes only")
+    );
+    assert_eq!(check(one_mode, (true, true)), None);
+    let both = one_mode.replace("run()", "context.configure(connection=y)");
+    assert_eq!(check(&both, nothing), None);
     assert_eq!(
         check("run = context.configure\nrun(**x)\n", nothing).as_deref(),
         Some(open)

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::findings::Findings;
-use crate::alembic::{self, CommandLine, Error, History, Settings, Targets};
+use crate::alembic::{self, CommandLine, Error, History, Settings, Status, Targets};
 use crate::environment::Environment;
 use crate::manifest::{Alembic, Step, UpToDate};
 use crate::report::{Code, Note, NoteCode, ValueFinding};
@@ -34,7 +34,13 @@ pub fn read(
             }
             let heads = declared.and_then(|declared| declared.heads.clone());
             let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
-            Some((history, targets.unwrap_or(Targets::All)))
+            let targets = targets.unwrap_or(Targets::All);
+            // A target that cannot be resolved is uncertain, whatever the database contains.
+            if let Status::Uncertain(reason) = history.status(&[], &targets) {
+                notes.extend(declared.map(|declared| uncertain(step, declared, &reason)));
+                return None;
+            }
+            Some((history, targets))
         }
         Err(Error::Broken(reason)) => {
             let problem = format!("cannot upgrade the database: {reason}");

@@ -62,8 +62,9 @@ const HAS_ROOM: &str = "SELECT current_setting('max_connections')::int \
      - current_setting('superuser_reserved_connections')::int - count(*) >= 4 \
      FROM pg_stat_activity WHERE backend_type = 'client backend'";
 
-/// How long the holder of the lock waits for free connections, and the interval at which it looks.
-const ROOM_LIMIT: Duration = Duration::from_secs(5);
+/// How long the holder of the lock waits for free connections, but at most a quarter of the lock's time-out, and the
+/// interval at which it looks.
+const ROOM_LIMIT: Duration = Duration::from_secs(2);
 const ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 const POOLED: &str = "the URL leads to a pool in transaction mode (such as PgBouncer), where an advisory lock has no effect; \
@@ -156,6 +157,7 @@ impl AdvisoryLock {
                 application,
                 key,
                 question: question.cloned(),
+                room_limit: ROOM_LIMIT.min(timeout / 4),
             },
             step: step.to_owned(),
             timeout,
@@ -306,6 +308,8 @@ struct Helper {
     application: String,
     key: i64,
     question: Option<AlembicQuestion>,
+    /// How long to wait for free connections once the lock is taken.
+    room_limit: Duration,
 }
 
 impl Helper {
@@ -366,7 +370,7 @@ impl Helper {
         let state = take(&mut session, &mut other, key, until);
         other.close();
         if let Ok(State::Taken(..)) = state {
-            wait_for_room(&mut session)?;
+            wait_for_room(&mut session, self.room_limit)?;
         }
         Ok(match state? {
             // Asked again, because another process may have run the step just before. If this closes the session, the
@@ -447,8 +451,8 @@ fn take(
 }
 
 /// Waits until the server has connections for the step, which the first attempts of other replicas may occupy.
-fn wait_for_room(session: &mut Session) -> Result<(), Error> {
-    let until = Instant::now() + ROOM_LIMIT;
+fn wait_for_room(session: &mut Session, limit: Duration) -> Result<(), Error> {
+    let until = Instant::now() + limit;
     while let Ok(answer) = session.ask_if_accepted(HAS_ROOM, until)?
         && answer == "f"
         && Instant::now() + ROOM_PAUSE < until

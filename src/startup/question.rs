@@ -1,5 +1,6 @@
 //! Asks alembic's version table whether a step has nothing to do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -81,17 +82,28 @@ pub fn ask(
     })
 }
 
-/// Asks over a new connection whether there is nothing to do. For a wait.
+/// Asks over a new connection whether there is nothing to do. For a wait. If the answer is not certain and a fallback
+/// can answer, notes that it is needed, and ends the wait.
 ///
 /// # Errors
 /// If there is something to do, or the database is not ready.
-pub fn ask_until_up_to_date(question: &AlembicQuestion, until: Instant) -> Result<(), Error> {
+pub fn ask_until_up_to_date(
+    question: &AlembicQuestion,
+    fallback: Option<&AtomicBool>,
+    until: Instant,
+) -> Result<(), Error> {
     let reason = match ask_alone(question, until)? {
         Status::UpToDate => return Ok(()),
         Status::Ahead(_) if question.on_ahead == OnAhead::Skip => return Ok(()),
         Status::Ahead(rows) => ahead(&rows),
         Status::Pending(count) => pending(count),
-        Status::Uncertain(reason) => reason,
+        Status::Uncertain(reason) => match fallback {
+            Some(is_needed) => {
+                is_needed.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
+            None => reason,
+        },
     };
     Err(Error::not_yet(reason))
 }

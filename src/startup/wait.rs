@@ -1,5 +1,7 @@
 //! Waits until every dependency is ready: servers, and steps that another process runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -40,12 +42,19 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
                 Box::new(move |until| ask(&target, until))
             }
             #[cfg(feature = "postgres")]
-            Awaited::Step(_, Question::Alembic(question, _)) => {
+            Awaited::Step(step, Question::Alembic(question, fallback)) => {
                 let question = question.clone();
-                Box::new(move |until| question::ask_until_up_to_date(&question, until))
+                let fallback = fallback.as_ref().map(|command| {
+                    let is_needed = Arc::new(AtomicBool::new(false));
+                    commands.push((wait, *step, command, is_needed.clone()));
+                    is_needed
+                });
+                Box::new(move |until| {
+                    question::ask_until_up_to_date(&question, fallback.as_deref(), until)
+                })
             }
             Awaited::Step(step, Question::Command(command)) => {
-                commands.push((wait, *step, command));
+                commands.push((wait, *step, command, Arc::new(AtomicBool::new(true))));
                 continue;
             }
         };
@@ -63,7 +72,8 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
     }
     // A command normally needs the servers, and only the main thread runs child processes.
     let mask = Mask::new(plan.secrets());
-    for (wait, step, command) in commands {
+    commands.retain(|(.., is_needed)| is_needed.load(Ordering::Relaxed));
+    for (wait, step, command, _) in commands {
         let launcher = Launcher {
             step,
             plan,

@@ -314,6 +314,22 @@ fn a_worker_waits_until_the_web_process_has_migrated() {
 }
 
 #[test]
+fn a_worker_asks_the_fallback_if_the_version_table_cannot_be_read() {
+    let service = Service::new();
+    service.start(QUESTION);
+    let sql = service.database.sql();
+    sql.run("ALTER TABLE alembic_version RENAME COLUMN version_num TO other");
+    let wait = "wait_for: [{up_to_date: migrate, timeout: 2s}]";
+    let end = |command: &str| {
+        let asking = format!("{{alembic: DATABASE_URL, command: ['{command}']}}");
+        let guard = service.guard(&asking, wait).line("run --skip migrate");
+        guard.run()
+    };
+    end("true").expect_code(0).expect_stdout("served\n");
+    end("false").expect_code(69).expect_stdout("");
+}
+
+#[test]
 fn a_worker_whose_step_stays_pending_is_not_ready_in_time() {
     for (up_to_date, reason) in [
         (QUESTION, "alembic has 3 revisions to run"),

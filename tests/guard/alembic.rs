@@ -168,6 +168,14 @@ fn the_command_and_the_environment_name_the_configuration() {
         ),
         "{told}"
     );
+    // Neither is there one for a target that alembic counts from the database's own revision.
+    let step = "command: [alembic, upgrade, '+1'], up_to_date: {alembic: DATABASE_URL}";
+    let told = guard(step, &FORK[..2]).line("check").run().expect_code(0);
+    let told = joined(&told.stdout());
+    assert!(
+        told.contains("a target of the upgrade cannot be resolved"),
+        "{told}"
+    );
     // The value of a variable is never shown, even if there is no such file.
     let step = format!("{UPGRADE}, up_to_date: {{alembic: DATABASE_URL}}");
     moved(&step)
