@@ -1,5 +1,7 @@
 //! Tests of the real binary with real processes. One file per behaviour.
 
+// The built-in question needs the PostgreSQL client.
+#[cfg(feature = "postgres")]
 mod alembic;
 mod bad_streams;
 mod canaries;
