@@ -9,8 +9,6 @@
     )
 )]
 
-// The check and the steps do not use it yet. Remove this allowance when they do.
-#[allow(dead_code, unused_imports, reason = "not used yet")]
 mod alembic;
 mod check;
 mod cli;

@@ -19,8 +19,10 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-pub use command_line::{CommandLine, command_line};
-pub use history::{History, Status, Targets};
+pub use command_line::command_line;
+#[cfg(feature = "postgres")]
+pub use history::Status;
+pub use history::{History, Targets};
 
 /// Where alembic's configuration is, and what the manifest says about `env.py`.
 #[derive(Clone, Copy)]

@@ -12,7 +12,9 @@ use super::ini::Ini;
 use super::python::{self, Variables};
 use crate::environment::{is_soak, temporary_folder};
 
-use super::{CommandLine, Error, History, Settings, Status, Targets, command_line, with_source};
+use super::command_line::CommandLine;
+use super::history::Status;
+use super::{Error, History, Settings, Targets, command_line, with_source};
 
 /// A new folder that is removed at the end of the test.
 struct Folder(PathBuf);
