@@ -66,6 +66,7 @@ pub fn check<'m>(
         environment: &effective,
         findings: &mut findings,
         notes: &mut notes,
+        is_rehearsal: selection.is_rehearsal,
     };
     let announcement = planner.announcement("the service", manifest.announce.as_ref());
     let plan = planner.plan(manifest, selection);

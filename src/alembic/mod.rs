@@ -19,7 +19,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-pub use command_line::command_line;
+pub use command_line::{CommandLine, command_line};
 #[cfg(feature = "postgres")]
 pub use history::Status;
 pub use history::{History, Targets};

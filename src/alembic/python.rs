@@ -11,7 +11,7 @@ const COMPOUND: [&str; 11] = [
 ];
 
 /// Names with which a module's variables can be set or computed without naming them.
-const INDIRECT: [&str; 15] = [
+const INDIRECT: [&str; 17] = [
     "exec",
     "eval",
     "globals",
@@ -26,6 +26,8 @@ const INDIRECT: [&str; 15] = [
     "__class__",
     "__dict__",
     "__getattr__",
+    "__globals__",
+    "__import__",
     "__setattr__",
 ];
 

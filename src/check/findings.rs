@@ -103,11 +103,11 @@ impl Findings<'_> {
         declared.is_some_and(|each| each.variable.secret)
     }
 
-    /// Adds an error of a step.
-    pub fn add_step(&mut self, step: &str, found: ValueFinding) {
+    /// Adds a finding on a step.
+    pub fn add_step(&mut self, step: &str, severity: Severity, found: ValueFinding) {
         self.list.push(Finding {
             code: found.code,
-            severity: Severity::Error,
+            severity,
             subject: Subject::Step(step.to_owned()),
             level: None,
             problem: found.problem,

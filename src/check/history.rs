@@ -6,7 +6,7 @@ use super::findings::Findings;
 use crate::alembic::{self, CommandLine, Error, History, Settings, Status, Targets};
 use crate::environment::Environment;
 use crate::manifest::{Alembic, Step, UpToDate};
-use crate::report::{Code, Note, NoteCode, ValueFinding};
+use crate::report::{Code, Note, NoteCode, Severity, ValueFinding};
 use crate::text::first;
 
 /// The maximum number of heads that a finding lists.
@@ -14,9 +14,11 @@ const MAX_HEADS: usize = 8;
 
 /// The history of a step that has the built-in question or runs `alembic upgrade`, and what the step upgrades to.
 /// Returns `None` for any other step, and if the history cannot be read for certain, which is a note for a step with
-/// the built-in question. Adds a finding if alembic cannot upgrade the history.
+/// the built-in question. Adds a finding if alembic cannot upgrade the history. Several heads are only a warning if the
+/// step may be skipped.
 pub fn read(
     step: &Step,
+    may_be_skipped: bool,
     environment: &Environment,
     findings: &mut Findings<'_>,
     notes: &mut Vec<Note>,
@@ -30,7 +32,8 @@ pub fn read(
             let (history, line) = read?;
             let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
             if let Some(found) = found {
-                findings.add_step(&step.name, found);
+                let severity = [Severity::Error, Severity::Warning][usize::from(may_be_skipped)];
+                findings.add_step(&step.name, severity, found);
             }
             let heads = declared.and_then(|declared| declared.heads.clone());
             let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
@@ -46,7 +49,7 @@ pub fn read(
             let problem = format!("cannot upgrade the database: {reason}");
             let fix = "correct the revision files; `alembic history` reports the same";
             let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
-            findings.add_step(&step.name, found);
+            findings.add_step(&step.name, Severity::Error, found);
             None
         }
         Err(Error::Uncertain(reason)) => {

@@ -12,7 +12,7 @@ use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
 use crate::manifest::{self, Manifest, Place, Template, UpToDate};
-use crate::report::{Code, Note, ValueFinding};
+use crate::report::{Code, Note, Severity, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
@@ -29,6 +29,8 @@ pub struct Selection<'a> {
     pub steps: Vec<&'a manifest::Step>,
     /// The server's command; `None` if no server is to be started.
     pub server: Option<Vec<Template>>,
+    /// Whether this is a check before a deployment, not a start.
+    pub is_rehearsal: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -38,6 +40,7 @@ impl<'a> Selection<'a> {
         Self {
             steps: manifest.steps.iter().collect(),
             server: server.map(|server| server.command.clone()),
+            is_rehearsal: true,
         }
     }
 
@@ -151,6 +154,8 @@ pub struct Planner<'a, 'f> {
     pub environment: &'a Environment,
     pub findings: &'a mut Findings<'f>,
     pub notes: &'a mut Vec<Note>,
+    /// Whether this is a check before a deployment, not a start.
+    pub is_rehearsal: bool,
 }
 
 impl Planner<'_, '_> {
@@ -243,7 +248,7 @@ impl Planner<'_, '_> {
             let problem = "is waited for, but whether it has anything to do cannot be found out";
             let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
             let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
-            self.findings.add_step(&step.name, found);
+            self.findings.add_step(&step.name, Severity::Error, found);
             return None;
         };
         let name = &step.name;
@@ -276,7 +281,10 @@ impl Planner<'_, '_> {
     /// How to find out whether a step has nothing to do; `None` if the step runs always. Sets `is_complete` to false if
     /// the database's address cannot be used.
     fn question(&mut self, step: &manifest::Step, is_complete: &mut bool) -> Option<Question> {
-        let history = history::read(step, self.environment, self.findings, self.notes);
+        // At a start, a step that has nothing to do is not run.
+        let may_be_skipped = !self.is_rehearsal && step.up_to_date.is_some();
+        let (environment, notes) = (self.environment, &mut *self.notes);
+        let history = history::read(step, may_be_skipped, environment, self.findings, notes);
         let of = format!("the step {}, up_to_date", step.name);
         match step.up_to_date.as_ref()? {
             UpToDate::Command(command) => Some(Question::Command(self.words(&of, command))),

@@ -323,6 +323,7 @@ server: {command: ['${UNSET}']}
     let selection = Selection {
         steps: manifest.steps.iter().skip(1).collect(),
         server: None,
+        ..Selection::default()
     };
     let environment = Environment::default();
     let checked = check(

@@ -82,6 +82,7 @@ pub fn selection<'a>(
     Ok(Selection {
         steps: steps.filter(is_selected).collect(),
         server: server.transpose()?,
+        is_rehearsal: false,
     })
 }
 

@@ -9,9 +9,8 @@ use std::time::Duration;
 /// The shortest and the longest pause after an attempt that the server has refused.
 const WITHOUT_ROOM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// An attempt is slow if it takes more than this part of the pause before it. All replicas together then occupy more
-/// than this part of their number of connections.
-const SLOW: u32 = 16;
+/// An attempt is slow if it takes longer than the fastest one by more than this part of the pause before it.
+const SLOW: u32 = 32;
 
 /// Computes the pauses between attempts.
 pub struct Backoff {
@@ -20,6 +19,8 @@ pub struct Backoff {
     longest: Duration,
     /// The last pause, before it was jittered.
     last: Option<Duration>,
+    /// The time of the fastest attempt. A distant server is not a crowded one.
+    fastest: Duration,
 }
 
 impl Backoff {
@@ -29,6 +30,7 @@ impl Backoff {
             shortest,
             longest,
             last: None,
+            fastest: Duration::MAX,
         }
     }
 
@@ -37,10 +39,14 @@ impl Backoff {
     /// pauses become shorter again by an eighth at a time, so that the replicas do not crowd the server again.
     pub fn pause_after(&mut self, took: Duration, is_refused: bool) -> Duration {
         let (least, most) = WITHOUT_ROOM;
+        if !is_refused {
+            self.fastest = self.fastest.min(took);
+        }
+        let excess = took.saturating_sub(self.fastest);
         let pause = match self.last {
             _ if is_refused => (self.last.unwrap_or_default() * 2).clamp(least, most),
             None => self.shortest,
-            Some(last) if took > last / SLOW => (last * 2).min(most),
+            Some(last) if excess > last / SLOW => (last * 2).min(most),
             Some(last) if last > self.longest => (last * 7 / 8).max(self.longest),
             Some(last) => (last * 2).min(self.longest),
         };
@@ -92,6 +98,7 @@ mod tests {
         let slow = [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000];
         for (took, is_refused, pauses) in [(MS, true, &refused[..]), (10_000 * MS, false, &slow)] {
             let mut backoff = backoff();
+            backoff.fastest = 50 * MS;
             for &expected in pauses {
                 assert_about(backoff.pause_after(took, is_refused), expected * MS);
             }
@@ -100,6 +107,14 @@ mod tests {
             }
             let shrunk = (0..20).map(|_| backoff.pause_after(MS, false)).last();
             assert_about(shrunk.expect("there are twenty"), 500 * MS);
+        }
+    }
+
+    #[test]
+    fn a_distant_server_is_not_taken_for_a_crowded_one() {
+        let mut backoff = backoff();
+        for expected in [100, 200, 400, 500, 500, 500] {
+            assert_about(backoff.pause_after(300 * MS, false), expected * MS);
         }
     }
 

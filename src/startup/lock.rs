@@ -64,7 +64,7 @@ const HAS_ROOM: &str = "SELECT current_setting('max_connections')::int \
 
 /// How long the holder of the lock waits for free connections, but at most a quarter of the lock's time-out, and the
 /// interval at which it looks.
-const ROOM_LIMIT: Duration = Duration::from_secs(2);
+const ROOM_LIMIT: Duration = Duration::from_secs(1);
 const ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 const POOLED: &str = "the URL leads to a pool in transaction mode (such as PgBouncer), where an advisory lock has no effect; \
@@ -369,18 +369,19 @@ impl Helper {
         let mut other = connect()?;
         let state = take(&mut session, &mut other, key, until);
         other.close();
-        if let Ok(State::Taken(..)) = state {
-            wait_for_room(&mut session, self.room_limit)?;
-        }
-        Ok(match state? {
+        let state = match state? {
             // Asked again, because another process may have run the step just before. If this closes the session, the
             // lock is free again.
             State::Taken(socket, _) => match self.ask(&mut session, until)? {
                 Some(status) if !self.wants_run(&status) => (State::Settled(status), session),
-                status => (State::Taken(socket, status), session),
+                status => {
+                    wait_for_room(&mut session, self.room_limit)?;
+                    (State::Taken(socket, status), session)
+                }
             },
             state => (state, session),
-        })
+        };
+        Ok(state)
     }
 
     /// Asks the question, if there is one.

@@ -363,7 +363,7 @@ fn a_worker_whose_step_stays_pending_is_not_ready_in_time() {
 }
 
 #[test]
-fn a_fleet_with_nothing_to_do_starts_no_process_and_takes_no_lock() {
+fn a_fleet_with_nothing_to_do_runs_no_step_and_keeps_no_lock() {
     let service = Service::new();
     service.start(QUESTION);
     let config = service.folder.path().join("alembic.ini");

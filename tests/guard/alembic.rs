@@ -50,6 +50,20 @@ fn an_upgrade_to_the_head_of_a_history_with_two_is_an_error_before_the_deploymen
         let (told, found) = (joined(&ended.stdout()), joined(found));
         assert!(told.contains(&found), "{told}");
     }
+    // At a start, the step may have nothing to do.
+    let question = format!("{UPGRADE}, up_to_date: ['true']");
+    check(&question, &FORK).expect_code(78);
+    guard(&question, &FORK)
+        .line("run")
+        .run()
+        .expect_code(0)
+        .expect_stderr("[several_heads]")
+        .expect_stdout("served\n");
+    guard(UPGRADE, &FORK)
+        .line("run")
+        .run()
+        .expect_code(78)
+        .expect_stdout("");
     check("command: [alembic, upgrade, heads]", &FORK).expect_code(0);
     check(UPGRADE, &FORK[..2]).expect_code(0);
     guard(UPGRADE, &FORK)
