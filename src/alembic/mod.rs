@@ -20,9 +20,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 pub use command_line::{CommandLine, command_line};
-#[cfg(feature = "postgres")]
-pub use history::Status;
-pub use history::{History, Targets};
+pub use history::{History, Status, Targets};
 
 /// Where alembic's configuration is, and what the manifest says about `env.py`.
 #[derive(Clone, Copy)]
