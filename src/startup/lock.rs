@@ -454,7 +454,8 @@ fn take(
 /// Waits until the server has connections for the step, which the first attempts of other replicas may occupy.
 fn wait_for_room(session: &mut Session, limit: Duration) -> Result<(), Error> {
     let until = Instant::now() + limit;
-    while let Ok(answer) = session.ask_if_accepted(HAS_ROOM, until)?
+    // A slow answer does not end the attempt, because the lock is already taken.
+    while let Ok(answer) = session.ask_if_accepted(HAS_ROOM, Instant::now() + ANSWER_LIMIT)?
         && answer == "f"
         && Instant::now() + ROOM_PAUSE < until
     {

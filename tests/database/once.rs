@@ -233,6 +233,24 @@ fn a_hundred_replicas_leave_connections_to_the_one_that_migrates() {
 }
 
 #[test]
+fn the_holder_of_the_lock_waits_for_free_connections_but_not_for_long() {
+    // Nine connections are for ordinary roles. With six in use, too few are free for the step.
+    let postgres = Postgres::start_with(&["max_connections=12"]);
+    let _in_use: Vec<Sql> = (0..6).map(|_| Sql::on(&postgres.url)).collect();
+    for (timeout, waits) in [("1m", 900), ("2s", 400)] {
+        let steps = format!(
+            "  - name: migrate
+    command: [sh, -c, 'echo ran >> $SHARED/log']
+    lock: {{postgres: DATABASE_URL, timeout: {timeout}}}"
+        );
+        let fleet = Fleet::new(&postgres.url, &steps);
+        let guard = fleet.run(1).remove(0).expect_code(0);
+        assert!(guard.took >= Duration::from_millis(waits), "{guard}");
+        assert_eq!(fleet.file("log"), "ran\n");
+    }
+}
+
+#[test]
 fn the_wait_does_not_grow_with_the_number_of_replicas() {
     let _alone = alone();
     // Only a small number here. `cargo bench --bench compare -- replicas` measures the full number.
