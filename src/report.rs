@@ -40,14 +40,26 @@ pub struct ValueFinding {
     pub problem: String,
     /// How to correct it, in the imperative.
     pub fix: String,
+    /// Whether the value certainly cannot work. Otherwise the finding is a warning at every level.
+    pub is_certain: bool,
 }
 
 impl ValueFinding {
+    /// Creates the finding for a value that certainly cannot work.
     pub fn new(code: Code, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             code,
             problem: problem.into(),
             fix: fix.into(),
+            is_certain: true,
+        }
+    }
+
+    /// The same finding as a warning, for a value that can work but is probably not meant.
+    pub fn into_warning(self) -> Self {
+        Self {
+            is_certain: false,
+            ..self
         }
     }
 

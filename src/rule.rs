@@ -1,23 +1,18 @@
 //! The rules for a single value. Findings contain limits and admitted values, but never the value that was checked.
 
+mod placeholder;
+mod url;
+
 use email_address::{EmailAddress, Options};
 
 use crate::report::{Code, ValueFinding, wrong_type};
-use crate::url::{Url, host_and_port, is_percent_encoded, port};
+use crate::url::port;
+
+pub use placeholder::is_placeholder;
 
 type Checked = Result<(), ValueFinding>;
 
 const BOOLEANS: [&str; 8] = ["true", "false", "1", "0", "yes", "no", "on", "off"];
-
-/// The minimum length of a value of one repeated character, such as `xxxxxxxx`, that counts as a placeholder.
-const REPETITIONS: usize = 8;
-
-/// The delimiters around a placeholder, and the characters that it cannot contain: `<a@b>` is a mailbox.
-const GAPS: [(&str, &str, &[char]); 3] = [
-    ("{{", "}}", &['{', '}']),
-    ("${", "}", &['{', '}']),
-    ("<", ">", &['@', '<', '>']),
-];
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -224,54 +219,6 @@ impl Rule {
         let fix = format!("choose a value {limits}");
         ensure(is_right, "is out of its range", &fix)
     }
-
-    /// Checks a URL: its credentials, its hosts, and its scheme.
-    fn check_url(&self, value: &str) -> Checked {
-        let example = self.schemes.first().map_or("https", String::as_str);
-        let shape = format!("write it as {example}://host…");
-        let url = Url::cut(value).ok_or_else(|| wrong_type("is not a URL", shape.as_str()))?;
-        // Checked first, because an unescaped character makes all later parts wrong.
-        if url.has_cut_credentials() || has_raw_character(&url) {
-            return Err(ValueFinding::unescaped_credentials());
-        }
-        let is_space = |other: char| other.is_whitespace() || other.is_control();
-        let fix = "remove it, or percent-encode it as %20";
-        ensure(!value.contains(is_space), "contains white space", fix)?;
-        ensure(!url.lacks_host(), "has no host", &shape)?;
-        if !url.authority.is_empty() && url.hosts().is_none() {
-            return Err(ValueFinding::invalid_host());
-        }
-        self.check_scheme(&url)
-    }
-
-    /// Checks an origin: scheme, host and port, as a browser sends it.
-    fn check_origin(&self, value: &str) -> Checked {
-        let shape =
-            "write scheme://host[:port] and nothing after it, such as https://app.example.com";
-        let url = Url::cut(value).ok_or_else(|| wrong_type("is not an origin", shape))?;
-        let problem = "ends with a slash, which no browser sends";
-        ensure(url.rest != "/", problem, "remove the slash at its end")?;
-        let problem = "has a path after its host, which no browser sends";
-        ensure(url.rest.is_empty(), problem, shape)?;
-        let is_host = url.user.is_none() && host_and_port(url.authority).is_some();
-        ensure(is_host, "is not an origin", shape)?;
-        self.check_scheme(&url)
-    }
-
-    fn check_scheme(&self, url: &Url<'_>) -> Checked {
-        let scheme = url.scheme.to_ascii_lowercase();
-        // `https` also admits `http` on localhost, where there is usually no certificate.
-        let is_admitted = |admitted: &String| {
-            *admitted == scheme || admitted == "https" && scheme == "http" && url.is_local()
-        };
-        if self.schemes.is_empty() || self.schemes.iter().any(is_admitted) {
-            return Ok(());
-        }
-        let admitted = format!("{}://", self.schemes.join(":// or "));
-        let problem = format!("does not begin with {admitted}");
-        let fix = format!("write it with {admitted}");
-        Err(ValueFinding::new(Code::WrongScheme, problem, fix))
-    }
 }
 
 fn ensure(is_right: bool, problem: &str, fix: &str) -> Checked {
@@ -298,13 +245,6 @@ fn path(value: &str) -> Checked {
     ensure(!value.contains("://"), problem, "write the path alone")?;
     let problem = "contains a line break";
     ensure(!value.contains('\n'), problem, "write one path")
-}
-
-/// Whether the user or the password contains a character that must be percent-encoded.
-fn has_raw_character(url: &Url<'_>) -> bool {
-    let is_raw = |other: char| other.is_whitespace() || "@\"<>\\^`{|}".contains(other);
-    let mut parts = [url.user, url.password].into_iter().flatten();
-    parts.any(|text| text.contains(is_raw) || !is_percent_encoded(text))
 }
 
 /// The value without surrounding white space and one pair of surrounding quotes, as some readers of `.env` files leave
@@ -359,32 +299,6 @@ fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
         return Err(wrong_type("has an empty item in its list", fix));
     }
     Ok(items)
-}
-
-/// Whether a value is a placeholder, which counts as missing: it contains an unresolved reference of a platform
-/// (`${{…}}`), or is a template's placeholder such as `<password>`, one repeated character, or a text such as
-/// `change-me`.
-pub fn is_placeholder(value: &str) -> bool {
-    let whole = strip_wrapping(value);
-    let reference = value.split_once("${{");
-    let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
-    let is_gap = GAPS.iter().any(|(open, close, outside)| {
-        let rest = whole.strip_prefix(open);
-        let inside = rest.and_then(|rest| rest.strip_suffix(close));
-        inside.is_some_and(|inside| !inside.contains(*outside))
-    });
-    let first = whole.chars().next();
-    let is_repeated =
-        whole.chars().all(|other| Some(other) == first) && whole.chars().count() >= REPETITIONS;
-    is_reference || is_gap || is_repeated || is_phrase(whole)
-}
-
-/// Whether a value contains `changeme`, or begins with `your` and contains `here`. Ignores case and the separators `-`,
-/// `_` and space.
-fn is_phrase(value: &str) -> bool {
-    let mut text = value.to_lowercase();
-    text.retain(|other| !"-_ ".contains(other));
-    text.contains("changeme") || text.starts_with("your") && text.contains("here")
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ impl Findings<'_> {
                 "check the file where the service runs; this machine may not have it"
                     .clone_into(&mut found.fix);
             }
-            if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+            if let Some(mut severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+                if !found.is_certain {
+                    severity = Severity::Warning;
+                }
                 let finding = self.push(&variable.name, severity, found);
                 finding.hint = hint_of(variable);
                 finding.description.clone_from(&variable.description);
@@ -85,7 +88,7 @@ impl Findings<'_> {
             Code::SecretInArgument => Severity::Warning,
             _ => Severity::Error,
         };
-        self.push(name, severity, ValueFinding { code, problem, fix });
+        self.push(name, severity, ValueFinding::new(code, problem, fix));
     }
 
     /// Whether an earlier finding already explains why a variable has no usable address.

@@ -8,6 +8,7 @@
 mod fixes;
 mod near;
 mod scope;
+mod urls;
 mod values;
 
 use std::collections::{HashMap, HashSet};
@@ -45,17 +46,17 @@ const CAUSES: [(&str, &str, Explain); 19] = [
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     ("unresolved_reference", LIKELY, values::railway_reference),
     ("unresolved_reference", LIKELY, values::empty_reference),
-    ("unresolved_reference", LIKELY, values::empty_parts),
+    ("unresolved_reference", LIKELY, urls::empty_parts),
     ("unresolved_reference", CERTAIN, values::workflow_expression),
     ("unresolved_reference", CERTAIN, values::other_reference),
     ("example_copied", LIKELY, values::example_copied),
     ("secret_file", CERTAIN, values::secret_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
-    ("scheme_of_sqlalchemy", CERTAIN, values::postgres_scheme),
-    ("unescaped_credentials", CERTAIN, values::unescaped),
+    ("scheme_of_sqlalchemy", CERTAIN, urls::postgres_scheme),
+    ("unescaped_credentials", CERTAIN, urls::unescaped),
     ("list_form", CERTAIN, values::list_form),
     ("copied_secret", LIKELY, values::copied_secret),
-    ("local_address", LIKELY, values::local_address),
+    ("local_address", LIKELY, urls::local_address),
     // These two consider only variables that no earlier cause explains, so they must come last.
     ("sealed_or_staged", LIKELY, scope::sealed_or_staged),
     ("set_at_build", LIKELY, scope::set_at_build),
