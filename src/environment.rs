@@ -5,9 +5,8 @@
     reason = "this is the one file that reads the process's environment"
 )]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 #[cfg(test)]
 pub use tests::{is_soak, temporary_folder};
@@ -16,8 +15,8 @@ pub use tests::{is_soak, temporary_folder};
 #[derive(Clone, Default)]
 pub struct Environment {
     entries: Vec<Entry>,
-    /// Positions in `entries`, sorted by name.
-    by_name: Vec<usize>,
+    /// The positions of the names in `entries`.
+    positions: HashMap<OsString, usize>,
     /// Later entries of names that are in `entries`. `execve` permits duplicate names, and programs disagree about
     /// which entry applies: `getenv` returns the first, dash uses the last. So only the first is passed on.
     duplicates: Vec<Entry>,
@@ -39,26 +38,17 @@ impl Environment {
 
     /// Creates an environment of these entries, in this order. If a name occurs several times, its first entry applies.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
-        let mut by_name: Vec<usize> = (0..entries.len()).collect();
-        // The sort is stable, so entries with the same name stay in their order.
-        by_name.sort_by_key(|&at| &entries[at].0);
-        let pairs = by_name.windows(2);
-        let same = pairs.filter(|pair| entries[pair[0]].0 == entries[pair[1]].0);
-        let further: HashSet<usize> = same.map(|pair| pair[1]).collect();
-        if further.is_empty() {
-            return Self {
-                entries,
-                by_name,
-                duplicates: Vec::new(),
-            };
+        let mut environment = Self::default();
+        for (name, value) in entries {
+            if environment.positions.contains_key(&name) {
+                environment.duplicates.push((name, value));
+            } else {
+                let position = environment.entries.len();
+                environment.positions.insert(name.clone(), position);
+                environment.entries.push((name, value));
+            }
         }
-        let mut positions = 0..;
-        let (duplicates, first) = (entries.into_iter())
-            .partition(|_| positions.next().is_some_and(|at| further.contains(&at)));
-        Self {
-            duplicates,
-            ..Self::from_entries(first)
-        }
+        environment
     }
 
     /// The values of the later entries of a name, which are not passed on.
@@ -70,12 +60,8 @@ impl Environment {
 
     /// The value of a name. It may be empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        let position = self
-            .by_name
-            .partition_point(|&at| self.entries[at].0.as_bytes() < name.as_bytes());
-        let &at = self.by_name.get(position)?;
-        let (found, value) = &self.entries[at];
-        (found == name).then_some(value)
+        let position = *self.positions.get(OsStr::new(name))?;
+        Some(&self.entries[position].1)
     }
 
     /// The value of a name as a string; `None` if it is unset, empty or not UTF-8.
@@ -92,19 +78,14 @@ impl Environment {
     /// The environment without the names in `removed`, and with those in `set` appended in place of any earlier
     /// entries. All other entries keep their order.
     pub fn with(mut self, set: &[(&str, OsString)], removed: &[String]) -> Self {
-        let set_names = set.iter().map(|(name, _)| *name);
-        let replaced: HashSet<&str> = set_names
-            .chain(removed.iter().map(String::as_str))
-            .collect();
-        let is_replaced =
-            |name: &OsString| name.to_str().is_some_and(|name| replaced.contains(name));
-        if replaced.is_empty() {
-            return self;
-        }
-        self.entries.retain(|(name, _)| !is_replaced(name));
+        let set_names = set.iter().map(|(name, _)| OsStr::new(*name));
+        let removed_names = removed.iter().map(OsStr::new);
+        let replaced: HashSet<&OsStr> = set_names.chain(removed_names).collect();
+        let is_kept = |(name, _): &Entry| !replaced.contains(name.as_os_str());
+        self.entries.retain(is_kept);
         let set = set.iter();
         self.entries
-            .extend(set.map(|(name, value)| (OsString::from(name), value.clone())));
+            .extend(set.map(|(name, value)| (name.into(), value.clone())));
         Self {
             duplicates: self.duplicates,
             ..Self::from_entries(self.entries)
