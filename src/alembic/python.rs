@@ -6,30 +6,16 @@ use super::tokens::{Line, Lines, Reason, Token};
 const VARIABLES: [&str; 4] = ["revision", "down_revision", "depends_on", "branch_labels"];
 
 /// Keywords that begin a statement whose body can be on the same line.
-const COMPOUND: [&str; 11] = [
-    "if", "elif", "else", "for", "while", "try", "except", "finally", "with", "async", "match",
-];
+const COMPOUND: &str = "if elif else for while try except finally with async match";
 
 /// Names with which a module's variables can be set or computed without naming them.
-const INDIRECT: [&str; 17] = [
-    "exec",
-    "eval",
-    "globals",
-    "locals",
-    "vars",
-    "setattr",
-    "delattr",
-    "modules",
-    "builtins",
-    "f_globals",
-    "__builtins__",
-    "__class__",
-    "__dict__",
-    "__getattr__",
-    "__globals__",
-    "__import__",
-    "__setattr__",
-];
+const INDIRECT: &str = "exec eval globals locals vars setattr delattr modules builtins f_globals __builtins__ \
+    __class__ __dict__ __getattr__ __globals__ __import__ __setattr__";
+
+/// Whether a name is in one of these lists.
+fn is_in(names: &str, name: &str) -> bool {
+    names.split(' ').any(|other| other == name)
+}
 
 const COMMA: Token<'static> = Token::Operator(",");
 const STAR: Token<'static> = Token::Operator("*");
@@ -59,7 +45,7 @@ pub fn variables(source: &str) -> Result<Variables, Reason> {
         refuse_indirect(&tokens)?;
         scope = scope.filter(|margin| indent > *margin);
         let defined = defined(&tokens);
-        let is_compound = matches!(tokens[0], Token::Name(first) if COMPOUND.contains(&first));
+        let is_compound = matches!(tokens[0], Token::Name(first) if is_in(COMPOUND, first));
         if let Some(name) = defined {
             refuse_mention(std::slice::from_ref(name))?;
             if tokens.contains(&Token::Operator(":=")) {
@@ -194,10 +180,10 @@ fn refuse_indirect(tokens: &[Token<'_>]) -> Result<(), Reason> {
             Token::Name("import") => tokens.get(position + 1) == Some(&STAR),
             // The sessions of SQLModel have a method of this name.
             Token::Name("exec") => position == 0 || tokens[position - 1] != Token::Operator("."),
-            Token::Name(name) => INDIRECT.contains(&name),
+            Token::Name(name) => is_in(INDIRECT, name),
             Token::Text(_, text) if token.is_template() => {
                 let mut words = text.split(|next: char| !next.is_alphanumeric() && next != '_');
-                text.contains(":=") || words.any(|word| INDIRECT.contains(&word))
+                text.contains(":=") || words.any(|word| is_in(INDIRECT, word))
             }
             Token::Text(..) | Token::Number | Token::Operator(_) => false,
         };
