@@ -97,6 +97,10 @@ const SUBCOMMANDS: [(&str, &str); 4] = [
 
 const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
 
+fn wrong<T>(message: impl Into<String>) -> Result<T, UsageError> {
+    Err(UsageError(message.into()))
+}
+
 impl From<lexopt::Error> for UsageError {
     fn from(error: lexopt::Error) -> Self {
         Self(error.to_string())
@@ -124,9 +128,9 @@ pub fn parse(mut ours: Vec<OsString>) -> Result<Command, UsageError> {
         }
     };
     if command.is_some() && subcommand != "run" {
-        return Err(UsageError(format!(
+        return wrong(format!(
             "`{subcommand}` takes no command after `--`; only `run` does"
-        )));
+        ));
     }
     let mut parser = Parser::from_args(ours);
     match subcommand {
@@ -136,14 +140,14 @@ pub fn parse(mut ours: Vec<OsString>) -> Result<Command, UsageError> {
         "exit-codes" => exit_codes(&mut parser),
         unknown => {
             let known = SUBCOMMANDS.map(|(name, _)| name);
-            Err(UsageError(match nearest(unknown, known.into_iter()) {
+            wrong(match nearest(unknown, known.into_iter()) {
                 Some(near) => format!("unknown subcommand `{unknown}`; did you mean `{near}`?"),
                 None => format!(
                     "unknown subcommand `{unknown}`; it must be {}. \
                      To run a command, write it after `--`: startup-guard run -- {unknown}",
                     either(&known)
                 ),
-            }))
+            })
         }
     }
 }
@@ -164,9 +168,9 @@ fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, U
             Long("rewrite") => run.rewrites.push(rewrite(&parser.value()?.string()?)?),
             Value(word) => {
                 let word = word.to_string_lossy();
-                return Err(UsageError(format!(
+                return wrong(format!(
                     "unexpected argument `{word}`; a command follows `--`: startup-guard run -- {word}"
-                )));
+                ));
             }
             other => return help_or_error("run", &other),
         }
@@ -177,31 +181,29 @@ fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, U
         (true, None) if is_init => "`--init`, `--forward` or `--rewrite`",
         _ => return Ok(Command::Run(run)),
     };
-    Err(UsageError(format!(
-        "`--no-server` cannot be combined with {excluded}"
-    )))
+    wrong(format!("`--no-server` cannot be combined with {excluded}"))
 }
 
 const FORWARDS: [(&str, Forward); 2] = [("child", Forward::Child), ("group", Forward::Group)];
 
 fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
-    let (from, to) = text.split_once(':').ok_or_else(|| {
-        UsageError(format!(
+    let Some((from, to)) = text.split_once(':') else {
+        return wrong(format!(
             "`--rewrite` must be FROM:TO, such as TERM:INT, not `{text}`"
-        ))
-    })?;
-    let wrong = |problem| UsageError(format!("--rewrite {text}: {problem}"));
-    let from = Signal::parse(from).filter(|from| from.can_be_passed_on());
-    let from = from.ok_or_else(|| {
-        wrong("FROM must be the name or the number of a signal that can be forwarded")
-    })?;
-    let to = match to {
-        "0" => None,
-        name => Some(Signal::parse(name).ok_or_else(|| {
-            wrong("TO must be the name or the number of a signal, or 0 to drop FROM")
-        })?),
+        ));
     };
-    Ok(Rewrite { from, to })
+    let Some(from) = Signal::parse(from).filter(|from| from.can_be_passed_on()) else {
+        return wrong(format!(
+            "--rewrite {text}: FROM must be the name or the number of a signal that can be forwarded"
+        ));
+    };
+    let new = Signal::parse(to);
+    if new.is_none() && to != "0" {
+        return wrong(format!(
+            "--rewrite {text}: TO must be the name or the number of a signal, or 0 to drop FROM"
+        ));
+    }
+    Ok(Rewrite { from, to: new })
 }
 
 fn check(parser: &mut Parser) -> Result<Command, UsageError> {
@@ -224,7 +226,7 @@ fn check(parser: &mut Parser) -> Result<Command, UsageError> {
         }
         _ => return Ok(Command::Check(check)),
     };
-    Err(UsageError(problem.to_owned()))
+    wrong(problem)
 }
 
 const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
@@ -241,12 +243,12 @@ fn healthcheck(parser: &mut Parser) -> Result<Command, UsageError> {
             other => return help_or_error("healthcheck", &other),
         }
     }
-    url.map(Command::Healthcheck).ok_or_else(|| {
-        UsageError(
-            "`healthcheck` needs a URL: startup-guard healthcheck http://127.0.0.1:8000/health"
-                .to_owned(),
-        )
-    })
+    match url {
+        Some(url) => Ok(Command::Healthcheck(url)),
+        None => wrong(
+            "`healthcheck` needs a URL: startup-guard healthcheck http://127.0.0.1:8000/health",
+        ),
+    }
 }
 
 fn exit_codes(parser: &mut Parser) -> Result<Command, UsageError> {
@@ -258,19 +260,17 @@ fn exit_codes(parser: &mut Parser) -> Result<Command, UsageError> {
             other => return help_or_error("exit-codes", &other),
         }
     }
-    let table = if as_json {
+    let text = exit::TABLE.into();
+    Ok(Command::Print(if as_json {
         exit::json().into()
     } else {
-        exit::TABLE.into()
-    };
-    Ok(Command::Print(table))
+        text
+    }))
 }
 
 fn choose(choice: &mut ManifestChoice, new: ManifestChoice) -> Result<(), UsageError> {
     if *choice != ManifestChoice::Default {
-        return Err(UsageError(
-            "give one manifest: `--manifest FILE` or `--no-manifest`, once".to_owned(),
-        ));
+        return wrong("give one manifest: `--manifest FILE` or `--no-manifest`, once");
     }
     *choice = new;
     Ok(())
@@ -283,7 +283,7 @@ fn manifest(parser: &mut Parser) -> Result<ManifestChoice, UsageError> {
 fn file(parser: &mut Parser, option: &str) -> Result<OsString, UsageError> {
     let file = parser.value()?;
     if file.is_empty() {
-        return Err(UsageError(format!("`{option}` needs the name of a file")));
+        return wrong(format!("`{option}` needs the name of a file"));
     }
     Ok(file)
 }
@@ -295,14 +295,12 @@ fn choice<T: Copy>(
     values: &[(&str, T)],
 ) -> Result<T, UsageError> {
     let text = parser.value()?.string()?;
-    let found = values.iter().find(|(name, _)| *name == text);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-        UsageError(format!(
-            "`{option}` must be {}, not `{text}`",
-            either(&names)
-        ))
-    })
+    if let Some((_, value)) = values.iter().find(|(name, _)| *name == text) {
+        return Ok(*value);
+    }
+    let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+    let names = either(&names);
+    wrong(format!("`{option}` must be {names}, not `{text}`"))
 }
 
 /// Returns the help text for `--help`, the version for `--version`, and an error for any other argument, which the
@@ -318,20 +316,14 @@ fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError
         Value(value) => ("unexpected argument", value.to_string_lossy().into_owned()),
     };
     let lines = help.lines().filter_map(|line| line.strip_prefix("  --"));
-    let options: Vec<String> = lines
-        .filter_map(|line| Some(format!("--{}", line.split(' ').next()?)))
-        .collect();
-    let known = options
-        .iter()
-        .map(String::as_str)
-        .chain(["--help", "--version"]);
-    let hint = match nearest(&name, known) {
+    let options = lines.filter_map(|line| line.split(' ').next());
+    let options: Vec<String> = options.map(|option| format!("--{option}")).collect();
+    let known = options.iter().map(String::as_str);
+    let hint = match nearest(&name, known.chain(["--help", "--version"])) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("see `startup-guard {subcommand} --help`"),
     };
-    Err(UsageError(format!(
-        "{what} `{name}` for `{subcommand}`; {hint}"
-    )))
+    wrong(format!("{what} `{name}` for `{subcommand}`; {hint}"))
 }
 
 #[cfg(test)]
