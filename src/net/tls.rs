@@ -18,7 +18,7 @@ use rustls::{
 };
 
 use super::Error;
-use super::ErrorKind::{self, NotYet, Refused};
+use super::ErrorKind::{NotYet, Refused};
 use crate::os::file;
 use crate::targets::postgres::{Tls, Verify};
 
@@ -215,11 +215,8 @@ impl ServerCertVerifier for Verifier {
             // Like libpq and curl, accepts a certificate of an authority (CA:TRUE) that is itself one of the root
             // certificates, such as `openssl req -x509` creates. Its dates were verified before this error was
             // returned.
-            Err(rustls::Error::InvalidCertificate(Bad::Other(other)))
-                if matches!(
-                    other.0.downcast_ref(),
-                    Some(webpki::Error::CaUsedAsEndEntity)
-                ) && roots.contains(certificate) =>
+            Err(rustls::Error::InvalidCertificate(error))
+                if is_authority(&error) && roots.contains(certificate) =>
             {
                 if self.is_named {
                     verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
@@ -255,14 +252,47 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+const EXPIRED: &str = "its certificate has expired; renew it, or check this machine's clock";
+const NOT_VALID_YET: &str =
+    "its certificate is not valid yet; check its dates, and this machine's clock";
+const NO_CERTIFICATE: &str = "it requires a client certificate; {client_certificate}";
+const REFUSED_CERTIFICATE: &str =
+    "it refuses the client certificate, or requires one; {client_certificate}";
+const NO_CIPHER: &str = "it ends the TLS handshake: it supports no cipher suite that startup-guard supports, or requires a \
+                         client certificate; {client_certificate}";
+const NOTHING_IN_COMMON: &str =
+    "it supports no TLS version or cipher suite that startup-guard supports (TLS 1.2 and 1.3)";
+
 /// Explains a TLS error, with advice. `None` if the error is not about TLS.
+///
+/// A certificate with wrong dates may become valid, because certificates are renewed and clocks are set, so waiting can
+/// help. It cannot help with any other error of a certificate.
 pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
-    let (kind, text) = match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(error) => certificate_words(error),
-        rustls::Error::AlertReceived(alert) => alert_words(*alert),
-        rustls::Error::InvalidMessage(_) => (NotYet, "it does not use TLS; {no_tls}"),
-        rustls::Error::PeerIncompatible(_) => (NotYet, NOTHING_IN_COMMON),
-        rustls::Error::NoCertificatesPresented => (NotYet, "it presents no certificate"),
+    use AlertDescription as Alert;
+    use CertificateError as Bad;
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, PeerIncompatible};
+    let (kind, text) = match error.get_ref()?.downcast_ref()? {
+        InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => (NotYet, EXPIRED),
+        InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+            (NotYet, NOT_VALID_YET)
+        }
+        InvalidCertificate(error) => (Refused, certificate_words(error)),
+        AlertReceived(Alert::CertificateRequired | Alert::NoCertificate) => {
+            (Refused, NO_CERTIFICATE)
+        }
+        AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => (Refused, REFUSED_CERTIFICATE),
+        AlertReceived(Alert::HandshakeFailure) => (NotYet, NO_CIPHER),
+        AlertReceived(Alert::ProtocolVersion | Alert::InsufficientSecurity)
+        | PeerIncompatible(_) => (NotYet, NOTHING_IN_COMMON),
+        AlertReceived(_) => (NotYet, "it ends the TLS connection with an error"),
+        InvalidMessage(_) => (NotYet, "it does not use TLS; {no_tls}"),
         _ => (NotYet, "it violates the TLS protocol"),
     };
     let reason = text
@@ -272,24 +302,10 @@ pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
     Some(Error { kind, reason })
 }
 
-const NOTHING_IN_COMMON: &str =
-    "it supports no TLS version or cipher suite that startup-guard supports (TLS 1.2 and 1.3)";
-const EXPIRED: &str = "its certificate has expired; renew it, or check this machine's clock";
-const NOT_VALID_YET: &str =
-    "its certificate is not valid yet; check its dates, and this machine's clock";
-const NO_CERTIFICATE: &str = "it requires a client certificate; {client_certificate}";
-const REFUSED_CERTIFICATE: &str =
-    "it refuses the client certificate, or requires one; {client_certificate}";
-const UNVERIFIABLE: &str =
-    "its certificate, or one that signed it, is malformed or uses an unsupported extension";
-
-/// Explains a certificate error. A certificate with wrong dates may become valid, because certificates are renewed and
-/// clocks are set, so waiting can help. It cannot help with any other error.
-fn certificate_words(error: &CertificateError) -> (ErrorKind, &'static str) {
+/// Explains a certificate error, except one of the dates.
+fn certificate_words(error: &CertificateError) -> &'static str {
     use CertificateError as Bad;
-    let refused = match error {
-        Bad::Expired | Bad::ExpiredContext { .. } => return (NotYet, EXPIRED),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => return (NotYet, NOT_VALID_YET),
+    match error {
         // A bad signature means that another root certificate has the same name but another key.
         Bad::UnknownIssuer | Bad::BadSignature => {
             "its certificate is not signed by any of the root certificates; name the right ones with {roots}"
@@ -303,52 +319,19 @@ fn certificate_words(error: &CertificateError) -> (ErrorKind, &'static str) {
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
             "its certificate is not valid for servers; create one with the extended key usage serverAuth"
         }
-        Bad::Revoked => "its certificate has been revoked; replace it",
-        Bad::UnsupportedSignatureAlgorithmContext { .. }
-        | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "its certificate is signed with an unsupported algorithm; create one that is signed with SHA-256"
+        error if is_authority(error) => {
+            "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with {roots}"
         }
-        Bad::Other(OtherError(other)) => match other.downcast_ref() {
-            Some(webpki::Error::CaUsedAsEndEntity) => {
-                "its certificate belongs to a certificate authority (CA:TRUE) and is not one of the root certificates; name it with {roots}"
-            }
-            Some(webpki::Error::EndEntityUsedAsCa) => {
-                "its certificate is signed by a certificate that does not belong to a certificate authority (CA:FALSE)"
-            }
-            Some(webpki::Error::UnsupportedCertVersion) => {
-                "its certificate does not have X.509 version 3; create one with a subjectAltName"
-            }
-            Some(webpki::Error::NameConstraintViolation) => {
-                "its certificate is for a name that its certificate authority may not sign"
-            }
-            _ => UNVERIFIABLE,
-        },
-        _ => UNVERIFIABLE,
-    };
-    (Refused, refused)
+        _ => {
+            "its certificate, or one that signed it, is malformed, or has an unsupported version, algorithm or extension"
+        }
+    }
 }
 
-/// Explains an alert that the server has sent before it closed the connection.
-fn alert_words(alert: AlertDescription) -> (ErrorKind, &'static str) {
-    use AlertDescription as Alert;
-    let not_yet = match alert {
-        Alert::CertificateRequired | Alert::NoCertificate => return (Refused, NO_CERTIFICATE),
-        Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied => return (Refused, REFUSED_CERTIFICATE),
-        Alert::CertificateExpired => {
-            "it reports that the client certificate has expired; renew it, or check the clocks"
-        }
-        Alert::ProtocolVersion | Alert::InsufficientSecurity => NOTHING_IN_COMMON,
-        Alert::HandshakeFailure => {
-            "it ends the TLS handshake: it supports no cipher suite that startup-guard supports, or requires a client certificate; {client_certificate}"
-        }
-        Alert::UnrecognisedName => "it has no certificate for this host's name",
-        Alert::NoApplicationProtocol => "it uses TLS, but not for this protocol (ALPN)",
-        _ => "it ends the TLS connection with an error",
+/// Whether the error is that a server's certificate is that of a certificate authority (CA:TRUE).
+fn is_authority(error: &CertificateError) -> bool {
+    let CertificateError::Other(OtherError(other)) = error else {
+        return false;
     };
-    (NotYet, not_yet)
+    matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
