@@ -59,34 +59,22 @@ fn read(file: &'static str) -> Result<String, UserError> {
     }
 }
 
-/// A line of /etc/passwd: `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`.
-struct Entry<'a> {
-    name: &'a str,
-    uid: u32,
-    gid: u32,
-    home: &'a str,
-}
-
-/// The part of a `user` before or after the colon.
-#[derive(Clone, Copy)]
-enum Written<'a> {
-    Id(u32),
-    Name(&'a str),
-}
-
-impl<'a> Written<'a> {
-    /// Returns `None` for an empty text. A number is always an ID, even if there is an entry with that name.
-    fn parse(text: &'a str) -> Result<Option<Self>, UserError> {
-        match text.parse::<i32>() {
-            _ if text.is_empty() => Ok(None),
-            Ok(id) if id >= 0 => Ok(Some(Written::Id(id.cast_unsigned()))),
-            Err(error) if *error.kind() == IntErrorKind::InvalidDigit => {
-                Ok(Some(Written::Name(text)))
-            }
-            Ok(_) | Err(_) => Err(UserError(format!(
-                "`{text}` is not a uid or gid: these are from 0 to {MAX_ID}, as for container engines"
-            ))),
+/// Parses a uid or gid in the manifest. Returns `None` for a name and for an empty text. A number is always an ID, even
+/// if there is an entry with that name.
+fn id(text: &str) -> Result<Option<u32>, UserError> {
+    match text.parse::<i32>() {
+        Ok(id) if id >= 0 => Ok(Some(id.cast_unsigned())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                IntErrorKind::InvalidDigit | IntErrorKind::Empty
+            ) =>
+        {
+            Ok(None)
         }
+        Ok(_) | Err(_) => Err(UserError(format!(
+            "`{text}` is not a uid or gid: these are from 0 to {MAX_ID}, as for container engines"
+        ))),
     }
 }
 
@@ -97,41 +85,29 @@ fn find(
     (current_uid, current_gid): (u32, u32),
 ) -> Result<Account, UserError> {
     let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
-    let (user, wanted_group) = (Written::parse(user)?, Written::parse(wanted_group)?);
-    let user = user.unwrap_or(Written::Id(current_uid));
-    let mut entries = fields(passwd).filter_map(|[name, _, uid, gid, _, home]| {
-        let (uid, gid) = (number(uid)?, number(gid)?);
-        Some(Entry {
-            name,
-            uid,
-            gid,
-            home,
-        })
-    });
+    let (wanted_uid, wanted_gid) = (id(user)?, id(wanted_group)?);
+    let wanted_uid = wanted_uid.or(user.is_empty().then_some(current_uid));
+    // `NAME:PASSWORD:UID:GID:COMMENT:HOME:SHELL`
+    let mut entries = fields(passwd)
+        .filter_map(|[name, _, uid, gid, _, home]| Some((name, number(uid)?, number(gid)?, home)));
     // The first matching entry counts.
-    let entry = entries.find(|entry| match user {
-        Written::Id(uid) => entry.uid == uid,
-        Written::Name(name) => entry.name == name,
-    });
-    let (uid, name, home) = match (&entry, user) {
-        (Some(entry), _) => (entry.uid, entry.name.to_owned(), entry.home),
-        (None, Written::Id(uid)) => (uid, uid.to_string(), ""),
-        (None, Written::Name(name)) => {
-            return Err(missing("user", name, PASSWD, "uid and gid as numbers"));
-        }
+    let entry = entries.find(|(name, uid, ..)| wanted_uid.map_or(*name == user, |id| *uid == id));
+    let (uid, name, home) = match (entry, wanted_uid) {
+        (Some((name, uid, _, home)), _) => (uid, name.to_owned(), home),
+        (None, Some(uid)) => (uid, uid.to_string(), ""),
+        (None, None) => return Err(missing("user", user, PASSWD, "uid and gid as numbers")),
     };
-    let (gid, groups) = match (wanted_group, entry) {
+    let named = || gids(group, |each, _| each == wanted_group).next();
+    let (gid, groups) = match entry {
         // Only a user without a group in the manifest gets the supplementary groups of /etc/group.
-        (None, Some(Entry { name, gid, .. })) => {
+        Some((name, _, gid, _)) if wanted_group.is_empty() => {
             let has_user = |_: &str, members: &str| members.split(',').any(|each| each == name);
             (gid, gids(group, has_user).collect())
         }
-        (None, None) => (current_gid, Vec::new()),
-        (Some(Written::Id(gid)), _) => (gid, Vec::new()),
-        (Some(Written::Name(name)), _) => {
-            let gid = gids(group, |each, _| each == name).next();
-            let unknown = || missing("group", name, GROUP, "gid as a number");
-            (gid.ok_or_else(unknown)?, Vec::new())
+        None if wanted_group.is_empty() => (current_gid, Vec::new()),
+        _ => {
+            let unknown = || missing("group", wanted_group, GROUP, "gid as a number");
+            (wanted_gid.or_else(named).ok_or_else(unknown)?, Vec::new())
         }
     };
     Ok(Account {
