@@ -58,10 +58,9 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
     };
     let folder = |name: &str, key| folder(name, key, &options, settings.python_path);
     let scripts = folder(location, "script_location")?;
-    let mut versions = Vec::new();
-    for name in get(&options, "version_locations")? {
-        versions.push(folder(name, "version_locations")?);
-    }
+    let versions = get(&options, "version_locations")?.iter();
+    let versions = versions.map(|name| folder(name, "version_locations"));
+    let mut versions = versions.collect::<Result<Vec<_>, _>>()?;
     if versions.is_empty() {
         versions.push(existing(scripts.join("versions"), "script_location")?);
     }
@@ -72,23 +71,17 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
     })
 }
 
-/// The ini file and the TOML file, as alembic's `CommandLine._inis_from_config` chooses them.
-fn files(settings: &Settings<'_>) -> Result<(PathBuf, PathBuf), Error> {
+/// The ini file or the TOML file, as alembic's `CommandLine._inis_from_config` chooses them.
+fn file<'a>(settings: &Settings<'a>, default: &'a str) -> Result<&'a Path, Error> {
+    let is_wanted = |file: &&Path| file.ends_with(TOML) == (default == TOML);
     let variable = settings.variable.filter(|value| !value.is_empty());
-    let choose = |takes_toml: bool, default: &str| {
-        let is_wanted = |file: &&Path| file.ends_with(TOML) == takes_toml;
-        let files = settings.files.iter().map(PathBuf::as_path);
-        let mut named = files.filter(is_wanted);
-        match (named.next(), named.next()) {
-            (Some(_), Some(_)) => uncertain("two configuration files of the same kind are named"),
-            (Some(file), None) => Ok(file.to_owned()),
-            (None, _) => {
-                let file = variable.map(Path::new).filter(is_wanted);
-                Ok(file.unwrap_or(Path::new(default)).to_owned())
-            }
-        }
-    };
-    Ok((choose(false, "alembic.ini")?, choose(true, TOML)?))
+    let variable = variable.map(Path::new).filter(is_wanted);
+    let mut named = settings.files.iter().map(PathBuf::as_path);
+    let file = named.find(is_wanted).or(variable);
+    if named.any(|other| is_wanted(&other)) {
+        return uncertain("two configuration files of the same kind are named");
+    }
+    Ok(file.unwrap_or(Path::new(default)))
 }
 
 /// The options that are read: each a text, `true` or `false`, or the items of a list. `None` if it is not certain.
@@ -96,14 +89,14 @@ type Options = HashMap<&'static str, Option<Vec<String>>>;
 
 /// The options of both files. Those of the ini file come first.
 fn options(settings: &Settings<'_>) -> Result<Options, Error> {
-    let (ini, toml) = files(settings)?;
+    let (ini, toml) = (file(settings, "alembic.ini")?, file(settings, TOML)?);
     // alembic treats a missing file like an empty one.
-    let text = read_file(&toml, TOML)?.unwrap_or_default();
-    let Some(mut options) = here(&toml).and_then(|here| toml_options(&text, &here)) else {
+    let text = read_file(toml, TOML)?.unwrap_or_default();
+    let Some(mut options) = here(toml).and_then(|here| toml_options(&text, &here)) else {
         return uncertain(format!("{TOML} cannot be parsed"));
     };
-    let text = read_file(&ini, "the ini file")?.unwrap_or_default();
-    let Some(ini) = here(&ini).and_then(|here| Ini::parse(&text, here)) else {
+    let text = read_file(ini, "the ini file")?.unwrap_or_default();
+    let Some(ini) = here(ini).and_then(|here| Ini::parse(&text, here)) else {
         return uncertain("the ini file cannot be parsed");
     };
     for key in KEYS {

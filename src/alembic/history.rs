@@ -18,10 +18,6 @@ pub struct History {
     revisions: Vec<Revision>,
     /// Revisions and branch labels, with the positions of their revisions.
     names: HashMap<String, usize>,
-    /// The revisions that are no `down_revision`, as `alembic heads` lists them.
-    heads: Vec<usize>,
-    /// The heads that no revision depends on. They are the rows of a database that is up to date.
-    real_heads: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,14 +111,7 @@ impl History {
                 needs,
             });
         }
-        let mut history = Self {
-            revisions,
-            names,
-            heads: Vec::new(),
-            real_heads: Vec::new(),
-        };
-        history.heads = history.unnamed(DOWN);
-        history.real_heads = history.unnamed(NEEDS);
+        let history = Self { revisions, names };
         history.refuse_circles()?;
         Ok(history)
     }
@@ -136,6 +125,8 @@ impl History {
         counts
     }
 
+    /// The revisions that no revision refers to. By `DOWN` they are what `alembic heads` lists. By `NEEDS` they are the
+    /// rows of a database that is up to date, because a head that another revision depends on is none of them.
     fn unnamed(&self, edges: Edges) -> Vec<usize> {
         let counts = self.counts(edges);
         let positions = 0..counts.len();
@@ -147,7 +138,7 @@ impl History {
     /// Refuses revisions that need themselves through others.
     fn refuse_circles(&self) -> Result<(), Error> {
         let mut counts = self.counts(NEEDS);
-        let mut open = self.real_heads.clone();
+        let mut open = self.unnamed(NEEDS);
         while let Some(position) = open.pop() {
             for below in &self.revisions[position].needs {
                 counts[*below] -= 1;
@@ -192,10 +183,9 @@ impl History {
 
     /// The versioned heads in the order of `alembic heads`: each with its revision and the base name of its file.
     pub fn heads(&self) -> Vec<(&str, &str)> {
-        let heads = self.heads.iter().map(|head| &self.revisions[*head]);
-        heads
-            .map(|head| (head.id.as_str(), head.file.as_str()))
-            .collect()
+        let heads = self.unnamed(DOWN).into_iter();
+        let heads = heads.map(|head| &self.revisions[head]);
+        heads.map(|head| (&*head.id, &*head.file)).collect()
     }
 
     /// Compares the rows of the version table with what the targets need, like alembic's
@@ -227,7 +217,7 @@ impl History {
             return Err("one row of the version table is an ancestor of another".to_owned());
         }
         let wanted = match targets {
-            Targets::All => self.real_heads.clone(),
+            Targets::All => self.unnamed(NEEDS),
             Targets::Listed(targets) => {
                 let found = targets.iter().map(|target| self.target(target));
                 let found = found.collect::<Option<Vec<_>>>().unwrap_or_default();
@@ -257,12 +247,12 @@ impl History {
     /// The revisions that an argument of `alembic upgrade` names, if it is certain that alembic takes it.
     fn target(&self, target: &str) -> Option<Vec<usize>> {
         match target.split_once('@') {
-            None if target == "heads" => Some(self.real_heads.clone()),
-            None if target == "head" => (self.heads.len() <= 1).then(|| self.heads.clone()),
+            None if target == "heads" => Some(self.unnamed(NEEDS)),
+            None if target == "head" => Some(self.unnamed(DOWN)).filter(|heads| heads.len() <= 1),
             None if is_plain(target) => Some(vec![*self.names.get(target)?]),
             Some((label, name)) if is_plain(label) => {
                 let labelled = *self.names.get(label)?;
-                let mut heads = self.heads.clone();
+                let mut heads = self.unnamed(DOWN);
                 heads.retain(|head| self.closure(&[*head], DOWN)[labelled]);
                 let is_valid = match name {
                     "head" => heads.len() <= 1,

@@ -15,9 +15,11 @@ mod tokens;
 mod tests;
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use crate::os::file;
 
 pub use command_line::{CommandLine, command_line};
 pub use history::{History, Status, Targets};
@@ -96,19 +98,9 @@ fn with_source<T>(path: &Path, read: impl FnOnce(&str) -> Result<T, String>) -> 
 
 /// Reads a text in UTF-8, with `\n` as the only line break. Returns `None` if the file does not exist.
 fn read_file(path: &Path, name: &str) -> Result<Option<String>, Error> {
-    let mut source = Vec::new();
-    let read = fs::metadata(path).and_then(|metadata| {
-        // A read of another file could block.
-        if !metadata.is_file() {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        File::open(path)?
-            .take(MAX_FILE as u64 + 1)
-            .read_to_end(&mut source)
-    });
-    match read {
-        Ok(_) if source.len() > MAX_FILE => uncertain(format!("{name} is larger than 1 MiB")),
-        Ok(_) => {
+    match file::read(path, MAX_FILE) {
+        Ok(source) if source.len() > MAX_FILE => uncertain(format!("{name} is larger than 1 MiB")),
+        Ok(source) => {
             let text = str::from_utf8(&source).map(|text| text.replace("\r\n", "\n"));
             match text {
                 Ok(text) if !text.contains('\r') => Ok(Some(text)),
