@@ -11,7 +11,6 @@ const MAX_DEPTH: usize = 3;
 const DEFAULT: &str = "DEFAULT";
 
 /// The sections of a file, without the interpolation of their values.
-#[derive(Debug)]
 pub struct Ini {
     sections: HashSet<String>,
     /// Sections and options, with their values.

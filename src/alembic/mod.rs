@@ -25,7 +25,6 @@ pub use command_line::{CommandLine, command_line};
 pub use history::{History, Status, Targets};
 
 /// Where alembic's configuration is, and what the manifest says about `env.py`.
-#[derive(Clone, Copy)]
 pub struct Settings<'a> {
     /// The files that the manifest or `-c` of the step's command names: an ini file, a pyproject.toml, or one of each.
     /// Empty: the defaults.

@@ -32,7 +32,6 @@ fn invalid(reason: impl Into<String>) -> io::Error {
 }
 
 /// How many bytes a server may still send, at most `ALLOWANCE`.
-#[derive(Debug)]
 struct Allowance(usize);
 
 impl Allowance {

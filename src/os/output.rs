@@ -45,7 +45,6 @@ struct State {
 }
 
 /// How to write to a stream without blocking.
-#[derive(Clone, Copy)]
 enum Kind {
     /// A regular file or `/dev/null`, with a plain `write`: it has no reader to wait for.
     File,

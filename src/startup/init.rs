@@ -17,7 +17,6 @@ use crate::os::{leave_folder, trim_memory};
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
 /// The options of an init.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Init {
     pub forward: Forward,
     pub rewrites: Vec<Rewrite>,

@@ -24,7 +24,6 @@ const NO_HOME: &str = "/";
 const MAX_ID: i32 = i32::MAX;
 
 /// A user, and the values of `USER` and `HOME` for its processes.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Account {
     pub user: User,
     pub name: String,
