@@ -1,10 +1,10 @@
 //! alembic's configuration: which files it has, and where its revision files are.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use boml::Toml;
 use boml::types::TomlValue;
 
 use super::ini::{Ini, interpolated};
@@ -12,15 +12,6 @@ use super::{Error, Settings, read_file, uncertain};
 
 /// The base name by which alembic tells a TOML file from an ini file.
 const TOML: &str = "pyproject.toml";
-
-/// The options that are read.
-const KEYS: [&str; 5] = [
-    "script_location",
-    "version_locations",
-    "recursive_version_locations",
-    "sourceless",
-    "prepend_sys_path",
-];
 
 /// How many `[` and `{` a pyproject.toml may have. The parser's recursion is at most as deep, and so many levels fit into
 /// the stack of a thread in a release build.
@@ -42,12 +33,27 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
     if ["", "DEFAULT"].contains(&settings.section) {
         return uncertain("the section of the ini file has a special name");
     }
-    let options = options(settings)?;
+    let (ini, toml) = (file(settings, "alembic.ini")?, file(settings, TOML)?);
+    // alembic treats a missing file like an empty one.
+    let text = read_file(toml, TOML)?.unwrap_or_default();
+    let (Some(toml), Some(folder)) = (parse_toml(&text), here(toml)) else {
+        return uncertain(format!("{TOML} cannot be parsed"));
+    };
+    let text = read_file(ini, "the ini file")?.unwrap_or_default();
+    let Some(ini) = here(ini).and_then(|here| Ini::parse(&text, here)) else {
+        return uncertain("the ini file cannot be parsed");
+    };
+    let options = Options {
+        settings,
+        ini,
+        toml,
+        here: folder,
+    };
     // Who sets this option has compiled files without their sources.
-    if get(&options, "sourceless")? == ["true"] {
+    if options.get("sourceless")? == ["true"] {
         return uncertain("the configuration sets `sourceless`");
     }
-    let [location] = get(&options, "script_location")? else {
+    let [location] = &*options.get("script_location")? else {
         return uncertain(if settings.files.is_empty() {
             "there is no alembic.ini or pyproject.toml with a `script_location`"
         } else if settings.files.iter().all(|file| file.exists()) {
@@ -56,10 +62,9 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
             "the configuration file that is named does not exist"
         });
     };
-    let folder = |name: &str, key| folder(name, key, &options, settings.python_path);
-    let scripts = folder(location, "script_location")?;
-    let versions = get(&options, "version_locations")?.iter();
-    let versions = versions.map(|name| folder(name, "version_locations"));
+    let scripts = options.folder(location, "script_location")?;
+    let versions = options.get("version_locations")?.into_iter();
+    let versions = versions.map(|name| options.folder(&name, "version_locations"));
     let mut versions = versions.collect::<Result<Vec<_>, _>>()?;
     if versions.is_empty() {
         versions.push(existing(scripts.join("versions"), "script_location")?);
@@ -67,7 +72,7 @@ pub fn read(settings: &Settings<'_>) -> Result<Places, Error> {
     Ok(Places {
         scripts,
         versions,
-        is_recursive: get(&options, "recursive_version_locations")? == ["true"],
+        is_recursive: options.get("recursive_version_locations")? == ["true"],
     })
 }
 
@@ -84,31 +89,74 @@ fn file<'a>(settings: &Settings<'a>, default: &'a str) -> Result<&'a Path, Error
     Ok(file.unwrap_or(Path::new(default)))
 }
 
-/// The options that are read: each a text, `true` or `false`, or the items of a list. `None` if it is not certain.
-type Options = HashMap<&'static str, Option<Vec<String>>>;
+/// The options of both files.
+struct Options<'a> {
+    settings: &'a Settings<'a>,
+    ini: Ini,
+    toml: Toml<'a>,
+    /// The folder of the TOML file.
+    here: String,
+}
 
-/// The options of both files. Those of the ini file come first.
-fn options(settings: &Settings<'_>) -> Result<Options, Error> {
-    let (ini, toml) = (file(settings, "alembic.ini")?, file(settings, TOML)?);
-    // alembic treats a missing file like an empty one.
-    let text = read_file(toml, TOML)?.unwrap_or_default();
-    let Some(mut options) = here(toml).and_then(|here| toml_options(&text, &here)) else {
-        return uncertain(format!("{TOML} cannot be parsed"));
-    };
-    let text = read_file(ini, "the ini file")?.unwrap_or_default();
-    let Some(ini) = here(ini).and_then(|here| Ini::parse(&text, here)) else {
-        return uncertain("the ini file cannot be parsed");
-    };
-    for key in KEYS {
-        if ini.has(settings.section, key) {
-            let option = ini_option(&ini, settings.section, key);
-            // An empty list is like none.
-            if option.as_ref().is_none_or(|items| !items.is_empty()) {
-                options.insert(key, option);
-            }
+impl Options<'_> {
+    /// The value of an option: a text, `true` or `false`, or the items of a list. An option that is not set is like an
+    /// empty list. The ini file takes precedence.
+    fn get(&self, key: &str) -> Result<Vec<String>, Error> {
+        let mut option = Some(Vec::new());
+        if self.ini.has(self.settings.section, key) {
+            option = ini_option(&self.ini, self.settings.section, key);
+        }
+        // An empty list is like none.
+        let tool = self.toml.get_table("tool").ok();
+        let alembic = tool.and_then(|tool| tool.get_table("alembic").ok());
+        if option.as_ref().is_some_and(Vec::is_empty)
+            && let Some(value) = alembic.and_then(|alembic| alembic.get(key))
+        {
+            option = toml_option(key, value, &self.here);
+        }
+        match option {
+            Some(items) => Ok(items),
+            None => uncertain(format!(
+                "the configuration's `{key}` cannot be read for certain"
+            )),
         }
     }
-    Ok(options)
+
+    /// The folder that an item of an option names: a path, or `package:path`.
+    fn folder(&self, name: &str, key: &str) -> Result<PathBuf, Error> {
+        let mut folder = PathBuf::from(name);
+        if let Some((package, path)) = name.split_once(':')
+            && !name.starts_with('/')
+        {
+            let python_path = self.settings.python_path;
+            let python_path = python_path.filter(|value| !value.is_empty());
+            let python_path = python_path.map(|value| value.as_bytes().split(|byte| *byte == b':'));
+            let python_path = python_path.into_iter().flatten().map(OsStr::from_bytes);
+            let prepended = self.get("prepend_sys_path")?;
+            let entries = prepended.iter().map(OsStr::new).chain(python_path);
+            let entries = entries.map(PathBuf::from).collect();
+            let Some(found) = package_folder(package, entries) else {
+                return uncertain(format!("the package in `{key}` is not found for certain"));
+            };
+            folder = found;
+            folder.extend(path.split(':'));
+        }
+        existing(folder, key)
+    }
+}
+
+/// Parses the TOML file. Returns `None` if that fails, or if `tool` or `tool.alembic` is not a table.
+fn parse_toml(text: &str) -> Option<Toml<'_>> {
+    if text.matches(['[', '{']).count() > MAX_BRACKETS {
+        return None;
+    }
+    let toml = boml::parse(text).ok()?;
+    if let Some(tool) = toml.get("tool")
+        && let Some(alembic) = tool.as_table()?.get("alembic")
+    {
+        alembic.as_table()?;
+    }
+    Some(toml)
 }
 
 /// The folder of a file, for `%(here)s`.
@@ -142,26 +190,6 @@ fn ini_option(ini: &Ini, section: &str, key: &str) -> Option<Vec<String>> {
     Some(items.map(|item| item.trim().to_owned()).collect())
 }
 
-/// The options of the table `tool.alembic`. Returns `None` if they cannot be parsed.
-fn toml_options(text: &str, here: &str) -> Option<Options> {
-    if text.matches(['[', '{']).count() > MAX_BRACKETS {
-        return None;
-    }
-    let parsed = boml::parse(text).ok()?;
-    let mut options = Options::new();
-    if let Some(tool) = parsed.get("tool")
-        && let Some(alembic) = tool.as_table()?.get("alembic")
-    {
-        let alembic = alembic.as_table()?;
-        for key in KEYS {
-            if let Some(value) = alembic.get(key) {
-                options.insert(key, toml_option(key, value, here));
-            }
-        }
-    }
-    Some(options)
-}
-
 fn toml_option(key: &str, value: &TomlValue<'_>, here: &str) -> Option<Vec<String>> {
     let lookup = |name: &str| (name == "here").then(|| here.to_owned());
     let text = |value: &TomlValue<'_>| interpolated(value.as_string()?, &lookup);
@@ -177,49 +205,12 @@ fn toml_option(key: &str, value: &TomlValue<'_>, here: &str) -> Option<Vec<Strin
     }
 }
 
-/// The value of an option. An option that is not set is like an empty list.
-fn get<'a>(options: &'a Options, key: &str) -> Result<&'a [String], Error> {
-    match options.get(key) {
-        None => Ok(&[]),
-        Some(Some(items)) => Ok(items),
-        Some(None) => uncertain(format!(
-            "the configuration's `{key}` cannot be read for certain"
-        )),
-    }
-}
-
 fn existing(folder: PathBuf, key: &str) -> Result<PathBuf, Error> {
     if folder.is_dir() {
         Ok(folder)
     } else {
         uncertain(format!("a folder of `{key}` does not exist"))
     }
-}
-
-/// The folder that an item of an option names: a path, or `package:path`.
-fn folder(
-    name: &str,
-    key: &str,
-    options: &Options,
-    python_path: Option<&OsStr>,
-) -> Result<PathBuf, Error> {
-    let mut folder = PathBuf::from(name);
-    if let Some((package, path)) = name.split_once(':')
-        && !name.starts_with('/')
-    {
-        let prepended = get(options, "prepend_sys_path")?;
-        let python_path = python_path.filter(|value| !value.is_empty());
-        let python_path = python_path.map(|value| value.as_bytes().split(|byte| *byte == b':'));
-        let python_path = python_path.into_iter().flatten().map(OsStr::from_bytes);
-        let entries = prepended.iter().map(OsStr::new).chain(python_path);
-        let entries = entries.map(PathBuf::from).collect();
-        let Some(found) = package_folder(package, entries) else {
-            return uncertain(format!("the package in `{key}` is not found for certain"));
-        };
-        folder = found;
-        folder.extend(path.split(':'));
-    }
-    existing(folder, key)
 }
 
 /// The folder of the package that Python finds in the first of these folders that has it, if it is certain.
