@@ -117,10 +117,7 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 "the client's certificate and the client's key do not belong together"
             }
-            rustls::Error::InvalidCertificate(_) => {
-                "the client's certificate cannot be used: it is malformed"
-            }
-            _ => "the client's key cannot be used: it is malformed, or of an unknown kind",
+            _ => "the client's certificate or key is malformed, or of an unknown kind",
         })
     })
 }

@@ -203,7 +203,7 @@ impl Attendant<'_> {
             }
             let received = self.signals.next(stage.deadline());
             let is_stop = received.is_some_and(|received| received.signal.is_stop());
-            if is_stop && matches!(stage, Stage::Stopping { .. }) {
+            if is_stop && matches!(stage, Stage::Stopping(_)) {
                 stage = Stage::killing(Instant::now());
             }
         }

@@ -25,10 +25,8 @@ const INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     Running,
-    /// They have got the stop signal, and are killed at `until`.
-    Stopping {
-        until: Instant,
-    },
+    /// They have got the stop signal, and are killed at this instant.
+    Stopping(Instant),
     /// They have got SIGKILL. It is repeated at `again`, and they are given up at `until`.
     Killing {
         again: Instant,
@@ -45,7 +43,7 @@ impl Stage {
         // A grace period beyond the range of the clock counts as a day.
         let until = now.checked_add(grace);
         let until = until.unwrap_or(now + Duration::from_hours(24));
-        Self::Stopping { until }
+        Self::Stopping(until)
     }
 
     /// The stage in which the first SIGKILL is due at once.
@@ -60,7 +58,7 @@ impl Stage {
     pub fn deadline(self) -> Option<Instant> {
         match self {
             Self::Running => None,
-            Self::Stopping { until } => Some(until),
+            Self::Stopping(until) => Some(until),
             Self::Killing { again, until } => Some(again.min(until)),
             Self::GivenUp => Some(Instant::now()),
         }
@@ -69,7 +67,7 @@ impl Stage {
     /// Enters the next stage if the time of the current one has passed. Returns whether SIGKILL must be sent now.
     pub fn advance(&mut self, now: Instant) -> bool {
         match *self {
-            Self::Stopping { until } if now >= until => *self = Self::killing(now),
+            Self::Stopping(until) if now >= until => *self = Self::killing(now),
             Self::Killing { until, .. } if now >= until => *self = Self::GivenUp,
             _ => {}
         }
@@ -202,10 +200,10 @@ impl Supervisor<'_> {
         match self.stage {
             Stage::Running => self.ask_to_stop(),
             // A second stop ends the grace period.
-            Stage::Stopping { .. } if now.duration_since(first) >= SAME_STOP => {
+            Stage::Stopping(_) if now.duration_since(first) >= SAME_STOP => {
                 self.stage = Stage::killing(now);
             }
-            Stage::Stopping { .. } | Stage::Killing { .. } | Stage::GivenUp => {}
+            Stage::Stopping(_) | Stage::Killing { .. } | Stage::GivenUp => {}
         }
     }
 
