@@ -20,6 +20,7 @@ pub enum Code {
     Unescaped,
     Quoted,
     WhiteSpace,
+    Misread,
     SameSecret,
     FileUnreadable,
     FileAndValue,
@@ -189,13 +190,17 @@ pub enum NoteCode {
     Portability,
     /// A line that has no effect, or not the effect that it seems to have.
     Line,
+    /// A line that gives a variable another value than it seems to.
+    Misread,
+    /// A variable that is set under a former or a similar name, although it may be unset.
+    OtherName,
     /// Variables of an env file that the manifest does not declare.
     Undeclared,
     /// Files of alembic that cannot be read for certain.
     History,
 }
 
-/// A remark on an env file or on alembic's files. It is not a finding.
+/// A remark on an env file, on the names in the environment, or on alembic's files. It is not a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     #[serde(rename = "note")]

@@ -6,8 +6,8 @@ use super::resolve::{Resolved, Value};
 use crate::manifest::{FailOn, Level, Variable};
 use crate::report::{Code, Finding, Severity, Source, Subject, ValueFinding};
 
-/// The line of an env file that sets a variable, by the variable's name.
-pub type Sources = HashMap<String, Source>;
+/// The line of an env file that sets a variable, and what is wrong with that line, by the variable's name.
+pub type Sources = HashMap<String, (Source, Option<ValueFinding>)>;
 
 /// The findings so far, and what their severity depends on.
 pub struct Findings<'a> {
@@ -23,7 +23,15 @@ impl Findings<'_> {
     pub fn check_variable(&mut self, each: &Resolved<'_>) {
         let variable = each.variable;
         let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
+        let misread = self.sources.get(&variable.name);
+        let misread = misread.and_then(|(_, finding)| finding.clone());
         let found = match &each.value {
+            // A comment is not checked as if it were the value.
+            Value::Text(_) | Value::Placeholder
+                if let Some(found) = misread.clone().filter(|found| found.is_certain) =>
+            {
+                vec![found]
+            }
             Value::Missing => vec![missing(Code::Missing, "is not set")],
             Value::Placeholder => vec![missing(Code::Placeholder, "still holds a placeholder")],
             Value::Unusable(found) => vec![found.clone()],
@@ -31,6 +39,7 @@ impl Findings<'_> {
                 let mut found = variable.rule.findings(text);
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
+                found.extend(misread);
                 found.extend(same.map(|other| {
                     let problem = format!("has the same value as {other}");
                     let fix = format!("create a separate value for {}", variable.name);
@@ -136,7 +145,7 @@ impl Findings<'_> {
             hint: None,
             description: None,
             manifest_line: declared.and_then(|variable| variable.line),
-            source: source.cloned(),
+            source: source.map(|(source, _)| source.clone()),
         })
     }
 }

@@ -351,7 +351,7 @@ fn a_missing_secret_file_that_an_env_file_names_is_a_warning() {
         file: ".env".to_owned(),
         line: 3,
     };
-    let sources = Sources::from([("TOKEN_FILE".to_owned(), source.clone())]);
+    let sources = Sources::from([("TOKEN_FILE".to_owned(), (source.clone(), None))]);
     let report = checked_with(text, &entries, &sources).report;
     let [finding] = report.findings.as_slice() else {
         panic!("one finding, and not {:?}", report.findings);
@@ -391,7 +391,7 @@ steps: [{name: migrate, command: ['true'], lock: {postgres: DATABASE_URL}}]
     };
     let (told, ready) = plan(
         &[("DATABASE_URL_FILE", "/run/secrets/none")],
-        &Sources::from([(file, source)]),
+        &Sources::from([(file, (source, None))]),
     );
     assert_eq!(told, 1);
     assert!(ready.is_none());

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use crate::check::{self, Plan, Selection, Sources};
 use crate::cli::{self, ReportFormat};
-use crate::diagnosis::{Circumstances, diagnose};
+use crate::diagnosis::{Circumstances, diagnose, names_of_unset};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log::{self, Phase};
@@ -81,13 +81,15 @@ pub fn plan<'m>(
     checked.plan.ok_or_else(|| error(&view))
 }
 
-/// Adds the place to a report, and the diagnosis if `circumstances` are given.
+/// Adds the place and the notes on similar names to a report, and the diagnosis if `circumstances` are given.
 fn explained(
     manifest: &Manifest,
     environment: &Environment,
-    report: Report,
+    mut report: Report,
     circumstances: Option<Circumstances<'_>>,
 ) -> View {
+    let names = names_of_unset(manifest, &report, environment);
+    report.notes.extend(names);
     let place = platform::detect(environment);
     let diagnosis = circumstances.map(|circumstances| {
         let circumstances = Circumstances {

@@ -63,7 +63,8 @@ pub fn read(arguments: &cli::Check, environment: Environment) -> Result<EnvFiles
             line,
         };
         for entry in file.entries {
-            all.sources.insert(entry.name.clone(), source(entry.line));
+            let origin = (source(entry.line), entry.finding);
+            all.sources.insert(entry.name.clone(), origin);
             values.insert(entry.name, entry.value);
         }
         let remarks = file.remarks.into_iter();
@@ -82,7 +83,12 @@ impl EnvFiles {
     pub fn notes(&self, manifest: &Manifest) -> Vec<Note> {
         let names = Names::of(manifest);
         let undeclared = self.undeclared(&names);
-        let remarks = self.remarks.iter();
+        // A finding is not repeated as a note.
+        let is_found = |remark: &Remark| {
+            let is_checked = self.environment.text(&remark.name).is_some();
+            remark.code == NoteCode::Misread && is_checked && names.declared.contains(&remark.name)
+        };
+        let remarks = self.remarks.iter().filter(|(_, remark)| !is_found(remark));
         let notes = remarks.map(|(source, remark)| Note {
             code: remark.code,
             source: Some(source.clone()),
@@ -95,8 +101,11 @@ impl EnvFiles {
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
         let is_undeclared =
             |(name, _): &(&String, _)| !names.declared.contains(*name) && !is_injected(name);
-        let mut undeclared: Vec<(&String, &Source)> =
-            self.sources.iter().filter(is_undeclared).collect();
+        let sources = self
+            .sources
+            .iter()
+            .map(|(name, (source, _))| (name, source));
+        let mut undeclared: Vec<(&String, &Source)> = sources.filter(is_undeclared).collect();
         let position = |file| self.files.iter().position(|other| other == file);
         undeclared.sort_by_key(|(_, source)| (position(&source.file), source.line));
         let variables = count(undeclared.len(), "variable");

@@ -23,8 +23,8 @@ use crate::platform::{Place, Platform, is_injected};
 use crate::report::{Code, Finding, Report, Severity};
 use crate::text::names;
 
-pub use near::NearNames;
 use near::OtherName;
+pub use near::{NearNames, names_of_unset};
 
 /// The facts allow other explanations.
 const LIKELY: &str = "likely";
@@ -119,7 +119,7 @@ pub fn diagnose(
     facts.missing = missing
         .filter_map(|each| facts.declared.get(each.variable()?).copied())
         .collect();
-    facts.other_names = near::other_names(&facts);
+    facts.other_names = near::other_names(manifest, environment, &facts.missing);
     let mut causes = Vec::new();
     for (code, certainty, explain) in CAUSES {
         if let Some((variables, text)) = explain(&facts) {

@@ -1,8 +1,12 @@
 //! Finds missing variables that are set under another name: a former or a similar one.
 
+use std::collections::HashSet;
+
 use super::{Facts, Grounds, grounds_of};
-use crate::manifest::Variable;
+use crate::environment::Environment;
+use crate::manifest::{Manifest, Variable};
 use crate::platform::is_injected;
+use crate::report::{Finding, Note, NoteCode, Report};
 use crate::text::names;
 
 /// The shortest name, in letters and digits, that may differ by a typo. A shorter name is similar to too many others.
@@ -27,18 +31,25 @@ pub struct OtherName<'a> {
     is_former: bool,
 }
 
-/// The missing variables that are set under a former or a similar name.
-pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
-    let is_candidate = |name: &&str| !facts.declared.contains_key(name) && !is_injected(name);
-    let set = facts.environment.entries().iter();
+/// Those of the variables `missing` that are set under a former or a similar name.
+pub fn other_names<'a>(
+    manifest: &'a Manifest,
+    environment: &'a Environment,
+    missing: &[&'a Variable],
+) -> Vec<OtherName<'a>> {
+    let variables = manifest.variables.iter();
+    let declared: HashSet<&str> = variables.map(|each| each.name.as_str()).collect();
+    let is_candidate = |name: &&str| !declared.contains(name) && !is_injected(name);
+    let set = environment.entries().iter();
     let set = set.filter(|(_, value)| !value.is_empty());
     let candidates = set.filter_map(|(name, _)| name.to_str());
     let candidates = NearNames::of(candidates.filter(is_candidate));
-    let is_set = |name: &&str| facts.environment.text(name).is_some();
+    let is_set = |name: &str| environment.text(name).is_some();
     let other = |(index, variable): (usize, &&'a Variable)| {
         let mut former = variable.renamed_from.iter().map(String::as_str);
-        let former = former.find(is_set);
-        let is_compared = former.is_none() && index < MAX_NAMES && !facts.has_file(variable);
+        let former = former.find(|name| is_set(name));
+        let has_file = variable.file_name().is_some_and(|name| is_set(&name));
+        let is_compared = former.is_none() && index < MAX_NAMES && !has_file;
         let near = || is_compared.then(|| candidates.nearest(&variable.name));
         Some(OtherName {
             missing: variable.name.as_str(),
@@ -46,7 +57,38 @@ pub fn other_names<'a>(facts: &Facts<'a>) -> Vec<OtherName<'a>> {
             is_former: former.is_some(),
         })
     };
-    facts.missing.iter().enumerate().filter_map(other).collect()
+    missing.iter().enumerate().filter_map(other).collect()
+}
+
+/// Notes on the variables that may be unset, and that are set under a former or a similar name.
+pub fn names_of_unset(
+    manifest: &Manifest,
+    report: &Report,
+    environment: &Environment,
+) -> Vec<Note> {
+    let found: HashSet<_> = report.findings.iter().map(Finding::variable).collect();
+    let is_unset = |each: &&Variable| {
+        environment.text(&each.name).is_none() && !found.contains(&Some(each.name.as_str()))
+    };
+    let unset: Vec<&Variable> = manifest.variables.iter().filter(is_unset).collect();
+    let others = other_names(manifest, environment, &unset).into_iter();
+    let notes = others.map(
+        |OtherName {
+             missing,
+             other,
+             is_former,
+         }| Note {
+            code: NoteCode::OtherName,
+            variables: vec![other.to_owned()],
+            source: None,
+            text: if is_former {
+                format!("{other} is set, but its name is now {missing}")
+            } else {
+                format!("{other} is set, but no such variable is declared; did you mean {missing}?")
+            },
+        },
+    );
+    notes.collect()
 }
 
 /// The variables that are set under a former or under a misspelled name.
@@ -119,7 +161,7 @@ impl Parts {
     }
 
     /// Whether the names differ by one edit in one part, and that is likely a typo. It is not if the part is short or
-    /// has a digit, because then the edit makes another word.
+    /// has a digit, because then the edit makes another word, nor if it is HTTPS, which is one letter from HTTP.
     fn is_typo_of(&self, other: &Self) -> bool {
         let pairs = self.parts.iter().zip(&other.parts);
         let mut differing = pairs.filter(|(one, other)| one != other);
@@ -130,6 +172,7 @@ impl Parts {
         let is_uri = both == ["URI", "URL"] || both == ["URL", "URI"];
         let has_digit = || both.concat().contains(|other: char| other.is_ascii_digit());
         self.parts.len() == other.parts.len()
+            && !both.contains(&"HTTPS")
             && self.plain.len().min(other.plain.len()) >= MIN_LENGTH
             && (is_uri || one.len().max(two.len()) >= MIN_PART && !has_digit())
             && strsim::osa_distance(one, two) == 1

@@ -2,7 +2,7 @@
 //! defaults.
 
 use super::cursor::{
-    Assignment, COLON, Cursor, LineResult, NO_NAME, Rules, WHITE_SPACE_IN_NAME, escape, unescaped,
+    Assignment, Cursor, LineResult, NO_NAME, Rules, WHITE_SPACE_IN_NAME, escape, unescaped,
 };
 
 pub const RULES: Rules = Rules {
@@ -15,11 +15,13 @@ pub const RULES: Rules = Rules {
 /// How deeply `${A:-${B:-…}}` may be nested.
 const MAX_DEPTH: usize = 16;
 
-const INVALID: &str = "has an invalid `$` reference, which compose refuses; write `$$` for a literal `$`, or put the value in single quotes";
+const INVALID: &str = "has an invalid `${` reference, which compose refuses; write `$$` for a literal `$`, or put the value in single quotes";
 const RAILWAYS: &str = "has a Railway reference `${{…}}`, which compose refuses; put the value in single quotes, or use --dialect kv";
 const REQUIRED: &str = "has a `${NAME:?…}` whose variable is not set";
 const NAME_CHARACTER: &str = "has a character in its name that compose refuses";
 const TOO_DEEP: &str = "nests its `${…}` more than 16 levels deep";
+const NO_LINE_BREAK: &str =
+    "has no `=` and no line break at its end, so that compose reads it as a value without a name";
 
 fn assignment<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<Assignment<'a>> {
     if cursor.rest.starts_with('#') {
@@ -32,10 +34,12 @@ fn assignment<'a>(cursor: &mut Cursor<'a, '_>) -> LineResult<Assignment<'a>> {
     let is_refused = |other| !(RULES.is_space)(other) && !is_name_character(other);
     match cursor.rest.chars().next() {
         _ if name.contains(is_refused) => Err(NAME_CHARACTER),
-        Some(':') => Err(COLON),
-        Some('=') if name.is_empty() => Err(NO_NAME),
-        _ if name.contains(RULES.is_space) => Err(WHITE_SPACE_IN_NAME),
-        _ if cursor.take_char('=') => Ok(Some((name, Some(value(cursor)?)))),
+        None => Err(NO_LINE_BREAK),
+        Some('=' | ':') if name.is_empty() => Err(NO_NAME),
+        _ if name.contains(' ') => Err(WHITE_SPACE_IN_NAME),
+        _ if cursor.take_char('=') || cursor.take_char(':') => {
+            Ok(Some((name, Some(value(cursor)?))))
+        }
         _ => Ok(Some((name, None))),
     }
 }
@@ -73,11 +77,9 @@ fn decode(after: &str, value: &mut String) -> usize {
     1
 }
 
-/// Expands `$$` and references, such as `$NAME`, `${NAME}` and `${NAME:-text}`.
+/// Expands `$$` and references, such as `$NAME`, `${NAME}` and `${NAME:-text}`. Every other `$` is kept, except that `${`
+/// must begin a reference.
 fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<String> {
-    if text.contains("${{") {
-        return Err(RAILWAYS);
-    }
     if depth > MAX_DEPTH {
         return Err(TOO_DEEP);
     }
@@ -85,40 +87,55 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<Str
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         value += cursor.budget.spend(before)?;
-        if let Some(after) = after.strip_prefix('$') {
-            value += cursor.budget.spend("$")?;
-            rest = after;
-        } else if let Some(inside) = after.strip_prefix('{') {
-            let end = closing_brace(inside).ok_or(INVALID)?;
-            value += &replacement(cursor, &inside[..end], depth)?;
-            rest = &inside[end + 1..];
+        rest = if let Some(inside) = after.strip_prefix('{') {
+            let name = name_at(inside);
+            let end = closing_brace(inside).filter(|_| !name.is_empty());
+            let end = end.ok_or(if inside.starts_with('{') {
+                RAILWAYS
+            } else {
+                INVALID
+            })?;
+            value += &replacement(cursor, name, &inside[name.len()..end], depth)?;
+            &inside[end + 1..]
         } else {
-            let name = name_at(after)?;
-            value += cursor.budget.spend(cursor.get(name).unwrap_or_default())?;
-            rest = &after[name.len()..];
-        }
+            let name = name_at(after);
+            let replacement = if name.is_empty() {
+                "$"
+            } else {
+                cursor.resolve(name)
+            };
+            value += cursor.budget.spend(replacement)?;
+            after.strip_prefix('$').unwrap_or(&after[name.len()..])
+        };
     }
     value += cursor.budget.spend(rest)?;
     Ok(value)
 }
 
-/// The replacement for a reference, given the text between its braces.
-fn replacement(cursor: &Cursor<'_, '_>, inside: &str, depth: usize) -> LineResult<String> {
-    let name = name_at(inside)?;
-    let operation = &inside[name.len()..];
+/// The replacement for a reference in braces, given its name and the text after it.
+fn replacement(
+    cursor: &Cursor<'_, '_>,
+    name: &str,
+    operation: &str,
+    depth: usize,
+) -> LineResult<String> {
+    if operation.is_empty() {
+        return Ok(cursor.budget.spend(cursor.resolve(name))?.to_owned());
+    }
     let unless_empty = operation.strip_prefix(':');
     let operation = unless_empty.unwrap_or(operation);
+    let text = operation.strip_prefix(['-', '+', '?']).ok_or(INVALID)?;
     let found = cursor.get(name);
     let found = found.filter(|found| unless_empty.is_none() || !found.is_empty());
-    let text = operation.get(1..).unwrap_or_default();
-    let value = match (operation.bytes().next(), found) {
-        (None, _) if unless_empty.is_none() => found.unwrap_or_default(),
-        (Some(b'-'), None) | (Some(b'+'), Some(_)) => return expanded(cursor, text, depth + 1),
-        (Some(b'-' | b'?'), Some(found)) => found,
-        (Some(b'+'), None) => "",
-        (Some(b'?'), None) => return Err(REQUIRED),
-        _ => return Err(INVALID),
-    };
+    // The text is expanded even if it is not used, so it must be valid.
+    let was_lossy = cursor.is_lossy.get();
+    let text = expanded(cursor, text, depth + 1)?;
+    match (&operation[..1], found) {
+        ("-", None) | ("+", Some(_)) => return Ok(text),
+        ("?", None) => return Err(REQUIRED),
+        _ => cursor.is_lossy.set(was_lossy),
+    }
+    let value = found.unwrap_or_default();
     Ok(cursor.budget.spend(value)?.to_owned())
 }
 
@@ -126,28 +143,33 @@ fn is_name_character(character: char) -> bool {
     matches!(character, '_' | '.' | '-' | '[' | ']') || character.is_alphanumeric()
 }
 
-/// The name that a text begins with.
-fn name_at(text: &str) -> LineResult<&str> {
+/// The name that a text begins with, or an empty text.
+fn name_at(text: &str) -> &str {
     let end = text.find(|other: char| !other.is_ascii_alphanumeric() && other != '_');
     let name = &text[..end.unwrap_or(text.len())];
-    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(INVALID);
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        ""
+    } else {
+        name
     }
-    Ok(name)
 }
 
-/// The position of the brace in `text` that closes a brace before `text`. References in between have braces of their
-/// own.
-fn closing_brace(text: &str) -> Option<usize> {
+/// The position of the brace in `inside` that closes a brace before it, as compose finds it: in the same line, not looking
+/// at the character after any other `{`, and else the last one.
+fn closing_brace(inside: &str) -> Option<usize> {
+    let line = inside.split('\n').next().unwrap_or_default();
     let mut open = 1;
-    let mut braces = text.match_indices(['{', '}']);
-    let closing = braces.find(|&(at, brace)| {
-        match brace {
-            "}" => open -= 1,
-            _ if text[..at].ends_with('$') => open += 1,
+    let mut bytes = line.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'}' if open == 1 => return Some(at),
+            b'}' => open -= 1,
+            b'{' => {
+                open += 1;
+                bytes.next();
+            }
             _ => {}
         }
-        open == 0
-    });
-    Some(closing?.0)
+    }
+    line.rfind('}')
 }

@@ -31,6 +31,8 @@ pub struct Statement {
     /// Empty for a fault.
     pub name: String,
     pub value: Value,
+    /// Whether the value has lost a reference to a variable that is not set.
+    pub is_lossy: bool,
 }
 
 /// The value that a statement sets; `None` for a name without `=`, whose value some readers take from the caller's
@@ -50,7 +52,12 @@ impl Statement {
             _ => Ok(value),
         });
         let name = value.as_ref().map_or("", |_| name).to_owned();
-        Self { line, name, value }
+        Self {
+            line,
+            name,
+            value,
+            is_lossy: false,
+        }
     }
 }
 
@@ -91,6 +98,8 @@ pub struct Cursor<'a, 'b> {
     /// The variables that the text before `rest` sets.
     pub values: HashMap<String, String>,
     pub budget: Budget,
+    /// Whether the current value has lost a reference.
+    pub is_lossy: Cell<bool>,
     /// The line where `rest` begins, counted from 1.
     line: usize,
     lookup: Lookup<'b>,
@@ -103,6 +112,7 @@ pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<
         rest: text,
         values: HashMap::new(),
         budget: Budget::default(),
+        is_lossy: Cell::default(),
         line: 1,
         lookup,
         rules,
@@ -114,11 +124,13 @@ pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<
             return statements;
         }
         let line = cursor.line;
-        let statement = match (rules.assignment)(&mut cursor) {
+        cursor.is_lossy.set(false);
+        let mut statement = match (rules.assignment)(&mut cursor) {
             Ok(None) => continue,
             Ok(Some((name, value))) => Statement::new(line, name, Ok(value)),
             Err(fault) => Statement::new(line, "", Err(fault)),
         };
+        statement.is_lossy = cursor.is_lossy.get();
         match &statement.value {
             Ok(Some(value)) => {
                 let name = statement.name.clone();
@@ -141,6 +153,13 @@ impl<'a> Cursor<'a, '_> {
         } else {
             (self.lookup)(name).or(own)
         }
+    }
+
+    /// The replacement for a reference without a default.
+    pub fn resolve(&self, name: &str) -> &str {
+        let found = self.get(name);
+        self.is_lossy.set(self.is_lossy.get() || found.is_none());
+        found.unwrap_or_default()
     }
 
     /// Takes the next `length` bytes.

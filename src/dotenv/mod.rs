@@ -6,11 +6,12 @@ mod cursor;
 mod python;
 mod raw;
 mod remarks;
+mod suspicion;
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 
-use crate::report::NoteCode;
+use crate::report::{NoteCode, ValueFinding};
 use cursor::{Budget, Lookup, Statement, TOO_MUCH};
 pub use remarks::Remark;
 use remarks::Remarks;
@@ -107,6 +108,8 @@ pub struct EnvFile {
 pub struct Entry {
     pub name: String,
     pub value: String,
+    /// The reason why this is probably not the value that is meant, if there is one.
+    pub finding: Option<ValueFinding>,
     /// The line where the entry begins, counted from 1.
     pub line: usize,
 }
@@ -218,7 +221,15 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
     let mut remarks = Remarks::default();
     let mut faults = Vec::new();
     let budget = Budget::default();
-    for Statement { line, name, value } in dialect.statements(text, lookup) {
+    let raw: Vec<&str> = text.split('\n').collect();
+    let statements = suspicion::joined(dialect.statements(text, lookup), &raw, dialect);
+    for Statement {
+        line,
+        name,
+        value,
+        is_lossy,
+    } in statements
+    {
         let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
         let value = match value {
             Ok(None) if asks_caller => inherited().transpose(),
@@ -238,8 +249,12 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
             }
             Ok(None) => "has a name without a value: the line sets nothing".to_owned(),
             Ok(Some(value)) => {
-                let entry = name.clone();
-                entries.push(Entry { name: entry, value, line });
+                let finding = suspicion::reason(raw[line - 1], &value, is_lossy, dialect);
+                if let Some(ValueFinding { problem, fix, .. }) = &finding {
+                    let text = format!("{problem}; {fix}");
+                    remarks.push(line, NoteCode::Misread, name.clone(), text);
+                }
+                entries.push(Entry { name: name.clone(), value, finding, line });
                 let Some(earlier) = lines.insert(name.clone(), line) else {
                     continue;
                 };

@@ -85,9 +85,11 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str) -> LineResult<String> {
         value += cursor.budget.spend(before)?;
         let (name, after) = split_before(inside, &['}', ':']);
         let default = after.strip_prefix(":-");
-        let (default, after) = default.map_or(("", after), |text| split_before(text, &['}']));
+        let default = default.map(|text| split_before(text, &['}']));
+        let after = default.map_or(after, |(_, after)| after);
         rest = if let Some(after) = after.strip_prefix('}') {
-            let found = cursor.get(name).unwrap_or(default);
+            let resolved = || cursor.resolve(name);
+            let found = default.map_or_else(resolved, |(text, _)| cursor.get(name).unwrap_or(text));
             value += cursor.budget.spend(found)?;
             after
         } else {

@@ -51,7 +51,7 @@ pub fn kv(text: &str) -> Vec<Statement> {
         // Lines of a PEM block can look like assignments, because base64 can end with `=`.
         let assignment = text
             .split_once('=')
-            .filter(|(name, _)| !is_in_pem && is_name(name));
+            .filter(|_| !is_in_pem && is_assignment(text));
         let has_end = text.contains("-----END ");
         is_in_pem = !has_end && (is_in_pem || text.contains("-----BEGIN "));
         match (assignment, entries.last_mut()) {
@@ -71,8 +71,10 @@ pub fn kv(text: &str) -> Vec<Statement> {
     statements.collect()
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a line begins with a usual name and `=`.
+pub fn is_assignment(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text.bytes().all(is_part)
+    let name = text.split_once('=').map_or("", |(name, _)| name);
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(is_part)
 }

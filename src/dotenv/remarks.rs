@@ -63,6 +63,9 @@ impl Remarks {
     pub fn compare(&mut self, text: &str, readers: [Vec<Statement>; 3]) {
         let mut readers = readers.map(|mut statements| {
             statements.dedup_by_key(|statement| statement.line);
+            for statement in &mut statements {
+                statement.is_lossy = false;
+            }
             statements.into_iter().peekable()
         });
         for (raw, line) in text.split('\n').zip(1..) {
@@ -115,18 +118,19 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
         _ if compose != docker && raw.contains("${") => Some("docker does not expand `${NAME}`"),
         _ => None,
     };
-    let are_refused = matches!((compose, python), (Some(Err(_)), Some(Err(_))));
+    let is_dropped = matches!(python, Some(Err(_)));
+    let of_python = is_dropped.then_some("python-dotenv drops it");
+    let are_refused = is_dropped && matches!(compose, Some(Err(_)));
     let of_escapes = (raw.contains('\\') && compose != python && !are_refused)
         .then_some("compose and python-dotenv decode backslash escapes differently");
     let of_caller = ([compose, docker] == [Some(&Ok(None)); 2]).then_some(
         "docker and compose take the value from the caller's environment, python-dotenv sets nothing",
     );
-    let known = [of_docker, of_dollar, of_escapes, of_caller];
+    let known = [of_docker, of_dollar, of_python, of_escapes, of_caller];
     let known: Vec<&str> = known.into_iter().flatten().collect();
     match (compose, python) {
         _ if !known.is_empty() => known,
         (Some(Err(_)), _) => vec!["compose refuses it"],
-        (_, Some(Err(_))) => vec!["python-dotenv drops it"],
         _ => vec!["docker, compose and python-dotenv read it differently"],
     }
 }
@@ -140,7 +144,8 @@ fn kept_by_docker(value: &str) -> Option<&'static str> {
             Some(_) => "docker keeps the quotes and what follows them",
             None => "docker reads only its first line, and keeps the quote",
         }),
-        first if first == Some('#') || value.contains(" #") => Some("docker keeps the comment"),
+        Some('#') => Some("only python-dotenv drops what follows the `#`"),
+        _ if value.contains(" #") => Some("docker keeps the comment"),
         _ if trimmed != value => Some("docker keeps the white space around the value"),
         _ => None,
     }

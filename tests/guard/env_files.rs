@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Ended, Guard, until};
 
@@ -84,13 +84,13 @@ fn a_file_comes_on_standard_input() {
 
 #[test]
 fn a_listing_of_railway_is_recognised() {
-    let listing = "DATABASE_URL=postgresql://app:fa$1ke#pass@db/app\nMODE=dev\nRAILWAY_SERVICE_NAME=backend\n";
+    let listing = "DATABASE_URL=postgresql://app:fa${1ke#pass@db/app\nMODE=dev\nRAILWAY_SERVICE_NAME=backend\n";
     let ended = guard(&[("listing", listing)])
         .line("check --only-file --env-file listing")
         .run()
         .expect_code(78)
-        .expect_never("fa$1ke");
-    // Compose rejects the file because of `$1`, and so does the dialect if it is specified.
+        .expect_never("fa${1ke");
+    // Compose rejects the file because of `${1`, and so does the dialect if it is specified.
     assert!(
         ended.stdout().contains("[unescaped, required] (listing:1)"),
         "{ended}"
@@ -170,6 +170,35 @@ fn an_undeclared_variable_is_a_note_and_never_an_error() {
 }
 
 #[test]
+fn a_value_that_is_not_meant_is_a_finding_if_declared_and_else_a_note() {
+    let manifest = MANIFEST.replace("TOKEN: {", "EXTRA: {level: optional}\n  TOKEN: {");
+    let content = format!("{SOUND}EXTRA= # fake-comment\nOTHER= # fake-comment\nREST=a$b\n");
+    for (manifest, code) in [(MANIFEST, 0), (manifest.as_str(), 78)] {
+        let guard = Guard::with_manifest(manifest);
+        guard.folder.file("a.env", &content);
+        let line = "check --only-file --env-file a.env --format json";
+        let ended = guard.line(line).run().expect_code(code);
+        assert!(!ended.stdout().contains("fake-comment"), "{ended}");
+        let summary = summary(&ended);
+        let notes = summary["notes"].as_array().expect("notes are a list");
+        let lines: Vec<&Value> = notes
+            .iter()
+            .filter(|note| note["note"] == "misread")
+            .map(|note| &note["line"])
+            .collect();
+        let findings = &summary["findings"];
+        if code == 0 {
+            assert_eq!(lines, [3, 4, 5]);
+            assert_eq!(findings, &json!([]));
+        } else {
+            assert_eq!(lines, [4, 5]);
+            assert_eq!(findings[0]["finding"], "misread");
+            assert_eq!(findings[0]["line"], 3);
+        }
+    }
+}
+
+#[test]
 fn a_secret_file_of_the_container_need_not_exist_on_this_machine() {
     let content = format!("{SOUND}TOKEN_FILE=/run/secrets/token-of-nobody\n");
     let ended = guard(&[("a.env", &content)])
@@ -209,11 +238,11 @@ fn other_kinds_of_files_are_rejected_with_their_kind() {
             "it is not text: line 1 is not UTF-8",
         ),
         (
-            b"MODE: canary\nA=1\n=canary\n",
+            b"MODE canary=1\nA=1\n=canary\n",
             65,
             "it has 2 lines that cannot be read",
         ),
-        (b"MODE=a$1canary\n", 65, "it has 1 line that cannot be read"),
+        (b"MODE=a${1canary\n", 65, "it has 1 line that cannot be read"),
     ];
     for (content, code, told) in cases {
         let guard = Guard::with_manifest(MANIFEST);
@@ -309,12 +338,12 @@ fn a_stop_while_an_env_file_is_awaited_ends_at_once() {
 
 #[test]
 fn every_invalid_line_is_reported_with_its_number() {
-    let ended = guard(&[("a.env", "MODE: dev\nA=1\nexport A B=2\n")])
+    let ended = guard(&[("a.env", "MODE+=dev\nA=1\nexport A B=2\n")])
         .line("check --env-file a.env")
         .run()
         .expect_code(65);
     ended
-        .expect_stderr("startup-guard: line 1 has a `:` where `=` belongs; write NAME=value\n")
+        .expect_stderr("startup-guard: line 1 has a character in its name that compose refuses\n")
         .expect_stderr("startup-guard: line 3 has white space in its name\n")
         .expect_stderr("(phase env_file, exit code 65, a retry does not help)");
 }

@@ -31,7 +31,7 @@ struct Scenario {
     code: i32,
     /// Codes of the causes, all of them, in order; empty where none may be claimed.
     causes: Vec<String>,
-    /// The report says this, whatever its line breaks.
+    /// The report or the error says this, whatever its line breaks.
     #[serde(default)]
     says: Vec<String>,
     /// The commands to paste have this in them; none: there are no commands.
@@ -139,7 +139,7 @@ fn run(name: &str, scenario: &Scenario) -> Result<(), Failed> {
             scenario.causes
         ));
     }
-    let told = in_one_line(&String::from_utf8_lossy(&outputs[0].stdout));
+    let told = in_one_line(&shown[0]);
     for text in &scenario.says {
         if !told.contains(&in_one_line(text)) {
             wrong.push(format!("it does not say {text:?}"));

@@ -1,0 +1,129 @@
+//! Values that a reader takes from a file, but that are probably not meant: comments, values that lost a reference, and
+//! the first lines of longer texts.
+
+use super::Dialect;
+use super::cursor::Statement;
+use super::raw::is_assignment;
+use crate::report::{Code, ValueFinding};
+
+pub const IN_QUOTES: &str =
+    "begins a value that goes on in the next lines; put the value in quotes";
+pub const ONE_LINE: &str = "begins a value that goes on in the next lines, but docker reads one line for each value; write the line breaks as `\\n` if the application decodes them, or put the value into a file";
+
+/// The longest value whose end is searched for, in lines.
+const MAX_LINES: usize = 1000;
+
+/// The reason why a value is probably not meant, given the line where it begins.
+pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Option<ValueFinding> {
+    let new = |problem, fix| ValueFinding::new(Code::Misread, problem, fix);
+    let (_, raw) = raw.split_once(['=', ':']).unwrap_or_default();
+    let value = value.trim();
+    let comment = raw.trim_start().strip_prefix('#');
+    if let Some(comment) = comment.filter(|_| value.starts_with('#')) {
+        let is_apart = raw.starts_with(char::is_whitespace);
+        let is_text = comment.starts_with(char::is_whitespace);
+        let has_words = comment.trim().contains(char::is_whitespace);
+        let is_certain = dialect != Dialect::Kv && (is_text || is_apart && has_words);
+        // A single word can be a value, such as `#general` or a colour.
+        let problem = if is_certain {
+            "has a comment for its value, because nothing stands before the `#`"
+        } else {
+            "has a value that begins with `#`, as if it were a comment"
+        };
+        let fix = "write the value, and put the comment on a line of its own";
+        let finding = new(problem, fix);
+        let finding = if is_certain {
+            finding
+        } else {
+            finding.into_warning()
+        };
+        return (is_apart || is_text).then_some(finding);
+    }
+    let quote = value.chars().next().filter(|first| "\"'".contains(*first));
+    let is_open = quote.is_some_and(|quote| !value[1..].ends_with(quote));
+    let finding = match dialect {
+        Dialect::Compose if is_lossy => new(
+            "has a `$…` that is replaced with nothing, because no variable of that name is set",
+            "set that variable; for a literal `$`, write `$$`, or put the value in single quotes",
+        ),
+        _ if is_lossy => new(
+            "has a `${…}` that is replaced with nothing, because no variable of that name is set",
+            "set that variable",
+        ),
+        Dialect::Docker if is_open => new(
+            "begins with a quote and does not end with it",
+            "remove the quotes, which docker makes a part of the value",
+        ),
+        _ => return None,
+    };
+    Some(finding.into_warning())
+}
+
+/// Replaces the statements of a value that goes on in the next lines with one fault of its first line, if any of these
+/// lines has a fault.
+pub fn joined(statements: Vec<Statement>, lines: &[&str], dialect: Dialect) -> Vec<Statement> {
+    let fault = match dialect {
+        Dialect::Docker => ONE_LINE,
+        _ => IN_QUOTES,
+    };
+    let mut joined: Vec<Statement> = Vec::new();
+    // The index of the last statement whose value goes on, and the line where that value ends.
+    let (mut open, mut end) = (0, 0);
+    for statement in statements {
+        let is_inside = statement.line <= end;
+        if is_inside && statement.value.is_err() {
+            joined.truncate(open + 1);
+            joined[open] = Statement::new(joined[open].line, "", Err(fault));
+        } else if let Ok(Some(value)) = &statement.value
+            && !is_inside
+            && let Some(further) = further_lines(value, &lines[statement.line..])
+        {
+            (open, end) = (joined.len(), statement.line + further);
+        }
+        if !is_inside || joined[open].value.is_ok() {
+            joined.push(statement);
+        }
+    }
+    joined
+}
+
+/// The number of lines in which a value goes on: to the end of a PEM text, the closing quote, or the closing bracket.
+/// `None` if the value is whole.
+fn further_lines(value: &str, after: &[&str]) -> Option<usize> {
+    let nesting = |text: &str| {
+        let brackets = text.bytes().map(|byte| match byte {
+            b'{' | b'[' => 1,
+            b'}' | b']' => -1,
+            _ => 0,
+        });
+        brackets.sum::<i32>()
+    };
+    let value = value.trim();
+    let is_pem = value.contains("-----BEGIN ") && !value.contains("-----END ");
+    let first = value.chars().next()?;
+    let is_quoted = "\"'".contains(first) && value.matches(first).count() == 1;
+    let mut depth = nesting(value);
+    let is_json = "{[".contains(first) && depth > 0;
+    if !(is_pem || is_quoted || is_json) {
+        return None;
+    }
+    // Lines of a longer text can look like assignments, such as base64 that ends with `=`.
+    let is_next = |line: &str| match (is_pem, is_quoted) {
+        (true, _) => line.contains("-----BEGIN "),
+        (_, true) => is_assignment(line) && line.contains(first),
+        _ => is_assignment(line),
+    };
+    let mut after = after
+        .iter()
+        .take(MAX_LINES)
+        .take_while(|line| !is_next(line));
+    let last = after.position(|line| {
+        depth += nesting(line);
+        match (is_pem, is_quoted) {
+            (true, _) => line.contains("-----END "),
+            (_, true) => line.contains(first),
+            _ => depth <= 0,
+        }
+    });
+    Some(last? + 1)
+}
