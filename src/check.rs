@@ -3,6 +3,7 @@
 mod findings;
 mod history;
 mod plan;
+mod remarks;
 mod resolve;
 
 use std::ffi::OsString;

@@ -64,6 +64,19 @@ impl From<Signal> for Error {
     }
 }
 
+impl From<(Option<String>, StartError)> for Error {
+    /// A program that cannot be started, with the name of its step; `None` for the server.
+    fn from((step, error): (Option<String>, StartError)) -> Self {
+        match step {
+            None => error.into(),
+            Some(step) => {
+                let kind = LaunchError::from(error).into();
+                StepError { step, kind }.into()
+            }
+        }
+    }
+}
+
 impl Error {
     /// Wraps an error of the operating system. `what` is the operation that failed, such as "start a thread".
     pub fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -189,7 +202,7 @@ fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
 
 fn exit_of_launch(error: &LaunchError) -> Exit {
     match error {
-        LaunchError::Failed { .. } => Exit::STEP_FAILED,
+        LaunchError::Failed { .. } | LaunchError::Ahead(_) => Exit::STEP_FAILED,
         LaunchError::TimedOut { .. } => Exit::TIMED_OUT,
         LaunchError::LockLost => Exit::LOCK_NOT_HELD,
         LaunchError::Stopped(signal) => Exit::stopped(signal.0),
@@ -202,6 +215,7 @@ fn exit_of_wait(error: &WaitError) -> Exit {
     match error {
         WaitError::NotReady(_) => Exit::NOT_READY,
         WaitError::Refused(_) => Exit::NOT_PERMITTED,
+        WaitError::Impossible(_) => Exit::INVALID_ENVIRONMENT,
         WaitError::Step { error, .. } => exit_of_launch(error),
         WaitError::Interrupted(error) => exit_of_interruption(error),
     }
@@ -212,7 +226,7 @@ fn exit_of_lock(error: &LockError) -> Exit {
     match error {
         LockError::NotFree(_) | LockError::Lost(_) => Exit::LOCK_NOT_HELD,
         LockError::Refused(_) => Exit::NOT_PERMITTED,
-        LockError::NotExclusive(_) => Exit::INVALID_ENVIRONMENT,
+        LockError::Impossible(_) => Exit::INVALID_ENVIRONMENT,
         LockError::Interrupted(interruption) => exit_of_interruption(interruption),
     }
 }

@@ -198,9 +198,11 @@ pub enum NoteCode {
     Undeclared,
     /// Files of alembic that cannot be read for certain.
     History,
+    /// A command that probably does not do what is meant.
+    Command,
 }
 
-/// A remark on an env file, on the names in the environment, or on alembic's files. It is not a finding.
+/// A remark on an env file, the names in the environment, alembic's files or a command. It is not a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
     #[serde(rename = "note")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use super::history;
+use super::remarks::remarks;
 #[cfg(feature = "postgres")]
 use crate::alembic::{History, Targets};
 use crate::environment::Environment;
@@ -31,6 +32,8 @@ pub struct Selection<'a> {
     pub server: Option<Vec<Template>>,
     /// Whether this is a check before a deployment, not a start.
     pub is_rehearsal: bool,
+    /// Whether an init forwards signals to all processes of the server.
+    pub forwards_to_group: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -41,6 +44,7 @@ impl<'a> Selection<'a> {
             steps: manifest.steps.iter().collect(),
             server: server.map(|server| server.command.clone()),
             is_rehearsal: true,
+            forwards_to_group: false,
         }
     }
 
@@ -140,6 +144,17 @@ impl Plan<'_> {
     }
 }
 
+impl Question {
+    /// The command that is asked, and whether it is certainly asked.
+    pub fn command(&self) -> Option<(&Words, bool)> {
+        match self {
+            Question::Command(command) => Some((command, true)),
+            #[cfg(feature = "postgres")]
+            Question::Alembic(_, fallback) => fallback.as_ref().map(|command| (command, false)),
+        }
+    }
+}
+
 impl Words {
     /// The whole command as the user wrote it.
     pub fn shown(&self) -> String {
@@ -173,7 +188,7 @@ impl Planner<'_, '_> {
             let announce = server.and_then(|server| server.announce.as_ref());
             Server {
                 announce: self.announcement("the server", announce),
-                command: self.words("the server", command),
+                command: self.words("the server", command, !selection.forwards_to_group),
             }
         });
         let mut is_complete = true;
@@ -214,7 +229,7 @@ impl Planner<'_, '_> {
             declared: step,
             announce_start: self.announcement(&of, step.announce_start.as_ref()),
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
-            command: self.words(&of, &step.command),
+            command: self.words(&of, &step.command, false),
             question: None,
             lock: None,
         }
@@ -287,10 +302,10 @@ impl Planner<'_, '_> {
         let history = history::read(step, may_be_skipped, environment, self.findings, notes);
         let of = format!("the step {}, up_to_date", step.name);
         match step.up_to_date.as_ref()? {
-            UpToDate::Command(command) => Some(Question::Command(self.words(&of, command))),
+            UpToDate::Command(command) => Some(Question::Command(self.words(&of, command, false))),
             UpToDate::Alembic(alembic) => {
                 let fallback = alembic.command.as_ref();
-                let fallback = fallback.map(|command| self.words(&of, command));
+                let fallback = fallback.map(|command| self.words(&of, command, false));
                 let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
                 *is_complete &= database.is_some();
                 match (history, database) {
@@ -351,7 +366,10 @@ impl Planner<'_, '_> {
         None
     }
 
-    fn words(&mut self, of: &str, command: &[Template]) -> Words {
+    fn words(&mut self, of: &str, command: &[Template], is_server: bool) -> Words {
+        let findings = &self.findings;
+        let is_known = |name: &str| name == "PORT" || findings.by_name.contains_key(name);
+        self.notes.extend(remarks(of, command, is_server, is_known));
         let what = format!("the command of {of}");
         let expanded = command.iter().map(|word| self.expanded(&what, word, true));
         let written = command.iter().map(|word| word.source().to_owned());

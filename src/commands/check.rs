@@ -13,7 +13,7 @@ use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Piece, headline, pieces};
 use crate::render::{View, github, json, text};
-use crate::report::{Finding, Report, Severity, name_of};
+use crate::report::{Finding, NoteCode, Report, Severity, name_of};
 
 use super::env_files::{self, EnvFiles};
 use super::settings;
@@ -70,9 +70,13 @@ pub fn plan<'m>(
     format: log::Format,
 ) -> Result<Plan<'m>, Error> {
     let sources = Sources::new();
-    let checked = check::check(manifest, environment, selection, &sources, file::read);
+    let mut checked = check::check(manifest, environment, selection, &sources, file::read);
     if let Some(text) = checked.announcement {
         tracing::info!(target: "announce", "{}", text.display());
+    }
+    let remarks = &mut checked.report.notes;
+    for note in remarks.extract_if(.., |note| note.code == NoteCode::Command) {
+        tracing::warn!(phase = %Phase::Check, "{}", note.text);
     }
     // Causes are reported only if the service cannot start.
     let circumstances = checked.plan.is_none().then(Circumstances::default);

@@ -53,8 +53,9 @@ fn up_to_the_server(
     settings::provoke_panic(&plan.environment);
     // Before the waits, which are useless if the server's command is empty.
     let server = Server::of(&plan, user.as_ref())?;
+    step::look_up_programs(&plan)?;
     wait::for_all(&plan, user.as_ref(), signals)?;
     step::run_all(&plan, user.as_ref(), log, signals)?;
-    let server = server.inspect(Server::announce);
+    server.as_ref().map_or(Ok(()), Server::announce)?;
     Ok(server.map(|server| (server, init)))
 }

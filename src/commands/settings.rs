@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
+use crate::os::signals::Forward;
 use crate::os::user::User;
 use crate::platform;
 use crate::startup::init::Init;
@@ -83,6 +84,7 @@ pub fn selection<'a>(
         steps: steps.filter(is_selected).collect(),
         server: server.transpose()?,
         is_rehearsal: false,
+        forwards_to_group: arguments.forward == Some(Forward::Group),
     })
 }
 

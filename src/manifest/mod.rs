@@ -28,7 +28,7 @@ use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
 use node::{Fault, Node};
 use variable::Declared;
 
-pub use template::Template;
+pub use template::{Template, takes_text, unbraced};
 
 /// The default name of the manifest's file.
 pub const DEFAULT_FILE: &str = "required-vars.yaml";

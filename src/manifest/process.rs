@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::{Cursor, Keys, MAPPING, Read};
-use super::template::{Template, is_name};
+use super::template::{Template, is_name, unbraced};
 use super::variable::Declared;
 use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait};
 use crate::alembic::Targets;
@@ -136,7 +136,7 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> 
     let value = step.get(UP_TO_DATE)?;
     if !value.is_mapping() {
         let expected = "{alembic: DATABASE_URL} or a list of words such as [test, -e, done]";
-        let words = words(&value, expected);
+        let words = words(&value, expected, declared);
         return Some(UpToDate::Command(words.unwrap_or_default()));
     }
     let mut keys = value.keys(MAPPING);
@@ -151,7 +151,9 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> 
     let version_table_schema = identifier(&mut keys, "version_table_schema");
     let heads = heads(&mut keys);
     let on_ahead = keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default();
-    let command = keys.get("command").and_then(|value| command(&value));
+    let command = keys
+        .get("command")
+        .and_then(|value| command(&value, declared));
     keys.finish();
     Some(UpToDate::Alembic(Alembic {
         // A manifest with a fault is discarded.
@@ -249,17 +251,23 @@ pub fn announcement(
 }
 
 /// Reads a command.
-fn command(value: &Cursor<'_>) -> Option<Vec<Template>> {
-    words(
-        value,
-        "a list of words such as [alembic, upgrade, head] (no shell splits a text)",
-    )
+fn command(value: &Cursor<'_>, declared: &Declared<'_>) -> Option<Vec<Template>> {
+    let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
+    words(value, expected, declared)
 }
 
 /// Reads the words of a command, a list.
-fn words(value: &Cursor<'_>, expected: &str) -> Option<Vec<Template>> {
+fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<Vec<Template>> {
     let items = value.items(expected)?;
     let words: Vec<String> = items.iter().filter_map(String::read).collect();
+    let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+    for (index, name) in unbraced(&texts, |name| {
+        name == "PORT" || declared.get(name).is_some()
+    }) {
+        items[index].fault(format_args!(
+            "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-8000}} with a default"
+        ));
+    }
     let fault = match words.first() {
         _ if words.len() < items.len() => return None,
         None => "is empty; write it as a list such as [alembic, upgrade, head]",
@@ -304,7 +312,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         announce_done,
         command: keys
             .get("command")
-            .and_then(|value| command(&value))
+            .and_then(|value| command(&value, declared))
             .unwrap_or_default(),
         timeout: timeout(keys, "no limit"),
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
@@ -326,7 +334,7 @@ pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
         announce: announcement(&mut keys, "announce", declared),
         command: keys
             .get("command")
-            .and_then(|value| command(&value))
+            .and_then(|value| command(&value, declared))
             .unwrap_or_default(),
         init: keys.read("init").unwrap_or(false),
     };

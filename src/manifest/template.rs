@@ -2,6 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::os::program::SHELLS;
+
 /// A text with references to variables in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -143,6 +145,61 @@ fn braced_reference(text: &str) -> Option<(Part, &str)> {
     Some((Part::Reference { name, default }, after))
 }
 
+/// Programs that expand a `$NAME` in their arguments, or for which it has another meaning.
+const EXPANDING: [&str; 7] = ["envsubst", "gomplate", "jq", "yq", "awk", "gawk", "mawk"];
+
+/// The words of a command that contain a `$NAME` without braces, each with its index and NAME. Contains only words that
+/// are certainly meant to be expanded: they are plain otherwise, the name is known, and no program expands them.
+pub fn unbraced<'w>(words: &'w [&str], is_known: impl Fn(&str) -> bool) -> Vec<(usize, &'w str)> {
+    let mut found = Vec::new();
+    let mut has_shell = false;
+    let mut is_text = false;
+    for (index, word) in words.iter().enumerate() {
+        let program = word.rsplit('/').next().unwrap_or_default();
+        has_shell |= SHELLS.contains(&program);
+        if is_text && has_shell || EXPANDING.contains(&program) {
+            // What follows are arguments of the shell's text, which may evaluate them.
+            break;
+        }
+        if !is_text {
+            found.extend(unbraced_name(word, &is_known).map(|name| (index, name)));
+        }
+        is_text = takes_text(word);
+    }
+    found
+}
+
+/// Whether an option takes a program's text as its argument: `-c`, `-lc` and `-e`, among others.
+pub fn takes_text(option: &str) -> bool {
+    let letters = option.strip_prefix('-').unwrap_or_default();
+    letters.ends_with(['c', 'e']) && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// The first NAME in a word that consists of `$NAME`s of known variables and plain characters.
+fn unbraced_name<'w>(word: &'w str, is_known: impl Fn(&str) -> bool) -> Option<&'w str> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let is_plain = |text: &str| {
+        text.chars()
+            .all(|each| is_part(each) || "./:=@-".contains(each))
+    };
+    let mut parts = word.split('$');
+    let mut first = None;
+    if !is_plain(parts.next()?) {
+        return None;
+    }
+    for part in parts {
+        let end = part
+            .find(|character| !is_part(character))
+            .unwrap_or(part.len());
+        let (name, after) = part.split_at(end);
+        if !is_name(name) || !is_known(name) || !is_plain(after) {
+            return None;
+        }
+        first = first.or(Some(name));
+    }
+    first
+}
+
 /// Whether a text can be the name of a variable.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -156,7 +213,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::time::{Duration, Instant};
 
-    use super::Template;
+    use super::{Template, unbraced};
 
     fn lookup(name: &str) -> Option<&'static OsStr> {
         match name {
@@ -193,6 +250,37 @@ mod tests {
         ] {
             let result = result.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(expanded(&Template::parse(text)), result, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_braces_is_found_where_it_is_certainly_meant_to_be_expanded() {
+        let is_known = |name: &str| ["PORT", "HOST"].contains(&name);
+        for (line, expected) in [
+            ("uvicorn main:app --port $PORT", Some((3, "PORT"))),
+            ("gunicorn -c conf.py --bind=$HOST:$PORT", Some((3, "HOST"))),
+            ("serve http://0.0.0.0:$PORT/x", Some((1, "PORT"))),
+            ("env sh $HOST", Some((2, "HOST"))),
+            ("serve -p $$PORT", None),
+            ("serve -p \\$PORT", None),
+            ("serve -p $PORTS", None),
+            ("serve -p $OTHER:$PORT", None),
+            ("serve -p ${PORT}", None),
+            ("serve $PORT,$HOST", None),
+            ("serve $", None),
+            ("serve $1", None),
+            ("sh -c $PORT", None),
+            ("tini -- bash -lc eval x $PORT", None),
+            ("node -e $PORT", None),
+            ("envsubst $PORT", None),
+            ("/usr/bin/jq -n $PORT", None),
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(
+                unbraced(&words, is_known).first().copied(),
+                expected,
+                "{line}"
+            );
         }
     }
 

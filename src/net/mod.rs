@@ -42,11 +42,19 @@ pub enum ErrorKind {
     /// Waiting cannot help: the server refuses the password or the role, the database does not exist, or the server's
     /// certificate is not trusted.
     Refused,
+    /// Waiting cannot help: such a connection never works, for example because the server has no TLS.
+    Impossible,
 }
 
 impl Error {
     pub fn not_yet(reason: impl Into<String>) -> Self {
         let (kind, reason) = (ErrorKind::NotYet, reason.into());
+        Self { kind, reason }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub fn impossible(reason: impl Into<String>) -> Self {
+        let (kind, reason) = (ErrorKind::Impossible, reason.into());
         Self { kind, reason }
     }
 }
@@ -77,17 +85,26 @@ impl From<io::ErrorKind> for Error {
 /// Makes one attempt per item until one succeeds. The attempts divide the time until `until` among them.
 ///
 /// # Errors
-/// The first error of the kind `Refused`, which ends the attempts, as in libpq. Otherwise the error of the first item.
+/// The first error of the kind `Refused`, which ends the attempts, as in libpq. Otherwise the error of the first item
+/// that may become ready, or else of the first item.
 pub fn first_of<T, R>(
     items: &[T],
     until: Instant,
     mut attempt: impl FnMut(&T, Instant) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let mut first = None;
+    let mut first: Option<Error> = None;
     for (index, item) in items.iter().enumerate() {
         match attempt(item, share(until, items.len() - index)) {
             Err(error) if error.kind == ErrorKind::Refused => return Err(error),
-            Err(error) => first = first.or(Some(error)),
+            Err(error) => {
+                let is_hopeless = |error: &Error| error.kind == ErrorKind::Impossible;
+                if first
+                    .as_ref()
+                    .is_none_or(|first| is_hopeless(first) && !is_hopeless(&error))
+                {
+                    first = Some(error);
+                }
+            }
             result => return result,
         }
     }

@@ -13,9 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 
+use super::ErrorKind::{self, Impossible, NoRoom, NotYet, Refused};
 use super::wire::{Encryption, Wire};
-use super::{Error, ErrorKind, dial, first_of, tls};
+use super::{Error, dial, first_of, tls};
 use crate::os::keep_alive;
 use crate::targets::postgres::{PostgresTarget, socket};
 
@@ -105,14 +107,24 @@ impl Attempt<'_> {
         };
         let encrypted = match self.log_in_with(mode).await? {
             Err(error) if mode == SslMode::Prefer && is_of_tls(&error) => explain(&error),
+            Err(error) if mode == SslMode::Disable && wants_tls(&error) => {
+                return Err(explained(
+                    ErrorKind::Refused,
+                    "it admits encrypted connections only, or none from this host",
+                    error.code().map_or("", SqlState::code),
+                    "remove sslmode=disable from the URL, or add a line for this host to the server's pg_hba.conf",
+                ));
+            }
             result => return result.map_err(|error| explain(&error)),
         };
         let plain = self.log_in_with(SslMode::Disable).await;
         let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
-        // The first error is more helpful, unless the second one is that the server refuses the log-in itself.
-        plain.map_err(|plain| match plain.kind {
-            ErrorKind::Refused => plain,
-            ErrorKind::NotYet | ErrorKind::NoRoom => encrypted,
+        // The first error is more helpful, unless the second one is that the server refuses the log-in itself, or only
+        // the second one can disappear.
+        plain.map_err(|plain| {
+            let is_first =
+                plain.kind != ErrorKind::Refused && encrypted.kind != ErrorKind::Impossible;
+            if is_first { encrypted } else { plain }
         })
     }
 
@@ -184,7 +196,7 @@ impl Session {
     /// If the server reports an error, the connection is lost, or there is no answer until `until`.
     pub fn ask(&mut self, question: &str, until: Instant) -> Result<String, Error> {
         self.ask_if_accepted(question, until)?
-            .map_err(|code| by_code(&code))
+            .map_err(|code| by_code(&code, ""))
     }
 
     /// Like `ask`. The inner error is the SQLSTATE of an error that the server reports.
@@ -281,11 +293,25 @@ fn system_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
 const CLOSED: &str = "the connection is closed";
 const NOT_POSTGRES: &str = "its answer is not in the PostgreSQL protocol";
 
-/// Explains an error. Uses only the code of an error from the server: its text can contain the names of roles and
+/// Whether a server or a pool refuses the connection because it is not encrypted.
+fn wants_tls(error: &tokio_postgres::Error) -> bool {
+    const PARTS: [&str; 6] = [
+        "no encryption",
+        "SSL off",
+        "SSL required",
+        "SSL connection is required",
+        "requires TLS",
+        "is insecure",
+    ];
+    let message = error.as_db_error().map_or("", |error| error.message());
+    PARTS.iter().any(|part| message.contains(part))
+}
+
+/// Explains an error. The text of an error from the server is never shown: it can contain the names of roles and
 /// databases, which are parts of a declared value.
 fn explain(error: &tokio_postgres::Error) -> Error {
-    if let Some(code) = error.code() {
-        return by_code(code.code());
+    if let Some(error) = error.as_db_error() {
+        return by_code(error.code().code(), error.message());
     }
     if let Some(error) = tls_error(error) {
         return error;
@@ -307,9 +333,13 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     let refused = if is("password missing") {
         "it requires a password, and the URL has none"
     } else if is("server does not support TLS") {
-        return Error::not_yet("it does not support TLS, which sslmode requires");
+        return Error::impossible(
+            "it does not support TLS, which sslmode requires; remove sslmode from the URL, or enable TLS on the server (ssl = on)",
+        );
     } else if is("channel binding") {
-        return Error::not_yet("it does not support channel binding, which the URL requires");
+        return Error::impossible(
+            "it does not support channel binding, which the URL requires; remove channel_binding from the URL",
+        );
     } else if is("closed") {
         return Error::not_yet("it closed the connection");
     } else if is("authentication") {
@@ -321,26 +351,166 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     Error { kind, reason }
 }
 
-/// Explains the SQLSTATE of an error from the server.
-fn by_code(code: &str) -> Error {
-    use ErrorKind::{NoRoom, NotYet, Refused};
-    let (kind, words) = match code {
-        "28P01" => (Refused, "it refuses the password"),
-        "28000" => (
-            Refused,
-            "it refuses the role, or connections from this host",
-        ),
-        "3D000" => (Refused, "there is no such database"),
-        "42501" => (Refused, "the role may not connect to the database"),
-        "57P03" => (NotYet, "it is starting up, or shutting down"),
-        "53300" => (NoRoom, "it has too many clients already"),
-        "57P01" | "57P02" | "57P05" => (NotYet, "it ended the connection"),
-        // A SQLSTATE has five alphanumeric characters. Anything else could be any text from the server.
-        _ if code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            return Error::not_yet(format!("it answers with the error {code}"));
-        }
-        _ => return Error::not_yet(NOT_POSTGRES),
-    };
-    let reason = format!("{words} ({code})");
+/// Errors of servers and pools: the SQLSTATE (empty: any), a part of the message, the problem, and the remedy. The first
+/// row that matches counts. A server may write its messages in another language, so each SQLSTATE has a row for them.
+const REASONS: [(&str, &str, ErrorKind, &str, &str); 24] = [
+    (
+        "28P01",
+        "",
+        Refused,
+        "it refuses the password",
+        "set the password that the role has. A data volume keeps the one that it was created with: POSTGRES_PASSWORD has no effect on it later",
+    ),
+    (
+        "28000",
+        "client certificate",
+        Refused,
+        "it requires a client certificate",
+        "set sslcert and sslkey in the URL",
+    ),
+    (
+        "28000",
+        "pg_hba.conf",
+        Refused,
+        "its pg_hba.conf admits no such connection from this host",
+        "add a line for this host, role and database",
+    ),
+    (
+        "28000",
+        "does not exist",
+        Refused,
+        "there is no such role",
+        "create it, or correct the user in the URL. POSTGRES_USER has no effect on a data volume that exists",
+    ),
+    (
+        "28000",
+        "log in",
+        Refused,
+        "the role may not log in",
+        "change it with ALTER ROLE … LOGIN",
+    ),
+    (
+        "28000",
+        "",
+        Refused,
+        "it refuses the role, or connections from this host",
+        "check the role, and the server's pg_hba.conf",
+    ),
+    (
+        "3D000",
+        "",
+        Refused,
+        "there is no such database",
+        "create it, or correct its name, in which upper case counts. POSTGRES_DB has no effect on a data volume that exists",
+    ),
+    (
+        "42501",
+        "",
+        Refused,
+        "the role may not connect to the database",
+        "permit it with GRANT CONNECT ON DATABASE",
+    ),
+    ("53300", "", NoRoom, "it has too many clients already", ""),
+    (
+        "57P03",
+        "",
+        NotYet,
+        "it is starting up, or shutting down",
+        "",
+    ),
+    ("57P01", "", NotYet, "it ended the connection", ""),
+    ("57P02", "", NotYet, "it ended the connection", ""),
+    ("57P05", "", NotYet, "it ended the connection", ""),
+    (
+        "42704",
+        "configuration parameter",
+        Impossible,
+        BAD_OPTION,
+        FIX_OPTION,
+    ),
+    ("22023", "for parameter", Impossible, BAD_OPTION, FIX_OPTION),
+    ("0A000", "option", Impossible, BAD_OPTION, FIX_OPTION),
+    // PgBouncer
+    (
+        "",
+        "nsupported startup parameter",
+        Impossible,
+        BAD_OPTION,
+        FIX_OPTION,
+    ),
+    (
+        "08P01",
+        "no such user",
+        Refused,
+        "the pool has no such user",
+        "add it to the pool's auth_file, or correct the user in the URL",
+    ),
+    (
+        "08P01",
+        "no such database",
+        Refused,
+        "the pool has no such database",
+        "add it to the pool's [databases], or correct its name in the URL",
+    ),
+    (
+        "08P01",
+        "auth",
+        Refused,
+        "the pool refuses the log-in",
+        "set the password that the pool has for the role",
+    ),
+    (
+        "08P01",
+        "max_client_conn",
+        NoRoom,
+        "the pool has too many clients already",
+        "",
+    ),
+    // Supavisor
+    (
+        "XX000",
+        "enant",
+        Refused,
+        "the pool has no such tenant or user",
+        "copy the URL from the provider again: its user contains the project, such as postgres.PROJECT",
+    ),
+    // Neon
+    (
+        "",
+        "ndpoint ID is not specified",
+        Impossible,
+        "it needs the endpoint's own host name",
+        "copy the URL from the provider again",
+    ),
+    (
+        "",
+        "ndpoint has been disabled",
+        Impossible,
+        "its endpoint is disabled",
+        "enable it with the provider",
+    ),
+];
+
+const BAD_OPTION: &str = "it rejects a parameter of the URL, such as one in options";
+const FIX_OPTION: &str = "remove it, or use the direct URL instead of a pool's";
+
+/// Explains an error from the server by its SQLSTATE, and by its message if that is known.
+fn by_code(code: &str, message: &str) -> Error {
+    // A SQLSTATE has five alphanumeric characters. Anything else could be any text from the server.
+    if code.len() != 5 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Error::not_yet(NOT_POSTGRES);
+    }
+    let row = REASONS.iter().find(|(sqlstate, part, ..)| {
+        (sqlstate.is_empty() || *sqlstate == code) && message.contains(part)
+    });
+    match row {
+        Some(&(_, _, kind, problem, remedy)) => explained(kind, problem, code, remedy),
+        None => Error::not_yet(format!("it answers with the error {code}")),
+    }
+}
+
+fn explained(kind: ErrorKind, problem: &str, code: &str, remedy: &str) -> Error {
+    let semicolon = if remedy.is_empty() { "" } else { "; " };
+    let reason = format!("{problem} ({code}){semicolon}{remedy}");
     Error { kind, reason }
 }

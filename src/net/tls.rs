@@ -18,7 +18,7 @@ use rustls::{
 };
 
 use super::Error;
-use super::ErrorKind::{NotYet, Refused};
+use super::ErrorKind::{Impossible, NotYet, Refused};
 use crate::os::file;
 use crate::targets::postgres::{Tls, Verify};
 
@@ -53,7 +53,7 @@ pub const WEB_SERVER: Peer = Peer {
 pub const DATABASE: Peer = Peer {
     roots: "sslrootcert in the URL",
     client_certificate: "set sslcert and sslkey in the URL",
-    no_tls: "check the port",
+    no_tls: "check the port, or remove sslnegotiation from the URL",
 };
 
 /// Encrypts a connection to a web server, and verifies its certificate and host name with the root certificates in the
@@ -73,7 +73,7 @@ pub fn wrap<S: Read + Write>(
     };
     let config = config(&tls, &WEB_SERVER)?;
     let connection = ClientConnection::new(Arc::new(config), server_name(host)?);
-    let connection = connection.map_err(|_| Error::not_yet("TLS cannot be set up"))?;
+    let connection = connection.map_err(|_| Error::impossible("TLS cannot be set up"))?;
     Ok(StreamOwned::new(connection, stream))
 }
 
@@ -83,7 +83,7 @@ pub fn wrap<S: Read + Write>(
 /// If the host is neither a DNS name nor an IP address.
 pub fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(host.to_owned())
-        .map_err(|_| Error::not_yet("its host is neither a DNS name nor an IP address"))
+        .map_err(|_| Error::impossible("its host is neither a DNS name nor an IP address"))
 }
 
 /// Creates the TLS configuration for a server of the kind `peer`.
@@ -102,7 +102,7 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|_| Error::not_yet("TLS cannot be set up"))?
+        .map_err(|_| Error::impossible("TLS cannot be set up"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let Some((certificate, key)) = &tls.certificate else {
@@ -113,7 +113,7 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
         PrivateKeyDer::from_pem_slice(pem).ok()
     })?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
-        Error::not_yet(match error {
+        Error::impossible(match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 "the client's certificate and the client's key do not belong together"
             }
@@ -137,7 +137,10 @@ fn read<T>(
     content: &str,
     parse: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, Error> {
-    let unusable = |problem: String| Error::not_yet(format!("the file with {purpose} {problem}"));
+    let unusable = |problem: String| {
+        let remedy = "mount the right file, or correct the setting that names it";
+        Error::impossible(format!("the file with {purpose} {problem}; {remedy}"))
+    };
     let pem = file::read(Path::new(path), MAX_FILE).map_err(|error| {
         unusable(match error.kind() {
             io::ErrorKind::NotFound => "does not exist".to_owned(),
@@ -166,7 +169,7 @@ fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
             .iter()
             .find_map(|file| certificates(file, PURPOSE).ok())
             .ok_or_else(|| {
-                Error::not_yet(format!(
+                Error::impossible(format!(
                     "its certificate cannot be verified: this system has no root certificates; name them with {}",
                     peer.roots
                 ))
@@ -177,7 +180,7 @@ fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
         .build()
-        .map_err(|_| Error::not_yet("none of the root certificates can be used"))?;
+        .map_err(|_| Error::impossible("none of the root certificates can be used"))?;
     Ok((verifier, certificates))
 }
 
@@ -287,9 +290,9 @@ pub fn explain(error: &io::Error, peer: &Peer) -> Option<Error> {
         ) => (Refused, REFUSED_CERTIFICATE),
         AlertReceived(Alert::HandshakeFailure) => (NotYet, NO_CIPHER),
         AlertReceived(Alert::ProtocolVersion | Alert::InsufficientSecurity)
-        | PeerIncompatible(_) => (NotYet, NOTHING_IN_COMMON),
+        | PeerIncompatible(_) => (Impossible, NOTHING_IN_COMMON),
         AlertReceived(_) => (NotYet, "it ends the TLS connection with an error"),
-        InvalidMessage(_) => (NotYet, "it does not use TLS; {no_tls}"),
+        InvalidMessage(_) => (Impossible, "it does not use TLS; {no_tls}"),
         _ => (NotYet, "it violates the TLS protocol"),
     };
     let reason = text

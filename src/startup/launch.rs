@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::mask::Mask;
 use super::relay::Relay;
-use super::serve::program;
+use super::serve::{program, unless_certain};
 use super::supervise::{Lease, Outcome, supervise};
 use crate::check::{DeclaredStep, Plan, Words};
 use crate::log::Format;
@@ -25,6 +25,12 @@ pub const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
 pub enum LaunchError {
     #[error("{what}failed with {}", shown_ending(*.ending))]
     Failed { what: &'static str, ending: Ending },
+    #[error(
+        "failed with {}: probably the database is ahead of this code, as if an older image was started; start the newer \
+         one, or let this one skip the step with `up_to_date: {{alembic: DATABASE_URL, on_ahead: skip}}`",
+        shown_ending(*.0)
+    )]
+    Ahead(Ending),
     #[error("{what}ran out of time ({}) and was stopped", humantime::format_duration(*.limit))]
     TimedOut { what: &'static str, limit: Duration },
     #[error("stopped by {} before the server started", .0.name())]
@@ -67,6 +73,7 @@ impl Launcher<'_> {
         lease: Option<&dyn Lease>,
     ) -> Result<Ending, LaunchError> {
         let program = program(command, self.plan)?;
+        unless_certain(program.look_up())?;
         // Discards earlier signals, which were not meant for this command.
         self.signals.take();
         let started = Instant::now();
@@ -79,6 +86,14 @@ impl Launcher<'_> {
         let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {
+            // The output of `up_to_date`, which has no format, does not matter.
+            Outcome::Ended(ending)
+                if format.is_some()
+                    && ending != Ending::Exited(0)
+                    && relays.iter().any(|relay| relay.is_ahead) =>
+            {
+                Err(LaunchError::Ahead(ending))
+            }
             Outcome::Ended(ending) => Ok(ending),
             Outcome::Left => Err(LaunchError::Left),
             Outcome::TimedOut => {

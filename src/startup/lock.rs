@@ -20,8 +20,8 @@ use super::supervise::Lease;
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, Lock};
 use crate::log::Phase;
-use crate::net::Error;
 use crate::net::postgres::{self, Session};
+use crate::net::{Error, ErrorKind};
 use crate::os::signals::Signals;
 use crate::os::{send_report, spawn_helper};
 use crate::targets::postgres::PostgresTarget;
@@ -83,7 +83,7 @@ pub enum LockError {
     #[error("the lock on {0}")]
     Refused(String),
     #[error("the lock on {0}")]
-    NotExclusive(String),
+    Impossible(String),
     #[error(transparent)]
     Interrupted(#[from] Interruption),
 }
@@ -208,7 +208,7 @@ impl AdvisoryLock {
                 Some(Ok(State::Busy)) => self.state.note(Error::not_yet(BUSY), now),
                 Some(Ok(State::NotExclusive(reason))) => {
                     let text = format!("{} would not exclude others: {reason}", self.at);
-                    return Err(LockError::NotExclusive(text));
+                    return Err(LockError::Impossible(text));
                 }
                 Some(Err(error)) => self.state.note(error, now),
             }
@@ -217,8 +217,12 @@ impl AdvisoryLock {
 
     fn expired(&self) -> LockError {
         let (at, reason) = (&self.at, self.state.reason());
-        if self.state.is_refused() {
-            return LockError::Refused(format!("{at} cannot be requested: {reason}"));
+        if let Some(kind) = self.state.refusal() {
+            let text = format!("{at} cannot be requested: {reason}");
+            return match kind {
+                ErrorKind::Impossible => LockError::Impossible(text),
+                _ => LockError::Refused(text),
+            };
         }
         let timeout = humantime::format_duration(self.timeout);
         LockError::NotFree(format!("{at} was not free within {timeout}: {reason}"))

@@ -19,8 +19,8 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 /// The first and the longest pause between two attempts, while the server has room.
 pub const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// How long a dependency may keep refusing the log-in. At a first start, the role, the database or the certificate may
-/// not exist yet but be created soon.
+/// How long a dependency may keep refusing the connection. At a first start, the role, the database or the certificate
+/// may not exist yet but be created soon.
 const REFUSAL_GRACE: Duration = Duration::from_secs(5);
 
 /// The minimum time between two messages.
@@ -52,7 +52,7 @@ impl WaitState {
     pub fn note(&mut self, error: Error, now: Instant) {
         self.refused_since = match error.kind {
             ErrorKind::NotYet | ErrorKind::NoRoom => None,
-            ErrorKind::Refused => self.refused_since.or(Some(now)),
+            ErrorKind::Refused | ErrorKind::Impossible => self.refused_since.or(Some(now)),
         };
         self.error = Some(error);
     }
@@ -63,8 +63,10 @@ impl WaitState {
         refused.map_or(self.deadline, |end| end.min(self.deadline))
     }
 
-    pub fn is_refused(&self) -> bool {
-        self.refused_since.is_some()
+    /// The kind of the last error, if waiting cannot help.
+    pub fn refusal(&self) -> Option<ErrorKind> {
+        self.refused_since?;
+        self.error.as_ref().map(|error| error.kind)
     }
 
     /// Whether an attempt has ended.
@@ -188,6 +190,8 @@ pub enum WaitError {
     NotReady(String),
     #[error("waiting cannot help: {0}")]
     Refused(String),
+    #[error("waiting cannot help: {0}")]
+    Impossible(String),
     /// The `up_to_date` command of a step that is waited for.
     #[error("step {step}: {error}")]
     Step { step: String, error: LaunchError },
@@ -285,13 +289,14 @@ fn wait(
     }
 }
 
-/// The error for dependencies that were not ready in time. If some of them refuse the log-in, names only those.
+/// The error for dependencies that were not ready in time. If waiting for some of them cannot help, names only those.
 fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> WaitError {
-    let refused = reasons(waits.clone().filter(|each| each.state.is_refused()));
-    if refused.is_empty() {
-        WaitError::NotReady(reasons(waits))
-    } else {
-        WaitError::Refused(refused)
+    let hopeless = waits.clone().filter(|each| each.state.refusal().is_some());
+    let is_refused = |each: &Wait| each.state.refusal() == Some(ErrorKind::Refused);
+    match reasons(hopeless.clone()) {
+        none if none.is_empty() => WaitError::NotReady(reasons(waits)),
+        reasons if hopeless.clone().any(is_refused) => WaitError::Refused(reasons),
+        reasons => WaitError::Impossible(reasons),
     }
 }
 

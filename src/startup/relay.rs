@@ -19,6 +19,9 @@ const LAST_READS: usize = 64;
 /// The length from which on an incomplete line is shown without waiting for its end, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
+/// The beginning of alembic's message if a revision of the database, or of the command, has no file.
+const NO_FILE: &[u8] = b"Can't locate revision identified by";
+
 /// One stream of a step. With text logs its lines go to the guard's stream of the same name, with JSON logs they become
 /// log events.
 pub struct Relay<'a> {
@@ -33,6 +36,8 @@ pub struct Relay<'a> {
     /// The beginning of a line that is masked but not shown yet.
     line: Vec<u8>,
     buffer: Vec<u8>,
+    /// Whether alembic has reported that a revision has no file.
+    pub is_ahead: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -54,6 +59,7 @@ impl<'a> Relay<'a> {
             masker: Masker::new(mask),
             line: Vec::new(),
             buffer: vec![0; CHUNK],
+            is_ahead: false,
         }
     }
 
@@ -110,6 +116,7 @@ impl<'a> Relay<'a> {
             None => return,
         };
         let lines = &self.line[..end];
+        self.is_ahead |= memchr::memmem::find(lines, NO_FILE).is_some();
         match self.format {
             Some(Format::Text { .. }) => self.output.push(lines),
             Some(Format::Json) => {

@@ -22,8 +22,7 @@ impl Server {
     /// Creates the server of a plan. Returns `None` if the plan has none.
     ///
     /// # Errors
-    /// If the first word of its command is empty. Whether the program exists is checked at the hand-over, because a
-    /// step may create it.
+    /// If the first word of its command is empty.
     pub fn of(plan: &Plan<'_>, user: Option<&User>) -> Result<Option<Self>, StartError> {
         let Some(server) = &plan.server else {
             return Ok(None);
@@ -36,11 +35,16 @@ impl Server {
         }))
     }
 
-    /// Logs the server's announcement.
-    pub fn announce(&self) {
+    /// Looks its program up, and logs its announcement.
+    ///
+    /// # Errors
+    /// If it certainly cannot be started.
+    pub fn announce(&self) -> Result<(), StartError> {
+        unless_certain(self.program.look_up())?;
         if let Some(text) = &self.announce {
             tracing::info!(target: "announce", phase = %Phase::Serve, "{}", text.display());
         }
+        Ok(())
     }
 
     /// Executes the server in this process. Returns only if that fails.
@@ -63,6 +67,11 @@ pub(super) fn program(command: &Words, plan: &Plan<'_>) -> Result<Program, Start
         written.unwrap_or_default(),
         environment,
     )
+}
+
+/// Only the errors of `Program::look_up` that are certain. The others were warnings before the first step.
+pub(super) fn unless_certain(found: Result<(), (StartError, bool)>) -> Result<(), StartError> {
+    found.or_else(|(error, is_certain)| if is_certain { Err(error) } else { Ok(()) })
 }
 
 /// Writes all pending output of the guard before the server writes its own. Ignores errors, so that the server starts

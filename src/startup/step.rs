@@ -10,14 +10,16 @@ use super::mask::Mask;
 use super::progress::WaitError;
 #[cfg(feature = "postgres")]
 use super::question;
+use super::serve::program;
 use super::supervise::Lease;
 #[cfg(feature = "postgres")]
 use crate::alembic::Status;
+use crate::check::{Awaited, Plan, Question, Step, Words};
 #[cfg(feature = "postgres")]
 use crate::check::{Lock, OnAhead};
-use crate::check::{Plan, Question, Step, Words};
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
+use crate::os::program::StartError;
 use crate::os::signals::{Signals, unless_stopped};
 use crate::os::user::User;
 
@@ -50,9 +52,66 @@ impl StepErrorKind {
         matches!(
             self,
             Self::Ahead(_)
-                | Self::Command(LaunchError::Failed { .. } | LaunchError::TimedOut { .. })
+                | Self::Command(
+                    LaunchError::Failed { .. }
+                        | LaunchError::Ahead(_)
+                        | LaunchError::TimedOut { .. }
+                )
         )
     }
+}
+
+/// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
+/// install, or that may not be needed, is only a warning.
+///
+/// # Errors
+/// The first program that certainly cannot be started, with its step. All others are logged.
+pub fn look_up_programs(plan: &Plan<'_>) -> Result<(), (Option<String>, StartError)> {
+    // In the order in which they run, each with whether it is certainly needed as it is now.
+    let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
+    for wait in &plan.waits {
+        if let Awaited::Step(step, question) = &wait.awaited {
+            let asked = question.command().into_iter();
+            commands.extend(asked.map(|(words, is_asked)| (Some(&*step.name), words, is_asked)));
+        }
+    }
+    let mut is_first = true;
+    for step in &plan.steps {
+        let (name, question) = (Some(&*step.declared.name), step.question.as_ref());
+        let asked = question.and_then(Question::command).into_iter();
+        commands.extend(asked.map(|(words, is_asked)| (name, words, is_asked && is_first)));
+        commands.push((name, &step.command, is_first && question.is_none()));
+        is_first = false;
+    }
+    commands.extend(
+        plan.server
+            .iter()
+            .map(|server| (None, &server.command, is_first)),
+    );
+    let mut first = None;
+    for (step, words, is_needed) in commands {
+        let found = program(words, plan).map_err(|error| (error, true));
+        let Err((error, is_certain)) = found.and_then(|program| program.look_up()) else {
+            continue;
+        };
+        let phase = if step.is_some() {
+            Phase::Step
+        } else {
+            Phase::Serve
+        };
+        let of = step
+            .map(|step| format!("step {step}: "))
+            .unwrap_or_default();
+        if !is_certain || !is_needed {
+            let yet = if is_certain { "not ready yet: " } else { "" };
+            tracing::warn!(%phase, step, "{yet}{of}{error}");
+        } else if first.is_none() {
+            first = Some((step.map(str::to_owned), error));
+        } else {
+            tracing::error!(%phase, step, "{of}{error}");
+        }
+    }
+    first.map_or(Ok(()), Err)
 }
 
 /// Runs the steps of the plan in order, as `user` or, if that is `None`, as the current user. Stops at the first step
