@@ -119,12 +119,12 @@ impl Attempt<'_> {
         };
         let plain = self.log_in_with(SslMode::Disable).await;
         let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
-        // The first error is more helpful, unless the second one is that the server refuses the log-in itself, or only
-        // the second one can disappear.
-        plain.map_err(|plain| {
-            let is_first =
-                plain.kind != ErrorKind::Refused && encrypted.kind != ErrorKind::Impossible;
-            if is_first { encrypted } else { plain }
+        // The first error is more helpful, unless the second one is that the server refuses the log-in itself.
+        plain.map_err(|plain| match (encrypted.kind, plain.kind) {
+            (_, Refused) => plain,
+            // Without TLS the server may become ready.
+            (Impossible, kind) => Error { kind, ..encrypted },
+            _ => encrypted,
         })
     }
 

@@ -29,13 +29,248 @@ fn a_command_that_does_not_exist_ends_with_127() {
         .run()
         .expect_code(127)
         .expect_stderr("its interpreter `/no/such/python` was not found");
-    // A script with Windows line breaks.
     let guard = served("./script");
-    guard.folder.script("script", "#!/bin/sh\r\nexit 0\r\n");
+    guard
+        .folder
+        .script("script", "#!/usr/bin/env no-such-node\n");
     guard
         .run()
         .expect_code(127)
-        .expect_stderr("its interpreter `/bin/sh\\r` was not found");
+        .expect_stderr("its interpreter `no-such-node` was not found");
+}
+
+#[test]
+fn a_script_with_windows_line_endings_is_told_as_one() {
+    for line in [
+        "#!/bin/sh",
+        "#!/usr/bin/env bash",
+        "#! /usr/bin/env  python3 -u",
+    ] {
+        let guard = served("./script");
+        guard
+            .folder
+            .script("script", &format!("{line}\r\nexit 0\r\n"));
+        guard.run().expect_code(126).expect_stderr(
+            "the command `./script` has Windows line endings (CRLF); save it with LF",
+        );
+    }
+    // Only the first line is read before the start, and `env -S` ignores the carriage return.
+    for line in ["#!/bin/sh\n", "#!/usr/bin/env -S sh\r\n"] {
+        let guard = served("./script");
+        guard
+            .folder
+            .script("script", &format!("{line}#\r\nexit 7 #\r\n"));
+        guard.run().expect_code(7);
+    }
+}
+
+/// An ELF file for a processor, with the path of its loader.
+fn elf(machine: u16, loader: &str) -> Vec<u8> {
+    let mut file = vec![0; 200];
+    file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    file[16..20].copy_from_slice(&[2, 0, machine.to_le_bytes()[0], machine.to_le_bytes()[1]]);
+    // One program header at offset 64, with the path at offset 120.
+    for (at, value) in [
+        (32, 64),
+        (54, 56),
+        (56, 1),
+        (64, 3),
+        (72, 120),
+        (96, loader.len()),
+    ] {
+        file[at] = u8::try_from(value).expect("it is small");
+    }
+    file[120..120 + loader.len()].copy_from_slice(loader.as_bytes());
+    file
+}
+
+#[test]
+fn a_program_for_another_platform_is_named() {
+    let own = if cfg!(target_arch = "x86_64") {
+        62
+    } else {
+        183
+    };
+    let other = if own == 62 {
+        (183, "aarch64")
+    } else {
+        (62, "x86-64")
+    };
+    let foreign = format!("is a program for {}, and this machine is", other.1);
+    for (content, code, told) in [
+        (elf(other.0, ""), 126, foreign.as_str()),
+        (
+            elf(own, "/no/such/ld-linux-x86-64.so.2\0"),
+            127,
+            "the loader `/no/such/ld-linux-x86-64.so.2` that it is linked with was not found; it is built for glibc",
+        ),
+        (
+            elf(own, "/no/such/ld-musl-x86_64.so.1\0"),
+            127,
+            "it is built for musl, the C library of Alpine images",
+        ),
+        (
+            b"\xcf\xfa\xed\xfe\x07\0\0\x01".to_vec(),
+            126,
+            "is a program for macOS",
+        ),
+        (b"MZ\x90\0".to_vec(), 126, "is a program for Windows"),
+        (
+            b"\xef\xbb\xbf#!/bin/sh\n".to_vec(),
+            126,
+            "begins with a byte order mark",
+        ),
+    ] {
+        let guard = served("./program");
+        let file = guard.folder.script("program", "");
+        fs::write(file, &content).expect("it can be written");
+        guard
+            .run()
+            .expect_code(code)
+            .expect_stderr("the command `./program`")
+            .expect_stderr(told);
+    }
+    // The interpreter of a script.
+    let guard = served("./script");
+    let interpreter = guard.folder.script("interpreter", "");
+    fs::write(&interpreter, elf(other.0, "")).expect("it can be written");
+    guard
+        .folder
+        .script("script", &format!("#!{}\n", interpreter.display()));
+    guard
+        .run()
+        .expect_code(126)
+        .expect_stderr("cannot start: its interpreter `")
+        .expect_stderr(&foreign);
+}
+
+#[test]
+fn a_program_that_nothing_can_install_is_an_error_before_the_first_step() {
+    let manifest = "version: 1
+wait_for: [{tcp: '127.0.0.1:1'}]
+steps:
+  - {name: one, command: [no-such-one]}
+  - {name: two, command: [no-such-two]}
+server: {command: [no-such-server]}
+";
+    let ended = Guard::with_manifest(manifest).run().expect_code(127);
+    ended
+        .expect_stderr("step one: the command `no-such-one` was not found; check its spelling, and PATH (phase step, exit code 127")
+        .expect_stderr("not ready yet: step two: the command `no-such-two` was not found")
+        .expect_stderr("not ready yet: the command `no-such-server` was not found")
+        .expect_never("waiting");
+    // Without a step, two programs are told at once.
+    let manifest = "version: 1
+steps: [{name: s, command: ['true'], up_to_date: [no-such-question]}]
+server: {command: [no-such-server]}
+";
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(127)
+        .expect_stderr("step s: the command `no-such-question` was not found")
+        .expect_stderr("the command `no-such-server` was not found");
+}
+
+#[test]
+fn a_program_that_a_step_installs_or_that_is_not_needed_is_no_error() {
+    let manifest = "version: 1
+steps:
+  - {name: install, command: [ln, -s, /bin/echo, tool]}
+  - {name: migrate, command: [./tool, migrated]}
+server: {command: [./tool, served]}
+";
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(0)
+        .expect_stdout("migrated\nserved\n")
+        .expect_stderr("not ready yet: step migrate: the command `./tool` was not found");
+    let manifest = "version: 1
+steps: [{name: s, command: [no-such-tool], up_to_date: ['true']}]
+server: {command: [echo, served]}
+";
+    Guard::with_manifest(manifest)
+        .run()
+        .expect_code(0)
+        .expect_stdout("served\n");
+    // `check` looks nothing up.
+    Guard::with_manifest(manifest)
+        .args(["check"])
+        .run()
+        .expect_code(0)
+        .expect_never("not found");
+}
+
+#[test]
+fn a_command_that_is_written_as_for_a_shell_is_explained() {
+    for (words, told) in [
+        (
+            &["HOST=canary", "PORT=3000", "bun", "server.js"][..],
+            "the command `HOST…` was not found; an assignment needs a shell or `env`",
+        ),
+        (
+            &["echo canary --port 80"],
+            "the command `echo…` was not found; its name contains a space",
+        ),
+        (
+            &["cd", "/app"],
+            "it is a command of the shell, not a program",
+        ),
+        (
+            &["exec", "echo"],
+            "`exec` is a command of the shell: leave it out",
+        ),
+    ] {
+        Guard::with_manifest("version: 1\n")
+            .args(["run", "--"])
+            .args(words)
+            .run()
+            .expect_code(127)
+            .expect_stderr(told)
+            .expect_never("canary");
+    }
+    Guard::with_manifest("version: 1\n")
+        .args(["run", "--", "echo", "a", "&&", "echo", "b"])
+        .run()
+        .expect_code(0)
+        .expect_stderr("the command of the server: its words contain an operator");
+}
+
+#[test]
+fn a_server_in_a_shell_that_stays_gets_a_warning() {
+    let told = "a shell without `exec` runs it";
+    let run = |line: &[&str]| {
+        Guard::with_manifest("version: 1\n")
+            .args(["run"])
+            .args(line)
+            .run()
+    };
+    let ended = run(&["--", "sh", "-c", "echo served; true"]).expect_code(0);
+    ended.expect_stderr(told);
+    for line in [
+        &["--", "sh", "-c", "true && exec echo served"][..],
+        &["--", "bash", "-c", "echo served"],
+        &[
+            "--init",
+            "--forward",
+            "group",
+            "--",
+            "sh",
+            "-c",
+            "echo served; true",
+        ],
+    ] {
+        run(line).expect_code(0).expect_never(told);
+    }
+    let manifest = "version: 1\nserver: {command: [sh, -c, 'echo served; true']}\n";
+    let ended = Guard::with_manifest(manifest)
+        .args(["check", "--format", "json"])
+        .run();
+    assert!(
+        ended
+            .expect_code(0)
+            .stdout()
+            .contains(r#""note":"command""#)
+    );
 }
 
 #[test]
@@ -113,7 +348,7 @@ fn steps_and_server_have_the_same_start_errors() {
         ("/tmp", 126),
         ("./script", 126),
         ("./wrong", 127),
-        ("./loose", 127),
+        ("./loose", 126),
         ("./file", 126),
         ("./file/x", 127),
     ] {

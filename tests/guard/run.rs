@@ -12,7 +12,7 @@ variables: {A: {level: optional, default: x}}
 steps:
   - {name: one, announce: {start: one starts, done: one is done}, command: [sh, -c, 'echo one >> log']}
   - {name: two, command: [sh, -c, 'echo two >> log']}
-server: {announce: 'serving on ${PORT:-8000}', command: [sh, -c, 'echo server >> log; cat log']}
+server: {announce: 'serving on ${PORT:-8000}', command: [sh, -c, 'echo server >> log; exec cat log']}
 ";
     let ended = Guard::with_manifest(manifest)
         .run()

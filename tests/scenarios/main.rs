@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -24,6 +25,16 @@ struct Scenario {
     /// Files in the working directory.
     #[serde(default)]
     files: BTreeMap<String, String>,
+    /// The files in the working directory that can be executed.
+    #[serde(default)]
+    scripts: BTreeMap<String, String>,
+    /// The words after `run`: `true` in its place if there are none; `[]`: the manifest's own command.
+    command: Option<Vec<String>>,
+    /// The exit code of `run`, if it is another one.
+    run_code: Option<i32>,
+    /// What `run` writes to stderr has this in it, whatever its line breaks.
+    #[serde(default)]
+    run_says: Vec<String>,
     /// Of `check`; then `run` is left out, which has no such arguments.
     #[serde(default)]
     arguments: Vec<String>,
@@ -113,18 +124,30 @@ fn run(name: &str, scenario: &Scenario) -> Result<(), Failed> {
     let json = check(&["--format", "json"]);
     let github = check(&["--format", "github"]);
     let mut outputs = vec![text, json, github];
-    if scenario.arguments.is_empty() {
-        outputs.push(folder.guard(scenario, ["run", "--", "true"]));
+    let runs = scenario.arguments.is_empty();
+    if runs {
+        let words = scenario.command.clone().unwrap_or(vec!["true".to_owned()]);
+        let separator = ["--"].into_iter().filter(|_| !words.is_empty());
+        let words = words.iter().map(String::as_str);
+        outputs.push(folder.guard(scenario, ["run"].into_iter().chain(separator).chain(words)));
     }
     let shown: Vec<String> = outputs.iter().map(shown).collect();
     let whole = shown.join("\n");
     let mut wrong = Vec::new();
-    for output in &outputs {
-        if output.status.code() != Some(scenario.code) {
-            wrong.push(format!(
-                "it ended with {} instead of {}",
-                output.status, scenario.code
-            ));
+    for (index, output) in outputs.iter().enumerate() {
+        let is_run = runs && index + 1 == outputs.len();
+        let code = scenario
+            .run_code
+            .filter(|_| is_run)
+            .unwrap_or(scenario.code);
+        if output.status.code() != Some(code) {
+            wrong.push(format!("it ended with {} instead of {code}", output.status));
+        }
+        let told = in_one_line(&String::from_utf8_lossy(&output.stderr));
+        for text in scenario.run_says.iter().filter(|_| is_run) {
+            if !told.contains(&in_one_line(text)) {
+                wrong.push(format!("run does not say {text:?}"));
+            }
         }
     }
     let summary: serde_json::Value = String::from_utf8_lossy(&outputs[1].stdout)
@@ -226,6 +249,12 @@ impl Folder {
         fs::write(path.join("required-vars.yaml"), manifest).expect("the manifest can be written");
         for (file, content) in &scenario.files {
             fs::write(path.join(file), content).expect("the file can be written");
+        }
+        for (file, content) in &scenario.scripts {
+            let file = path.join(file);
+            fs::write(&file, content).expect("the script can be written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))
+                .expect("it can be made executable");
         }
         Self(path)
     }
