@@ -180,15 +180,17 @@ fn how_to_set(each: &Resolved<'_>) -> String {
     }
     let mut fix = match (&variable.hint, &variable.example) {
         (Some(hint), _) => format!("set {name}: {hint}"),
-        (None, Some(example)) if !variable.secret => format!("set {name}, for example {example}"),
+        (None, Some(example)) if !variable.secret && variable.admits(example) => {
+            format!("set {name}, for example {example}")
+        }
         (None, _) => match variable.rule.one_of.as_slice() {
             [] => format!("set {name}"),
             [only] => format!("set {name} to {only}"),
             several => format!("set {name} to one of {}", several.join(", ")),
         },
     };
-    if let Some(generate) = variable.generate {
-        fix.push_str(&format!(" (generate one: {})", generate.command()));
+    if let Some(generator) = variable.generator() {
+        fix.push_str(&format!(" (generate one: {generator})"));
     }
     if let Some(docs) = &variable.docs {
         fix.push_str(&format!(" (see {docs})"));

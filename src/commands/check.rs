@@ -1,10 +1,12 @@
 //! `startup-guard check`, and the check phase of a run.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::check::{self, Plan, Selection, Sources};
 use crate::cli::{self, ReportFormat};
-use crate::diagnosis::{Circumstances, diagnose, names_of_unset};
+use crate::diagnosis::{Circumstances, NOTE, diagnose, names_of_unset};
+use crate::dotenv;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log::{self, Phase};
@@ -51,7 +53,10 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     let mut checked = check::check(manifest, environment, &selection, sources, file::read);
     checked.report.notes.extend(files.notes(manifest));
     let only_file = files.files.first().filter(|_| arguments.only_file);
+    let is_unread = files.files.is_empty() && checked.plan.is_none();
+    let beside = is_unread.then(|| beside(environment)).flatten();
     let circumstances = Circumstances {
+        beside: beside.as_ref(),
         only_file: only_file.map(String::as_str),
         reader: arguments.dialect.unwrap_or_default(),
         ..Circumstances::default()
@@ -79,10 +84,30 @@ pub fn plan<'m>(
         tracing::warn!(phase = %Phase::Check, "{}", note.text);
     }
     // Causes are reported only if the service cannot start.
-    let circumstances = checked.plan.is_none().then(Circumstances::default);
+    let is_invalid = checked.plan.is_none();
+    let beside = is_invalid.then(|| beside(environment)).flatten();
+    let circumstances = is_invalid.then(|| Circumstances {
+        beside: beside.as_ref(),
+        ..Circumstances::default()
+    });
     let view = explained(manifest, environment, checked.report, circumstances);
     log_pieces(&view, format);
     checked.plan.ok_or_else(|| error(&view))
+}
+
+/// The variables of a `.env` in the working directory, if it can be read. On a platform it is of no use.
+fn beside(environment: &Environment) -> Option<Environment> {
+    const FILE: &str = ".env";
+    if platform::detect(environment).is_some() {
+        return None;
+    }
+    let lookup = |name: &str| environment.text(name);
+    let read = |limit| file::read(Path::new(FILE), limit);
+    let entries = dotenv::load(FILE, None, &lookup, read).ok()?.entries;
+    // The last entry of a name applies.
+    let entries = entries.into_iter().rev();
+    let entries = entries.map(|entry| (entry.name.into(), entry.value.into()));
+    Some(Environment::from_entries(entries.collect()))
 }
 
 /// Adds the place and the notes on similar names to a report, and the diagnosis if `circumstances` are given.
@@ -137,9 +162,12 @@ fn log_pieces(view: &View, format: log::Format) {
 
 /// The error that ends a run or a check whose report has errors.
 fn error(view: &View) -> Error {
+    let mut causes = view.diagnosis.causes.iter();
     Error::Environment {
         headline: headline(view),
-        cause: view.diagnosis.causes.first().map(|cause| cause.code),
+        cause: causes
+            .find(|cause| cause.certainty != NOTE)
+            .map(|cause| cause.code),
         summary: json::summary(view),
     }
 }

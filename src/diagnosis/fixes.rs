@@ -6,23 +6,83 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Facts;
-use super::scope::Database;
+use super::scope::{Database, is_service_of_database};
 use super::values::Reference;
+use super::{Circumstances, Facts};
 use crate::dotenv::{Dialect, is_plain_value};
 use crate::manifest::Variable;
-use crate::platform::{Content, Fix, RAILWAY, Wanted, asking, command, quoted};
+use crate::platform::{
+    Bring, Content, Fix, RAILWAY, Wanted, asking, command, is_shell_name, quoted, service_of,
+};
 use crate::report::{Code, Finding};
 use crate::rule::Type;
 
-/// The fix for all variables that a command can set; `None` if there are none.
-pub fn fix(facts: &Facts<'_>) -> Option<Fix> {
-    let wanted = wanted(facts);
-    let circumstances = facts.circumstances;
-    (!wanted.is_empty()).then(|| match circumstances.place {
+/// The ways to find and use a file that has the variables.
+const OTHER_FILE: [Bring; 1] = [Bring {
+    title: "find the file that has them, and use it as env_file in compose or with --env-file; or copy them from it",
+    look: "grep -lsE '^({})=' .env* */.env* ../*/.env*",
+    set: "grep -E '^({})=' '<other file>' >>.env",
+    item: "NAME|",
+}];
+
+/// The ways to find the right file for `--only-file`.
+const RIGHT_FILE: [Bring; 1] = [Bring {
+    title: "find the file that has them, and check that one",
+    set: "startup-guard check --only-file --env-file '<other file>'",
+    ..OTHER_FILE[0]
+}];
+
+/// The ways to set the variables, best first. If `is_elsewhere` is true, their values probably exist somewhere else.
+pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
+    if is_service_of_database(facts) {
+        // The variables belong to another service, so they must not be set here.
+        return Vec::new();
+    }
+    let Circumstances {
+        place,
+        only_file,
+        reader,
+        ..
+    } = facts.circumstances;
+    let (beside, mut wanted): (Vec<Wanted>, Vec<Wanted>) = wanted(facts)
+        .into_iter()
+        .partition(|each| facts.beside(&each.name).is_some());
+    let mut fixes = Vec::new();
+    let is_usable = |each: &Wanted| {
+        let (value, variable) = (
+            facts.beside(&each.name),
+            facts.declared.get(each.name.as_str()),
+        );
+        facts.environment.text(&each.name).is_none()
+            && variable.is_none_or(|variable| value.is_some_and(|value| variable.admits(value)))
+    };
+    let usable: Vec<Wanted> = beside.into_iter().filter(is_usable).collect();
+    if !usable.is_empty() {
+        let title = "under the service in compose; or `docker run --env-file .env`, or `set -a; . ./.env` in a shell";
+        fixes.push(Fix::new(title, &usable, vec!["env_file: .env".to_owned()]));
+    }
+    // Shells and the platforms' commands reject other names, which files can have.
+    wanted.retain(|each| place.is_none() || is_shell_name(&each.name));
+    if wanted.is_empty() {
+        return fixes;
+    }
+    let ways = match place {
+        _ if !is_elsewhere => &[],
+        Some(place) => place.platform.bring,
+        None if only_file.is_some() => &RIGHT_FILE,
+        None => &OTHER_FILE,
+    };
+    fixes.extend(ways.iter().map(|way| way.fix(&wanted, place)));
+    let mut new = match place {
         Some(place) => (place.platform.fix)(&wanted, place),
-        None => env_file(&wanted, circumstances.only_file, circumstances.reader),
-    })
+        None => env_file(&wanted, only_file, reader),
+    };
+    if is_elsewhere {
+        new.title
+            .insert_str(0, "only for a first deployment, with new values: ");
+    }
+    fixes.push(new);
+    fixes
 }
 
 fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
@@ -42,7 +102,12 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
         }
         let content = match others.get(name) {
             // On Railway the variable can refer to the other name. Elsewhere the user must rename it.
-            Some(other) => facts.is_on(&RAILWAY).then(|| reference(other)),
+            Some(other) => {
+                let value = facts.environment.text(other).zip(variable);
+                let is_right = value.is_some_and(|(value, variable)| variable.admits(value));
+                let is_right = is_right && facts.is_on(&RAILWAY);
+                is_right.then(|| Content::Known(reference(other)))
+            }
             None => content(finding, variable, facts),
         };
         wanted.extend(content.map(|content| Wanted {
@@ -63,19 +128,20 @@ fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) ->
     let Some(variable) = variable else {
         return is_absent.then(|| gap("value"));
     };
-    let generated = variable
-        .generate
-        .map(|how| Content::Generated(how.command()));
-    if !is_absent {
+    let generated = variable.generator().map(Content::Generated);
+    // A value of the service itself replaces the link to another service.
+    if !is_absent && service_of(&variable.name, facts.environment).is_none() {
         let is_weak = matches!(finding.code, Code::TooShort | Code::SameSecret);
         return generated.filter(|_| is_weak);
     }
-    if let [only] = variable.rule.one_of.as_slice() {
-        return is_one_line(only).then(|| Content::Known(only.clone()));
+    if let [only] = variable.rule.one_of.as_slice()
+        && variable.rule.list.is_none()
+    {
+        let is_right = is_one_line(only) && variable.admits(only);
+        return is_right.then(|| Content::Known(only.clone()));
     }
-    let known = reference_for(variable, facts).filter(|inside| is_one_line(inside));
-    let known = known.map(|inside| reference(&inside));
-    Some(match known.or(generated) {
+    let known = reference_for(variable, facts).filter(|text| is_one_line(text));
+    Some(match known.map(Content::Known).or(generated) {
         Some(content) => content,
         None if variable.secret => Content::Asked,
         None => gap(&what(variable)),
@@ -94,8 +160,8 @@ fn gap(what: &str) -> Content {
 }
 
 /// A reference that Railway replaces.
-fn reference(inside: &str) -> Content {
-    Content::Known(format!("${{{{{inside}}}}}"))
+fn reference(inside: &str) -> String {
+    format!("${{{{{inside}}}}}")
 }
 
 /// The description of a value in a gap, such as `url` in `<url>`.
@@ -116,8 +182,7 @@ fn what(variable: &Variable) -> String {
     format!("{what}{plural}")
 }
 
-/// The inside of a Railway reference, such as `Postgres.DATABASE_URL`, from the manifest's hint or the schemes of the
-/// URL.
+/// A Railway reference, such as `${{Postgres.DATABASE_URL}}`, from the manifest's hint or the schemes of the URL.
 fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
     if !facts.is_on(&RAILWAY) {
         return None;
@@ -126,7 +191,8 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
         let (inside, _) = hint.split_once("${{")?.1.split_once("}}")?;
         inside.trim().split_once('.')
     });
-    let by_scheme = || Database::of(variable).map(|database| database.on_railway);
+    let database = Database::of(variable);
+    let by_scheme = || database.map(|database| database.on_railway);
     let (service, name) = hinted.or_else(by_scheme)?;
     // If the value already refers to this service, Railway did not find it.
     let value = facts.environment.text(&variable.name);
@@ -135,7 +201,10 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
         Some(Reference::Railway { service: Some(tried), .. }) if tried == service
     );
     let service = if is_tried { "<service>" } else { service };
-    Some(format!("{service}.{name}"))
+    match database.filter(|database| database.on_railway.1 == name) {
+        Some(database) => database.referred(service, variable),
+        None => Some(reference(&format!("{service}.{name}"))),
+    }
 }
 
 /// The command that appends the variables to `only_file`, or to a new `.env`.

@@ -19,7 +19,7 @@ use crate::dotenv::Dialect;
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 pub use crate::platform::Fix;
-use crate::platform::{Place, Platform, is_injected};
+use crate::platform::{Place, Platform, is_injected, is_service_link, service_of};
 use crate::report::{Code, Finding, Report, Severity};
 use crate::text::names;
 
@@ -32,29 +32,37 @@ const LIKELY: &str = "likely";
 /// The facts allow no other explanation.
 pub const CERTAIN: &str = "certain";
 
+/// The cause explains no error: the server can start, but probably not as intended.
+pub const NOTE: &str = "note";
+
 /// The variables that a cause explains (at least one), and its text: whole sentences on what happened and what to do.
 type Grounds<'a> = Option<(Vec<&'a str>, String)>;
 
 /// Looks for the grounds of one cause. Returns `None` if there are none.
 type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
 
+const SET_ELSEWHERE: &str = "set_elsewhere";
+
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 19] = [
-    ("set_elsewhere", LIKELY, scope::set_elsewhere),
-    ("database_service", LIKELY, scope::database_service),
+const CAUSES: [(&str, &str, Explain); 22] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
+    ("dotenv_not_read", LIKELY, scope::dotenv_not_read),
+    (SET_ELSEWHERE, LIKELY, scope::set_elsewhere),
+    ("database_service", LIKELY, scope::database_service),
     ("unresolved_reference", LIKELY, values::railway_reference),
     ("unresolved_reference", LIKELY, values::empty_reference),
     ("unresolved_reference", LIKELY, urls::empty_parts),
-    ("unresolved_reference", CERTAIN, values::workflow_expression),
-    ("unresolved_reference", CERTAIN, values::other_reference),
+    ("unresolved_reference", LIKELY, values::workflow_expression),
+    ("unresolved_reference", LIKELY, values::other_reference),
     ("example_copied", LIKELY, values::example_copied),
-    ("secret_file", CERTAIN, values::secret_file),
+    ("secret_file", LIKELY, values::secret_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
-    ("scheme_of_sqlalchemy", CERTAIN, urls::postgres_scheme),
+    ("scheme_of_sqlalchemy", LIKELY, urls::postgres_scheme),
     ("unescaped_credentials", CERTAIN, urls::unescaped),
     ("list_form", CERTAIN, values::list_form),
+    ("service_link", LIKELY, scope::service_link),
+    ("encoded_line_break", LIKELY, scope::encoded_line_break),
     ("copied_secret", LIKELY, values::copied_secret),
     ("local_address", LIKELY, urls::local_address),
     // These two consider only variables that no earlier cause explains, so they must come last.
@@ -68,7 +76,7 @@ pub struct Cause {
     /// The stable code in logs and reports.
     #[serde(rename = "cause")]
     pub code: &'static str,
-    /// [`CERTAIN`] or `LIKELY`.
+    /// [`CERTAIN`], `LIKELY` or [`NOTE`].
     pub certainty: &'static str,
     /// The variables that it explains, in the manifest's order.
     pub variables: Vec<String>,
@@ -84,7 +92,7 @@ pub struct Diagnosis {
 }
 
 /// Facts that are in neither the report nor the environment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Circumstances<'a> {
     /// The platform that runs this process, or that the env file was taken from.
     pub place: Option<&'a Place>,
@@ -94,6 +102,8 @@ pub struct Circumstances<'a> {
     pub only_file: Option<&'a str>,
     /// The dialect of the env file.
     pub reader: Dialect,
+    /// The variables of a `.env` in the working directory that nothing has read.
+    pub beside: Option<&'a Environment>,
 }
 
 /// Explains a report. `environment` is the environment that was checked, without defaults and the contents of secret
@@ -120,19 +130,22 @@ pub fn diagnose(
         .filter_map(|each| facts.declared.get(each.variable()?).copied())
         .collect();
     facts.other_names = near::other_names(manifest, environment, &facts.missing);
+    let errors: HashSet<&str> = facts.errors().filter_map(Finding::variable).collect();
     let mut causes = Vec::new();
     for (code, certainty, explain) in CAUSES {
         if let Some((variables, text)) = explain(&facts) {
             facts.explained.extend(&variables);
+            let is_of_error = variables.iter().any(|name| errors.contains(name));
             causes.push(Cause {
                 code,
-                certainty,
+                certainty: if is_of_error { certainty } else { NOTE },
                 variables: variables.into_iter().map(str::to_owned).collect(),
                 text,
             });
         }
     }
-    let fixes = fixes::fix(&facts).into_iter().collect();
+    let is_elsewhere = causes.iter().any(|cause| cause.code == SET_ELSEWHERE);
+    let fixes = fixes::fixes(&facts, is_elsewhere);
     Diagnosis { causes, fixes }
 }
 
@@ -165,14 +178,22 @@ impl<'a> Facts<'a> {
         variables
     }
 
-    /// The variables of `set_where` that have a finding of this kind.
+    /// The variables with a finding of this kind for whose value `fits` returns true.
     fn found_where(&self, code: Code, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
         let found: HashSet<&str> = self.found(code).into_iter().collect();
-        self.set_where(|value, each| found.contains(each.name.as_str()) && fits(value, each))
+        self.values_where(|value, each| found.contains(each.name.as_str()) && fits(value, each))
+    }
+
+    /// The variables for whose value `fits` returns true, except placeholders: their text is not meant as a value.
+    fn set_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
+        let mut variables = self.values_where(fits);
+        let placeholders: HashSet<&str> = self.found(Code::Placeholder).into_iter().collect();
+        variables.retain(|name| !placeholders.contains(name));
+        variables
     }
 
     /// The declared variables that are set and for whose value `fits` returns true.
-    fn set_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
+    fn values_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
         let variables = self.manifest.variables.iter();
         let is_fit = |each: &&Variable| {
             let value = self.environment.text(&each.name);
@@ -184,15 +205,18 @@ impl<'a> Facts<'a> {
             .collect()
     }
 
-    /// The missing variables for which `fits` returns true.
+    /// The missing variables that no cause explains yet and for which `fits` returns true.
     fn missing_where(&self, fits: impl Fn(&Variable) -> bool) -> Vec<&'a str> {
-        let missing = self.missing.iter().filter(|each| fits(each));
-        missing.map(|each| each.name.as_str()).collect()
+        let names = self.missing.iter().filter(|each| fits(each));
+        let names = names.map(|each| each.name.as_str());
+        names
+            .filter(|name| !self.explained.contains(name))
+            .collect()
     }
 
-    /// The missing variables that no cause explains yet.
-    fn unexplained(&self) -> Vec<&'a str> {
-        self.missing_where(|each| !self.explained.contains(each.name.as_str()))
+    /// The value of a variable in a `.env` in the working directory that nothing has read.
+    fn beside(&self, name: &str) -> Option<&'a str> {
+        self.circumstances.beside?.text(name)
     }
 
     /// Whether the `NAME_FILE` of this variable is set.
@@ -204,7 +228,10 @@ impl<'a> Facts<'a> {
     /// Whether any declared variable is set, not counting names that platforms inject.
     fn is_any_set(&self) -> bool {
         let variables = self.manifest.variables.iter();
-        let mut by_hand = variables.filter(|each| !is_injected(&each.name));
+        // A declared `AUTH_SERVICE_HOST` is the application's own, unless there is a service `auth`.
+        let is_linked = |name: &str| service_of(name, self.environment).is_some();
+        let is_by_hand = |name: &str| is_service_link(name) || !is_injected(name);
+        let mut by_hand = variables.filter(|each| is_by_hand(&each.name) && !is_linked(&each.name));
         by_hand.any(|each| self.environment.text(&each.name).is_some() || self.has_file(each))
     }
 

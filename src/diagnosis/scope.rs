@@ -2,19 +2,31 @@
 
 use regex_lite::Regex;
 
-use super::{Facts, Grounds, about};
+use super::{Facts, Grounds, about, grounds_of};
 use crate::manifest::Variable;
-use crate::platform::RAILWAY;
+use crate::platform::{KUBERNETES, RAILWAY, service_of};
+use crate::report::{Code, Finding};
 use crate::rule::Type;
 use crate::text::names;
+
+/// Missing variables are in a `.env` in the working directory.
+pub fn dotenv_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let missing = facts.missing_where(|each| facts.beside(&each.name).is_some());
+    let is_all = missing.len() == facts.missing.len();
+    let whose = if is_all { "all of them" } else { "{}" };
+    let text = format!(
+        "`.env` in the working directory sets {whose}, but this process does not have {{it|them}}: a program only reads that file if it is told to, and compose uses it for the references in its own file."
+    );
+    grounds_of([(missing, &text)])
+}
 
 /// None of the declared variables is set.
 pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     // A single missing variable may just be forgotten.
     const MIN_MISSING: usize = 2;
-    let is_explained = !facts.other_names.is_empty()
-        || set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
-    if facts.missing.len() < MIN_MISSING || facts.is_any_set() || is_explained {
+    let missing = facts.missing_where(|_| true);
+    let is_explained = missing.len() < facts.missing.len() || is_service_of_database(facts);
+    if missing.len() < MIN_MISSING || facts.is_any_set() || is_explained {
         return None;
     }
     let elsewhere = match facts.circumstances.place {
@@ -28,7 +40,7 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     };
     let declared = facts.manifest.variables.len();
     let text = format!("none of the {declared} declared variables is set. {elsewhere}");
-    Some((facts.missing_where(|_| true), text))
+    Some((missing, text))
 }
 
 /// A kind of database, and the variables that its own service has but the service of an application does not.
@@ -42,6 +54,10 @@ pub struct Database {
     of_client: &'static str,
     /// The name of the service in Railway's template, and its variable with the URL.
     pub on_railway: (&'static str, &'static str),
+    /// A value of that variable, made up.
+    pub sample: &'static str,
+    /// Its parts in the template, if other schemes than that of the URL reach the same server.
+    pub parts: &'static str,
 }
 
 const DATABASES: [Database; 4] = [
@@ -51,6 +67,8 @@ const DATABASES: [Database; 4] = [
         of_server: "PGDATA POSTGRES_PASSWORD",
         of_client: "PGHOST PGUSER PGPASSWORD PGDATABASE POSTGRES_HOST POSTGRES_URL POSTGRESQL_URL DATABASE_PUBLIC_URL DATABASE_PRIVATE_URL",
         on_railway: ("Postgres", "DATABASE_URL"),
+        sample: "postgresql://postgres:Tq4xk2Wd9mZ7@postgres.railway.internal:5432/railway",
+        parts: "PGUSER:PGPASSWORD@PGHOST:PGPORT/PGDATABASE",
     },
     Database {
         name: "MySQL",
@@ -58,6 +76,8 @@ const DATABASES: [Database; 4] = [
         of_server: "MYSQL_ROOT_PASSWORD MARIADB_ROOT_PASSWORD",
         of_client: "MYSQLHOST MYSQLUSER MYSQLPASSWORD MYSQL_HOST MYSQL_URL",
         on_railway: ("MySQL", "MYSQL_URL"),
+        sample: "mysql://root:Tq4xk2Wd9mZ7@mysql.railway.internal:3306/railway",
+        parts: "MYSQLUSER:MYSQLPASSWORD@MYSQLHOST:MYSQLPORT/MYSQLDATABASE",
     },
     Database {
         name: "Redis",
@@ -65,6 +85,8 @@ const DATABASES: [Database; 4] = [
         of_server: "REDIS_PASSWORD",
         of_client: "REDISHOST REDISUSER REDISPASSWORD REDIS_HOST REDIS_PRIVATE_URL",
         on_railway: ("Redis", "REDIS_URL"),
+        sample: "redis://default:Tq4xk2Wd9mZ7@redis.railway.internal:6379",
+        parts: "",
     },
     Database {
         name: "MongoDB",
@@ -72,6 +94,8 @@ const DATABASES: [Database; 4] = [
         of_server: "MONGO_INITDB_ROOT_USERNAME MONGO_INITDB_ROOT_PASSWORD",
         of_client: "MONGOHOST MONGOUSER MONGOPASSWORD MONGO_HOST MONGO_URL",
         on_railway: ("MongoDB", "MONGO_URL"),
+        sample: "mongodb://mongo:Tq4xk2Wd9mZ7@mongodb.railway.internal:27017",
+        parts: "",
     },
 ];
 
@@ -79,6 +103,23 @@ impl Database {
     /// The database whose URL a variable holds, according to its `schemes` in the manifest.
     pub fn of(variable: &Variable) -> Option<&'static Self> {
         DATABASES.iter().find(|database| database.is_url(variable))
+    }
+
+    /// The value that a variable must have to get the URL of this service on Railway: a reference to the URL, or one to
+    /// each of its parts. `None` if the check would reject the result.
+    pub fn referred(&self, service: &str, variable: &Variable) -> Option<String> {
+        let (_, url) = self.on_railway;
+        let (own, rest) = self.sample.split_once("://").unwrap_or_default();
+        let mut schemes = variable.rule.schemes.iter().map(String::as_str);
+        let is_same = |scheme: &&str| !self.parts.is_empty() && scheme.starts_with(self.schemes[0]);
+        let is_admitted = |scheme: &&str| variable.admits(&format!("{scheme}://{rest}"));
+        if is_admitted(&own) {
+            return Some(format!("${{{{{service}.{url}}}}}"));
+        }
+        let scheme = schemes.find(|scheme| is_same(scheme) && is_admitted(scheme))?;
+        let parts = Regex::new("[A-Z]+").expect("the pattern is well-formed");
+        let parts = parts.replace_all(self.parts, format!("$${{{{{service}.$0}}}}"));
+        Some(format!("{scheme}://{parts}"))
     }
 
     fn is_url(&self, variable: &Variable) -> bool {
@@ -104,16 +145,27 @@ fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
         let names = [database.of_server, database.of_client];
         let names = names.into_iter().flat_map(|list| list.split(' '));
         let set: Vec<&str> = names.filter(is_set).collect();
-        let urls = facts.missing_where(|variable| database.is_url(variable));
+        let urls = facts
+            .missing
+            .iter()
+            .filter(|variable| database.is_url(variable));
+        let urls: Vec<&str> = urls.map(|variable| variable.name.as_str()).collect();
         (!set.is_empty() && !urls.is_empty()).then_some((database, set, urls))
     })
 }
 
+/// Whether this is probably the service of a database itself, so that no variable of the application belongs here.
+pub fn is_service_of_database(facts: &Facts<'_>) -> bool {
+    let own = set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
+    own && !facts.is_any_set()
+}
+
 /// Variables of a database are set, but not the URL that the application needs.
 pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let (database, set, urls) = set_database(facts)?;
+    let (database, set, mut urls) = set_database(facts)?;
+    urls.retain(|name| !facts.explained.contains(name));
     let are_set = about(&set, "{} {is|are} set here");
-    let text = if database.is_own(&set) && !facts.is_any_set() {
+    let text = if is_service_of_database(facts) {
         format!(
             "{are_set}, and none of the declared variables is: this is probably the service of {} itself, not of the application. Deploy the application as a separate service, and set its variables there.",
             database.name
@@ -124,12 +176,52 @@ pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             "{are_set}, but not {missing}, which is not derived from them. Set it to the database's URL."
         )
     };
-    Some((urls, text))
+    (!urls.is_empty()).then_some((urls, text))
+}
+
+/// Kubernetes or a Docker link has set a variable that the application uses for its own port.
+pub fn service_link<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let mut wrong: Vec<&str> = facts.errors().filter_map(Finding::variable).collect();
+    wrong.dedup();
+    wrong.retain(|name| facts.declared.contains_key(name));
+    let (mut variables, mut services) = (Vec::new(), Vec::new());
+    for name in wrong {
+        if let Some(service) = service_of(name, facts.environment) {
+            variables.push(name);
+            services.push(format!("`{service}`"));
+        }
+    }
+    services.dedup();
+    let (services, set) = (names(&services), about(&variables, "{it|them}"));
+    let reason = if facts.is_on(&KUBERNETES) {
+        format!(
+            "Kubernetes sets {set} in each pod for the Service {services}. Write `enableServiceLinks: false` in the pod's `spec`, or set {set} for the container, which takes precedence."
+        )
+    } else {
+        format!(
+            "a link to the container {services} sets {set}. Set {set} for this container as well, which takes precedence, or rename the link."
+        )
+    };
+    grounds_of([(
+        variables,
+        &format!("{{}} {{holds|hold}} the address of another service: {reason}"),
+    )])
+}
+
+/// On Kubernetes a value ends with a line break.
+pub fn encoded_line_break<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let ends = facts.found_where(Code::WhiteSpace, |value, _| value.ends_with('\n'));
+    grounds_of([(
+        ends.into_iter()
+            .filter(|_| facts.is_on(&KUBERNETES))
+            .collect(),
+        "{} {ends|end} with a line break, probably because the Secret was created with `echo … | base64`. Encode the value with `echo -n`, or use `stringData` or `kubectl create secret --from-literal`, which encode it.",
+    )])
 }
 
 /// On Railway, only secrets are missing, probably because sealed variables are left out.
 pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let missing = facts.unexplained();
+    let missing = facts.missing_where(|_| true);
     let place = facts.circumstances.place.filter(|_| !missing.is_empty())?;
     let is_unset_secret =
         |name: &&str| facts.declared[name].secret && facts.environment.get(name).is_none();
@@ -158,7 +250,7 @@ fn is_preview(environment: &str) -> bool {
 pub fn set_at_build<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const PREFIXES: &str = "NEXT_PUBLIC_ NUXT_PUBLIC_ REACT_APP_ VITE_ PUBLIC_";
     let (mut variables, mut told) = (Vec::new(), Vec::new());
-    for name in facts.unexplained() {
+    for name in facts.missing_where(|_| true) {
         let mut prefixed = PREFIXES.split(' ').map(|prefix| format!("{prefix}{name}"));
         let set = prefixed.find(|other| facts.environment.text(other).is_some());
         if let Some(set) = set.filter(|other| !facts.declared.contains_key(other.as_str())) {

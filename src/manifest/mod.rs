@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::alembic::Targets;
 use crate::os::file;
 use crate::os::signals::Signal;
-use crate::rule::Rule;
+use crate::rule::{Rule, is_placeholder};
 use crate::targets::Protocol;
 use crate::text::count;
 
@@ -110,6 +110,8 @@ pub struct Variable {
     pub hint: Option<String>,
     pub docs: Option<String>,
     pub generate: Option<Generate>,
+    /// Whether the value belongs to more than this service, so that it must not be generated.
+    pub shared: bool,
     /// Former names of this variable.
     pub renamed_from: Vec<String>,
 }
@@ -131,6 +133,21 @@ pub enum GenerateFormat {
 }
 
 impl Generate {
+    /// Texts of the same form as the command's output. Each begins with another character, and together they have every
+    /// character at every position.
+    fn samples(self) -> impl Iterator<Item = String> {
+        const DIGITS: &str = "0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ+/";
+        let bytes = self.bytes as usize;
+        let (digits, length, padding) = match self.format {
+            GenerateFormat::Base64 => (64, (bytes * 4).div_ceil(3), (3 - bytes % 3) % 3),
+            GenerateFormat::Hex => (16, bytes * 2, 0),
+        };
+        (0..digits).map(move |first| {
+            let digits = DIGITS[..digits].chars().cycle().skip(first).take(length);
+            digits.chain(std::iter::repeat_n('=', padding)).collect()
+        })
+    }
+
     /// The shell command that prints a new value on one line.
     pub fn command(self) -> String {
         let bytes = self.bytes;
@@ -263,6 +280,21 @@ impl Variable {
     /// The name of the variable that can name a file with this variable's value, if there is one.
     pub fn file_name(&self) -> Option<String> {
         (self.secret && self.file).then(|| format!("{}_FILE", self.name))
+    }
+
+    /// Whether the check accepts this value.
+    pub fn admits(&self, value: &str) -> bool {
+        let mut findings = self.rule.findings(value).into_iter();
+        !is_placeholder(value) && !findings.any(|finding| finding.is_certain)
+    }
+
+    /// The shell command that generates a value. `None` if there is none, if the value is shared with other services,
+    /// or if the check may reject a generated value.
+    pub fn generator(&self) -> Option<String> {
+        let how = self.generate.filter(|_| !self.shared)?;
+        how.samples()
+            .all(|sample| self.admits(&sample))
+            .then(|| how.command())
     }
 }
 

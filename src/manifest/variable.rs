@@ -148,6 +148,7 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
         hint: keys.read("hint"),
         docs: keys.read("docs"),
         generate: generate(keys),
+        shared: keys.read("shared").unwrap_or(false),
         renamed_from: keys.read("renamed_from").unwrap_or_default(),
     };
     keys.finish();

@@ -1,6 +1,6 @@
 //! Google Cloud Run (<https://cloud.google.com/run/docs/container-contract>).
 
-use super::fix::{Fix, Wanted, command, quoted};
+use super::fix::{Bring, Fix, Wanted, command, quoted};
 use super::{Place, Platform};
 
 pub static CLOUD_RUN: Platform = Platform {
@@ -11,6 +11,12 @@ pub static CLOUD_RUN: Platform = Platform {
     more_parts: &[],
     injected: "K_CONFIGURATION K_REVISION K_SERVICE CLOUD_RUN_JOB",
     elsewhere: "On Cloud Run variables belong to a revision of one service: these are probably set on another service or in another region.",
+    bring: &[Bring {
+        title: "bring the values that exist: find their secrets (the names differ perhaps), and refer to them",
+        look: "gcloud secrets list --format='value(name.basename())'",
+        set: "gcloud run services update {service} --update-secrets {}",
+        item: "NAME=NAME:latest,",
+    }],
     shares_localhost: true,
     fix,
 };

@@ -1,6 +1,6 @@
 //! Amazon ECS (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/taskdef-envfiles.html>).
 
-use super::fix::{Fix, Wanted, json};
+use super::fix::{Bring, Fix, Wanted, json};
 use super::{Place, Platform};
 
 pub static ECS: Platform = Platform {
@@ -11,6 +11,13 @@ pub static ECS: Platform = Platform {
     more_parts: &[],
     injected: "ECS_* AWS_EXECUTION_* AWS_CONTAINER_*",
     elsewhere: "On ECS variables belong to one container of one task definition: these are probably in another one, or in an older revision.",
+    bring: &[Bring {
+        title: "bring the values that exist: find the task definition that has these names, and repeat its entries in this container's",
+        look: "aws ecs list-task-definition-families --status ACTIVE",
+        set: "aws ecs describe-task-definition --task-definition '<other family>' \\
+    --query 'taskDefinition.containerDefinitions[].[name, environment[].name, secrets]'",
+        item: "",
+    }],
     shares_localhost: true,
     fix,
 };

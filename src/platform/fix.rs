@@ -25,6 +25,41 @@ impl Fix {
     }
 }
 
+/// How to bring values that exist elsewhere: the template of a fix.
+#[derive(Debug)]
+pub struct Bring {
+    pub title: &'static str,
+    /// A command that shows which names are set where; empty if an earlier fix has it.
+    pub look: &'static str,
+    /// A command. `{}` is replaced with the items, and `{part}` with a part of the deployment, such as `{service}`.
+    pub set: &'static str,
+    /// The text for each variable, in which `NAME` is the name. A comma or a `|` at its end separates the items.
+    pub item: &'static str,
+}
+
+impl Bring {
+    /// The fix that brings these variables to a place.
+    pub fn fix(&self, wanted: &[Wanted], place: Option<&Place>) -> Fix {
+        let filled = |text: &str| place.map_or_else(|| text.to_owned(), |place| place.filled(text));
+        let items = wanted.iter();
+        let mut items: Vec<String> = items
+            .map(|each| self.item.replace("NAME", &each.name))
+            .collect();
+        if self.item.ends_with([',', '|']) {
+            items = vec![items.concat().trim_end_matches([',', '|']).to_owned()];
+        }
+        let set = match self.set.split_once(" {}") {
+            Some((before, after)) => {
+                command(&filled(before), items.iter().cloned()) + &filled(after)
+            }
+            None => filled(&self.set.replace("{}", &items.concat())),
+        };
+        let look = self.look.replace("{}", &items.concat());
+        let commands = [look, set].into_iter().filter(|each| !each.is_empty());
+        Fix::new(self.title, wanted, commands.collect())
+    }
+}
+
 /// A variable to set.
 pub struct Wanted {
     pub name: String,
@@ -78,6 +113,12 @@ pub fn set_on_app(title: &str, set: &str, wanted: &[Wanted], place: &Place) -> F
         wanted.iter().map(Wanted::word),
     );
     Fix::new(title, wanted, vec![set])
+}
+
+/// Whether shells accept an assignment to a variable with this name.
+pub fn is_shell_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(is_part) && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// The text as one word of a shell command, in single quotes if necessary.

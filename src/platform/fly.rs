@@ -1,7 +1,7 @@
 //! Fly.io (<https://fly.io/docs/machines/runtime-environment/>).
 
 use super::Platform;
-use super::fix::set_on_app;
+use super::fix::{Bring, set_on_app};
 
 pub static FLY: Platform = Platform {
     code: "fly",
@@ -15,6 +15,12 @@ pub static FLY: Platform = Platform {
     more_parts: &[("replica", "FLY_MACHINE_ID")],
     injected: "FLY_* PRIMARY_REGION RELEASE_COMMAND",
     elsewhere: "On Fly secrets belong to one app: these are probably set on another app, or are staged and not deployed yet.",
+    bring: &[Bring {
+        title: "bring the values that exist: find the app that has them, and copy them from its machine",
+        look: "fly secrets list --app '<other app>'",
+        set: "fly secrets set --app {app} {}",
+        item: "NAME=\"$(fly ssh console --quiet --app '<other app>' --command 'printenv NAME')\"",
+    }],
     shares_localhost: false,
     // Not `fly secrets import`: it removes quotes and comments from the lines that it reads.
     fix: |wanted, place| set_on_app("with flyctl", "fly secrets set", wanted, place),

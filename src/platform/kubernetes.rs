@@ -1,9 +1,12 @@
 //! Kubernetes (<https://kubernetes.io/docs/tasks/inject-data-application/>).
 
+use std::sync::LazyLock;
+
 use regex_lite::Regex;
 
-use super::fix::{Fix, Wanted, command, quoted};
+use super::fix::{Bring, Fix, Wanted, command, quoted};
 use super::{Place, Platform};
+use crate::environment::Environment;
 
 pub static KUBERNETES: Platform = Platform {
     code: "kubernetes",
@@ -13,22 +16,55 @@ pub static KUBERNETES: Platform = Platform {
     more_parts: &[],
     injected: "KUBERNETES_*",
     elsewhere: "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container refers to.",
+    bring: &[Bring {
+        title: "bring the values that exist: find the Secret that has them (a ConfigMap is used likewise), and refer to it",
+        look: "kubectl describe secrets | grep -E '^(Name|[A-Z][A-Z0-9_]*):'",
+        set: "kubectl set env {workload} --from='secret/<secret>' --keys {}",
+        item: "NAME,",
+    }],
     shares_localhost: true,
     fix,
 };
 
-/// Whether Kubernetes or a Docker link sets the name for another service, such as `REDIS_SERVICE_HOST` or
+/// The names that Kubernetes or a Docker link sets for a service, such as `REDIS_SERVICE_HOST`, `REDIS_PORT` or
 /// `REDIS_PORT_6379_TCP_ADDR`.
+static LINK: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = "^(.+?)_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_.+)?)?)$";
+    Regex::new(pattern).expect("the pattern is well-formed")
+});
+
+/// Whether Kubernetes or a Docker link sets such a name. `REDIS_PORT` is not counted, because an application can have a
+/// variable with that name.
 pub fn is_service_link(name: &str) -> bool {
-    name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_PORT_") && (name.contains("_TCP") || name.contains("_UDP"))
+    let service = LINK.captures(name).and_then(|found| found.get(1));
+    service.is_some_and(|service| &name[service.end()..] != "_PORT")
+}
+
+/// The service for which Kubernetes or a Docker link sets this variable, such as `my-redis` for `MY_REDIS_PORT`. `None`
+/// if `MY_REDIS_PORT` has no value such as `tcp://10.0.0.1:6379`, which is always set with the others.
+pub fn service_of(name: &str, environment: &Environment) -> Option<String> {
+    let is_linked = |service: &&str| {
+        let address = environment.text(&format!("{service}_PORT"));
+        let (scheme, _) = address
+            .and_then(|text| text.split_once("://"))
+            .unwrap_or_default();
+        ["tcp", "udp", "sctp"].contains(&scheme)
+    };
+    let found = LINK.captures(name).and_then(|found| found.get(1));
+    // The name of the service can end with `_SERVICE` itself.
+    let services = name.strip_suffix("_PORT").into_iter();
+    let mut services = services.chain(found.map(|found| found.as_str()));
+    Some(
+        services
+            .find(is_linked)?
+            .to_ascii_lowercase()
+            .replace('_', "-"),
+    )
 }
 
 /// One command that sets the open values on the workload, and one that creates a Secret and adds it to the workload.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
-    let workload = place.detail("pod").and_then(workload_of);
-    let workload = workload.unwrap_or_else(|| "deployment/<name>".to_owned());
+    let workload = workload(place);
     let (_, name) = workload.split_once('/').unwrap_or_default();
     let secret = format!("{name}-env");
     let set_on_workload = format!("kubectl set env {}", quoted(&workload));
@@ -52,6 +88,12 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     }
     let title = "with kubectl, in the namespace of the pod";
     Fix::new(title, wanted, commands)
+}
+
+/// The workload that runs this process, such as `deployment/backend`.
+pub fn workload(place: &Place) -> String {
+    let workload = place.detail("pod").and_then(workload_of);
+    workload.unwrap_or_else(|| "deployment/<name>".to_owned())
 }
 
 /// The workload that a pod belongs to, according to the pod's name: `NAME-HASH-SUFFIX` for a Deployment, `NAME-NUMBER`

@@ -12,8 +12,9 @@ mod render;
 
 use crate::environment::Environment;
 
-pub use fix::{Content, Fix, Wanted, asking, command, quoted};
+pub use fix::{Bring, Content, Fix, Wanted, asking, command, is_shell_name, quoted};
 pub use heroku::HEROKU;
+pub use kubernetes::{KUBERNETES, is_service_link, service_of};
 pub use railway::RAILWAY;
 
 /// A platform that starts containers.
@@ -34,6 +35,8 @@ pub struct Platform {
     pub injected: &'static str,
     /// A sentence on where the declared variables may be set if none of them is set in this container.
     pub elsewhere: &'static str,
+    /// The fixes that bring the values from there, without showing one.
+    pub bring: &'static [Bring],
     /// Whether other containers can share the localhost of this one.
     pub shares_localhost: bool,
     /// Creates the commands, or the lines of the platform's configuration file, that set variables.
@@ -62,6 +65,15 @@ impl Place {
     pub fn detail_or_gap(&self, part: &str) -> String {
         self.detail(part)
             .map_or_else(|| format!("<{part}>"), str::to_owned)
+    }
+
+    /// The text with `{part}` replaced by the names of the parts of this deployment, as words of a shell command.
+    pub fn filled(&self, text: &str) -> String {
+        let mut text = text.replace("{workload}", &quoted(&kubernetes::workload(self)));
+        for (part, _) in self.platform.parts {
+            text = text.replace(&format!("{{{part}}}"), &quoted(&self.detail_or_gap(part)));
+        }
+        text
     }
 
     /// Whether the platform is this one.
@@ -99,7 +111,7 @@ pub fn is_injected(name: &str) -> bool {
     lists
         .chain([INJECTED])
         .any(|list| list.split(' ').any(is_known))
-        || kubernetes::is_service_link(name)
+        || is_service_link(name)
 }
 
 /// The place where this process runs; `None` if no platform is recognised.

@@ -1,6 +1,6 @@
 //! Railway (<https://docs.railway.com/reference/variables>).
 
-use super::fix::{Content, Fix, Wanted, command, quoted};
+use super::fix::{Bring, Content, Fix, Wanted, command, quoted};
 use super::{Place, Platform};
 
 pub static RAILWAY: Platform = Platform {
@@ -18,6 +18,24 @@ pub static RAILWAY: Platform = Platform {
     ],
     injected: "RAILWAY_* NIXPACKS_* RAILPACK_*",
     elsewhere: "On Railway variables belong to one service: these may be on another (the database's?), in another project or environment, or only staged.",
+    bring: &[
+        Bring {
+            title: "bring the values that exist: find the service that has them, and refer to it",
+            look: "railway variables --service '<other service>' --kv | grep -oE '^[A-Z][A-Z0-9_]*='",
+            set: "railway variable set {} --service {service} --environment {environment}",
+            item: "'NAME=${{<other service>.NAME}}'",
+        },
+        Bring {
+            title: "or copy them, where <directory> is linked to the project that has them (railway link)",
+            look: "",
+            set: "for name in {}
+do
+    (cd '<directory>' && railway variables --service '<other service>' --kv) | sed -n \"s/^$name=//p\" |
+    railway variable set \"$name\" --stdin --service {service} --environment {environment}
+done",
+            item: "NAME",
+        },
+    ],
     shares_localhost: false,
     fix,
 };

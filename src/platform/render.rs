@@ -1,6 +1,6 @@
 //! Render (<https://render.com/docs/environment-variables>).
 
-use super::fix::{Content, Fix, Wanted, json};
+use super::fix::{Bring, Content, Fix, Wanted, json};
 use super::{Place, Platform};
 
 pub static RENDER: Platform = Platform {
@@ -11,6 +11,12 @@ pub static RENDER: Platform = Platform {
     more_parts: &[("replica", "RENDER_INSTANCE_ID")],
     injected: "RENDER RENDER_* IS_PULL_REQUEST",
     elsewhere: "On Render variables belong to one service, or to an environment group that is linked to it: these are probably set on another service, or their group is not linked.",
+    bring: &[Bring {
+        title: "bring the values that exist: link the environment group that has them in the dashboard, or refer to a service in render.yaml",
+        look: "",
+        set: "envVars:{}",
+        item: "\n  - {key: NAME, fromService: {name: <other service>, type: web, envVarKey: NAME}}",
+    }],
     shares_localhost: false,
     fix,
 };
@@ -20,9 +26,12 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let mut lines = vec!["envVars:".to_owned()];
     lines.extend(wanted.iter().map(|each| {
         let value = match &each.content {
-            Content::Generated(_) => "generateValue: true".to_owned(),
+            // Render generates 32 random bytes in base64. Another value must be entered in the dashboard.
+            Content::Generated(command) if command.ends_with("-base64 32") => {
+                "generateValue: true".to_owned()
+            }
             Content::Known(text) => format!("value: {}", json(text)),
-            Content::Asked | Content::Gap(_) => "sync: false".to_owned(),
+            _ => "sync: false".to_owned(),
         };
         format!("  - {{key: {}, {value}}}", key(&each.name))
     }));

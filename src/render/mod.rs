@@ -4,7 +4,7 @@ pub mod github;
 pub mod json;
 pub mod text;
 
-use crate::diagnosis::{CERTAIN, Cause, Diagnosis};
+use crate::diagnosis::{CERTAIN, Cause, Diagnosis, NOTE};
 use crate::platform::Place;
 use crate::report::Report;
 
@@ -18,9 +18,9 @@ pub struct View {
 }
 
 fn label(cause: &Cause) -> &'static str {
-    if cause.certainty == CERTAIN {
-        "Cause"
-    } else {
-        "Likely cause"
+    match cause.certainty {
+        CERTAIN => "Cause",
+        NOTE => "Note",
+        _ => "Likely cause",
     }
 }

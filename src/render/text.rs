@@ -56,7 +56,11 @@ pub fn pieces(view: &View) -> Vec<Piece<'_>> {
     }
     pieces.extend(notes(&view.report.notes));
     pieces.extend(causes.iter().map(|each| Piece::Cause(each, cause(each))));
-    pieces.extend(fixes.iter().map(|each| Piece::Other(fix(each))));
+    let numbered = fixes.iter().zip(1..);
+    pieces.extend(numbered.map(|(each, number)| match fixes.len() {
+        1 => Piece::Other(fix("Fix", each)),
+        _ => Piece::Other(fix(&format!("Fix {number}"), each)),
+    }));
     pieces
 }
 
@@ -143,8 +147,8 @@ fn cause(cause: &Cause) -> String {
 }
 
 /// The commands are not indented, so that they can be pasted unchanged.
-fn fix(fix: &Fix) -> String {
-    let title = wrapped(&format!("Fix, {}:", fix.title), INDENT);
+fn fix(name: &str, fix: &Fix) -> String {
+    let title = wrapped(&format!("{name}, {}:", fix.title), INDENT);
     format!("{title}\n{}", fix.commands.join("\n"))
 }
 

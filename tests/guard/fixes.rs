@@ -39,7 +39,7 @@ impl Paste {
             .line(&format!("{line} --format json"))
             .run()
             .expect_code(78);
-        let fix = summary(&ended)["fixes"][0]["commands"].clone();
+        let fix = new_values(&ended)["commands"].take();
         let paste = Self {
             folder: ended.folder,
             shell,
@@ -91,6 +91,16 @@ impl Paste {
 fn summary(ended: &Ended) -> serde_json::Value {
     let stdout = ended.stdout();
     serde_json::from_str(stdout.lines().last().unwrap_or_default()).expect("it is JSON")
+}
+
+/// The fix with new values, which is the last one.
+fn new_values(ended: &Ended) -> serde_json::Value {
+    let fixes = summary(ended)["fixes"].take();
+    fixes
+        .as_array()
+        .and_then(|fixes| fixes.last())
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Runs the fix for a platform in each shell, and compares the calls.
@@ -187,7 +197,7 @@ fn the_title_promises_only_the_readers_that_take_the_lines_as_they_are() {
             .line("check --format json")
             .run()
             .expect_code(78);
-        let fix = summary(&ended)["fixes"][0].clone();
+        let fix = new_values(&ended);
         let title = fix["title"].as_str().expect("a fix has a title");
         assert_eq!(
             title.contains("for docker run or check"),
@@ -217,6 +227,13 @@ fn hostile() -> impl Strategy<Value = String> {
     })
 }
 
+/// Such texts that the check accepts as the only admitted value.
+fn hostile_value() -> impl Strategy<Value = String> {
+    let is_quoted = |text: &String| text.starts_with(['"', '\'']) && text.ends_with(['"', '\'']);
+    let text = hostile().prop_map(|text| text.trim().to_owned());
+    text.prop_filter("no quotes around it", move |text| !is_quoted(text))
+}
+
 fn json(text: &str) -> String {
     serde_json::to_string(text).expect("a text is always JSON")
 }
@@ -239,7 +256,7 @@ fn cases(count: u32) -> TestRunner {
 
 #[test]
 fn typed_and_fixed_values_are_unchanged_in_the_env_file() {
-    let texts = (hostile(), hostile(), any::<bool>());
+    let texts = (hostile(), hostile_value(), any::<bool>());
     let result = cases(30).run(&texts, |(typed, only, is_first)| {
         let shell = SHELLS[usize::from(is_first)];
         for dialect in ["", "compose", "docker", "python-dotenv", "kv"] {
@@ -284,7 +301,7 @@ fn typed_and_fixed_values_are_unchanged_in_the_env_file() {
 
 #[test]
 fn typed_and_fixed_values_reach_a_platforms_command_unchanged() {
-    let texts = (hostile(), hostile(), hostile(), any::<bool>());
+    let texts = (hostile(), hostile_value(), hostile(), any::<bool>());
     let result = cases(30).run(&texts, |(typed, only, service, is_first)| {
         let shell = SHELLS[usize::from(is_first)];
         let pasted = |platform: &[(&str, &str)]| {
@@ -377,7 +394,7 @@ fn values_that_cannot_be_pasted_are_in_no_command() {
                 guard = guard.env(name, value);
             }
             let ended = guard.line("check --format json").run().expect_code(78);
-            let fix = summary(&ended)["fixes"][0].clone();
+            let fix = new_values(&ended);
             assert_eq!(fix["variables"], serde_json::json!(["URL", "CHOICE"]));
             for command in fix["commands"].as_array().expect("there is a fix") {
                 let command = command.as_str().expect("a command is a text");
@@ -403,7 +420,7 @@ fn a_long_generated_key_is_one_line() {
             .line("check --format json")
             .run()
             .expect_code(78);
-        let fix = summary(&ended)["fixes"][0].clone();
+        let fix = new_values(&ended);
         let paste = Paste {
             folder: ended.folder,
             shell,
@@ -421,7 +438,7 @@ fn a_long_generated_key_is_one_line() {
 fn lines_of(manifest: &str, platform: (&str, &str)) -> String {
     let guard = Guard::with_manifest(manifest).env(platform.0, platform.1);
     let ended = guard.line("check --format json").run().expect_code(78);
-    let fix = summary(&ended)["fixes"][0].clone();
+    let fix = new_values(&ended);
     let lines = fix["commands"][0].as_str().expect("there are lines");
     lines.to_owned()
 }
@@ -446,7 +463,7 @@ fn renders_lines_are_yaml() {
 
 #[test]
 fn fixed_values_are_unchanged_in_the_lines_for_render_and_ecs() {
-    let result = cases(30).run(&hostile(), |only| {
+    let result = cases(30).run(&hostile_value(), |only| {
         let manifest = manifest_of(&only);
         let lines = lines_of(&manifest, ("RENDER", "true"));
         let read: serde_json::Value = serde_yaml::from_str(&lines).expect("they are YAML");
