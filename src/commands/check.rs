@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::check::{self, Plan, Selection, Sources};
 use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, NOTE, diagnose, names_of_unset};
-use crate::dotenv;
+use crate::dotenv::{self, Fault};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::log::{self, Phase};
@@ -54,9 +54,10 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     checked.report.notes.extend(files.notes(manifest));
     let only_file = files.files.first().filter(|_| arguments.only_file);
     let is_unread = files.files.is_empty() && checked.plan.is_none();
-    let beside = is_unread.then(|| beside(environment)).flatten();
+    let beside = is_unread.then(|| beside(environment)).transpose();
     let circumstances = Circumstances {
-        beside: beside.as_ref(),
+        beside: beside.as_ref().ok().and_then(Option::as_ref),
+        is_beside_broken: beside.is_err(),
         only_file: only_file.map(String::as_str),
         reader: arguments.dialect.unwrap_or_default(),
         ..Circumstances::default()
@@ -85,9 +86,10 @@ pub fn plan<'m>(
     }
     // Causes are reported only if the service cannot start.
     let is_invalid = checked.plan.is_none();
-    let beside = is_invalid.then(|| beside(environment)).flatten();
+    let beside = is_invalid.then(|| beside(environment)).transpose();
     let circumstances = is_invalid.then(|| Circumstances {
-        beside: beside.as_ref(),
+        beside: beside.as_ref().ok().and_then(Option::as_ref),
+        is_beside_broken: beside.is_err(),
         ..Circumstances::default()
     });
     let view = explained(manifest, environment, checked.report, circumstances);
@@ -95,19 +97,26 @@ pub fn plan<'m>(
     checked.plan.ok_or_else(|| error(&view))
 }
 
-/// The variables of a `.env` in the working directory, if it can be read. On a platform it is of no use.
-fn beside(environment: &Environment) -> Option<Environment> {
+/// The variables of a `.env` in the working directory. On a platform it is of no use, and is not read.
+///
+/// # Errors
+/// If it has lines that cannot be parsed.
+fn beside(environment: &Environment) -> Result<Environment, dotenv::Error> {
     const FILE: &str = ".env";
     if platform::detect(environment).is_some() {
-        return None;
+        return Ok(Environment::default());
     }
     let lookup = |name: &str| environment.text(name);
     let read = |limit| file::read(Path::new(FILE), limit);
-    let entries = dotenv::load(FILE, None, &lookup, read).ok()?.entries;
+    let entries = match dotenv::load(FILE, None, &lookup, read) {
+        Ok(file) => file.entries,
+        Err(error) if matches!(error.fault, Fault::Lines(_)) => return Err(error),
+        Err(_) => Vec::new(),
+    };
     // The last entry of a name applies.
     let entries = entries.into_iter().rev();
     let entries = entries.map(|entry| (entry.name.into(), entry.value.into()));
-    Some(Environment::from_entries(entries.collect()))
+    Ok(Environment::from_entries(entries.collect()))
 }
 
 /// Adds the place and the notes on similar names to a report, and the diagnosis if `circumstances` are given.

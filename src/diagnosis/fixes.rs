@@ -12,7 +12,8 @@ use super::{Circumstances, Facts};
 use crate::dotenv::{Dialect, is_plain_value};
 use crate::manifest::Variable;
 use crate::platform::{
-    Bring, Content, Fix, RAILWAY, Wanted, asking, command, is_shell_name, quoted, service_of,
+    Bring, Content, Fix, KUBERNETES, RAILWAY, Wanted, asking, command, in_pod_spec, is_shell_name,
+    quoted, service_of,
 };
 use crate::report::{Code, Finding};
 use crate::rule::Type;
@@ -42,27 +43,33 @@ pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
         place,
         only_file,
         reader,
+        beside,
         ..
     } = facts.circumstances;
-    let (beside, mut wanted): (Vec<Wanted>, Vec<Wanted>) = wanted(facts)
-        .into_iter()
-        .partition(|each| facts.beside(&each.name).is_some());
-    let mut fixes = Vec::new();
-    let is_usable = |each: &Wanted| {
-        let (value, variable) = (
-            facts.beside(&each.name),
-            facts.declared.get(each.name.as_str()),
-        );
+    // What `.env` already sets is not appended to it.
+    let is_beside = |each: &Wanted| beside.is_some_and(|file| file.get(&each.name).is_some());
+    let (mut usable, mut wanted): (Vec<Wanted>, Vec<Wanted>) =
+        wanted(facts).into_iter().partition(is_beside);
+    usable.retain(|each| {
+        let variable = facts.declared.get(each.name.as_str());
+        let is_right = |value| variable.is_none_or(|variable| variable.admits(value));
         facts.environment.text(&each.name).is_none()
-            && variable.is_none_or(|variable| value.is_some_and(|value| variable.admits(value)))
-    };
-    let usable: Vec<Wanted> = beside.into_iter().filter(is_usable).collect();
+            && facts.beside(&each.name).is_some_and(is_right)
+    });
+    let mut fixes = Vec::new();
     if !usable.is_empty() {
         let title = "under the service in compose; or `docker run --env-file .env`, or `set -a; . ./.env` in a shell";
         fixes.push(Fix::new(title, &usable, vec!["env_file: .env".to_owned()]));
     }
-    // Shells and the platforms' commands reject other names, which files can have.
-    wanted.retain(|each| place.is_none() || is_shell_name(&each.name));
+    // No command of a platform takes other names, but files can have them.
+    let is_command = |each: &Wanted| place.is_none() || is_shell_name(&each.name);
+    let others: Vec<Wanted> = wanted.extract_if(.., |each| !is_command(each)).collect();
+    if facts.is_on(&KUBERNETES) && !others.is_empty() {
+        fixes.push(in_pod_spec(&others));
+    }
+    if facts.circumstances.is_beside_broken {
+        wanted.clear();
+    }
     if wanted.is_empty() {
         return fixes;
     }

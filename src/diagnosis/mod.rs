@@ -47,11 +47,11 @@ const SET_ELSEWHERE: &str = "set_elsewhere";
 const CAUSES: [(&str, &str, Explain); 22] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
+    ("unresolved_reference", LIKELY, values::empty_reference),
     ("dotenv_not_read", LIKELY, scope::dotenv_not_read),
     (SET_ELSEWHERE, LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
     ("unresolved_reference", LIKELY, values::railway_reference),
-    ("unresolved_reference", LIKELY, values::empty_reference),
     ("unresolved_reference", LIKELY, urls::empty_parts),
     ("unresolved_reference", LIKELY, values::workflow_expression),
     ("unresolved_reference", LIKELY, values::other_reference),
@@ -104,6 +104,8 @@ pub struct Circumstances<'a> {
     pub reader: Dialect,
     /// The variables of a `.env` in the working directory that nothing has read.
     pub beside: Option<&'a Environment>,
+    /// Whether there is such a file that cannot be read, so that lines which are appended to it have no effect.
+    pub is_beside_broken: bool,
 }
 
 /// Explains a report. `environment` is the environment that was checked, without defaults and the contents of secret
@@ -272,6 +274,7 @@ fn about(variables: &[&str], sentence: &str) -> String {
 #[cfg(test)]
 pub fn cause_codes() -> Vec<&'static str> {
     let mut codes = CAUSES.map(|(code, ..)| code).to_vec();
+    codes.sort_unstable();
     codes.dedup();
     codes
 }

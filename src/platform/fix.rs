@@ -33,7 +33,8 @@ pub struct Bring {
     pub look: &'static str,
     /// A command. `{}` is replaced with the items, and `{part}` with a part of the deployment, such as `{service}`.
     pub set: &'static str,
-    /// The text for each variable, in which `NAME` is the name. A comma or a `|` at its end separates the items.
+    /// The text for each variable, in which `NAME` is the name. A comma or a `|` at its end separates the items. Empty if
+    /// the command sets nothing.
     pub item: &'static str,
 }
 
@@ -56,6 +57,8 @@ impl Bring {
         };
         let look = self.look.replace("{}", &items.concat());
         let commands = [look, set].into_iter().filter(|each| !each.is_empty());
+        // Without an item, the commands only show something.
+        let wanted = if self.item.is_empty() { &[] } else { wanted };
         Fix::new(self.title, wanted, commands.collect())
     }
 }

@@ -18,5 +18,10 @@ pub static HEROKU: Platform = Platform {
         item: "NAME=\"$(heroku config:get NAME --app '<other app>')\"",
     }],
     shares_localhost: false,
-    fix: |wanted, place| set_on_app("with the Heroku CLI", "heroku config:set", wanted, place),
+    fix: |wanted, place| {
+        let mut fix = set_on_app("with the Heroku CLI", "heroku config:set", wanted, place);
+        // The command prints the values that it sets.
+        fix.commands[0].push_str(" >/dev/null");
+        fix
+    },
 };

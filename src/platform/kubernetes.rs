@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::fix::{Bring, Fix, Wanted, command, quoted};
+use super::fix::{Bring, Fix, Wanted, command, json, quoted};
 use super::{Place, Platform};
 use crate::environment::Environment;
 
@@ -90,6 +90,22 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     Fix::new(title, wanted, commands)
 }
 
+/// Lines of the container's specification, for variables whose names kubectl does not take from a Secret as they are.
+pub fn in_pod_spec(wanted: &[Wanted]) -> Fix {
+    let line = |each: &Wanted| {
+        let name = json(&each.name);
+        match each.open_value().filter(|_| !each.is_secret) {
+            Some(value) => format!("\n  - {{name: {name}, value: {}}}", json(value)),
+            None => format!(
+                "\n  - {{name: {name}, valueFrom: {{secretKeyRef: {{name: <secret>, key: {name}}}}}}}"
+            ),
+        }
+    };
+    let lines: String = wanted.iter().map(line).collect();
+    let title = "in the container's specification, because shells do not take such names";
+    Fix::new(title, wanted, vec![format!("env:{lines}")])
+}
+
 /// The workload that runs this process, such as `deployment/backend`.
 pub fn workload(place: &Place) -> String {
     let workload = place.detail("pod").and_then(workload_of);
@@ -111,7 +127,49 @@ fn workload_of(pod: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::workload_of;
+    use super::{Environment, is_service_link, service_of, workload_of};
+
+    #[test]
+    fn a_variable_belongs_to_a_link_only_if_the_address_of_the_service_is_set() {
+        let linked = [
+            ("MY_REDIS_PORT", "tcp://10.0.0.1:6379"),
+            ("DNS_PORT", "udp://10.0.0.2:53"),
+            ("AUTH_SERVICE_PORT", "tcp://10.0.0.3:80"),
+            ("OWN_PORT", "8080"),
+            ("WEB_PORT", "http://web:80"),
+        ];
+        let entries = linked.map(|(name, value)| (name.into(), value.into()));
+        let environment = Environment::from_entries(entries.to_vec());
+        for (name, service) in [
+            ("MY_REDIS_PORT", Some("my-redis")),
+            ("MY_REDIS_SERVICE_HOST", Some("my-redis")),
+            ("MY_REDIS_SERVICE_PORT", Some("my-redis")),
+            ("MY_REDIS_SERVICE_PORT_HTTP", Some("my-redis")),
+            ("MY_REDIS_PORT_6379_TCP", Some("my-redis")),
+            ("MY_REDIS_PORT_6379_TCP_PORT", Some("my-redis")),
+            ("DNS_PORT_53_UDP_ADDR", Some("dns")),
+            ("AUTH_SERVICE_PORT", Some("auth-service")),
+            ("AUTH_SERVICE_SERVICE_HOST", Some("auth-service")),
+            ("OWN_PORT", None),
+            ("OWN_SERVICE_HOST", None),
+            ("WEB_PORT", None),
+            ("MY_REDIS_PORTS", None),
+            ("MY_REDIS_URL", None),
+        ] {
+            assert_eq!(service_of(name, &environment).as_deref(), service, "{name}");
+        }
+        for name in [
+            "A_SERVICE_HOST",
+            "A_SERVICE_PORT",
+            "A_SERVICE_PORT_HTTP",
+            "A_PORT_80_TCP_PORT",
+        ] {
+            assert!(is_service_link(name), "{name}");
+        }
+        for name in ["A_PORT", "SERVICE_HOST", "A_PORT_OF_TCP", "A_SERVICE_HOSTS"] {
+            assert!(!is_service_link(name), "{name}");
+        }
+    }
 
     #[test]
     fn the_workload_is_derived_from_the_name_of_the_pod() {

@@ -14,7 +14,7 @@ use crate::environment::Environment;
 
 pub use fix::{Bring, Content, Fix, Wanted, asking, command, is_shell_name, quoted};
 pub use heroku::HEROKU;
-pub use kubernetes::{KUBERNETES, is_service_link, service_of};
+pub use kubernetes::{KUBERNETES, in_pod_spec, is_service_link, service_of};
 pub use railway::RAILWAY;
 
 /// A platform that starts containers.

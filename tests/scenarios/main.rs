@@ -3,6 +3,8 @@
 //!
 //! A wrong cause fails, and so does one that is claimed without grounds.
 
+mod fixes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -48,6 +50,9 @@ struct Scenario {
     /// The commands to paste have this in them; none: there are no commands.
     #[serde(default)]
     fix: Vec<String>,
+    /// Values that the manifest admits, where none can be made up from its rules, to fill in what a fix asks for.
+    #[serde(default)]
+    made_up: BTreeMap<String, String>,
     /// Nothing that is written has this in it.
     #[serde(default)]
     never: Vec<String>,
@@ -189,6 +194,7 @@ fn run(name: &str, scenario: &Scenario) -> Result<(), Failed> {
             wrong.push(format!("{text:?} is shown"));
         }
     }
+    wrong.extend(fixes::wrong(name, scenario, &summary));
     if wrong.is_empty() {
         return Ok(());
     }
@@ -264,16 +270,20 @@ impl Folder {
         scenario: &Scenario,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_startup-guard"))
-            .args(arguments)
+        let mut command = self.command(scenario);
+        command.args(arguments).output().expect("the guard runs")
+    }
+
+    fn command(&self, scenario: &Scenario) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_startup-guard"));
+        command
             .current_dir(&self.0)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("STARTUP_GUARD_LOG", "text")
             .envs(&scenario.environment)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the guard runs")
+            .stdin(Stdio::null());
+        command
     }
 }
 
