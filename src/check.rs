@@ -9,12 +9,13 @@ mod resolve;
 use std::ffi::OsString;
 
 use crate::environment::Environment;
-use crate::manifest::Manifest;
+use crate::manifest::{Empty, Manifest};
 use crate::report::Report;
+use crate::rule::is_runner;
 
 use findings::Findings;
 use plan::Planner;
-use resolve::{Resolved, resolve};
+use resolve::{Placeholders, Resolved, resolve};
 
 #[cfg(feature = "postgres")]
 pub use crate::manifest::OnAhead;
@@ -45,8 +46,13 @@ pub fn check<'m>(
     read_file: ReadFile,
 ) -> Checked<'m> {
     let variables = manifest.variables.iter();
+    let mut words = selection.server.iter().flatten();
+    let placeholders = Placeholders {
+        more: &manifest.placeholders,
+        has_runner: words.any(|word| word.source().to_str().is_some_and(is_runner)),
+    };
     let resolved: Vec<Resolved<'_>> = variables
-        .map(|variable| resolve(variable, environment, read_file))
+        .map(|variable| resolve(variable, environment, read_file, placeholders))
         .collect();
     let by_name = resolved
         .iter()
@@ -54,6 +60,7 @@ pub fn check<'m>(
         .collect();
     let mut findings = Findings {
         fail_on: manifest.fail_on,
+        empty: manifest.empty,
         by_name,
         sources,
         list: Vec::new(),
@@ -61,7 +68,11 @@ pub fn check<'m>(
     for each in &resolved {
         findings.check_variable(each);
     }
-    let effective = resolve::effective(&resolved, environment.clone());
+    let effective = resolve::effective(
+        &resolved,
+        environment.clone(),
+        manifest.empty == Empty::Unset,
+    );
     let mut notes = Vec::new();
     let mut planner = Planner {
         environment: &effective,

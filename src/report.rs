@@ -10,6 +10,7 @@ use serde::Serialize;
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     Missing,
+    Empty,
     Placeholder,
     TooShort,
     TooLong,

@@ -1,18 +1,18 @@
 //! The rules for a single value. Findings contain limits and admitted values, but never the value that was checked.
 
+mod number;
+mod pem;
 mod placeholder;
 mod url;
 
 use email_address::{EmailAddress, Options};
+use serde_json::Value;
 
 use crate::report::{Code, ValueFinding, wrong_type};
-use crate::url::port;
 
-pub use placeholder::is_placeholder;
+pub use placeholder::{Placeholder, is_runner, placeholder};
 
 type Checked = Result<(), ValueFinding>;
-
-const BOOLEANS: [&str; 8] = ["true", "false", "1", "0", "yes", "no", "on", "off"];
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,11 +29,12 @@ pub enum Type {
     Json,
     Path,
     Duration,
+    Pem,
 }
 
 impl Type {
     /// Every type, with its name in the manifest.
-    pub const NAMES: [(&str, Type); 11] = [
+    pub const NAMES: [(&str, Type); 12] = [
         ("string", Type::String),
         ("integer", Type::Integer),
         ("number", Type::Number),
@@ -45,6 +46,7 @@ impl Type {
         ("json", Type::Json),
         ("path", Type::Path),
         ("duration", Type::Duration),
+        ("pem", Type::Pem),
     ];
 }
 
@@ -53,7 +55,7 @@ impl Type {
 pub enum List {
     /// Items separated by commas.
     Csv,
-    /// A JSON array of strings.
+    /// A JSON array.
     Json,
 }
 
@@ -61,6 +63,10 @@ pub enum List {
 #[derive(Debug, Default)]
 pub struct Rule {
     pub value_type: Type,
+    /// Whether the value must be the same as elsewhere, to the character.
+    pub is_secret: bool,
+    /// Whether the line breaks of a PEM text may be the two characters `\n`, because the program replaces them.
+    pub is_escaped: bool,
     pub list: Option<List>,
     /// The admitted schemes of a URL or origin, in lower case. If empty, all are admitted.
     pub schemes: Vec<String>,
@@ -81,27 +87,70 @@ impl Rule {
     /// Returns everything that is wrong with a value. White space and quotes around it are separate findings, and the
     /// other findings are about the text inside them.
     pub fn findings(&self, value: &str) -> Vec<ValueFinding> {
-        let mut findings: Vec<ValueFinding> = white_space(value).into_iter().collect();
+        let trimmed = value.trim();
+        let mut found = self.findings_inside(trimmed);
+        let is_wrong = found.iter().any(is_certain);
+        let mut findings = Vec::from_iter(self.white_space(value));
         // A JSON value can be a string in quotes.
-        let may_be_quoted = self.value_type == Type::Json && self.list.is_none();
-        let mut inner = value.trim();
-        if !may_be_quoted && let Some(unquoted) = unquoted(inner) {
-            inner = unquoted.trim();
+        let may_be_quoted = self.value_type == Type::Json && !is_wrong;
+        if !may_be_quoted && let Some(inside) = unquoted(trimmed) {
             let problem = "is wrapped in quotes, which are part of the value here";
             let fix = "remove the quotes at both ends";
-            findings.push(ValueFinding::new(Code::Quoted, problem, fix));
-        }
-        match self.list.map(|list| items(inner, list)) {
-            None => findings.extend(self.item_findings(inner)),
-            Some(Err(finding)) => findings.push(finding),
-            Some(Ok(items)) => {
-                for (item, number) in items.iter().zip(1..) {
-                    findings.extend(self.item_findings(item).map(|finding| ValueFinding {
-                        problem: format!("(item {number} of {}) {}", items.len(), finding.problem),
-                        ..finding
-                    }));
+            let finding = ValueFinding::new(Code::Quoted, problem, fix);
+            let is_certain = is_wrong || self.is_secret;
+            findings.push(ValueFinding {
+                is_certain,
+                ..finding
+            });
+            found = self.findings_inside(inside.trim());
+        } else if is_wrong && let Some(before) = before_comment(trimmed) {
+            let before = strip_wrapping(before);
+            if before.is_empty() || self.findings_inside(before).is_empty() {
+                for finding in &mut found {
+                    let comment = "remove the `#` and what follows it, which is probably the comment of an env file";
+                    comment.clone_into(&mut finding.fix);
                 }
             }
+        }
+        findings.extend(found);
+        findings
+    }
+
+    /// Whether an empty text is no value of this form.
+    pub fn refuses_empty(&self) -> bool {
+        let is_limited = self.list.is_some() || !self.one_of.is_empty() || self.pattern.is_some();
+        is_limited || self.value_type != Type::String
+    }
+
+    /// Everything that is wrong with the text inside white space and quotes.
+    fn findings_inside(&self, value: &str) -> Vec<ValueFinding> {
+        let (items, finding) = match self.list {
+            None => return self.item_findings(value).collect(),
+            Some(List::Json) => json_items(value, self.value_type),
+            Some(List::Csv) => csv_items(value),
+        };
+        let mut findings = Vec::from_iter(finding);
+        for (item, number) in items.iter().zip(1..) {
+            findings.extend(self.item_findings(item).map(|finding| ValueFinding {
+                problem: format!("(item {number} of {}) {}", items.len(), finding.problem),
+                ..finding
+            }));
+        }
+        let mut separators = [(';', "semicolons"), (' ', "spaces"), ('\n', "line breaks")].iter();
+        let is_separated = |(separator, _): &&(char, &str)| {
+            let mut parts = value
+                .split(*separator)
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
+            value.contains(*separator)
+                && parts.all(|part| self.item_findings(part).next().is_none())
+        };
+        if self.list == Some(List::Csv)
+            && findings.iter().any(is_certain)
+            && let Some((_, separator)) = separators.find(is_separated)
+        {
+            let problem = format!("is a list that is separated by {separator}, not by commas");
+            return vec![wrong_type(problem, "separate the items with commas: a,b")];
         }
         findings
     }
@@ -165,22 +214,14 @@ impl Rule {
     /// The first finding.
     fn check_type(&self, value: &str) -> Checked {
         match self.value_type {
+            Type::String if value.starts_with(pem::BEGIN) => {
+                pem::check_pem(value, false).map_err(ValueFinding::into_warning)
+            }
             Type::String => Ok(()),
-            Type::Integer | Type::Number | Type::Duration => self.check_number(value),
-            Type::Boolean => {
-                let is_right = BOOLEANS.iter().any(|word| word.eq_ignore_ascii_case(value));
-                ensure(is_right, "is not a boolean", "write true or false")
-            }
-            Type::Port => {
-                let fix = "write a number from 1 to 65535";
-                ensure(port(value).is_some(), "is not a port", fix)
-            }
-            Type::Email => {
-                let options = Options::default().with_minimum_sub_domains(2);
-                let is_right = EmailAddress::parse_with_options(value, options).is_ok();
-                let fix = "write noreply@example.com or Name <noreply@example.com>";
-                ensure(is_right, "is not an email address", fix)
-            }
+            Type::Integer | Type::Number | Type::Duration | Type::Port => self.check_number(value),
+            Type::Boolean => number::check_boolean(value),
+            Type::Email => email(value),
+            Type::Pem => pem::check_pem(value, self.is_escaped),
             Type::Json => json(value),
             Type::Path => path(value),
             Type::Url => self.check_url(value),
@@ -188,37 +229,46 @@ impl Rule {
         }
     }
 
-    fn check_number(&self, value: &str) -> Checked {
-        let mut unit = "";
-        let mut number = value.parse().ok().filter(|number: &f64| number.is_finite());
-        let (problem, fix) = match self.value_type {
-            Type::Integer => {
-                // `parse` accepts a plus sign, which other programs may not.
-                number = number.filter(|_| value.parse::<i64>().is_ok() && !value.starts_with('+'));
-                let fix = "write it in digits only, such as 42";
-                ("is not a whole number", fix)
-            }
-            Type::Duration => {
-                unit = " seconds";
-                let duration = humantime::parse_duration(value);
-                number = duration.ok().map(|duration| duration.as_secs_f64());
-                let fix = "write a number and its unit, such as 30s or 5m";
-                ("is not a duration", fix)
-            }
-            _ => ("is not a number", "write it in digits, such as 0.5"),
+    /// Checks for white space that programs do not expect in a value.
+    fn white_space(&self, value: &str) -> Option<ValueFinding> {
+        let inside = value.trim();
+        // White space around these texts is usual, and carriage returns in them.
+        let is_text = inside.contains(pem::BEGIN)
+            || inside.starts_with(['{', '[']) && json(inside).is_ok()
+            || matches!(self.value_type, Type::Json | Type::Pem);
+        let is_ended = value.ends_with(['\n', '\r']);
+        let (problem, fix) = if is_text || is_ended && inside.contains('\n') {
+            return None;
+        } else if is_ended {
+            ("ends with a line break", "remove the line break at its end")
+        } else if value.ends_with(char::is_whitespace) {
+            ("ends with white space", "remove the white space at its end")
+        } else if value.starts_with(char::is_whitespace) {
+            let fix = "remove the white space at its beginning";
+            ("begins with white space", fix)
+        } else if value.contains('\r') {
+            let fix = "save its source with Unix line breaks, and set it again";
+            ("contains carriage returns (\\r)", fix)
+        } else {
+            return None;
         };
-        let number = number.ok_or_else(|| wrong_type(problem, fix))?;
-        let limits = match (self.min, self.max) {
-            (Some(min), Some(max)) => format!("from {min} to {max}{unit}"),
-            (Some(min), None) => format!("at least {min}{unit}"),
-            (None, Some(max)) => format!("at most {max}{unit}"),
-            (None, None) => return Ok(()),
-        };
-        let is_right =
-            self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max);
-        let fix = format!("choose a value {limits}");
-        ensure(is_right, "is out of its range", &fix)
+        // Many languages skip white space around a number.
+        let is_skipped = matches!(
+            self.value_type,
+            Type::Integer | Type::Number | Type::Port | Type::Duration | Type::Path
+        );
+        let breaks_rule = || self.findings_inside(value).iter().any(is_certain);
+        let is_certain = !is_skipped && (self.is_secret || breaks_rule());
+        let finding = ValueFinding::new(Code::WhiteSpace, problem, fix);
+        Some(ValueFinding {
+            is_certain,
+            ..finding
+        })
     }
+}
+
+fn is_certain(finding: &ValueFinding) -> bool {
+    finding.is_certain
 }
 
 fn ensure(is_right: bool, problem: &str, fix: &str) -> Checked {
@@ -237,14 +287,53 @@ fn json(value: &str) -> Checked {
     Err(wrong_type(problem, "check its quotes, commas and brackets"))
 }
 
-/// Checks a path in a file system, which need not exist.
+/// Checks a mailbox, with or without a name. An address that only some mail servers take is a warning.
+fn email(value: &str) -> Checked {
+    let options = Options::default().with_minimum_sub_domains(2);
+    let is_usual = |text| EmailAddress::parse_with_options(text, options).is_ok();
+    let address = match value.rsplit_once('<') {
+        Some((_, address)) => address.strip_suffix('>').unwrap_or_default(),
+        None => value,
+    };
+    if is_usual(value) || value.starts_with('<') && is_usual(address) {
+        return Ok(());
+    }
+    let is_outside = |other: char| other.is_whitespace() || "<>,;:\"".contains(other);
+    let parts = address
+        .rsplit_once('@')
+        .filter(|_| !address.contains(is_outside));
+    let is_address = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let fix = "write noreply@example.com or Name <noreply@example.com>";
+    let mut several = value.split([',', ';']);
+    if value.contains([',', ';']) && several.all(|one| email(one.trim()).is_ok()) {
+        let fix = "write one, or declare `list: csv`";
+        return Err(wrong_type("contains several email addresses", fix).into_warning());
+    }
+    ensure(is_address, "is not an email address", fix)?;
+    let problem = "is an email address only for some mail servers";
+    Err(wrong_type(problem, fix).into_warning())
+}
+
+/// Checks a path in a file system, which need not exist. Programs can expand `~` and open URLs themselves.
 fn path(value: &str) -> Checked {
-    let problem = "begins with ~, which only a shell expands";
-    ensure(!value.starts_with('~'), problem, "write the whole path")?;
-    let problem = "is a URL, not a path";
-    ensure(!value.contains("://"), problem, "write the path alone")?;
-    let problem = "contains a line break";
-    ensure(!value.contains('\n'), problem, "write one path")
+    let problem = "begins with ~, which only some programs expand";
+    let is_home = value == "~" || value.starts_with("~/");
+    ensure(!is_home, problem, "write the whole path")
+        .and_then(|()| {
+            ensure(
+                !value.contains("://"),
+                "is a URL, not a path",
+                "write the path alone",
+            )
+        })
+        .and_then(|()| {
+            ensure(
+                !value.contains('\n'),
+                "contains a line break",
+                "write one path",
+            )
+        })
+        .map_err(ValueFinding::into_warning)
 }
 
 /// The value without surrounding white space and one pair of surrounding quotes, as some readers of `.env` files leave
@@ -259,46 +348,69 @@ fn unquoted(value: &str) -> Option<&str> {
     inside('"').or_else(|| inside('\''))
 }
 
-/// Checks for white space that programs do not expect in a value.
-fn white_space(value: &str) -> Option<ValueFinding> {
-    let (problem, fix) = if value.ends_with(['\n', '\r']) {
-        ("ends with a line break", "remove the line break at its end")
-    } else if value.ends_with(char::is_whitespace) {
-        ("ends with white space", "remove the white space at its end")
-    } else if value.starts_with(char::is_whitespace) {
-        let fix = "remove the white space at its beginning";
-        ("begins with white space", fix)
-    } else if value.contains('\r') {
-        let fix = "save its source with Unix line breaks, and set it again";
-        ("contains carriage returns (\\r)", fix)
-    } else if value.contains("-----BEGIN ") && value.contains("\\n") {
-        let problem = "is a PEM text whose line breaks are the two characters \\n";
-        (problem, "set it with real line breaks, or as a file")
-    } else {
-        return None;
-    };
-    Some(ValueFinding::new(Code::WhiteSpace, problem, fix))
+/// The text before a `#` with white space in front of it, with which a comment begins.
+fn before_comment(value: &str) -> Option<&str> {
+    let mut places = value.match_indices('#').map(|(place, _)| &value[..place]);
+    let is_end = |before: &&str| before.is_empty() || before.ends_with(char::is_whitespace);
+    places.find(is_end).map(str::trim_end)
 }
 
-/// Splits a list into its items.
-fn items(value: &str, list: List) -> Result<Vec<String>, ValueFinding> {
-    if list == List::Json {
-        return serde_json::from_str(value).map_err(|_| {
-            let fix = "write it as [\"a\", \"b\"]";
-            wrong_type("is not a JSON list of strings", fix)
-        });
-    }
+/// The items of a JSON list, and what is wrong with the list itself.
+fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding>) {
+    let Ok(items) = serde_json::from_str::<Vec<Value>>(value) else {
+        let is_list = value.starts_with('[') && value.ends_with(']');
+        let (problem, fix) = if is_list && !value.contains(['"', '\'']) {
+            (
+                "is not a JSON list: the quotes inside are missing, which a shell removes",
+                "write it as [\"a\", \"b\"], in single quotes if a shell reads it",
+            )
+        } else {
+            ("is not a JSON list", "write it as [\"a\", \"b\"]")
+        };
+        return (Vec::new(), Some(wrong_type(problem, fix)));
+    };
+    let is_text = item_type == Type::String;
+    let is_nested = |item: &Value| {
+        item_type != Type::Json && !item.is_string() && !item.is_number() && !item.is_boolean()
+    };
+    let finding = if items.iter().any(is_nested) {
+        Some(wrong_type(
+            "has an item that is a list, an object or null",
+            "write it as [\"a\", \"b\"]",
+        ))
+    } else if is_text && !items.iter().all(Value::is_string) {
+        let fix = "write each item in quotes: [\"a\", \"b\"]";
+        Some(wrong_type("has an item that is not a text", fix).into_warning())
+    } else {
+        None
+    };
+    let text = |item: Value| match item {
+        Value::String(text) if item_type != Type::Json => text,
+        other => other.to_string(),
+    };
+    (items.into_iter().map(text).collect(), finding)
+}
+
+/// The items of a list that is separated by commas, and what is wrong with the list itself.
+fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
     if value.starts_with('[') {
         let fix = "separate the items with commas: a,b";
-        return Err(wrong_type("is written as a JSON list", fix));
+        let finding = wrong_type("is written as a JSON list", fix);
+        return (Vec::new(), Some(finding));
     }
-    let items = value.split(',').map(|item| item.trim().to_owned());
-    let items: Vec<String> = items.collect();
-    if items.iter().any(String::is_empty) {
-        let fix = "remove the superfluous comma";
-        return Err(wrong_type("has an empty item in its list", fix));
-    }
-    Ok(items)
+    let mut items: Vec<String> = value
+        .split(',')
+        .map(|item| item.trim().to_owned())
+        .collect();
+    let count = items.len();
+    items.retain(|item| !item.is_empty());
+    // Many programs skip empty items.
+    let finding = wrong_type(
+        "has an empty item in its list",
+        "remove the superfluous comma",
+    );
+    let finding = (items.len() < count).then(|| finding.into_warning());
+    (items, finding)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::resolve::{Resolved, Value};
-use crate::manifest::{FailOn, Level, Variable};
+use crate::manifest::{Empty, FailOn, Level, Variable};
 use crate::report::{Code, Finding, Severity, Source, Subject, ValueFinding};
 
 /// The line of an env file that sets a variable, and what is wrong with that line, by the variable's name.
@@ -12,6 +12,7 @@ pub type Sources = HashMap<String, (Source, Option<ValueFinding>)>;
 /// The findings so far, and what their severity depends on.
 pub struct Findings<'a> {
     pub fail_on: FailOn,
+    pub empty: Empty,
     pub by_name: HashMap<&'a str, &'a Resolved<'a>>,
     pub sources: &'a Sources,
     /// In the order in which they were found.
@@ -27,16 +28,26 @@ impl Findings<'_> {
         let misread = misread.and_then(|(_, finding)| finding.clone());
         let found = match &each.value {
             // A comment is not checked as if it were the value.
-            Value::Text(_) | Value::Placeholder
+            Value::Text(..) | Value::Placeholder(_) | Value::Stored
                 if let Some(found) = misread.clone().filter(|found| found.is_certain) =>
             {
                 vec![found]
             }
-            Value::Missing => vec![missing(Code::Missing, "is not set")],
-            Value::Placeholder => vec![missing(Code::Placeholder, "still holds a placeholder")],
+            Value::Missing => self.missing_findings(each),
+            Value::Placeholder(kind) => vec![missing(Code::Placeholder, kind.problem())],
+            Value::Stored => {
+                let problem = "holds a reference to a secret store, which the server's command probably replaces";
+                let fix = "check that the steps do not need it";
+                vec![ValueFinding::new(Code::Placeholder, problem, fix).into_warning()]
+            }
             Value::Unusable(found) => vec![found.clone()],
-            Value::Text(text) => {
+            Value::Text(text, resembles) => {
                 let mut found = variable.rule.findings(text);
+                found.extend(resembles.map(|kind| {
+                    let problem = format!("probably {}", kind.problem());
+                    let fix = "set the value itself, or declare `not_placeholder: true`";
+                    ValueFinding::new(Code::Placeholder, problem, fix).into_warning()
+                }));
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(misread);
@@ -68,10 +79,35 @@ impl Findings<'_> {
         }
     }
 
+    /// The findings on a missing variable. An empty text is a warning if the variable may be missing: for a program
+    /// that expects a number or a choice, unset and empty are different.
+    fn missing_findings(&self, each: &Resolved<'_>) -> Vec<ValueFinding> {
+        let mut found = vec![ValueFinding::new(
+            Code::Missing,
+            "is not set",
+            how_to_set(each),
+        )];
+        let variable = each.variable;
+        let is_told = self.empty == Empty::Warn
+            && each.is_blank
+            && variable.rule.refuses_empty()
+            && self.level_of(variable) == Level::Optional;
+        if is_told {
+            let problem =
+                "is set, but empty, which some programs refuse instead of treating it as unset";
+            let fix = format!(
+                "unset {}, set a value, or declare `empty: unset` or `empty: keep`",
+                variable.name
+            );
+            found.push(ValueFinding::new(Code::Empty, problem, fix).into_warning());
+        }
+        found
+    }
+
     /// The value of a declared variable, if it is usable text.
     fn text(&self, name: &str) -> Option<&str> {
         match &self.by_name.get(name)?.value {
-            Value::Text(text) => Some(text),
+            Value::Text(text, _) => Some(text),
             _ => None,
         }
     }
@@ -80,8 +116,13 @@ impl Findings<'_> {
     /// conditions hold, and optional while they do not.
     fn level_of(&self, variable: &Variable) -> Level {
         let holds = variable.required_when.iter().all(|(name, values)| {
+            let rule = self
+                .by_name
+                .get(name.as_str())
+                .map(|each| &each.variable.rule);
             self.text(name)
-                .is_some_and(|value| values.iter().any(|other| other == value))
+                .zip(rule)
+                .is_some_and(|(value, rule)| values.iter().any(|other| rule.are_same(value, other)))
         });
         match variable.level {
             _ if !holds => Level::Optional,

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::environment::Environment;
 use crate::manifest::Variable;
 use crate::report::{Code, ValueFinding};
-use crate::rule::is_placeholder;
+use crate::rule::{Placeholder, placeholder};
 use crate::url::{passwords, percent_decoded};
 
 /// Reads a file. The second argument is a limit in bytes. Of a larger file it returns one byte more than the limit.
@@ -30,32 +30,69 @@ pub struct Resolved<'a> {
     pub replacement: Option<OsString>,
     /// A former name of the variable, if one is set.
     pub former: Option<&'a str>,
+    /// Whether the environment has the variable with an empty text, or only white space.
+    pub is_blank: bool,
 }
 
 pub enum Value {
     /// Unset, empty or only white space.
     Missing,
-    Placeholder,
+    Placeholder(Placeholder),
+    /// A reference to a secret store, which the server's command replaces.
+    Stored,
     /// The value cannot be read, so that no rule can be applied to it.
     Unusable(ValueFinding),
-    Text(String),
+    /// A value, and how it resembles a placeholder.
+    Text(String, Option<Placeholder>),
+}
+
+/// What counts as a placeholder in this service.
+#[derive(Clone, Copy)]
+pub struct Placeholders<'a> {
+    /// Further values, which the manifest names.
+    pub more: &'a [String],
+    /// Whether the server's command replaces references to a secret store.
+    pub has_runner: bool,
 }
 
 impl Value {
-    fn of(raw: &OsStr, variable: &Variable) -> Self {
+    fn of(raw: &OsStr, variable: &Variable, placeholders: Placeholders<'_>) -> Self {
         let name = &variable.name;
         let Some(text) = raw.to_str() else {
             let fix = format!("set {name} again, as UTF-8");
             return Value::Unusable(ValueFinding::new(Code::NotUtf8, "is not UTF-8 text", fix));
         };
+        let rule = &variable.rule;
+        let bare = text.trim();
+        let lower = bare.to_lowercase();
+        let is_listed = || {
+            placeholders
+                .more
+                .iter()
+                .any(|each| each.to_lowercase() == lower)
+        };
         // A secret with the value of its example is a placeholder.
-        let is_example = variable.secret && variable.example.as_deref() == Some(text.trim());
-        if text.trim().is_empty() {
-            Value::Missing
-        } else if is_example || is_placeholder(text) {
-            Value::Placeholder
-        } else {
-            Value::Text(text.to_owned())
+        let is_example = rule.is_secret && variable.example.as_deref() == Some(bare);
+        let found = placeholder(text).filter(|_| !variable.not_placeholder);
+        let is_wrong = || rule.findings(text).iter().any(|finding| finding.is_certain);
+        match found {
+            _ if bare.is_empty() => Value::Missing,
+            _ if !variable.not_placeholder && (is_example || is_listed()) => {
+                Value::Placeholder(Placeholder::Example)
+            }
+            None => Value::Text(text.to_owned(), None),
+            Some(Placeholder::Stored) if placeholders.has_runner => Value::Stored,
+            Some(Placeholder::Named) => {
+                Value::Text(text.to_owned(), found.filter(|_| rule.is_secret))
+            }
+            Some(certain) if rule.is_secret || is_wrong() => Value::Placeholder(certain),
+            Some(_) => {
+                // The manifest admits the value explicitly.
+                let is_admitted = !rule.one_of.is_empty() || rule.pattern.is_some();
+                let kinds = [Placeholder::Unfilled, Placeholder::Comment];
+                let doubt = found.filter(|kind| kinds.contains(kind) && !is_admitted);
+                Value::Text(text.to_owned(), doubt)
+            }
         }
     }
 }
@@ -65,6 +102,7 @@ pub fn resolve<'a>(
     variable: &'a Variable,
     environment: &Environment,
     read_file: ReadFile,
+    placeholders: Placeholders<'_>,
 ) -> Resolved<'a> {
     let name = &variable.name;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
@@ -77,33 +115,42 @@ pub fn resolve<'a>(
             (Value::Unusable(found), None)
         }
         (None, Some(file)) => match content(name, Path::new(file), read_file) {
-            Ok(content) => (Value::of(&content, variable), Some(content)),
+            Ok(content) => (Value::of(&content, variable, placeholders), Some(content)),
             Err(found) => (Value::Unusable(found), None),
         },
-        (Some(own), None) => (Value::of(own, variable), None),
+        (Some(own), None) => (Value::of(own, variable, placeholders), None),
         (None, None) => (Value::Missing, None),
     };
     if let (Value::Missing, Some(default)) = (&value, &variable.default) {
-        value = Value::Text(default.clone());
+        value = Value::Text(default.clone(), None);
         replacement = Some(default.into());
     }
+    let is_missing = matches!(value, Value::Missing);
     let mut former = variable.renamed_from.iter().map(String::as_str);
     Resolved {
         variable,
         value,
         replacement,
         former: former.find(|name| set(name).is_some()),
+        is_blank: is_missing && environment.get(name).is_some(),
     }
 }
 
 /// The effective environment, which the steps and the server get: it has the defaults and the contents of secret files,
-/// but not the variables that name these files.
-pub fn effective(resolved: &[Resolved<'_>], environment: Environment) -> Environment {
+/// but not the variables that name these files, and with `unset_empty` no empty variable that is declared.
+pub fn effective(
+    resolved: &[Resolved<'_>],
+    environment: Environment,
+    unset_empty: bool,
+) -> Environment {
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for each in resolved {
+        let name = each.variable.name.as_str();
         if let Some(replacement) = &each.replacement {
-            set.push((each.variable.name.as_str(), replacement.clone()));
+            set.push((name, replacement.clone()));
             removed.extend(each.variable.file_name());
+        } else if unset_empty && each.is_blank {
+            removed.push(name.to_owned());
         }
     }
     environment.with(&set, &removed)

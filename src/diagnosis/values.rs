@@ -9,7 +9,7 @@ use regex_lite::Regex;
 use super::{Facts, Grounds, about, grounds_of};
 use crate::platform::RAILWAY;
 use crate::report::Code;
-use crate::rule::List;
+use crate::rule::{List, Placeholder, placeholder};
 use crate::text::names;
 
 /// The variables whose value is a placeholder, and for the reference in which `fits` returns true.
@@ -81,7 +81,13 @@ pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 /// Several placeholders suggest that an example file was copied. A single one does not.
 pub fn example_copied<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const MIN_PLACEHOLDERS: usize = 2;
-    let variables = placeholders(facts, |found| found.is_none());
+    // Other tools than an example leave the other kinds.
+    let is_of_example = |value: &str| {
+        let found = placeholder(value);
+        let is_gap = found == Some(Placeholder::Unfilled) && Reference::of(value).is_none();
+        is_gap || matches!(found, None | Some(Placeholder::Example))
+    };
+    let variables = facts.found_where(Code::Placeholder, |value, _| is_of_example(value));
     if variables.len() < MIN_PLACEHOLDERS {
         return None;
     }
@@ -108,7 +114,7 @@ pub fn quoted<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     grounds_of([
         (
             facts.found_where(Code::Quoted, |_, _| true),
-            "the quotes around {} are part of the value: compose and python-dotenv strip quotes, but `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
+            "the quotes around {} are part of the value: compose and python-dotenv remove the quotes in an env file, but the list form of `environment:` in compose (`- NAME=\"value\"`), `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
         ),
         (
             facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r')),
@@ -159,7 +165,7 @@ pub enum Reference<'a> {
     },
     /// GitHub's `${{ secrets.X }}`.
     Workflow,
-    /// `${X}` or `{{x}}` as the whole value.
+    /// `${X}`, `$X` or `{{x}}` as the whole value.
     Other,
 }
 
@@ -190,7 +196,9 @@ impl<'a> Reference<'a> {
         }
         let is_whole = |(open, close)| matches!(braced(value, open, close), Some(("", _, "")));
         let is_other = [("${", "}"), ("{{", "}}")].into_iter().any(is_whole);
-        is_other.then_some(Reference::Other)
+        let is_shell =
+            || value.starts_with('$') && placeholder(value) == Some(Placeholder::Unfilled);
+        (is_other || is_shell()).then_some(Reference::Other)
     }
 }
 
@@ -228,6 +236,8 @@ mod tests {
             ("${{ secrets.DATABASE_URL }}", Some(Reference::Workflow)),
             ("${DATABASE_URL}", Some(Reference::Other)),
             ("{{ db_url }}", Some(Reference::Other)),
+            ("$DATABASE_URL", Some(Reference::Other)),
+            ("$ecret", None),
             ("changeme", None),
             ("<your key>", None),
             ("a ${X} b", None),

@@ -44,6 +44,8 @@ const FAIL_ON: [(&str, FailOn); 2] = [
     ("critical", FailOn::Critical),
 ];
 
+const EMPTY: [(&str, Empty); 2] = [("keep", Empty::Keep), ("unset", Empty::Unset)];
+
 /// A service's start, as its manifest declares it.
 #[derive(Debug, Default)]
 pub struct Manifest {
@@ -51,6 +53,9 @@ pub struct Manifest {
     /// Logged at the beginning of the start.
     pub announce: Option<Template>,
     pub fail_on: FailOn,
+    pub empty: Empty,
+    /// Further values that count as placeholders. Case is ignored.
+    pub placeholders: Vec<String>,
     /// The user of the steps and the server: a name or uid, and optionally a group.
     pub user: Option<String>,
     pub variables: Vec<Variable>,
@@ -66,6 +71,18 @@ pub enum FailOn {
     #[default]
     Required,
     Critical,
+}
+
+/// What to do with a declared variable that is set to an empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// Pass it on, with a warning if its type does not admit an empty text.
+    #[default]
+    Warn,
+    /// Pass it on.
+    Keep,
+    /// Take it out of the environment of the steps and the server.
+    Unset,
 }
 
 /// The importance of a variable.
@@ -95,6 +112,8 @@ pub struct Variable {
     pub line: Option<usize>,
     pub level: Level,
     pub rule: Rule,
+    /// Whether no value of it is taken for a placeholder.
+    pub not_placeholder: bool,
     /// Other variables that must not have the same value.
     pub distinct_from: Vec<String>,
     /// Variables with some of their values. The variable is required only if each of them has one of its values. If
@@ -277,9 +296,14 @@ impl Alembic {
 }
 
 impl Variable {
+    /// Whether a shell can set the variable, and a `${NAME}` can refer to it.
+    pub fn has_shell_name(&self) -> bool {
+        template::is_name(&self.name)
+    }
+
     /// The name of the variable that can name a file with this variable's value, if there is one.
     pub fn file_name(&self) -> Option<String> {
-        (self.secret && self.file).then(|| format!("{}_FILE", self.name))
+        (self.secret && self.file && self.has_shell_name()).then(|| format!("{}_FILE", self.name))
     }
 
     /// Whether the check accepts this value.
@@ -400,6 +424,8 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
         service: process::printed(&mut root, "service"),
         announce: process::announcement(&mut root, "announce", &declared),
         fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
+        empty: root.choice("empty", &EMPTY).unwrap_or_default(),
+        placeholders: variable::placeholders(&mut root),
         user: process::user(&mut root),
         waits: process::waits(&mut root, &declared, &steps),
         steps,

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex_lite::Regex;
 
 use super::keys::{Cursor, Keys, MAPPING, Read};
-use super::template::is_name;
 use super::{Generate, GenerateFormat, Level, Variable};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
@@ -129,15 +128,18 @@ pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
 }
 
 fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
-    if !is_name(name) {
-        keys.here
-            .fault("is not a valid name: use letters, digits and _, and do not begin with a digit");
+    let is_outside = |other: char| other == '=' || other.is_whitespace() || other.is_control();
+    if name.is_empty() || name.contains(is_outside) {
+        let message =
+            "is not a valid name: it is empty, or contains `=`, white space or a control character";
+        keys.here.fault(message);
     }
-    let variable = Variable {
+    let mut variable = Variable {
         name: name.to_owned(),
         line: keys.here.line(),
         level: keys.choice("level", &LEVELS).unwrap_or_default(),
         rule: rule(keys),
+        not_placeholder: keys.read("not_placeholder").unwrap_or(false),
         distinct_from: keys.read("distinct_from").unwrap_or_default(),
         required_when: conditions(keys),
         default: keys.read("default"),
@@ -151,12 +153,22 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
         shared: keys.read("shared").unwrap_or(false),
         renamed_from: keys.read("renamed_from").unwrap_or_default(),
     };
+    variable.rule.is_secret = variable.secret;
     keys.finish();
     check_limits(&variable.rule, keys);
     let is_stray = keys.has("file") && !variable.secret;
     keys.fault_if(is_stray, "file", "is only valid with `secret: true`");
     check_samples(&variable, keys);
     variable
+}
+
+/// Reads the root's `placeholders`.
+pub fn placeholders(root: &mut Keys<'_>) -> Vec<String> {
+    let texts: Vec<String> = root.read("placeholders").unwrap_or_default();
+    let is_blank = texts.iter().any(|text| text.trim().is_empty());
+    let message = "has an empty text, which counts as missing anyway";
+    root.fault_if(is_blank, "placeholders", message);
+    texts
 }
 
 fn conditions(keys: &mut Keys<'_>) -> Vec<(String, Vec<String>)> {
@@ -175,6 +187,8 @@ fn rule(keys: &mut Keys<'_>) -> Rule {
     }
     Rule {
         value_type: keys.choice("type", &Type::NAMES).unwrap_or_default(),
+        is_secret: false,
+        is_escaped: keys.read("escaped").unwrap_or(false),
         list: keys.choice("list", &LISTS),
         schemes,
         one_of: admitted(keys, "one_of"),
@@ -218,6 +232,8 @@ fn check_limits(rule: &Rule, keys: &Keys<'_>) {
     let has_range = [Type::Integer, Type::Number, Type::Duration].contains(&rule.value_type);
     let message = "is only valid with `type: url` or `type: origin`";
     keys.fault_if(keys.has("schemes") && !has_schemes, "schemes", message);
+    let is_stray = keys.has("escaped") && rule.value_type != Type::Pem;
+    keys.fault_if(is_stray, "escaped", "is only valid with `type: pem`");
     for scheme in &rule.schemes {
         let message = format_args!("write `{scheme}` without ://");
         keys.fault_if(scheme.contains([':', '/']), "schemes", message);
@@ -245,7 +261,8 @@ fn check_samples(variable: &Variable, keys: &Keys<'_>) {
     let example = variable.example.as_deref().filter(|_| !variable.secret);
     for (key, sample) in [("default", default), ("example", example)] {
         let findings = sample.map(|sample| variable.rule.findings(sample));
-        for ValueFinding { problem, .. } in findings.unwrap_or_default() {
+        let findings = findings.unwrap_or_default().into_iter();
+        for ValueFinding { problem, .. } in findings.filter(|finding| finding.is_certain) {
             let message = format_args!("breaks the variable's own rule: it {problem}");
             keys.fault(key, message);
         }

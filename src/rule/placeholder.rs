@@ -12,28 +12,172 @@ const GAPS: [(&str, &str, &[char]); 3] = [
     ("<", ">", &['@', '<', '>']),
 ];
 
-/// Whether a value is a placeholder, which counts as missing: it contains an unresolved reference of a platform
-/// (`${{…}}`), or is a template's placeholder such as `<password>`, one repeated character, or a text such as
-/// `change-me`.
-pub fn is_placeholder(value: &str) -> bool {
-    let whole = strip_wrapping(value);
-    let reference = value.split_once("${{");
-    let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
-    let is_gap = GAPS.iter().any(|(open, close, outside)| {
-        let rest = whole.strip_prefix(open);
-        let inside = rest.and_then(|rest| rest.strip_suffix(close));
-        inside.is_some_and(|inside| !inside.contains(*outside))
-    });
-    let first = whole.chars().next();
-    let is_repeated =
-        whole.chars().all(|other| Some(other) == first) && whole.chars().count() >= REPETITIONS;
-    is_reference || is_gap || is_repeated || is_phrase(whole)
+/// The delimiters around a name that a deployment tool should have replaced.
+const NAME_GAPS: [(&str, &str); 8] = [
+    ("$(", ")"),
+    ("#{", "}#"),
+    ("#{", "}"),
+    ("__", "__"),
+    ("%", "%"),
+    ("@@", "@@"),
+    ("((", "))"),
+    ("[[", "]]"),
+];
+
+/// What programs write for a value that is not there.
+const NOTHING: [&str; 10] = [
+    "undefined",
+    "null",
+    "NULL",
+    "(null)",
+    "None",
+    "nil",
+    "[object Object]",
+    "[object Undefined]",
+    "%!s(<nil>)",
+    "%!v(<nil>)",
+];
+
+/// The beginnings of references that a secret store's own tools replace, separated by spaces.
+const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// \
+    gsm:// ssm:// awssm:// aws-sm:// secretsmanager:// keyvault:// akv:// azurekeyvault:// bws:// conjur:// \
+    akeyless:// doppler:// infisical:// secretref: encrypted: ENC[AES256_GCM, $ANSIBLE_VAULT; !vault";
+
+/// The programs that replace such references, separated by spaces.
+const RUNNERS: &str = "op pass-cli ksm vault-env bao-env bao vault envconsul vals berglas doppler infisical chamber \
+    summon teller dotenvx sops akeyless bws aws-vault secrets-init";
+
+/// Values that examples and frameworks ship, without separators.
+const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme fillmein setme \
+    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined keyboardcat somerandomstring \
+    thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong \
+    09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
+
+/// Words inside a longer value that only an example has, between characters other than letters and digits.
+const PHRASES: &str = "_changeme_ _change_me_ _changethis_ _change_this_ _replaceme_ _replace_me_ _replacethis_ \
+    _replace_this_ _django_insecure_ _your_super_secret_";
+
+/// The last words of an example that contains the word `your`.
+const ENDS: &str = "here key keys secret token password passphrase id dsn string value";
+
+/// The reason why a text is probably not the value itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// A reference or a gap that nothing has filled.
+    Unfilled,
+    /// A reference that the tool of a secret store replaces.
+    Stored,
+    /// The name of a stored secret, such as a path, with which some programs request the secret themselves.
+    Named,
+    /// What a program or a deployment tool left in place of the value.
+    Unrendered,
+    /// Nothing but the comment of an env file.
+    Comment,
+    /// A text of an example. It can be meant if it is not a secret: a database may be called `todo`.
+    Example,
 }
 
-/// Whether a value contains `changeme`, or begins with `your` and contains `here`. Ignores case and the separators `-`,
-/// `_` and space.
-fn is_phrase(value: &str) -> bool {
-    let mut text = value.to_lowercase();
-    text.retain(|other| !"-_ ".contains(other));
-    text.contains("changeme") || text.starts_with("your") && text.contains("here")
+impl Placeholder {
+    /// What is wrong: the predicate of a sentence whose subject is the variable.
+    pub const fn problem(self) -> &'static str {
+        match self {
+            Placeholder::Unfilled | Placeholder::Example => "still holds a placeholder",
+            Placeholder::Unrendered => "holds what a template leaves in place of a value",
+            Placeholder::Stored => "holds a reference to a secret store instead of the secret",
+            Placeholder::Named => "holds the name of a stored secret instead of the secret",
+            Placeholder::Comment => "holds only a comment, probably of an env file",
+        }
+    }
+}
+
+/// Whether a value is, or resembles, a placeholder: an unresolved reference of a platform (`${{…}}`) anywhere in it, a
+/// gap such as `<password>`, a reference to a secret store, one repeated character, a text such as `change-me`, or
+/// nothing but a comment.
+pub fn placeholder(value: &str) -> Option<Placeholder> {
+    let whole = strip_wrapping(value);
+    let begins_with = |list: &str| {
+        let mut list = list.split_whitespace();
+        list.any(|known| whole.starts_with(known))
+    };
+    let of_vault = whole.strip_prefix("vault:").or(whole.strip_prefix("bao:"));
+    let is_of_vault = |path: &str| path.contains('/') && path.starts_with(char::is_alphabetic);
+    if is_unfilled(whole) {
+        Some(Placeholder::Unfilled)
+    } else if begins_with(STORES) || of_vault.is_some_and(is_of_vault) {
+        Some(Placeholder::Stored)
+    } else if begins_with("arn:aws /run/secrets/")
+        || begins_with("projects/") && whole.contains("/secrets/")
+    {
+        Some(Placeholder::Named)
+    } else if is_unrendered(whole) {
+        Some(Placeholder::Unrendered)
+    } else if whole.starts_with("# ") {
+        Some(Placeholder::Comment)
+    } else {
+        is_example(whole).then_some(Placeholder::Example)
+    }
+}
+
+/// Whether a word of a command is a program that replaces references to a secret store.
+pub fn is_runner(word: &str) -> bool {
+    let mut parts = word
+        .split_whitespace()
+        .filter_map(|part| part.rsplit('/').next());
+    parts.any(|name| RUNNERS.split_whitespace().any(|known| known == name))
+}
+
+fn is_unfilled(whole: &str) -> bool {
+    let reference = whole.split_once("${{");
+    let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
+    let mut gaps = GAPS.iter();
+    let is_gap = gaps.any(|(open, close, outside)| {
+        let inside = inside(whole, open, close);
+        inside.is_some_and(|inside| !inside.contains(*outside))
+    });
+    // A shorter one can be the beginning of a password.
+    let name = whole.strip_prefix('$').filter(|name| name.contains('_'));
+    let is_shell = name.is_some_and(|name| is_name(name) && *name == name.to_uppercase());
+    is_reference || is_gap || is_shell
+}
+
+fn is_unrendered(whole: &str) -> bool {
+    let mut gaps = NAME_GAPS.iter();
+    NOTHING.contains(&whole)
+        || gaps.any(|(open, close)| inside(whole, open, close).is_some_and(is_name))
+}
+
+fn inside<'a>(whole: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    whole.strip_prefix(open)?.strip_suffix(close)
+}
+
+fn is_name(text: &str) -> bool {
+    let is_part = |other: char| other.is_ascii_alphanumeric() || "_-.".contains(other);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.chars().all(is_part)
+}
+
+fn is_example(whole: &str) -> bool {
+    let lower = whole.to_lowercase();
+    let words: Vec<&str> = lower
+        .split(|other: char| !other.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let has = |list: &str, word: &str| list.split_whitespace().any(|known| known == word);
+    let last = words.last().copied().unwrap_or_default();
+    let is_repeated = |text: &str| {
+        let first = text.chars().next();
+        text.chars().all(|other| Some(other) == first) && text.chars().count() >= REPETITIONS
+    };
+    // Several words with spaces between them can be a passphrase.
+    let is_joined = !whole.contains(' ') || last == "here";
+    let is_part = |other: char| other.is_alphanumeric() || "-_".contains(other);
+    let mut parts = lower.split(|other| !is_part(other));
+    is_repeated(whole)
+        // `re_xxxxxxxx`
+        || is_repeated(last) && last.starts_with('x')
+        || has(WORDS, &words.concat())
+        || is_joined && words.contains(&"your") && has(ENDS, last)
+        || parts.any(|part| {
+            let part = format!("_{}_", part.replace('-', "_"));
+            PHRASES.split_whitespace().any(|phrase| part.contains(phrase))
+        })
 }

@@ -1,4 +1,7 @@
-use super::{List, Rule, Type, is_placeholder, strip_wrapping, white_space};
+mod placeholders;
+mod real;
+
+use super::{List, Rule, Type, strip_wrapping};
 use crate::report::Code;
 
 fn codes(rule: &Rule, value: &str) -> Vec<Code> {
@@ -51,6 +54,7 @@ fn every_item_of_a_list_is_checked_and_numbered() {
     );
     let rule = ports(List::Json);
     assert_eq!(codes(&rule, "[\"80\"]"), []);
+    assert_eq!(codes(&rule, "[80, 443]"), []);
     assert_eq!(codes(&rule, "80,443"), [Code::WrongType]);
 }
 
@@ -61,7 +65,10 @@ fn a_csv_list_must_not_be_json_or_have_an_empty_item() {
         ..Rule::default()
     };
     assert_eq!(codes(&rule, "[\"a\",\"b\"]"), [Code::WrongType]);
-    assert_eq!(codes(&rule, "a,,b"), [Code::WrongType]);
+    for value in ["a,,b", "a,", ",a"] {
+        let found = rule.findings(value);
+        assert!(found.len() == 1 && !found[0].is_certain, "{value}");
+    }
 }
 
 #[test]
@@ -98,62 +105,143 @@ fn wrapping_is_stripped_once() {
     assert_eq!(strip_wrapping("\"open"), "\"open");
 }
 
-#[test]
-fn each_kind_of_white_space_has_its_own_fix() {
-    let told = |value| white_space(value).map(|finding| finding.problem);
-    assert_eq!(told("plain text"), None);
-    assert_eq!(told("-----BEGIN KEY-----\nabc\n-----END KEY-----"), None);
-    assert_eq!(told("v\r\n").as_deref(), Some("ends with a line break"));
-    assert_eq!(told("v ").as_deref(), Some("ends with white space"));
-    assert_eq!(told("\tv").as_deref(), Some("begins with white space"));
-    assert_eq!(
-        told("a\r\nb").as_deref(),
-        Some("contains carriage returns (\\r)")
-    );
-    assert!(told("-----BEGIN KEY-----\\nabc").is_some());
+fn problems(rule: &Rule, value: &str) -> Vec<(String, bool)> {
+    let findings = rule.findings(value).into_iter();
+    findings
+        .map(|finding| (finding.problem, finding.is_certain))
+        .collect()
 }
 
 #[test]
-fn values_that_were_meant_to_be_replaced_are_placeholders() {
-    for value in [
-        "${{Postgres.DATABASE_URL}}",
-        "postgresql://example/${{shared.X}}",
-        "{{ secret }}",
-        "${DATABASE_URL}",
-        "<your key>",
-        "<insert>",
-        "changeme",
-        "Change-Me",
-        "CHANGE_ME_please_1234567890",
-        "please change me",
-        "exchange-memory",
-        "your-api-key-here",
-        "YOUR SECRET goes here",
-        "xxxxxxxx",
-        "00000000000000",
-        "\"changeme\"",
-        "'<token>' ",
+fn white_space_is_an_error_only_where_it_cannot_work() {
+    let text = Rule::default();
+    let secret = Rule {
+        is_secret: true,
+        ..Rule::default()
+    };
+    let choice = Rule {
+        one_of: vec!["live".to_owned()],
+        ..Rule::default()
+    };
+    for (rule, value, problem, is_certain) in [
+        (&text, "v\r\n", "ends with a line break", false),
+        (&secret, "v\n", "ends with a line break", true),
+        (&choice, "live\r", "ends with a line break", true),
+        (
+            &typed(Type::Integer),
+            "8000\n",
+            "ends with a line break",
+            false,
+        ),
+        (
+            &typed(Type::Number),
+            "0.5\r",
+            "ends with a line break",
+            false,
+        ),
+        (
+            &typed(Type::Boolean),
+            "true\n",
+            "ends with a line break",
+            true,
+        ),
+        (&typed(Type::Path), "/data ", "ends with white space", false),
+        (&text, "v ", "ends with white space", false),
+        (&secret, "\tv", "begins with white space", true),
+        (&text, "a\r\nb", "contains carriage returns (\\r)", false),
     ] {
-        assert!(is_placeholder(value), "{value} is a placeholder");
+        assert_eq!(
+            problems(rule, value),
+            [(problem.to_owned(), is_certain)],
+            "{value:?}"
+        );
     }
 }
 
 #[test]
-fn values_that_only_resemble_placeholders_are_not() {
+fn line_breaks_at_the_end_of_a_pem_text_of_json_and_of_several_lines_are_sound() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nZmFrZQ==\n-----END PRIVATE KEY-----\n";
+    let secret = Rule {
+        is_secret: true,
+        ..Rule::default()
+    };
     for value in [
-        "<noreply@example.com>",
-        "INTOWORK <noreply@example.com>",
-        "xxxxxxx",
-        "yourself",
-        "there are yours",
-        "${A}${B}",
-        "a ${X} b",
-        "{{a}}{{b}}",
-        "$PORT",
-        "",
+        pem,
+        &pem.replace('\n', "\r\n"),
+        "{\"type\": \"service_account\"}\n",
+        "first line\nsecond line\n",
     ] {
-        assert!(!is_placeholder(value), "{value} is a value");
+        assert_eq!(problems(&secret, value), [], "{value:?}");
+        assert_eq!(problems(&Rule::default(), value), [], "{value:?}");
     }
+    assert_eq!(problems(&typed(Type::Json), "{\"a\": 1}\r\n"), []);
+    assert_eq!(problems(&typed(Type::Pem), pem), []);
+}
+
+#[test]
+fn quotes_around_a_free_text_may_be_meant() {
+    let certain =
+        |rule: &Rule, value: &str| rule.findings(value).iter().any(|found| found.is_certain);
+    let secret = Rule {
+        is_secret: true,
+        ..Rule::default()
+    };
+    assert!(!certain(&Rule::default(), "\"Hello\""));
+    assert_eq!(codes(&Rule::default(), "\"Hello\""), [Code::Quoted]);
+    assert_eq!(codes(&Rule::default(), "\""), []);
+    assert!(certain(&secret, "'fake-secret'"));
+    for value_type in [Type::Boolean, Type::Port, Type::Email, Type::Duration] {
+        assert!(certain(&typed(value_type), "\"true\""));
+    }
+    assert_eq!(codes(&typed(Type::Json), "'{\"a\": 1}'"), [Code::Quoted]);
+}
+
+#[test]
+fn a_comment_behind_a_value_that_breaks_its_rule_is_the_likely_reason() {
+    let csv = Rule {
+        list: Some(List::Csv),
+        ..typed(Type::Integer)
+    };
+    let choice = Rule {
+        one_of: vec!["live".to_owned()],
+        ..Rule::default()
+    };
+    let pattern = Rule {
+        pattern: Some(regex_lite::Regex::new("^[a-z]+$").expect("a sound pattern")),
+        ..Rule::default()
+    };
+    for (rule, value) in [
+        (&typed(Type::Port), "5434 # host port"),
+        (&typed(Type::Port), "\"5434\" # host port"),
+        (&typed(Type::Port), "5434\t# host port #1"),
+        (&typed(Type::Boolean), "true # or false"),
+        (&typed(Type::Url), "https://example.com # the front end"),
+        (&typed(Type::Origin), "https://example.com # the front end"),
+        (&typed(Type::Email), "ops@example.com # a person"),
+        (&typed(Type::Duration), "30s # seconds"),
+        (&typed(Type::Integer), "# required"),
+        (&csv, "1,2 # two"),
+        (&choice, "live # or test"),
+        (&pattern, "abc # letters"),
+    ] {
+        let found = rule.findings(value);
+        assert!(
+            !found.is_empty() && found.iter().all(|finding| finding.fix.contains("comment")),
+            "{value}"
+        );
+    }
+    for (rule, value) in [
+        (&typed(Type::Port), "http # host port"),
+        (&typed(Type::Port), "5434#1"),
+        (&pattern, "a#b"),
+    ] {
+        let found = rule.findings(value);
+        assert!(
+            found.iter().all(|finding| !finding.fix.contains("comment")),
+            "{value}"
+        );
+    }
+    assert_eq!(codes(&Rule::default(), "C # and F#"), []);
 }
 
 fn table(rule: &Rule, right: &[&str], wrong: &[&str]) {
@@ -178,11 +266,9 @@ fn whole_numbers_are_digits_within_their_limits() {
             "",
             "11",
             "-2",
-            "+1",
-            "1.0",
-            "1_000",
-            "0x10",
-            "1e3",
+            "1,000",
+            "1.5",
+            "0x",
             "٣",
             "99999999999999999999",
         ],
@@ -194,7 +280,7 @@ fn numbers_are_finite() {
     table(
         &typed(Type::Number),
         &["1", "-0.5", "1e3", ".5"],
-        &["inf", "NaN", "1,5", "1_0", "1e999"],
+        &["inf", "NaN", "1,5", "1_0", "1e999", "1e", "0x1p3", ""],
     );
 }
 
@@ -207,16 +293,20 @@ fn durations_have_a_unit() {
             ..typed(Type::Duration)
         },
         &["1s", "1m", "1500ms"],
-        &["30", "2h", "s", "1 parsec", "-1s"],
+        &[
+            "30", "2h", "s", "1 parsec", "-1s", "PT2H", "P", "1::", "00:02:00",
+        ],
     );
 }
 
 #[test]
-fn booleans_are_eight_words_in_any_case() {
+fn booleans_are_twelve_words_in_any_case() {
     table(
         &typed(Type::Boolean),
-        &["true", "FALSE", "1", "0", "Yes", "no", "ON", "off"],
-        &["t", "y", "2", "enabled", ""],
+        &[
+            "true", "FALSE", "1", "0", "Yes", "no", "ON", "off", "t", "F", "y", "N",
+        ],
+        &["2", "enabled", "", "null", "1.0", "ja"],
     );
 }
 
@@ -243,7 +333,7 @@ fn paths_are_not_urls_and_need_no_shell() {
     table(
         &typed(Type::Path),
         &["/var/lib", "relative/file", "file"],
-        &["~/x", "file:///x", "/a\n/b"],
+        &["~/x", "~", "file:///x", "/a\n/b"],
     );
 }
 

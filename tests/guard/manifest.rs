@@ -125,7 +125,7 @@ variables:
     distinct_from: [AA, B]
     one_of: []
   A: {}
-  C-D: {pattern: "("}
+  C D: {pattern: "("}
   MODE: {one_of: [dev, prod]}
   E:
     type: port
