@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::alembic::Targets;
 use crate::os::file;
 use crate::os::signals::Signal;
-use crate::rule::{Rule, is_placeholder};
+use crate::rule::{Rule, placeholder};
 use crate::targets::Protocol;
 use crate::text::count;
 
@@ -309,7 +309,7 @@ impl Variable {
     /// Whether the check accepts this value.
     pub fn admits(&self, value: &str) -> bool {
         let mut findings = self.rule.findings(value).into_iter();
-        !is_placeholder(value) && !findings.any(|finding| finding.is_certain)
+        placeholder(value).is_none() && !findings.any(|finding| finding.is_certain)
     }
 
     /// The shell command that generates a value. `None` if there is none, if the value is shared with other services,
