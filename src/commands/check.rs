@@ -54,10 +54,9 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     checked.report.notes.extend(files.notes(manifest));
     let only_file = files.files.first().filter(|_| arguments.only_file);
     let is_unread = files.files.is_empty() && checked.plan.is_none();
-    let beside = is_unread.then(|| beside(environment)).transpose();
+    let beside = is_unread.then(|| beside(environment));
     let circumstances = Circumstances {
-        beside: beside.as_ref().ok().and_then(Option::as_ref),
-        is_beside_broken: beside.is_err(),
+        beside: beside.as_ref(),
         only_file: only_file.map(String::as_str),
         reader: arguments.dialect.unwrap_or_default(),
         ..Circumstances::default()
@@ -86,10 +85,9 @@ pub fn plan<'m>(
     }
     // Causes are reported only if the service cannot start.
     let is_invalid = checked.plan.is_none();
-    let beside = is_invalid.then(|| beside(environment)).transpose();
+    let beside = is_invalid.then(|| beside(environment));
     let circumstances = is_invalid.then(|| Circumstances {
-        beside: beside.as_ref().ok().and_then(Option::as_ref),
-        is_beside_broken: beside.is_err(),
+        beside: beside.as_ref(),
         ..Circumstances::default()
     });
     let view = explained(manifest, environment, checked.report, circumstances);

@@ -47,7 +47,8 @@ pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
         ..
     } = facts.circumstances;
     // What `.env` already sets is not appended to it.
-    let is_beside = |each: &Wanted| beside.is_some_and(|file| file.get(&each.name).is_some());
+    let file = beside.and_then(|file| file.as_ref().ok());
+    let is_beside = |each: &Wanted| file.is_some_and(|file| file.get(&each.name).is_some());
     let (mut usable, mut wanted): (Vec<Wanted>, Vec<Wanted>) =
         wanted(facts).into_iter().partition(is_beside);
     usable.retain(|each| {
@@ -67,10 +68,8 @@ pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
     if facts.is_on(&KUBERNETES) && !others.is_empty() {
         fixes.push(in_pod_spec(&others));
     }
-    if facts.circumstances.is_beside_broken {
-        wanted.clear();
-    }
-    if wanted.is_empty() {
+    // Lines that are appended to a file with a fault have no effect.
+    if wanted.is_empty() || beside.is_some_and(Result::is_err) {
         return fixes;
     }
     let ways = match place {

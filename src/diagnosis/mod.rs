@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::dotenv::Dialect;
+use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 pub use crate::platform::Fix;
@@ -102,10 +102,8 @@ pub struct Circumstances<'a> {
     pub only_file: Option<&'a str>,
     /// The dialect of the env file.
     pub reader: Dialect,
-    /// The variables of a `.env` in the working directory that nothing has read.
-    pub beside: Option<&'a Environment>,
-    /// Whether there is such a file that cannot be read, so that lines which are appended to it have no effect.
-    pub is_beside_broken: bool,
+    /// The variables of a `.env` in the working directory that nothing has read, or its fault.
+    pub beside: Option<&'a Result<Environment, dotenv::Error>>,
 }
 
 /// Explains a report. `environment` is the environment that was checked, without defaults and the contents of secret
@@ -218,7 +216,7 @@ impl<'a> Facts<'a> {
 
     /// The value of a variable in a `.env` in the working directory that nothing has read.
     fn beside(&self, name: &str) -> Option<&'a str> {
-        self.circumstances.beside?.text(name)
+        self.circumstances.beside?.as_ref().ok()?.text(name)
     }
 
     /// Whether the `NAME_FILE` of this variable is set.

@@ -56,7 +56,7 @@ pub struct Database {
     pub on_railway: (&'static str, &'static str),
     /// A value of that variable, made up.
     pub sample: &'static str,
-    /// Its parts in the template, if other schemes than that of the URL reach the same server.
+    /// References to its parts, with `S` for the service, if other schemes than that of the URL reach the same server.
     pub parts: &'static str,
 }
 
@@ -68,7 +68,7 @@ const DATABASES: [Database; 4] = [
         of_client: "PGHOST PGUSER PGPASSWORD PGDATABASE POSTGRES_HOST POSTGRES_URL POSTGRESQL_URL DATABASE_PUBLIC_URL DATABASE_PRIVATE_URL",
         on_railway: ("Postgres", "DATABASE_URL"),
         sample: "postgresql://postgres:Tq4xk2Wd9mZ7@postgres.railway.internal:5432/railway",
-        parts: "PGUSER:PGPASSWORD@PGHOST:PGPORT/PGDATABASE",
+        parts: "${{S.PGUSER}}:${{S.PGPASSWORD}}@${{S.PGHOST}}:${{S.PGPORT}}/${{S.PGDATABASE}}",
     },
     Database {
         name: "MySQL",
@@ -77,7 +77,7 @@ const DATABASES: [Database; 4] = [
         of_client: "MYSQLHOST MYSQLUSER MYSQLPASSWORD MYSQL_HOST MYSQL_URL",
         on_railway: ("MySQL", "MYSQL_URL"),
         sample: "mysql://root:Tq4xk2Wd9mZ7@mysql.railway.internal:3306/railway",
-        parts: "MYSQLUSER:MYSQLPASSWORD@MYSQLHOST:MYSQLPORT/MYSQLDATABASE",
+        parts: "${{S.MYSQLUSER}}:${{S.MYSQLPASSWORD}}@${{S.MYSQLHOST}}:${{S.MYSQLPORT}}/${{S.MYSQLDATABASE}}",
     },
     Database {
         name: "Redis",
@@ -108,17 +108,16 @@ impl Database {
     /// The value that a variable must have to get the URL of this service on Railway: a reference to the URL, or one to
     /// each of its parts. `None` if the check would reject the result.
     pub fn referred(&self, service: &str, variable: &Variable) -> Option<String> {
-        let (_, url) = self.on_railway;
-        let (own, rest) = self.sample.split_once("://").unwrap_or_default();
-        let mut schemes = variable.rule.schemes.iter().map(String::as_str);
-        let is_same = |scheme: &&str| !self.parts.is_empty() && scheme.starts_with(self.schemes[0]);
-        let is_admitted = |scheme: &&str| variable.admits(&format!("{scheme}://{rest}"));
-        if is_admitted(&own) {
+        let (own, rest) = self.sample.split_once("://")?;
+        let is_admitted = |scheme: &str| variable.admits(&format!("{scheme}://{rest}"));
+        if is_admitted(own) {
+            let (_, url) = self.on_railway;
             return Some(format!("${{{{{service}.{url}}}}}"));
         }
+        let is_same = |scheme: &str| scheme.starts_with(self.schemes[0]) && !self.parts.is_empty();
+        let mut schemes = variable.rule.schemes.iter();
         let scheme = schemes.find(|scheme| is_same(scheme) && is_admitted(scheme))?;
-        let parts = Regex::new("[A-Z]+").expect("the pattern is well-formed");
-        let parts = parts.replace_all(self.parts, format!("$${{{{{service}.$0}}}}"));
+        let parts = self.parts.replace("{{S.", &format!("{{{{{service}."));
         Some(format!("{scheme}://{parts}"))
     }
 

@@ -352,3 +352,25 @@ fn a_manifest_that_was_made_to_be_slow_is_rejected_quickly() {
         assert!(took < PATIENCE, "{took:?}: {beginning}");
     }
 }
+
+#[test]
+fn a_generator_is_offered_only_if_each_of_its_values_keeps_the_rule() {
+    for (rule, is_offered) in [
+        ("generate: {}", true),
+        ("generate: {}, min_length: 44, max_length: 44", true),
+        ("generate: {}, max_length: 43", false),
+        ("generate: {bytes: 24}, max_length: 32", true),
+        ("generate: {format: hex}, max_length: 40", false),
+        ("generate: {format: hex}, pattern: '^[0-9a-f]{64}$'", true),
+        ("generate: {}, pattern: '^[0-9A-Za-z]+=*$'", false),
+        ("generate: {}, pattern: '^[a-z]'", false),
+        ("generate: {format: hex}, type: integer", false),
+        ("generate: {}, shared: true", false),
+        ("min_length: 1", false),
+    ] {
+        let text = format!("version: 1\nvariables: {{A: {{secret: true, {rule}}}}}\n");
+        let manifest = Manifest::parse(text.as_bytes(), false).expect("it is sound");
+        let generator = manifest.variables[0].generator();
+        assert_eq!(generator.is_some(), is_offered, "{rule}");
+    }
+}

@@ -41,7 +41,6 @@ pub struct Bring {
 impl Bring {
     /// The fix that brings these variables to a place.
     pub fn fix(&self, wanted: &[Wanted], place: Option<&Place>) -> Fix {
-        let filled = |text: &str| place.map_or_else(|| text.to_owned(), |place| place.filled(text));
         let items = wanted.iter();
         let mut items: Vec<String> = items
             .map(|each| self.item.replace("NAME", &each.name))
@@ -49,17 +48,22 @@ impl Bring {
         if self.item.ends_with([',', '|']) {
             items = vec![items.concat().trim_end_matches([',', '|']).to_owned()];
         }
-        let set = match self.set.split_once(" {}") {
-            Some((before, after)) => {
-                command(&filled(before), items.iter().cloned()) + &filled(after)
-            }
-            None => filled(&self.set.replace("{}", &items.concat())),
-        };
-        let look = self.look.replace("{}", &items.concat());
-        let commands = [look, set].into_iter().filter(|each| !each.is_empty());
+        let commands = [self.look, self.set].into_iter();
+        let commands = commands.filter(|command| !command.is_empty());
+        let commands = commands.map(|command| filled(command, &items, place));
         // Without an item, the commands only show something.
         let wanted = if self.item.is_empty() { &[] } else { wanted };
         Fix::new(self.title, wanted, commands.collect())
+    }
+}
+
+/// A command in which `{}` is replaced with the items, as words if a space comes before it, and `{part}` with the name
+/// of a part of the deployment.
+fn filled(template: &str, items: &[String], place: Option<&Place>) -> String {
+    let filled = |text: &str| place.map_or_else(|| text.to_owned(), |place| place.filled(text));
+    match template.split_once(" {}") {
+        Some((before, after)) => command(&filled(before), items.to_vec()) + &filled(after),
+        None => filled(&template.replace("{}", &items.concat())),
     }
 }
 
@@ -108,14 +112,10 @@ impl Wanted {
     }
 }
 
-/// Creates a fix with one command that sets all variables of an app.
-pub fn set_on_app(title: &str, set: &str, wanted: &[Wanted], place: &Place) -> Fix {
-    let app = quoted(&place.detail_or_gap("app"));
-    let set = command(
-        &format!("{set} --app {app}"),
-        wanted.iter().map(Wanted::word),
-    );
-    Fix::new(title, wanted, vec![set])
+/// Creates a fix with one command that sets all variables. `{}` in it is replaced with `NAME=value` for each.
+pub fn set_at_once(title: &str, template: &str, wanted: &[Wanted], place: &Place) -> Fix {
+    let items: Vec<String> = wanted.iter().map(Wanted::word).collect();
+    Fix::new(title, wanted, vec![filled(template, &items, Some(place))])
 }
 
 /// Whether shells accept an assignment to a variable with this name.

@@ -1,7 +1,11 @@
 //! Fly.io (<https://fly.io/docs/machines/runtime-environment/>).
 
 use super::Platform;
-use super::fix::{Bring, set_on_app};
+use super::fix::{Bring, set_at_once};
+
+/// The command that sets variables; not `fly secrets import`, which removes quotes and comments from the lines that it
+/// reads.
+const SET: &str = "fly secrets set --app {app} {}";
 
 pub static FLY: Platform = Platform {
     code: "fly",
@@ -18,10 +22,9 @@ pub static FLY: Platform = Platform {
     bring: &[Bring {
         title: "bring the values that exist: find the app that has them, and copy them from its machine",
         look: "fly secrets list --app '<other app>'",
-        set: "fly secrets set --app {app} {}",
+        set: SET,
         item: "NAME=\"$(fly ssh console --quiet --app '<other app>' --command 'printenv NAME')\"",
     }],
     shares_localhost: false,
-    // Not `fly secrets import`: it removes quotes and comments from the lines that it reads.
-    fix: |wanted, place| set_on_app("with flyctl", "fly secrets set", wanted, place),
+    fix: |wanted, place| set_at_once("with flyctl", SET, wanted, place),
 };

@@ -1,7 +1,10 @@
 //! Heroku (<https://devcenter.heroku.com/articles/dyno-metadata>).
 
 use super::Platform;
-use super::fix::{Bring, set_on_app};
+use super::fix::{Bring, set_at_once};
+
+/// The command that sets variables without printing their values.
+const SET: &str = "heroku config:set --app {app} {} >/dev/null";
 
 pub static HEROKU: Platform = Platform {
     code: "heroku",
@@ -14,14 +17,9 @@ pub static HEROKU: Platform = Platform {
     bring: &[Bring {
         title: "bring the values that exist: find the app that has them, and copy them from it",
         look: "heroku config --shell --app '<other app>' | grep -oE '^[A-Z][A-Z0-9_]*='",
-        set: "heroku config:set --app {app} {} >/dev/null",
+        set: SET,
         item: "NAME=\"$(heroku config:get NAME --app '<other app>')\"",
     }],
     shares_localhost: false,
-    fix: |wanted, place| {
-        let mut fix = set_on_app("with the Heroku CLI", "heroku config:set", wanted, place);
-        // The command prints the values that it sets.
-        fix.commands[0].push_str(" >/dev/null");
-        fix
-    },
+    fix: |wanted, place| set_at_once("with the Heroku CLI", SET, wanted, place),
 };

@@ -10,6 +10,8 @@ mod kubernetes;
 mod railway;
 mod render;
 
+use regex_lite::{Captures, Regex};
+
 use crate::environment::Environment;
 
 pub use fix::{Bring, Content, Fix, Wanted, asking, command, is_shell_name, quoted};
@@ -69,11 +71,13 @@ impl Place {
 
     /// The text with `{part}` replaced by the names of the parts of this deployment, as words of a shell command.
     pub fn filled(&self, text: &str) -> String {
-        let mut text = text.replace("{workload}", &quoted(&kubernetes::workload(self)));
-        for (part, _) in self.platform.parts {
-            text = text.replace(&format!("{{{part}}}"), &quoted(&self.detail_or_gap(part)));
-        }
-        text
+        let part = Regex::new(r"\{([a-z]+)\}").expect("the pattern is well-formed");
+        let name = |found: &Captures<'_>| match &found[1] {
+            "workload" => kubernetes::workload(self),
+            part => self.detail_or_gap(part),
+        };
+        let filled = part.replace_all(text, |found: &Captures<'_>| quoted(&name(found)));
+        filled.into_owned()
     }
 
     /// Whether the platform is this one.

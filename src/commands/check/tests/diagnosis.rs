@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{environment_of, manifest_of};
 use crate::check::{Selection, Sources, check};
 use crate::diagnosis::{Cause, Circumstances, Diagnosis, cause_codes, diagnose};
+use crate::manifest::Manifest;
 use crate::platform;
 
 const PAGE: &str = include_str!("../../../../docs/report-and-causes.md");
@@ -13,12 +14,16 @@ const PAGE: &str = include_str!("../../../../docs/report-and-causes.md");
 fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -> Diagnosis {
     let text = format!("version: 1\nvariables:\n{variables}");
     let manifest = manifest_of(&text).expect("the manifests of these tests are sound");
+    diagnosis_of(&manifest, entries, is_in_container)
+}
+
+fn diagnosis_of(manifest: &Manifest, entries: &[(&str, &str)], is_in_container: bool) -> Diagnosis {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let environment = environment_of(entries.iter().map(owned).collect());
     let place = platform::detect(&environment);
     let no_file = |_: &Path, _| Err(std::io::ErrorKind::NotFound.into());
     let report = check(
-        &manifest,
+        manifest,
         &environment,
         &Selection::default(),
         &Sources::new(),
@@ -30,7 +35,7 @@ fn diagnosis(variables: &str, entries: &[(&str, &str)], is_in_container: bool) -
         is_in_container,
         ..Circumstances::default()
     };
-    diagnose(&manifest, &report, &environment, circumstances)
+    diagnose(manifest, &report, &environment, circumstances)
 }
 
 fn codes(diagnosis: &Diagnosis) -> Vec<&'static str> {
@@ -90,6 +95,63 @@ fn a_fix_has_no_variable_whose_value_only_the_user_knows() {
         false,
     );
     assert_eq!(told.fixes[0].variables, ["WEAK"]);
+}
+
+#[test]
+fn a_name_that_shells_do_not_take_is_only_in_files() {
+    let text = "version: 1\nvariables: {KEY: {secret: true}, LEVEL: {}}\n";
+    let mut manifest = manifest_of(text).expect("it is sound");
+    "app-key".clone_into(&mut manifest.variables[0].name);
+    for (mark, expected) in [
+        ("FLY_APP_NAME", None),
+        (
+            "KUBERNETES_SERVICE_HOST",
+            Some("{name: <secret>, key: \"app-key\"}"),
+        ),
+        ("OTHER", Some("app-key=\"$(ask app-key)\"")),
+    ] {
+        let told = diagnosis_of(&manifest, &[(mark, "x"), ("LEVEL", "1")], false);
+        let commands: Vec<String> = told
+            .fixes
+            .into_iter()
+            .flat_map(|fix| fix.commands)
+            .collect();
+        assert_eq!(
+            commands.len(),
+            usize::from(expected.is_some()),
+            "{commands:?}"
+        );
+        let expected = expected.unwrap_or_default();
+        assert!(
+            commands.iter().all(|each| each.contains(expected)),
+            "{commands:?}"
+        );
+    }
+}
+
+#[test]
+fn the_names_of_a_deployment_are_single_words_even_if_they_look_like_parts_of_a_template() {
+    let names = [
+        ("RAILWAY_SERVICE_NAME", "{environment}"),
+        ("RAILWAY_ENVIRONMENT_NAME", ";touch x;"),
+    ];
+    let variables = "  A: {secret: true}\n  B: {secret: true}\n";
+    let told = diagnosis(variables, &names, false);
+    let flags = "--service '{environment}' --environment ';touch x;'";
+    let commands = &told.fixes[0].commands;
+    assert!(commands[1].ends_with(flags), "{commands:?}");
+}
+
+#[test]
+fn a_cause_that_explains_no_error_is_a_note() {
+    let variables = "  DB: {type: url}\n  A: {secret: true}\n";
+    let local = ("DB", "redis://localhost:6379");
+    let quoted = ("DB", "\"redis://localhost:6379\"");
+    for (db, expected) in [(local, vec!["note"]), (quoted, vec!["likely", "likely"])] {
+        let told = diagnosis(variables, &[db, ("FLY_APP_NAME", "api")], false);
+        let certainties: Vec<&str> = told.causes.iter().map(|cause| cause.certainty).collect();
+        assert_eq!(certainties, expected, "{:?}", told.causes);
+    }
 }
 
 #[test]
