@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::scope::{Database, is_service_of_database};
 use super::values::Reference;
-use super::{Circumstances, Facts};
+use super::{Circumstances, Facts, SEALED, SET_ELSEWHERE, UNRESOLVED};
 use crate::dotenv::{Dialect, is_plain_value};
 use crate::manifest::Variable;
 use crate::platform::{
@@ -33,8 +33,8 @@ const RIGHT_FILE: [Bring; 1] = [Bring {
     ..OTHER_FILE[0]
 }];
 
-/// The ways to set the variables, best first. If `is_elsewhere` is true, their values probably exist somewhere else.
-pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
+/// The ways to set the variables, best first.
+pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     if is_service_of_database(facts) {
         // The variables belong to another service, so they must not be set here.
         return Vec::new();
@@ -72,18 +72,25 @@ pub fn fixes(facts: &Facts<'_>, is_elsewhere: bool) -> Vec<Fix> {
     if wanted.is_empty() || beside.is_some_and(Result::is_err) {
         return fixes;
     }
+    let is_cause = |cause| facts.explained.values().any(|code| *code == cause);
+    let is_elsewhere = is_cause(SET_ELSEWHERE);
+    // The value of a shared variable is certainly set on another service, too.
+    let is_shared = |name: &str| facts.declared.get(name).is_some_and(|each| each.shared);
+    let mut exist = wanted.clone();
+    exist.retain(|each| is_elsewhere || is_shared(&each.name));
     let ways = match place {
-        _ if !is_elsewhere => &[],
+        _ if exist.is_empty() => &[],
         Some(place) => place.platform.bring,
         None if only_file.is_some() => &RIGHT_FILE,
         None => &OTHER_FILE,
     };
-    fixes.extend(ways.iter().map(|way| way.fix(&wanted, place)));
+    fixes.extend(ways.iter().map(|way| way.fix(&exist, place)));
     let mut new = match place {
         Some(place) => (place.platform.fix)(&wanted, place),
         None => env_file(&wanted, only_file, reader),
     };
-    if is_elsewhere {
+    // `railway variables` does not print sealed variables, so they are probably set.
+    if is_elsewhere || only_file.is_some() && is_cause(SEALED) {
         new.title
             .insert_str(0, "only for a first deployment, with new values: ");
     }
@@ -136,7 +143,10 @@ fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) ->
     let Some(variable) = variable else {
         return is_absent.then(|| gap("value"));
     };
-    let generated = variable.generator().map(Content::Generated);
+    // A reference says that the value exists, so a new one would be another.
+    let is_reference = facts.explained.get(variable.name.as_str()) == Some(&UNRESOLVED);
+    let generator = variable.generator().filter(|_| !is_reference);
+    let generated = generator.map(Content::Generated);
     // A value of the service itself replaces the link to another service.
     if !is_absent && service_of(&variable.name, facts.environment).is_none() {
         let is_weak = matches!(finding.code, Code::TooShort | Code::SameSecret);

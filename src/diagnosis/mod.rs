@@ -41,20 +41,23 @@ type Grounds<'a> = Option<(Vec<&'a str>, String)>;
 /// Looks for the grounds of one cause. Returns `None` if there are none.
 type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
 
+/// The causes on which fixes depend.
 const SET_ELSEWHERE: &str = "set_elsewhere";
+const UNRESOLVED: &str = "unresolved_reference";
+const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
 const CAUSES: [(&str, &str, Explain); 22] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
-    ("unresolved_reference", LIKELY, values::empty_reference),
+    (UNRESOLVED, LIKELY, values::empty_reference),
     ("dotenv_not_read", LIKELY, scope::dotenv_not_read),
     (SET_ELSEWHERE, LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
-    ("unresolved_reference", LIKELY, values::railway_reference),
-    ("unresolved_reference", LIKELY, urls::empty_parts),
-    ("unresolved_reference", LIKELY, values::workflow_expression),
-    ("unresolved_reference", LIKELY, values::other_reference),
+    (UNRESOLVED, LIKELY, values::railway_reference),
+    (UNRESOLVED, LIKELY, urls::empty_parts),
+    (UNRESOLVED, LIKELY, values::workflow_expression),
+    (UNRESOLVED, LIKELY, values::other_reference),
     ("example_copied", LIKELY, values::example_copied),
     ("secret_file", LIKELY, values::secret_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
@@ -66,7 +69,7 @@ const CAUSES: [(&str, &str, Explain); 22] = [
     ("copied_secret", LIKELY, values::copied_secret),
     ("local_address", LIKELY, urls::local_address),
     // These two consider only variables that no earlier cause explains, so they must come last.
-    ("sealed_or_staged", LIKELY, scope::sealed_or_staged),
+    (SEALED, LIKELY, scope::sealed_or_staged),
     ("set_at_build", LIKELY, scope::set_at_build),
 ];
 
@@ -123,7 +126,7 @@ pub fn diagnose(
         declared: variables.map(|each| (each.name.as_str(), each)).collect(),
         missing: Vec::new(),
         other_names: Vec::new(),
-        explained: HashSet::new(),
+        explained: HashMap::new(),
     };
     let missing = facts.errors().filter(|each| each.code == Code::Missing);
     facts.missing = missing
@@ -134,7 +137,9 @@ pub fn diagnose(
     let mut causes = Vec::new();
     for (code, certainty, explain) in CAUSES {
         if let Some((variables, text)) = explain(&facts) {
-            facts.explained.extend(&variables);
+            for name in &variables {
+                facts.explained.entry(name).or_insert(code);
+            }
             let is_of_error = variables.iter().any(|name| errors.contains(name));
             causes.push(Cause {
                 code,
@@ -144,8 +149,7 @@ pub fn diagnose(
             });
         }
     }
-    let is_elsewhere = causes.iter().any(|cause| cause.code == SET_ELSEWHERE);
-    let fixes = fixes::fixes(&facts, is_elsewhere);
+    let fixes = fixes::fixes(&facts);
     Diagnosis { causes, fixes }
 }
 
@@ -159,8 +163,8 @@ struct Facts<'a> {
     /// The declared variables that are missing, as far as that is an error.
     missing: Vec<&'a Variable>,
     other_names: Vec<OtherName<'a>>,
-    /// The variables that earlier causes explain.
-    explained: HashSet<&'a str>,
+    /// The variables that earlier causes explain, with the first of their causes.
+    explained: HashMap<&'a str, &'static str>,
 }
 
 impl<'a> Facts<'a> {
@@ -210,7 +214,7 @@ impl<'a> Facts<'a> {
         let names = self.missing.iter().filter(|each| fits(each));
         let names = names.map(|each| each.name.as_str());
         names
-            .filter(|name| !self.explained.contains(name))
+            .filter(|name| !self.explained.contains_key(name))
             .collect()
     }
 

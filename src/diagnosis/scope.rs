@@ -25,7 +25,7 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     // A single missing variable may just be forgotten.
     const MIN_MISSING: usize = 2;
     let missing = facts.missing_where(|_| true);
-    let is_explained = missing.len() < facts.missing.len() || is_service_of_database(facts);
+    let is_explained = missing.len() < facts.missing.len() || set_database(facts).is_some();
     if missing.len() < MIN_MISSING || facts.is_any_set() || is_explained {
         return None;
     }
@@ -156,13 +156,14 @@ fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
 /// Whether this is probably the service of a database itself, so that no variable of the application belongs here.
 pub fn is_service_of_database(facts: &Facts<'_>) -> bool {
     let own = set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
-    own && !facts.is_any_set()
+    // Elsewhere a container can get the variables of both from one env file.
+    own && facts.circumstances.place.is_some() && !facts.is_any_set()
 }
 
 /// Variables of a database are set, but not the URL that the application needs.
 pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let (database, set, mut urls) = set_database(facts)?;
-    urls.retain(|name| !facts.explained.contains(name));
+    urls.retain(|name| !facts.explained.contains_key(name));
     let are_set = about(&set, "{} {is|are} set here");
     let text = if is_service_of_database(facts) {
         format!(

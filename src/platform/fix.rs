@@ -68,6 +68,7 @@ fn filled(template: &str, items: &[String], place: Option<&Place>) -> String {
 }
 
 /// A variable to set.
+#[derive(Clone)]
 pub struct Wanted {
     pub name: String,
     pub is_secret: bool,
@@ -75,6 +76,7 @@ pub struct Wanted {
 }
 
 /// The value to set, as far as it is known.
+#[derive(Clone)]
 pub enum Content {
     /// The only value that the manifest admits, or a Railway reference.
     Known(String),

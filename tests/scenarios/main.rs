@@ -194,6 +194,15 @@ fn run(name: &str, scenario: &Scenario) -> Result<(), Failed> {
             wrong.push(format!("{text:?} is shown"));
         }
     }
+    let explained: Vec<&str> = list(&summary["causes"])
+        .flat_map(|cause| list(&cause["variables"]).filter_map(serde_json::Value::as_str))
+        .collect();
+    let missing = list(&summary["findings"]).filter(|finding| finding["finding"] == "missing");
+    for name in missing.filter_map(|finding| finding["variable"].as_str()) {
+        if explained.iter().filter(|other| **other == name).count() > 1 {
+            wrong.push(format!("{name} is missing for several reasons"));
+        }
+    }
     wrong.extend(fixes::wrong(name, scenario, &summary));
     if wrong.is_empty() {
         return Ok(());
@@ -226,9 +235,14 @@ fn secrets(scenario: &Scenario) -> Vec<String> {
         .collect()
 }
 
-fn texts<'a>(list: &'a serde_json::Value, field: &str) -> Vec<&'a str> {
-    let items = list.as_array().into_iter().flatten();
-    items.filter_map(|item| item[field].as_str()).collect()
+fn list(value: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn texts<'a>(items: &'a serde_json::Value, field: &str) -> Vec<&'a str> {
+    list(items)
+        .filter_map(|item| item[field].as_str())
+        .collect()
 }
 
 fn in_one_line(text: &str) -> String {
