@@ -1,5 +1,7 @@
 //! Causes that are about where variables are set: on another service, in a build, or in another environment.
 
+use std::collections::HashSet;
+
 use regex_lite::Regex;
 
 use super::{Facts, Grounds, about, grounds_of};
@@ -181,16 +183,12 @@ pub fn database_service<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 
 /// Kubernetes or a Docker link has set a variable that the application uses for its own port.
 pub fn service_link<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let mut wrong: Vec<&str> = facts.errors().filter_map(Finding::variable).collect();
-    wrong.dedup();
-    wrong.retain(|name| facts.declared.contains_key(name));
-    let (mut variables, mut services) = (Vec::new(), Vec::new());
-    for name in wrong {
-        if let Some(service) = service_of(name, facts.environment) {
-            variables.push(name);
-            services.push(format!("`{service}`"));
-        }
-    }
+    let service = |name: &str| service_of(name, facts.environment);
+    let wrong: HashSet<&str> = facts.errors().filter_map(Finding::variable).collect();
+    let variables = facts
+        .set_where(|_, each| wrong.contains(each.name.as_str()) && service(&each.name).is_some());
+    let services = variables.iter().filter_map(|name| service(name));
+    let mut services: Vec<String> = services.map(|name| format!("`{name}`")).collect();
     services.dedup();
     let (services, set) = (names(&services), about(&variables, "{it|them}"));
     let reason = if facts.is_on(&KUBERNETES) {

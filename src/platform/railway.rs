@@ -26,7 +26,7 @@ pub static RAILWAY: Platform = Platform {
             item: "'NAME=${{<other service>.NAME}}'",
         },
         Bring {
-            title: "or copy them, where <directory> is linked to the project that has them (railway link)",
+            title: "or copy them, if each is one line; <directory> is linked to the project that has them (railway link)",
             look: "",
             set: "for name in {}
 do

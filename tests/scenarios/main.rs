@@ -1,7 +1,7 @@
 //! Broken environments, and healthy ones, each with what its report must say: the cause, the fix, and what must
 //! not be said. Each file in `cases/` is one; most are taken from a public issue thread, which it cites.
 //!
-//! A wrong cause fails, and so does one that is claimed without grounds.
+//! A wrong cause fails, and so does one that is claimed without grounds. `fixes.rs` applies each fix, and checks again.
 
 mod fixes;
 
