@@ -79,6 +79,12 @@ fn explain(error: io::Error) -> Error {
 
 /// The status of the first response that is not an interim one. `None` while its status line is incomplete.
 fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
+    // The alert of a TLS server.
+    if answer.starts_with(b"\x15\x03") {
+        return Err(Error::impossible(
+            "it uses TLS; begin the URL with https://",
+        ));
+    }
     let no_http = || Error::not_yet("its answer is not in the HTTP protocol");
     let Some(end) = memchr::memchr(b'\n', answer) else {
         // A server with another protocol may never send a complete line.

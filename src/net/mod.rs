@@ -52,7 +52,6 @@ impl Error {
         Self { kind, reason }
     }
 
-    #[cfg(feature = "postgres")]
     pub fn impossible(reason: impl Into<String>) -> Self {
         let (kind, reason) = (ErrorKind::Impossible, reason.into());
         Self { kind, reason }

@@ -359,7 +359,7 @@ const REASONS: [(&str, &str, ErrorKind, &str, &str); 24] = [
         "",
         Refused,
         "it refuses the password",
-        "set the password that the role has. A data volume keeps the one that it was created with: POSTGRES_PASSWORD has no effect on it later",
+        "set the password that the role has: a data volume keeps the one that it was created with, whatever POSTGRES_PASSWORD is later",
     ),
     (
         "28000",
@@ -380,7 +380,7 @@ const REASONS: [(&str, &str, ErrorKind, &str, &str); 24] = [
         "does not exist",
         Refused,
         "there is no such role",
-        "create it, or correct the user in the URL. POSTGRES_USER has no effect on a data volume that exists",
+        "create it, or correct the user in the URL; POSTGRES_USER has no effect on a data volume that exists",
     ),
     (
         "28000",
@@ -401,7 +401,7 @@ const REASONS: [(&str, &str, ErrorKind, &str, &str); 24] = [
         "",
         Refused,
         "there is no such database",
-        "create it, or correct its name, in which upper case counts. POSTGRES_DB has no effect on a data volume that exists",
+        "create it, or correct its name, in which upper case counts; POSTGRES_DB has no effect on a data volume that exists",
     ),
     (
         "42501",

@@ -53,7 +53,7 @@ pub const WEB_SERVER: Peer = Peer {
 pub const DATABASE: Peer = Peer {
     roots: "sslrootcert in the URL",
     client_certificate: "set sslcert and sslkey in the URL",
-    no_tls: "check the port, or remove sslnegotiation from the URL",
+    no_tls: "check the port",
 };
 
 /// Encrypts a connection to a web server, and verifies its certificate and host name with the root certificates in the
@@ -108,8 +108,12 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     let Some((certificate, key)) = &tls.certificate else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(certificate, "the client's certificate")?;
-    let key = read(key, "the client's key", "unencrypted private key", |pem| {
+    let chain = certificates(
+        certificate,
+        ("the client's certificate", "sslcert in the URL"),
+    )?;
+    let purpose = ("the client's key", "sslkey in the URL");
+    let key = read(key, purpose, "unencrypted private key", |pem| {
         PrivateKeyDer::from_pem_slice(pem).ok()
     })?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
@@ -123,23 +127,27 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
 }
 
 /// Reads the certificates in a file.
-fn certificates(path: &str, purpose: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(path: &str, purpose: Purpose) -> Result<Vec<CertificateDer<'static>>, Error> {
     read(path, purpose, "certificate", |pem| {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         found.ok().filter(|found| !found.is_empty())
     })
 }
 
+/// What a file contains, and the setting that names it.
+type Purpose = (&'static str, &'static str);
+
 /// Reads and parses a PEM file. Messages name the file by its purpose, because its path is part of a declared value.
 fn read<T>(
     path: &str,
-    purpose: &str,
+    (purpose, setting): Purpose,
     content: &str,
     parse: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, Error> {
     let unusable = |problem: String| {
-        let remedy = "mount the right file, or correct the setting that names it";
-        Error::impossible(format!("the file with {purpose} {problem}; {remedy}"))
+        Error::impossible(format!(
+            "the file with {purpose} {problem}; mount the right one, or correct {setting}"
+        ))
     };
     let pem = file::read(Path::new(path), MAX_FILE).map_err(|error| {
         unusable(match error.kind() {
@@ -162,12 +170,12 @@ type Roots = (Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>);
 
 /// Loads the root certificates in a file, or the system's if that is `None`.
 fn load_roots(file: Option<&str>, peer: &Peer) -> Result<Roots, Error> {
-    const PURPOSE: &str = "the root certificates";
+    let purpose = ("the root certificates", peer.roots);
     let certificates = match file {
-        Some(file) => certificates(file, PURPOSE)?,
+        Some(file) => certificates(file, purpose)?,
         None => SYSTEM_ROOTS
             .iter()
-            .find_map(|file| certificates(file, PURPOSE).ok())
+            .find_map(|file| certificates(file, purpose).ok())
             .ok_or_else(|| {
                 Error::impossible(format!(
                     "its certificate cannot be verified: this system has no root certificates; name them with {}",

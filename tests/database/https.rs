@@ -48,6 +48,18 @@ fn is_not_ready(guard: Guard, address: SocketAddr, told: &str) -> Ended {
     ended
 }
 
+#[track_caller]
+fn is_impossible(guard: Guard, address: SocketAddr, told: &str) {
+    guard
+        .run()
+        .expect_code(78)
+        .expect_stderr(&format!(
+            "waiting cannot help: http localhost:{}: {told}",
+            address.port()
+        ))
+        .expect_stderr("(phase wait, exit code 78, a retry does not help)");
+}
+
 #[test]
 fn a_page_whose_certificate_a_root_has_signed_is_ready() {
     let authority = authority();
@@ -130,7 +142,7 @@ fn a_server_without_tls_is_reported() {
         let _ = client.read(&mut [0; 1024]).ok()?;
         client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok()
     });
-    is_not_ready(
+    is_impossible(
         waiting("localhost", address, &authority().pem()),
         address,
         "it does not use TLS; check the port, or begin the URL with http://",
@@ -141,12 +153,12 @@ fn a_server_without_tls_is_reported() {
 fn an_unusable_file_of_root_certificates_is_reported() {
     let authority = authority();
     let address = page(Certificate::new(&authority, |_| {}).config());
-    is_not_ready(
+    is_impossible(
         waiting("localhost", address, "no certificate"),
         address,
         "the file with the root certificates contains no certificate in PEM format",
     );
-    is_not_ready(
+    is_impossible(
         waiting("localhost", address, "").env("SSL_CERT_FILE", "/no/such/file"),
         address,
         "the file with the root certificates does not exist",

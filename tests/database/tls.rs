@@ -88,6 +88,19 @@ server: {command: [echo, served]}
         self.fails(host, query, 69, &line);
     }
 
+    /// Asserts that the connection can never work, and that the reason begins with `told`.
+    #[track_caller]
+    fn is_impossible(&self, host: &str, query: &str, told: &str) {
+        let what = format!("postgres DATABASE_URL ({host}:{})", self.address.port());
+        self.waiting(host, query)
+            .run()
+            .expect_code(78)
+            .expect_stdout("")
+            .expect_stderr(&format!("waiting cannot help: {what}: {told}"))
+            .expect_stderr("(phase wait, exit code 78, a retry does not help)")
+            .expect_never(self.database.password());
+    }
+
     /// Asserts that the database is refused: it is not trusted, or does not trust the client.
     #[track_caller]
     fn is_refused(&self, host: &str, query: &str, told: &str) {
@@ -196,7 +209,7 @@ fn a_server_that_requires_tls_gets_it() {
         .waiting("127.0.0.1", "sslmode=disable")
         .run()
         .expect_code(77)
-        .expect_stderr("it refuses the role, or connections from this host (28000)");
+        .expect_stderr("it admits encrypted connections only, or none from this host (28000); remove sslmode=disable from the URL");
 }
 
 #[test]
@@ -214,9 +227,48 @@ server: {command: [echo, served]}
         Guard::with_manifest(manifest)
             .env("DATABASE_URL", format!("{}?sslmode={mode}", database.url))
             .run()
-            .expect_code(69)
-            .expect_stderr("it does not support TLS, which sslmode requires");
+            .expect_code(78)
+            .expect_stderr("it does not support TLS, which sslmode requires; remove sslmode from the URL, or enable TLS on the server")
+            .expect_stderr("(phase wait, exit code 78, a retry does not help)");
     }
+    let manifest = "version: 1
+variables: {DATABASE_URL: {secret: true}}
+steps: [{name: s, command: [echo, ran], lock: {postgres: DATABASE_URL, timeout: 500ms}}]
+";
+    Guard::with_manifest(manifest)
+        .line("run --no-server")
+        .env("DATABASE_URL", format!("{}?sslmode=require", database.url))
+        .run()
+        .expect_code(78)
+        .expect_stdout("")
+        .expect_stderr("(phase lock, exit code 78, a retry does not help)");
+    // Another host may become ready.
+    let address = database.address();
+    let both = database.url_with(address, &format!("{address},127.0.0.1:1"));
+    let manifest = "version: 1
+variables: {DATABASE_URL: {secret: true}}
+wait_for: [{postgres: DATABASE_URL, timeout: 500ms}]
+";
+    Guard::with_manifest(manifest)
+        .line("run --no-server")
+        .env("DATABASE_URL", format!("{both}?sslmode=require"))
+        .run()
+        .expect_code(69)
+        .expect_stderr("connection refused");
+}
+
+#[test]
+fn channel_binding_that_cannot_be_had_never_works() {
+    let database = Database::new();
+    Guard::with_manifest("version: 1
+variables: {DATABASE_URL: {secret: true}}
+wait_for: [{postgres: DATABASE_URL, timeout: 500ms}]
+")
+        .line("run --no-server")
+        .env("DATABASE_URL", format!("{}?channel_binding=require", database.url))
+        .run()
+        .expect_code(78)
+        .expect_stderr("it does not support channel binding, which the URL requires; remove channel_binding from the URL");
 }
 
 #[test]
@@ -305,7 +357,7 @@ fn an_unusable_file_of_root_certificates_is_reported() {
         (path(&text), "contains no certificate in PEM format"),
         (path(&key), "contains no certificate in PEM format"),
     ] {
-        front.is_not_ready(
+        front.is_impossible(
             "localhost",
             &format!("sslmode=verify-full&sslrootcert={file}"),
             &format!("the file with the root certificates {problem}"),
@@ -335,7 +387,7 @@ fn a_pipe_or_a_device_instead_of_a_file_does_not_block() {
         ] {
             let told =
                 format!("the file with {what} cannot be read: not a regular file but a {kind}");
-            front.is_not_ready("localhost", &query, &told);
+            front.is_impossible("localhost", &query, &told);
         }
     }
 }
@@ -367,7 +419,7 @@ fn an_unusable_client_certificate_or_key_is_reported() {
         ),
     ] {
         let query = format!("sslmode=require&sslcert={pem}&sslkey={key}");
-        front.is_not_ready("localhost", &query, told);
+        front.is_impossible("localhost", &query, told);
     }
 }
 
@@ -514,7 +566,7 @@ fn a_server_that_promises_tls_but_does_not_use_it_is_reported() {
         address,
         ..Front::new(Plain::Refused)
     };
-    front.is_not_ready(
+    front.is_impossible(
         "localhost",
         "sslmode=require",
         "it does not use TLS; check the port",
