@@ -121,6 +121,8 @@ impl Attempt<'_> {
         let plain = plain.and_then(|result| result.map_err(|error| explain(&error)));
         // The first error is more helpful, unless the second one is that the server refuses the log-in itself.
         plain.map_err(|plain| match (encrypted.kind, plain.kind) {
+            // It admits only encrypted connections.
+            (Refused, Refused) if plain.reason.contains("pg_hba.conf") => encrypted,
             (_, Refused) => plain,
             // Without TLS the server may become ready.
             (Impossible, kind) => Error { kind, ..encrypted },

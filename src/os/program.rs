@@ -27,8 +27,9 @@ const HEAD: u64 = 4096;
 pub const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
 
 /// Commands of a shell that are not programs.
-const BUILTINS: [&[u8]; 10] = [
-    b"cd", b"export", b"source", b".", b"set", b"unset", b"ulimit", b"umask", b"if", b"eval",
+const BUILTINS: [&[u8]; 11] = [
+    b"cd", b"exit", b"export", b"source", b".", b"set", b"unset", b"ulimit", b"umask", b"if",
+    b"eval",
 ];
 
 /// Words that only a shell understands. `;` is not one of them, because `find -exec` needs it.

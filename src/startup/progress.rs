@@ -322,9 +322,14 @@ mod tests {
         let deadline = start + Duration::from_mins(1);
         assert_eq!(state.end(), deadline);
         let (refused, not_yet) = (ErrorKind::Refused, ErrorKind::NotYet);
+        let impossible = ErrorKind::Impossible;
         for (second, kind, end) in [
             (1, refused, start + Duration::from_secs(1) + REFUSAL_GRACE),
-            (4, refused, start + Duration::from_secs(1) + REFUSAL_GRACE),
+            (
+                4,
+                impossible,
+                start + Duration::from_secs(1) + REFUSAL_GRACE,
+            ),
             (5, not_yet, deadline),
             (6, refused, start + Duration::from_secs(6) + REFUSAL_GRACE),
             (59, not_yet, deadline),

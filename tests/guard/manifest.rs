@@ -357,3 +357,49 @@ fn a_control_character_in_a_name_that_is_printed_is_a_fault() {
         }
     }
 }
+
+#[test]
+fn a_name_without_braces_in_a_command_is_a_fault_where_nothing_expands_it() {
+    let manifest = "version: 1
+variables: {URL: {}}
+steps:
+  - name: one
+    command: [psql, $URL]
+    up_to_date: [test, -n, =$URL]
+  - name: two
+    command: [sh, -c, psql $URL]
+    up_to_date: {alembic: URL, command: [x, $URL]}
+server:
+  command: [uvicorn, 'main:app', --port, $PORT]
+";
+    let ended = Guard::with_manifest(manifest)
+        .args(["check"])
+        .run()
+        .expect_code(65);
+    let told = |path: &str, name: &str| {
+        format!(
+            "{path}: no shell expands ${name}; write ${{{name}}}, or ${{{name}:-8000}} with a default"
+        )
+    };
+    let faults = [
+        told("steps[0].command[1]", "URL"),
+        told("steps[0].up_to_date[2]", "URL"),
+        told("steps[1].up_to_date.command[1]", "URL"),
+        told("server.command[3]", "PORT"),
+    ];
+    let ended = faults
+        .iter()
+        .fold(ended, |ended, fault| ended.expect_stderr(fault));
+    ended.expect_stderr("4 faults");
+}
+
+#[test]
+fn an_argument_of_the_command_line_that_nothing_expands_is_a_warning() {
+    Guard::with_manifest("version: 1\n")
+        .args(["run", "--", "echo", "0.0.0.0:$PORT", "$PORT"])
+        .env("PORT", "8000")
+        .run()
+        .expect_code(0)
+        .expect_stdout("0.0.0.0:$PORT 8000\n")
+        .expect_stderr("the command of the server: nothing expands $PORT in an argument");
+}
