@@ -374,7 +374,8 @@ fn only_src_os_uses_nix_and_unsafe() {
 #[test]
 fn the_environment_is_read_and_the_process_exits_in_one_place() {
     for (path, text) in sources() {
-        let reads = text.contains("std::env::");
+        // The constants are of the build.
+        let reads = text.replace("std::env::consts", "").contains("std::env::");
         assert!(
             !reads || path == Path::new("environment.rs"),
             "{} reads std::env",

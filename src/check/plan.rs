@@ -146,11 +146,11 @@ impl Plan<'_> {
 
 impl Question {
     /// The command that is asked, and whether it is certainly asked.
-    pub fn command(&self) -> Option<(&Words, bool)> {
+    pub fn command(&self) -> (Option<&Words>, bool) {
         match self {
-            Question::Command(command) => Some((command, true)),
+            Question::Command(command) => (Some(command), true),
             #[cfg(feature = "postgres")]
-            Question::Alembic(_, fallback) => fallback.as_ref().map(|command| (command, false)),
+            Question::Alembic(_, fallback) => (fallback.as_ref(), false),
         }
     }
 }

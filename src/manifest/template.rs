@@ -176,7 +176,7 @@ pub fn takes_text(option: &str) -> bool {
 }
 
 /// The first NAME in a word that consists of `$NAME`s of known variables and plain characters.
-fn unbraced_name<'w>(word: &'w str, is_known: impl Fn(&str) -> bool) -> Option<&'w str> {
+fn unbraced_name(word: &str, is_known: impl Fn(&str) -> bool) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let is_plain = |text: &str| {
         text.chars()

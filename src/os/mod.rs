@@ -2,6 +2,7 @@
 //!
 //! A *stop* is a signal that asks the guard to end: SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 
+mod defect;
 pub mod family;
 pub mod file;
 pub mod output;

@@ -4,8 +4,6 @@
 //! the rules are the same with every C library.
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -14,14 +12,12 @@ use nix::libc;
 use nix::sys::stat::{SFlag, stat};
 use nix::unistd::{AccessFlags, access};
 
+use super::defect::{Defect, defect};
 use super::file_type;
 use super::signal::Signal;
 
 /// The folders that are searched if PATH is unset: the usual PATH of container images.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// How many bytes at the beginning of a program are read: its `#!` line, or the headers of an ELF file.
-const HEAD: u64 = 4096;
 
 /// The programs that take a script after `-c`.
 pub const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
@@ -34,34 +30,6 @@ const BUILTINS: [&[u8]; 11] = [
 
 /// Words that only a shell understands. `;` is not one of them, because `find -exec` needs it.
 const OPERATORS: [&[u8]; 8] = [b"&&", b"||", b"|", b">", b">>", b"<", b"2>&1", b"&"];
-
-/// The processors of ELF files (`e_machine`), named as in the image of a container.
-const MACHINES: [(u64, &str); 7] = [
-    (3, "x86"),
-    (22, "s390x"),
-    (21, "powerpc64"),
-    (40, "arm"),
-    (62, "x86-64"),
-    (183, "aarch64"),
-    (243, "riscv64"),
-];
-
-/// The beginnings of other files that cannot be executed, and what these files are.
-const OTHER_FILES: [(&[u8], &str); 4] = [
-    (
-        b"\xcf\xfa\xed\xfe",
-        "is a program for macOS; build it for Linux",
-    ),
-    (
-        b"\xca\xfe\xba\xbe\0\0\0\x02",
-        "is a program for macOS; build it for Linux",
-    ),
-    (b"MZ", "is a program for Windows; build it for Linux"),
-    (
-        b"\xef\xbb\xbf#!",
-        "begins with a byte order mark before `#!`; save it as UTF-8 without one",
-    ),
-];
 
 /// Why a program was not started. The variants differ in what the user must do next; each text is a whole sentence.
 #[derive(Debug, thiserror::Error)]
@@ -152,24 +120,32 @@ impl Program {
     pub fn look_up(&self) -> Result<(), (StartError, bool)> {
         let place = self.find().map_err(|cause| (self.error(cause), true))?;
         let file = Path::new(OsStr::from_bytes(self.candidates[place].as_bytes()));
-        match defect(file, self.path(), false) {
+        match self.defect(file, false) {
             Some(defect) => Err((self.defective(&defect), defect.is_certain)),
             None => Ok(()),
         }
     }
 
-    /// The PATH of the new program.
-    fn path(&self) -> Option<&OsStr> {
+    fn defect(&self, file: &Path, has_failed: bool) -> Option<Defect> {
         let mut entries = self.strings[1].iter();
         let path = entries.find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
-        path.map(OsStr::from_bytes)
+        let is_in_path = |name: &str| {
+            let files = candidates(OsStr::new(name), path.map(OsStr::from_bytes));
+            let mut files = files
+                .iter()
+                .map(|file| Path::new(OsStr::from_bytes(file.as_bytes())));
+            // One that cannot be examined may exist.
+            files.any(|file| file.try_exists().unwrap_or(true))
+        };
+        defect(file, is_in_path, has_failed)
     }
 
     fn defective(&self, defect: &Defect) -> StartError {
         let text = format!("the command `{}` {}", self.shown, defect.text);
-        match defect.is_missing {
-            true => StartError::NotFound(text),
-            false => StartError::NotExecutable(text),
+        if defect.is_missing {
+            StartError::NotFound(text)
+        } else {
+            StartError::NotExecutable(text)
         }
     }
 
@@ -206,7 +182,7 @@ impl Program {
         let Some(file) = place.and_then(|place| self.candidates.get(place)) else {
             // A name with a slash is the only candidate.
             let is_path = self.candidates.first() == self.strings[0].first();
-            let advice = shell_syntax(self.strings[0].iter().map(|word| word.as_bytes()));
+            let advice = shell_syntax(self.strings[0].iter().map(CString::as_bytes));
             let advice = advice.unwrap_or(if is_path {
                 "there is no such file"
             } else {
@@ -219,7 +195,7 @@ impl Program {
         let errno = Errno::from_raw(errno);
         match errno {
             Errno::ENOENT if !file.exists() => not_found("was not found; there is no such file"),
-            Errno::ENOENT | Errno::ENOEXEC => match (defect(file, self.path(), true), errno) {
+            Errno::ENOENT | Errno::ENOEXEC => match (self.defect(file, true), errno) {
                 (Some(defect), _) => self.defective(&defect),
                 (None, Errno::ENOENT) => {
                     not_found("cannot start: its interpreter or loader was not found")
@@ -309,161 +285,4 @@ pub fn shell_syntax<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<&'s
     } else {
         None
     }
-}
-
-/// Why a file cannot be executed.
-struct Defect {
-    /// Whether its interpreter or its loader is missing.
-    is_missing: bool,
-    is_certain: bool,
-    /// The predicate of a sentence whose subject is the command.
-    text: String,
-}
-
-impl Defect {
-    fn missing(text: String) -> Option<Self> {
-        let (is_missing, is_certain) = (true, true);
-        Some(Self {
-            is_missing,
-            is_certain,
-            text,
-        })
-    }
-
-    fn unusable(is_certain: bool, text: impl Into<String>) -> Option<Self> {
-        let (is_missing, text) = (false, text.into());
-        Some(Self {
-            is_missing,
-            is_certain,
-            text,
-        })
-    }
-}
-
-fn head(file: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    let mut file = File::open(file).ok()?.take(HEAD);
-    file.read_to_end(&mut head).ok()?;
-    Some(head)
-}
-
-/// Looks for a defect at the beginning of a file. `has_failed` tells that the kernel has rejected the file.
-fn defect(file: &Path, path: Option<&OsStr>, has_failed: bool) -> Option<Defect> {
-    let head = head(file)?;
-    if let Some(script) = head.strip_prefix(b"#!") {
-        return defect_of_script(script, path, has_failed);
-    }
-    if head.starts_with(b"\x7fELF") {
-        return defect_of_elf(&head, has_failed);
-    }
-    let mut others = OTHER_FILES.iter();
-    let other = others.find(|(beginning, _)| head.starts_with(beginning))?;
-    Defect::unusable(false, other.1)
-}
-
-/// Looks for a defect in a script's first line, which is given without the `#!`.
-fn defect_of_script(script: &[u8], path: Option<&OsStr>, has_failed: bool) -> Option<Defect> {
-    const WINDOWS: &str = "has Windows line endings (CRLF); save it with LF";
-    let line = script.split(|&byte| byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    // Only these are removed by the kernel. A carriage return becomes part of the last word.
-    let line = line.trim_matches([' ', '\t']);
-    let (interpreter, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let argument = argument.trim_start_matches([' ', '\t']);
-    // `env` looks its only argument up in PATH, unless that is an option or an assignment.
-    let is_name = |word: &&str| !word.is_empty() && !word.starts_with('-') && !word.contains('=');
-    let looked_up = Some(argument).filter(|word| interpreter.ends_with("/env") && is_name(word));
-    let interpreter_file = c_strings([interpreter.into()]);
-    let looked_up = looked_up.map(|name| (name, candidates(OsStr::new(name), path)));
-    for (name, files) in [(interpreter, interpreter_file)]
-        .into_iter()
-        .chain(looked_up)
-    {
-        let is_absent = |file: &CString| {
-            let file = Path::new(OsStr::from_bytes(file.as_bytes()));
-            matches!(file.try_exists(), Ok(false))
-        };
-        if name.is_empty() || !files.iter().all(is_absent) {
-            continue;
-        }
-        return match name.ends_with('\r') {
-            true => Defect::unusable(true, WINDOWS),
-            false => {
-                let name = name.escape_debug();
-                Defect::missing(format!(
-                    "cannot start: its interpreter `{name}` was not found"
-                ))
-            }
-        };
-    }
-    if line.ends_with('\r') {
-        // The interpreter may ignore it.
-        return Defect::unusable(false, WINDOWS);
-    }
-    let defect = defect_of_elf(&head(Path::new(interpreter))?, has_failed)?;
-    let text = format!(
-        "cannot start: its interpreter `{}` {}",
-        interpreter.escape_debug(),
-        defect.text
-    );
-    Some(Defect { text, ..defect })
-}
-
-/// Looks for a defect in the headers of an ELF file: another processor, or a loader that does not exist.
-fn defect_of_elf(head: &[u8], has_failed: bool) -> Option<Defect> {
-    const LOADER: u64 = 3;
-    let is_64 = *head.strip_prefix(b"\x7fELF")?.first()? == 2;
-    let is_big_endian = *head.get(5)? == 2;
-    let number = |at: u64, size: u64| {
-        let at = usize::try_from(at).ok()?;
-        let bytes = head.get(at..)?.get(..usize::try_from(size).ok()?)?;
-        let push = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
-        Some(match is_big_endian {
-            true => bytes.iter().fold(0, push),
-            false => bytes.iter().rev().fold(0, push),
-        })
-    };
-    let machine = number(18, 2)?;
-    let own = std::env::consts::ARCH.replace('_', "-");
-    let named = MACHINES.iter().find(|(number, _)| *number == machine);
-    let name = named.map_or("another processor", |(_, name)| name);
-    // A kernel of 64 bits usually executes programs of 32 bits.
-    if name != own && (is_64 || has_failed) {
-        let text = format!(
-            "is a program for {name}, and this machine is {own}; build the image for this platform"
-        );
-        return Defect::unusable(false, text);
-    }
-    let [table, size, count, offset, length, width] = match is_64 {
-        true => [32, 54, 56, 8, 32, 8],
-        false => [28, 42, 44, 4, 16, 4],
-    };
-    let (table, size) = (number(table, width)?, number(size, 2)?);
-    let mut entries = (0..number(count, 2)?).map(|index| table.saturating_add(index * size));
-    let entry = entries.find(|&entry| number(entry, 4) == Some(LOADER))?;
-    let at = usize::try_from(number(entry.checked_add(offset)?, width)?).ok()?;
-    let length = usize::try_from(number(entry.checked_add(length)?, width)?).ok()?;
-    let loader = head
-        .get(at..)?
-        .get(..length)?
-        .split(|&byte| byte == 0)
-        .next()?;
-    let loader = Path::new(OsStr::from_bytes(loader));
-    if !matches!(loader.try_exists(), Ok(false)) {
-        return None;
-    }
-    let loader = loader.to_string_lossy();
-    let library = match () {
-        () if loader.contains("ld-musl") => {
-            "; it is built for musl, the C library of Alpine images"
-        }
-        () if loader.contains("ld-linux") => {
-            "; it is built for glibc, which Alpine images do not have"
-        }
-        () => "",
-    };
-    Defect::missing(format!(
-        "cannot start: the loader `{}` that it is linked with was not found{library}",
-        loader.escape_debug()
-    ))
 }

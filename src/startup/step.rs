@@ -66,21 +66,23 @@ impl StepErrorKind {
 ///
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
-pub fn look_up_programs(plan: &Plan<'_>) -> Result<(), (Option<String>, StartError)> {
+pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<(), (Option<String>, StartError)> {
     // In the order in which they run, each with whether it is certainly needed as it is now.
     let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
+    let asked = |name, question: &'p Question, is_first| {
+        let (words, is_asked) = question.command();
+        words.map(|words| (Some(name), words, is_asked && is_first))
+    };
     for wait in &plan.waits {
         if let Awaited::Step(step, question) = &wait.awaited {
-            let asked = question.command().into_iter();
-            commands.extend(asked.map(|(words, is_asked)| (Some(&*step.name), words, is_asked)));
+            commands.extend(asked(&*step.name, question, true));
         }
     }
     let mut is_first = true;
     for step in &plan.steps {
-        let (name, question) = (Some(&*step.declared.name), step.question.as_ref());
-        let asked = question.and_then(Question::command).into_iter();
-        commands.extend(asked.map(|(words, is_asked)| (name, words, is_asked && is_first)));
-        commands.push((name, &step.command, is_first && question.is_none()));
+        let (name, question) = (&*step.declared.name, step.question.as_ref());
+        commands.extend(question.and_then(|question| asked(name, question, is_first)));
+        commands.push((Some(name), &step.command, is_first && question.is_none()));
         is_first = false;
     }
     commands.extend(

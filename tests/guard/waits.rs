@@ -223,152 +223,156 @@ fn servers_other_than_postgresql_are_recognised() {
     );
 }
 
-/// The messages are those of PostgreSQL, PgBouncer, Supavisor, RDS Proxy and Neon.
+/// Errors of PostgreSQL, PgBouncer, Supavisor, RDS Proxy and Neon: the SQLSTATE, the message, the exit code, and what is
+/// said about it.
+#[cfg(feature = "postgres")]
+const ERRORS: [(&str, &str, i32, &str); 25] = [
+    (
+        "28000",
+        "role \"canary\" does not exist",
+        77,
+        "there is no such role (28000); create it",
+    ),
+    (
+        "28000",
+        "no pg_hba.conf entry for host \"canary\", SSL encryption",
+        77,
+        "its pg_hba.conf admits no such connection from this host (28000); add a line",
+    ),
+    (
+        "28000",
+        "kein pg_hba.conf-Eintrag: canary",
+        77,
+        "its pg_hba.conf admits",
+    ),
+    (
+        "28000",
+        "canary",
+        77,
+        "it refuses the role, or connections from this host (28000); check the role",
+    ),
+    (
+        "28000",
+        "connection requires a valid client certificate",
+        77,
+        "set sslcert and sslkey",
+    ),
+    (
+        "28000",
+        "no pg_hba.conf entry for host \"canary\", user \"canary\", no encryption",
+        77,
+        "it admits encrypted connections only, or none from this host (28000); remove sslmode=disable",
+    ),
+    ("08P01", "SSL required", 77, "remove sslmode=disable"),
+    (
+        "28000",
+        "This RDS Proxy requires TLS connections",
+        77,
+        "remove sslmode=disable",
+    ),
+    (
+        "XX000",
+        "connection is insecure (try using `sslmode=require`)",
+        77,
+        "remove sslmode=disable",
+    ),
+    (
+        "42704",
+        "unrecognized configuration parameter \"canary\"",
+        78,
+        "it rejects a parameter of the URL, such as one in options (42704); remove it",
+    ),
+    (
+        "0A000",
+        "Feature not supported: RDS Proxy currently doesn't support command-line options.",
+        78,
+        "(0A000); remove it, or use the direct URL",
+    ),
+    (
+        "08P01",
+        "unsupported startup parameter: canary",
+        78,
+        "(08P01); remove it, or use the direct URL",
+    ),
+    (
+        "08P01",
+        "Unsupported startup parameter: canary",
+        78,
+        "it rejects a parameter of the URL",
+    ),
+    (
+        "08P01",
+        "no such user: canary",
+        77,
+        "the pool has no such user (08P01); add it to the pool's auth_file",
+    ),
+    (
+        "08P01",
+        "no such database: canary",
+        77,
+        "the pool has no such database (08P01)",
+    ),
+    (
+        "08P01",
+        "password authentication failed",
+        77,
+        "the pool refuses the log-in (08P01)",
+    ),
+    (
+        "08P01",
+        "no more connections allowed (max_client_conn)",
+        69,
+        "the pool has too many clients already",
+    ),
+    (
+        "08P01",
+        "pgbouncer cannot connect to server",
+        69,
+        "it answers with the error 08P01",
+    ),
+    (
+        "XX000",
+        "Tenant or user not found",
+        77,
+        "the pool has no such tenant or user (XX000); copy the URL from the provider",
+    ),
+    (
+        "XX000",
+        "(ENOIDENTIFIER) no tenant identifier provided",
+        77,
+        "the pool has no such tenant",
+    ),
+    (
+        "XX000",
+        "Endpoint ID is not specified. Canary",
+        78,
+        "it needs the endpoint's own host name",
+    ),
+    (
+        "XX000",
+        "The endpoint has been disabled. Enable it using Neon API and retry.",
+        78,
+        "its endpoint is disabled",
+    ),
+    ("XX000", "canary", 69, "it answers with the error XX000"),
+    (
+        "55000",
+        "database \"tenants_canary\" is not currently accepting connections",
+        69,
+        "it answers with the error 55000",
+    ),
+    (
+        "57P03",
+        "the database system is starting up",
+        69,
+        "it is starting up, or shutting down (57P03)",
+    ),
+];
+
 #[cfg(feature = "postgres")]
 #[test]
 fn each_error_of_a_server_or_a_pool_says_what_to_do_and_never_what_the_server_said() {
-    for (state, message, code, told) in [
-        (
-            "28000",
-            "role \"canary\" does not exist",
-            77,
-            "there is no such role (28000); create it",
-        ),
-        (
-            "28000",
-            "no pg_hba.conf entry for host \"canary\", SSL encryption",
-            77,
-            "its pg_hba.conf admits no such connection from this host (28000); add a line",
-        ),
-        (
-            "28000",
-            "kein pg_hba.conf-Eintrag: canary",
-            77,
-            "its pg_hba.conf admits",
-        ),
-        (
-            "28000",
-            "canary",
-            77,
-            "it refuses the role, or connections from this host (28000); check the role",
-        ),
-        (
-            "28000",
-            "connection requires a valid client certificate",
-            77,
-            "set sslcert and sslkey",
-        ),
-        (
-            "28000",
-            "no pg_hba.conf entry for host \"canary\", user \"canary\", no encryption",
-            77,
-            "it admits encrypted connections only, or none from this host (28000); remove sslmode=disable",
-        ),
-        ("08P01", "SSL required", 77, "remove sslmode=disable"),
-        (
-            "28000",
-            "This RDS Proxy requires TLS connections",
-            77,
-            "remove sslmode=disable",
-        ),
-        (
-            "XX000",
-            "connection is insecure (try using `sslmode=require`)",
-            77,
-            "remove sslmode=disable",
-        ),
-        (
-            "42704",
-            "unrecognized configuration parameter \"canary\"",
-            78,
-            "it rejects a parameter of the URL, such as one in options (42704); remove it",
-        ),
-        (
-            "0A000",
-            "Feature not supported: RDS Proxy currently doesn't support command-line options.",
-            78,
-            "(0A000); remove it, or use the direct URL",
-        ),
-        (
-            "08P01",
-            "unsupported startup parameter: canary",
-            78,
-            "(08P01); remove it, or use the direct URL",
-        ),
-        (
-            "08P01",
-            "Unsupported startup parameter: canary",
-            78,
-            "it rejects a parameter of the URL",
-        ),
-        (
-            "08P01",
-            "no such user: canary",
-            77,
-            "the pool has no such user (08P01); add it to the pool's auth_file",
-        ),
-        (
-            "08P01",
-            "no such database: canary",
-            77,
-            "the pool has no such database (08P01)",
-        ),
-        (
-            "08P01",
-            "password authentication failed",
-            77,
-            "the pool refuses the log-in (08P01)",
-        ),
-        (
-            "08P01",
-            "no more connections allowed (max_client_conn)",
-            69,
-            "the pool has too many clients already",
-        ),
-        (
-            "08P01",
-            "pgbouncer cannot connect to server",
-            69,
-            "it answers with the error 08P01",
-        ),
-        (
-            "XX000",
-            "Tenant or user not found",
-            77,
-            "the pool has no such tenant or user (XX000); copy the URL from the provider",
-        ),
-        (
-            "XX000",
-            "(ENOIDENTIFIER) no tenant identifier provided",
-            77,
-            "the pool has no such tenant",
-        ),
-        (
-            "XX000",
-            "Endpoint ID is not specified. Canary",
-            78,
-            "it needs the endpoint's own host name",
-        ),
-        (
-            "XX000",
-            "The endpoint has been disabled. Enable it using Neon API and retry.",
-            78,
-            "its endpoint is disabled",
-        ),
-        ("XX000", "canary", 69, "it answers with the error XX000"),
-        (
-            "55000",
-            "database \"tenants_canary\" is not currently accepting connections",
-            69,
-            "it answers with the error 55000",
-        ),
-        (
-            "57P03",
-            "the database system is starting up",
-            69,
-            "it is starting up, or shutting down (57P03)",
-        ),
-    ] {
+    for (state, message, code, told) in ERRORS {
         let fields = format!("SFATAL\0VFATAL\0C{state}\0M{message}\0\0");
         let length = u32::try_from(fields.len() + 4)
             .expect("it is short")
