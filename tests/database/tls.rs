@@ -592,3 +592,19 @@ fn a_direct_tls_connection_is_encrypted_from_the_first_byte_on() {
     let query = "sslmode=verify-full&sslrootcert=ROOT&sslnegotiation=direct";
     front.serves("localhost", query);
 }
+
+#[test]
+fn the_error_of_the_encrypted_log_in_is_told_if_only_encrypted_ones_are_admitted() {
+    let front = Front::new(Plain::Refused);
+    let (database, port) = (&front.database, front.address.port());
+    let role = format!("sleeper_tls_{}", database.name);
+    let sql = format!("CREATE ROLE {role} NOLOGIN PASSWORD 'x'");
+    database.sql().run(&sql);
+    let url = format!("postgresql://{role}:x@127.0.0.1:{port}/{}", database.name);
+    front
+        .waiting("127.0.0.1", "")
+        .env("DATABASE_URL", url)
+        .run()
+        .expect_code(77)
+        .expect_stderr("the role may not log in (28000)");
+}
