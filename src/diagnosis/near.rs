@@ -72,22 +72,12 @@ pub fn names_of_unset(
     };
     let unset: Vec<&Variable> = manifest.variables.iter().filter(is_unset).collect();
     let others = other_names(manifest, environment, &unset).into_iter();
-    let notes = others.map(
-        |OtherName {
-             missing,
-             other,
-             is_former,
-         }| Note {
-            code: NoteCode::OtherName,
-            variables: vec![other.to_owned()],
-            source: None,
-            text: if is_former {
-                format!("{other} is set, but its name is now {missing}")
-            } else {
-                format!("{other} is set, but no such variable is declared; did you mean {missing}?")
-            },
-        },
-    );
+    let notes = others.map(|OtherName { missing, other, .. }| Note {
+        code: NoteCode::OtherName,
+        variables: vec![other.to_owned()],
+        source: None,
+        text: format!("{other} is set, but no such variable is declared; did you mean {missing}?"),
+    });
     notes.collect()
 }
 

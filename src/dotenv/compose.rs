@@ -15,8 +15,7 @@ pub const RULES: Rules = Rules {
 /// How deeply `${A:-${B:-…}}` may be nested.
 const MAX_DEPTH: usize = 16;
 
-const INVALID: &str = "has an invalid `${` reference, which compose refuses; write `$$` for a literal `$`, or put the value in single quotes";
-const RAILWAYS: &str = "has a Railway reference `${{…}}`, which compose refuses; put the value in single quotes, or use --dialect kv";
+const INVALID: &str = "has an invalid `${` reference, which compose refuses; write `$$` for a literal `$`, put the value in single quotes, or, for Railway's `${{…}}`, use --dialect kv";
 const REQUIRED: &str = "has a `${NAME:?…}` whose variable is not set";
 const NAME_CHARACTER: &str = "has a character in its name that compose refuses";
 const TOO_DEEP: &str = "nests its `${…}` more than 16 levels deep";
@@ -88,23 +87,13 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<Str
     while let Some((before, after)) = rest.split_once('$') {
         value += cursor.budget.spend(before)?;
         rest = if let Some(inside) = after.strip_prefix('{') {
-            let name = name_at(inside);
-            let end = closing_brace(inside).filter(|_| !name.is_empty());
-            let end = end.ok_or(if inside.starts_with('{') {
-                RAILWAYS
-            } else {
-                INVALID
-            })?;
-            value += &replacement(cursor, name, &inside[name.len()..end], depth)?;
+            let end = closing_brace(inside).ok_or(INVALID)?;
+            value += &replacement(cursor, &inside[..end], depth)?;
             &inside[end + 1..]
         } else {
             let name = name_at(after);
-            let replacement = if name.is_empty() {
-                "$"
-            } else {
-                cursor.resolve(name)
-            };
-            value += cursor.budget.spend(replacement)?;
+            let found = (!name.is_empty()).then(|| cursor.resolve(name));
+            value += cursor.budget.spend(found.unwrap_or("$"))?;
             after.strip_prefix('$').unwrap_or(&after[name.len()..])
         };
     }
@@ -112,13 +101,13 @@ fn expanded(cursor: &Cursor<'_, '_>, text: &str, depth: usize) -> LineResult<Str
     Ok(value)
 }
 
-/// The replacement for a reference in braces, given its name and the text after it.
-fn replacement(
-    cursor: &Cursor<'_, '_>,
-    name: &str,
-    operation: &str,
-    depth: usize,
-) -> LineResult<String> {
+/// The replacement for a reference, given the text between its braces.
+fn replacement(cursor: &Cursor<'_, '_>, inside: &str, depth: usize) -> LineResult<String> {
+    let name = name_at(inside);
+    let operation = &inside[name.len()..];
+    if name.is_empty() {
+        return Err(INVALID);
+    }
     if operation.is_empty() {
         return Ok(cursor.budget.spend(cursor.resolve(name))?.to_owned());
     }
@@ -135,8 +124,7 @@ fn replacement(
         ("?", None) => return Err(REQUIRED),
         _ => cursor.is_lossy.set(was_lossy),
     }
-    let value = found.unwrap_or_default();
-    Ok(cursor.budget.spend(value)?.to_owned())
+    Ok(cursor.budget.spend(found.unwrap_or_default())?.to_owned())
 }
 
 fn is_name_character(character: char) -> bool {
@@ -147,29 +135,23 @@ fn is_name_character(character: char) -> bool {
 fn name_at(text: &str) -> &str {
     let end = text.find(|other: char| !other.is_ascii_alphanumeric() && other != '_');
     let name = &text[..end.unwrap_or(text.len())];
-    if name.starts_with(|first: char| first.is_ascii_digit()) {
-        ""
-    } else {
-        name
-    }
+    let is_name = !name.starts_with(|first: char| first.is_ascii_digit());
+    if is_name { name } else { "" }
 }
 
-/// The position of the brace in `inside` that closes a brace before it, as compose finds it: in the same line, not looking
-/// at the character after any other `{`, and else the last one.
+/// The position of the brace in `inside` that closes a brace before it, as compose finds it: it skips the character after
+/// each further `{`, does not leave the line, and takes the last brace if none closes.
 fn closing_brace(inside: &str) -> Option<usize> {
     let line = inside.split('\n').next().unwrap_or_default();
-    let mut open = 1;
-    let mut bytes = line.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'}' if open == 1 => return Some(at),
-            b'}' => open -= 1,
-            b'{' => {
-                open += 1;
-                bytes.next();
-            }
-            _ => {}
+    let (mut open, mut skipped) = (1, usize::MAX);
+    let mut braces = line.match_indices(['{', '}']);
+    let closing = braces.find(|&(at, brace)| {
+        match brace {
+            _ if at == skipped => {}
+            "}" => open -= 1,
+            _ => (open, skipped) = (open + 1, at + 1),
         }
-    }
-    line.rfind('}')
+        open == 0
+    });
+    closing.map(|(at, _)| at).or_else(|| line.rfind('}'))
 }

@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use crate::report::{NoteCode, ValueFinding};
 use cursor::{Budget, Lookup, Statement, TOO_MUCH};
 pub use remarks::Remark;
-use remarks::Remarks;
+use remarks::{compare, limited};
 
 /// The largest env file that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
@@ -218,61 +218,59 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
     let asks_caller = dialect != Dialect::PythonDotenv;
     let mut entries: Vec<Entry> = Vec::new();
     let mut lines: HashMap<String, usize> = HashMap::new();
-    let mut remarks = Remarks::default();
+    let mut remarks = Vec::new();
     let mut faults = Vec::new();
     let budget = Budget::default();
     let raw: Vec<&str> = text.split('\n').collect();
-    let statements = suspicion::joined(dialect.statements(text, lookup), &raw, dialect);
-    for Statement {
-        line,
-        name,
-        value,
-        is_lossy,
-    } in statements
-    {
+    for statement in suspicion::joined(dialect.statements(text, lookup), &raw, dialect) {
+        let (line, name) = (statement.line, statement.name);
         let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
-        let value = match value {
+        let value = match statement.value {
             Ok(None) if asks_caller => inherited().transpose(),
             read => read,
         };
-        let text = match value {
+        match value {
             Err(text) => {
                 faults.push(LineFault { line, text });
                 if text == TOO_MUCH {
                     break;
                 }
-                continue;
             }
-            Ok(None) if asks_caller => {
-                "has a name without a value, and the name is not set in the caller's environment: the line sets nothing"
-                    .to_owned()
+            Ok(None) => {
+                let text =
+                    "has a name without a value, and no such variable is set: it sets nothing";
+                remarks.push(Remark::new(line, NoteCode::Line, &name, text));
             }
-            Ok(None) => "has a name without a value: the line sets nothing".to_owned(),
             Ok(Some(value)) => {
-                let finding = suspicion::reason(raw[line - 1], &value, is_lossy, dialect);
+                let finding = suspicion::reason(raw[line - 1], &value, statement.is_lossy, dialect);
                 if let Some(ValueFinding { problem, fix, .. }) = &finding {
                     let text = format!("{problem}; {fix}");
-                    remarks.push(line, NoteCode::Misread, name.clone(), text);
+                    remarks.push(Remark::new(line, NoteCode::Misread, &name, text));
                 }
-                entries.push(Entry { name: name.clone(), value, finding, line });
-                let Some(earlier) = lines.insert(name.clone(), line) else {
-                    continue;
-                };
-                format!(
-                    "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
-                )
+                if let Some(earlier) = lines.insert(name.clone(), line) {
+                    let text = format!(
+                        "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
+                    );
+                    remarks.push(Remark::new(line, NoteCode::Line, &name, text));
+                }
+                entries.push(Entry {
+                    name,
+                    value,
+                    finding,
+                    line,
+                });
             }
-        };
-        remarks.push(line, NoteCode::Line, name, text);
+        }
     }
     if !faults.is_empty() {
         return Err(faults);
     }
     if dialect != Dialect::Kv {
         let readers = [Dialect::Compose, Dialect::PythonDotenv, Dialect::Docker];
-        remarks.compare(text, readers.map(|reader| reader.statements(text, lookup)));
+        let readers = readers.map(|reader| reader.statements(text, lookup));
+        compare(text, readers, &mut remarks);
     }
-    let remarks = remarks.into_list();
+    let remarks = limited(remarks);
     Ok(EnvFile { entries, remarks })
 }
 

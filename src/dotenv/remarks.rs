@@ -19,85 +19,67 @@ pub struct Remark {
     pub text: String,
 }
 
-/// The remarks on a file, limited to the first `MAX_REMARKS` that are pushed.
-#[derive(Default)]
-pub struct Remarks {
-    list: Vec<Remark>,
-    /// The lines of the remarks that are left out.
-    left_out: Vec<usize>,
-}
-
-impl Remarks {
-    pub fn push(&mut self, line: usize, code: NoteCode, name: String, text: String) {
-        if self.list.len() == MAX_REMARKS {
-            self.left_out.push(line);
-        } else {
-            self.list.push(Remark {
-                line,
-                code,
-                name,
-                text,
-            });
-        }
-    }
-
-    /// The remarks in the order of their lines, then a remark with the number of those that were left out.
-    pub fn into_list(mut self) -> Vec<Remark> {
-        self.list.sort_by_key(|remark| remark.line);
-        let count = self.left_out.len();
-        if let Some(first) = self.left_out.into_iter().min() {
-            let text = format!("is the first of {count} notes that are left out");
-            let (code, name) = (NoteCode::Line, String::new());
-            self.list.push(Remark {
-                line: first,
-                code,
-                name,
-                text,
-            });
-        }
-        self.list
-    }
-
-    /// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of
-    /// them must have parsed the whole text without a fault.
-    pub fn compare(&mut self, text: &str, readers: [Vec<Statement>; 3]) {
-        let mut readers = readers.map(|mut statements| {
-            statements.dedup_by_key(|statement| statement.line);
-            for statement in &mut statements {
-                statement.is_lossy = false;
-            }
-            statements.into_iter().peekable()
-        });
-        for (raw, line) in text.split('\n').zip(1..) {
-            let next = readers.each_mut();
-            let next = next.map(|reader| reader.next_if(|statement| statement.line == line));
-            let [compose, python, docker] = &next;
-            // If only docker begins a statement here, the line is inside a multi-line value of the others.
-            if compose.is_none() && python.is_none() {
-                continue;
-            }
-            let values = [compose, python, docker].map(|one| one.as_ref().map(|one| &one.value));
-            // docker and compose inherit the value of a name without `=`; python-dotenv ignores it.
-            if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
-                let mut names = next.iter().flatten().map(|one| one.name.as_str());
-                let name = names.find(|name| !name.is_empty()).unwrap_or_default();
-                let text = differences(raw, values).join("; ");
-                self.push(line, NoteCode::Portability, name.to_owned(), text);
-            }
-            if values[..2].contains(&Some(&Err(TOO_MUCH))) {
-                return;
-            }
+impl Remark {
+    pub fn new(line: usize, code: NoteCode, name: &str, text: impl Into<String>) -> Self {
+        let (name, text) = (name.to_owned(), text.into());
+        Self {
+            line,
+            code,
+            name,
+            text,
         }
     }
 }
 
-fn is_too_much(value: Option<&Value>) -> bool {
-    matches!(value, Some(Err(TOO_LONG | TOO_MUCH)))
+/// The remarks in the order of their lines. Of more than `MAX_REMARKS`, only the number is told.
+pub fn limited(mut remarks: Vec<Remark>) -> Vec<Remark> {
+    remarks.sort_by_key(|remark| remark.line);
+    let count = remarks.len().saturating_sub(MAX_REMARKS);
+    if let Some(first) = remarks.get_mut(MAX_REMARKS) {
+        let text = format!("is the first of {count} notes that are left out");
+        *first = Remark::new(first.line, NoteCode::Line, "", text);
+        remarks.truncate(MAX_REMARKS + 1);
+    }
+    remarks
+}
+
+/// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of them
+/// must have parsed the whole text without a fault.
+pub fn compare(text: &str, readers: [Vec<Statement>; 3], remarks: &mut Vec<Remark>) {
+    let mut readers = readers.map(|mut statements| {
+        statements.dedup_by_key(|statement| statement.line);
+        statements.into_iter().peekable()
+    });
+    for (raw, line) in text.split('\n').zip(1..) {
+        let next = readers.each_mut();
+        let next = next.map(|reader| reader.next_if(|statement| statement.line == line));
+        let read = next
+            .each_ref()
+            .map(|one| one.as_ref().map(|one| (&one.name, &one.value)));
+        let [compose, python, docker] = read;
+        // If only docker begins a statement here, the line is inside a multi-line value of the others.
+        if compose.is_none() && python.is_none() {
+            continue;
+        }
+        let values = read.map(|one| one.map(|(_, value)| value));
+        // docker and compose inherit the value of a name without `=`; python-dotenv ignores it.
+        if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
+            let mut names = read.iter().flatten().map(|(name, _)| name.as_str());
+            let name = names.find(|name| !name.is_empty()).unwrap_or_default();
+            let text = differences(raw, values).join("; ");
+            remarks.push(Remark::new(line, NoteCode::Portability, name, text));
+        }
+        if values[..2].contains(&Some(&Err(TOO_MUCH))) {
+            return;
+        }
+    }
 }
 
 /// The differences between compose, python-dotenv and docker for a line, given the value that each of them reads, or
 /// `None` if no statement begins at the line.
 fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec<&'static str> {
+    let is_too_much = |value| matches!(value, Some(&Err(TOO_LONG | TOO_MUCH)));
+    let is_refused = |value| matches!(value, Some(&Err(_)));
     if is_too_much(compose) {
         return vec!["compose expands it to more than Linux accepts"];
     }
@@ -118,9 +100,8 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
         _ if compose != docker && raw.contains("${") => Some("docker does not expand `${NAME}`"),
         _ => None,
     };
-    let is_dropped = matches!(python, Some(Err(_)));
-    let of_python = is_dropped.then_some("python-dotenv drops it");
-    let are_refused = is_dropped && matches!(compose, Some(Err(_)));
+    let of_python = is_refused(python).then_some("python-dotenv drops it");
+    let are_refused = is_refused(compose) && is_refused(python);
     let of_escapes = (raw.contains('\\') && compose != python && !are_refused)
         .then_some("compose and python-dotenv decode backslash escapes differently");
     let of_caller = ([compose, docker] == [Some(&Ok(None)); 2]).then_some(
@@ -128,9 +109,9 @@ fn differences(raw: &str, [compose, python, docker]: [Option<&Value>; 3]) -> Vec
     );
     let known = [of_docker, of_dollar, of_python, of_escapes, of_caller];
     let known: Vec<&str> = known.into_iter().flatten().collect();
-    match (compose, python) {
+    match compose {
         _ if !known.is_empty() => known,
-        (Some(Err(_)), _) => vec!["compose refuses it"],
+        Some(Err(_)) => vec!["compose refuses it"],
         _ => vec!["docker, compose and python-dotenv read it differently"],
     }
 }

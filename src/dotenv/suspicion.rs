@@ -19,44 +19,32 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
     let (_, raw) = raw.split_once(['=', ':']).unwrap_or_default();
     let value = value.trim();
     let comment = raw.trim_start().strip_prefix('#');
-    if let Some(comment) = comment.filter(|_| value.starts_with('#')) {
+    let quote = value.chars().next().filter(|first| "\"'".contains(*first));
+    let is_open = quote.is_some_and(|quote| !value[1..].ends_with(quote));
+    let finding = if let Some(comment) = comment.filter(|_| value.starts_with('#')) {
+        let finding = new(
+            "has what looks like a comment for its value, because nothing stands before the `#`",
+            "write the value, and put the comment on a line of its own",
+        );
         let is_apart = raw.starts_with(char::is_whitespace);
         let is_text = comment.starts_with(char::is_whitespace);
         let has_words = comment.trim().contains(char::is_whitespace);
-        let is_certain = dialect != Dialect::Kv && (is_text || is_apart && has_words);
         // A single word can be a value, such as `#general` or a colour.
-        let problem = if is_certain {
-            "has a comment for its value, because nothing stands before the `#`"
-        } else {
-            "has a value that begins with `#`, as if it were a comment"
-        };
-        let fix = "write the value, and put the comment on a line of its own";
-        let finding = new(problem, fix);
-        let finding = if is_certain {
-            finding
-        } else {
-            finding.into_warning()
-        };
-        return (is_apart || is_text).then_some(finding);
-    }
-    let quote = value.chars().next().filter(|first| "\"'".contains(*first));
-    let is_open = quote.is_some_and(|quote| !value[1..].ends_with(quote));
-    let finding = match dialect {
-        Dialect::Compose if is_lossy => new(
-            "has a `$…` that is replaced with nothing, because no variable of that name is set",
-            "set that variable; for a literal `$`, write `$$`, or put the value in single quotes",
-        ),
-        _ if is_lossy => new(
-            "has a `${…}` that is replaced with nothing, because no variable of that name is set",
-            "set that variable",
-        ),
-        Dialect::Docker if is_open => new(
-            "begins with a quote and does not end with it",
-            "remove the quotes, which docker makes a part of the value",
-        ),
-        _ => return None,
+        if dialect != Dialect::Kv && (is_text || is_apart && has_words) {
+            return Some(finding);
+        }
+        Some(finding).filter(|_| is_apart || is_text)
+    } else if is_lossy {
+        let problem = "has a `$…` that is replaced with nothing, because no such variable is set";
+        let fix =
+            "set it; for a literal `$` in compose, write `$$`, or put the value in single quotes";
+        Some(new(problem, fix))
+    } else {
+        let problem = "begins with a quote and does not end with it";
+        let fix = "remove the quotes, which docker makes a part of the value";
+        Some(new(problem, fix)).filter(|_| is_open && dialect == Dialect::Docker)
     };
-    Some(finding.into_warning())
+    finding.map(ValueFinding::into_warning)
 }
 
 /// Replaces the statements of a value that goes on in the next lines with one fault of its first line, if any of these
@@ -76,7 +64,7 @@ pub fn joined(statements: Vec<Statement>, lines: &[&str], dialect: Dialect) -> V
             joined[open] = Statement::new(joined[open].line, "", Err(fault));
         } else if let Ok(Some(value)) = &statement.value
             && !is_inside
-            && let Some(further) = further_lines(value, &lines[statement.line..])
+            && let Some(further) = further_lines(value.trim(), &lines[statement.line..])
         {
             (open, end) = (joined.len(), statement.line + further);
         }
@@ -87,43 +75,25 @@ pub fn joined(statements: Vec<Statement>, lines: &[&str], dialect: Dialect) -> V
     joined
 }
 
-/// The number of lines in which a value goes on: to the end of a PEM text, the closing quote, or the closing bracket.
-/// `None` if the value is whole.
+/// The number of lines in which a value goes on: to the end of a PEM text, the closing quote, or the closing bracket at the
+/// beginning of a line. `None` if the value is whole.
 fn further_lines(value: &str, after: &[&str]) -> Option<usize> {
-    let nesting = |text: &str| {
-        let brackets = text.bytes().map(|byte| match byte {
-            b'{' | b'[' => 1,
-            b'}' | b']' => -1,
-            _ => 0,
-        });
-        brackets.sum::<i32>()
-    };
-    let value = value.trim();
-    let is_pem = value.contains("-----BEGIN ") && !value.contains("-----END ");
     let first = value.chars().next()?;
-    let is_quoted = "\"'".contains(first) && value.matches(first).count() == 1;
-    let mut depth = nesting(value);
-    let is_json = "{[".contains(first) && depth > 0;
-    if !(is_pem || is_quoted || is_json) {
-        return None;
-    }
-    // Lines of a longer text can look like assignments, such as base64 that ends with `=`.
-    let is_next = |line: &str| match (is_pem, is_quoted) {
-        (true, _) => line.contains("-----BEGIN "),
-        (_, true) => is_assignment(line) && line.contains(first),
-        _ => is_assignment(line),
+    let end = match first {
+        _ if value.contains("-----BEGIN ") => "-----END ",
+        '"' => "\"",
+        '\'' => "'",
+        '{' => "}",
+        '[' => "]",
+        _ => return None,
     };
+    let is_next = |line: &str| is_assignment(line) && line.contains(first);
+    let is_end = |line: &str| line.starts_with(end) || !"}]".contains(end) && line.contains(end);
     let mut after = after
         .iter()
         .take(MAX_LINES)
         .take_while(|line| !is_next(line));
-    let last = after.position(|line| {
-        depth += nesting(line);
-        match (is_pem, is_quoted) {
-            (true, _) => line.contains("-----END "),
-            (_, true) => line.contains(first),
-            _ => depth <= 0,
-        }
-    });
-    Some(last? + 1)
+    let is_whole = value[first.len_utf8()..].contains(end);
+    let last = after.position(|line| !is_whole && is_end(line))?;
+    Some(last + 1)
 }

@@ -199,6 +199,31 @@ fn a_value_that_is_not_meant_is_a_finding_if_declared_and_else_a_note() {
 }
 
 #[test]
+fn a_name_similar_to_that_of_an_unset_optional_variable_is_a_note_of_check_and_run() {
+    let note = "TOKNE_OF_APP is set, but no such variable is declared; did you mean TOKEN_OF_APP?";
+    let manifest = MANIFEST.replace("TOKEN:", "TOKEN_OF_APP:");
+    for (line, declared) in [
+        ("check", ""),
+        ("run -- true", ""),
+        ("check", "fake-token"),
+        ("run -- true", "fake-token"),
+    ] {
+        let ended = Guard::with_manifest(&manifest)
+            .env("DATABASE_URL", "postgresql://db/app")
+            .env("MODE", "dev")
+            .env("TOKNE_OF_APP", "fake-value")
+            .env("TOKEN_OF_APP", declared)
+            .line(line)
+            .run()
+            .expect_code(0)
+            .expect_never("fake-value");
+        let told = ended.stdout() + &ended.stderr();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(told.contains(note), declared.is_empty(), "{ended}");
+    }
+}
+
+#[test]
 fn a_secret_file_of_the_container_need_not_exist_on_this_machine() {
     let content = format!("{SOUND}TOKEN_FILE=/run/secrets/token-of-nobody\n");
     let ended = guard(&[("a.env", &content)])
@@ -242,7 +267,11 @@ fn other_kinds_of_files_are_rejected_with_their_kind() {
             65,
             "it has 2 lines that cannot be read",
         ),
-        (b"MODE=a${1canary\n", 65, "it has 1 line that cannot be read"),
+        (
+            b"MODE=a${1canary\n",
+            65,
+            "it has 1 line that cannot be read",
+        ),
     ];
     for (content, code, told) in cases {
         let guard = Guard::with_manifest(MANIFEST);

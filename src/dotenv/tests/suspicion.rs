@@ -114,7 +114,7 @@ fn a_value_that_goes_on_in_the_next_lines_is_one_fault_of_its_first_line() {
             &[Compose, Docker, PythonDotenv],
         ),
         (
-            "A=[ {\"k\": 1},\n {\"k\": 2}]",
+            "A=[ {\"k\": 1},\n {\"k\": 2}\n]",
             &[Compose, Docker, PythonDotenv],
         ),
         ("A='one two\nthree four\nk=v\n five'", &[Docker]),
@@ -142,7 +142,7 @@ fn a_value_that_goes_on_in_the_next_lines_is_one_fault_of_its_first_line() {
 fn lines_that_do_not_continue_a_value_keep_their_own_faults() {
     for source in [
         "A=\"abc\nB C=1\nD=\"x\"\n",
-        "A={\nB=1\nB C=1\n}\n",
+        "A={\nB={}\nB C=1\n}\n",
         "A=-----BEGIN X-----\nB C=1\n",
         "A=[x]\nB C=1\n]\n",
         "A=it's\nB C='1'\n",
