@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::dotenv::{Dialect, EnvFile, Error, LineFault, load, parse};
@@ -119,6 +120,17 @@ fn compose_parses_as_its_program_does() {
             .collect();
         assert_eq!(ours, theirs.clone().into_iter().collect(), "{source:?}");
     });
+}
+
+proptest! {
+    #[test]
+    fn a_written_value_is_read_unchanged(text in "[ -~é]{1,12}|[ $\\\\\"'#{}A:-]{1,12}") {
+        for (_, dialect) in Dialect::NAMES {
+            let line = format!("A={}\n", dialect.written(&text));
+            let read = value(&line, dialect);
+            prop_assert_eq!(read.as_ref(), Some(&text), "{:?} of {:?}", line, dialect);
+        }
+    }
 }
 
 #[test]
