@@ -19,8 +19,13 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
     let (_, raw) = raw.split_once(['=', ':']).unwrap_or_default();
     let value = value.trim();
     let comment = raw.trim_start().strip_prefix('#');
-    let quote = value.chars().next().filter(|first| "\"'".contains(*first));
-    let is_open = quote.is_some_and(|quote| !value[1..].ends_with(quote));
+    let quote = raw
+        .trim_start()
+        .chars()
+        .next()
+        .filter(|first| "\"'".contains(*first));
+    let is_open = |quote| value.len() == 1 || !value.ends_with(quote);
+    let is_kept = |sign: &&str| raw.contains(*sign) && value.contains(*sign);
     let finding = if let Some(comment) = comment.filter(|_| value.starts_with('#')) {
         let finding = new(
             "has what looks like a comment for its value, because nothing stands before the `#`",
@@ -39,10 +44,13 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
         let fix =
             "set it; for a literal `$` in compose, write `$$`, or put the value in single quotes";
         Some(new(problem, fix))
+    } else if quote.is_none() && [" # ", "\t# "].iter().any(is_kept) {
+        let problem = "has what looks like a comment at the end of its value";
+        Some(new(problem, "put the comment on a line of its own"))
     } else {
         let problem = "begins with a quote and does not end with it";
         let fix = "remove the quotes, which docker makes a part of the value";
-        Some(new(problem, fix)).filter(|_| is_open && dialect == Dialect::Docker)
+        Some(new(problem, fix)).filter(|_| dialect == Dialect::Docker && quote.is_some_and(is_open))
     };
     finding.map(ValueFinding::into_warning)
 }

@@ -17,7 +17,7 @@ fn is_certain(source: &str, dialect: Dialect) -> Option<bool> {
 }
 
 #[test]
-fn a_comment_that_became_the_value_is_told_from_a_value_that_begins_with_a_number_sign() {
+fn a_comment_in_the_value_is_told_from_a_value_that_begins_with_a_number_sign() {
     let (certain, likely) = (Some(true), Some(false));
     for (source, compose, docker, python, kv) in [
         ("A= # to be set", certain, certain, None, likely),
@@ -30,7 +30,13 @@ fn a_comment_that_became_the_value_is_told_from_a_value_that_begins_with_a_numbe
         ("A=#to be set", None, None, None, None),
         ("A=\"# to be set\"", None, None, None, None),
         ("A=' # to be set'", None, None, None, None),
-        ("A=v # c", None, None, None, None),
+        ("A=v # to be set", None, likely, None, likely),
+        ("A=v\t# to be set", likely, likely, None, likely),
+        ("A=v #3", None, None, None, None),
+        ("A=v# 3", None, None, None, None),
+        ("A=\"v # 3\"", None, None, None, None),
+        ("A=\"\"", None, None, None, None),
+        ("A=é", None, None, None, None),
         ("A=", None, None, None, None),
     ] {
         let expected = [
