@@ -12,6 +12,9 @@ use crate::report::{Code, ValueFinding, wrong_type};
 
 pub use placeholder::{Placeholder, is_runner, placeholder};
 
+/// What separates the items of a list where commas are expected.
+const SEPARATORS: [(char, &str); 3] = [(';', "semicolons"), (' ', "spaces"), ('\n', "line breaks")];
+
 type Checked = Result<(), ValueFinding>;
 
 /// The type of a value.
@@ -96,12 +99,9 @@ impl Rule {
         if !may_be_quoted && let Some(inside) = unquoted(trimmed) {
             let problem = "is wrapped in quotes, which are part of the value here";
             let fix = "remove the quotes at both ends";
-            let finding = ValueFinding::new(Code::Quoted, problem, fix);
-            let is_certain = is_wrong || self.is_secret;
-            findings.push(ValueFinding {
-                is_certain,
-                ..finding
-            });
+            let mut finding = ValueFinding::new(Code::Quoted, problem, fix);
+            finding.is_certain = is_wrong || self.is_secret;
+            findings.push(finding);
             found = self.findings_inside(inside.trim());
         } else if is_wrong && let Some(before) = before_comment(trimmed) {
             let before = strip_wrapping(before);
@@ -136,23 +136,24 @@ impl Rule {
                 ..finding
             }));
         }
-        let mut separators = [(';', "semicolons"), (' ', "spaces"), ('\n', "line breaks")].iter();
-        let is_separated = |(separator, _): &&(char, &str)| {
-            let mut parts = value
-                .split(*separator)
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+        let is_separated = |(separator, _): &(char, &str)| {
+            let parts = value.split(*separator).map(str::trim);
+            let mut parts = parts.filter(|part| !part.is_empty());
             value.contains(*separator)
                 && parts.all(|part| self.item_findings(part).next().is_none())
         };
-        if self.list == Some(List::Csv)
-            && findings.iter().any(is_certain)
-            && let Some((_, separator)) = separators.find(is_separated)
+        let is_wrong = self.list == Some(List::Csv) && findings.iter().any(is_certain);
+        match SEPARATORS
+            .into_iter()
+            .find(is_separated)
+            .filter(|_| is_wrong)
         {
-            let problem = format!("is a list that is separated by {separator}, not by commas");
-            return vec![wrong_type(problem, "separate the items with commas: a,b")];
+            None => findings,
+            Some((_, separator)) => {
+                let problem = format!("is a list that is separated by {separator}, not by commas");
+                vec![wrong_type(problem, "separate the items with commas: a,b")]
+            }
         }
-        findings
     }
 
     fn item_findings(&self, value: &str) -> impl Iterator<Item = ValueFinding> {
@@ -218,8 +219,9 @@ impl Rule {
                 pem::check_pem(value, false).map_err(ValueFinding::into_warning)
             }
             Type::String => Ok(()),
-            Type::Integer | Type::Number | Type::Duration | Type::Port => self.check_number(value),
-            Type::Boolean => number::check_boolean(value),
+            Type::Integer | Type::Number | Type::Duration | Type::Port | Type::Boolean => {
+                self.check_number(value)
+            }
             Type::Email => email(value),
             Type::Pem => pem::check_pem(value, self.is_escaped),
             Type::Json => json(value),
@@ -258,12 +260,9 @@ impl Rule {
             Type::Integer | Type::Number | Type::Port | Type::Duration | Type::Path
         );
         let breaks_rule = || self.findings_inside(value).iter().any(is_certain);
-        let is_certain = !is_skipped && (self.is_secret || breaks_rule());
-        let finding = ValueFinding::new(Code::WhiteSpace, problem, fix);
-        Some(ValueFinding {
-            is_certain,
-            ..finding
-        })
+        let mut finding = ValueFinding::new(Code::WhiteSpace, problem, fix);
+        finding.is_certain = !is_skipped && (self.is_secret || breaks_rule());
+        Some(finding)
     }
 }
 
@@ -275,6 +274,10 @@ fn ensure(is_right: bool, problem: &str, fix: &str) -> Checked {
     is_right
         .then_some(())
         .ok_or_else(|| wrong_type(problem, fix))
+}
+
+fn warn_unless(is_right: bool, problem: &str, fix: &str) -> Checked {
+    ensure(is_right, problem, fix).map_err(ValueFinding::into_warning)
 }
 
 fn json(value: &str) -> Checked {
@@ -298,42 +301,27 @@ fn email(value: &str) -> Checked {
     if is_usual(value) || value.starts_with('<') && is_usual(address) {
         return Ok(());
     }
-    let is_outside = |other: char| other.is_whitespace() || "<>,;:\"".contains(other);
-    let parts = address
-        .rsplit_once('@')
-        .filter(|_| !address.contains(is_outside));
-    let is_address = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let fix = "write one, or declare `list: csv`";
+    let mut several = value.split([',', ';']).map(str::trim);
+    let are_several = value.contains([',', ';']) && several.all(|one| email(one).is_ok());
+    warn_unless(!are_several, "contains several email addresses", fix)?;
     let fix = "write noreply@example.com or Name <noreply@example.com>";
-    let mut several = value.split([',', ';']);
-    if value.contains([',', ';']) && several.all(|one| email(one.trim()).is_ok()) {
-        let fix = "write one, or declare `list: csv`";
-        return Err(wrong_type("contains several email addresses", fix).into_warning());
-    }
+    let is_outside = |other: char| other.is_whitespace() || "<>,;:\"".contains(other);
+    let (local, domain) = address.rsplit_once('@').unwrap_or_default();
+    let is_address = !local.is_empty() && !domain.is_empty() && !address.contains(is_outside);
     ensure(is_address, "is not an email address", fix)?;
-    let problem = "is an email address only for some mail servers";
-    Err(wrong_type(problem, fix).into_warning())
+    warn_unless(false, "is an email address only for some mail servers", fix)
 }
 
 /// Checks a path in a file system, which need not exist. Programs can expand `~` and open URLs themselves.
 fn path(value: &str) -> Checked {
     let problem = "begins with ~, which only some programs expand";
     let is_home = value == "~" || value.starts_with("~/");
-    ensure(!is_home, problem, "write the whole path")
-        .and_then(|()| {
-            ensure(
-                !value.contains("://"),
-                "is a URL, not a path",
-                "write the path alone",
-            )
-        })
-        .and_then(|()| {
-            ensure(
-                !value.contains('\n'),
-                "contains a line break",
-                "write one path",
-            )
-        })
-        .map_err(ValueFinding::into_warning)
+    warn_unless(!is_home, problem, "write the whole path")?;
+    let problem = "is a URL, not a path";
+    warn_unless(!value.contains("://"), problem, "write the path alone")?;
+    let problem = "contains a line break";
+    warn_unless(!value.contains('\n'), problem, "write one path")
 }
 
 /// The value without surrounding white space and one pair of surrounding quotes, as some readers of `.env` files leave
@@ -369,21 +357,9 @@ fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding
         };
         return (Vec::new(), Some(wrong_type(problem, fix)));
     };
-    let is_text = item_type == Type::String;
-    let is_nested = |item: &Value| {
-        item_type != Type::Json && !item.is_string() && !item.is_number() && !item.is_boolean()
-    };
-    let finding = if items.iter().any(is_nested) {
-        Some(wrong_type(
-            "has an item that is a list, an object or null",
-            "write it as [\"a\", \"b\"]",
-        ))
-    } else if is_text && !items.iter().all(Value::is_string) {
-        let fix = "write each item in quotes: [\"a\", \"b\"]";
-        Some(wrong_type("has an item that is not a text", fix).into_warning())
-    } else {
-        None
-    };
+    let is_right = item_type != Type::String || items.iter().all(Value::is_string);
+    let fix = "write each item in quotes: [\"a\", \"b\"]";
+    let finding = warn_unless(is_right, "has an item that is not a text", fix).err();
     let text = |item: Value| match item {
         Value::String(text) if item_type != Type::Json => text,
         other => other.to_string(),
@@ -405,11 +381,11 @@ fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
     let count = items.len();
     items.retain(|item| !item.is_empty());
     // Many programs skip empty items.
-    let finding = wrong_type(
+    let (problem, fix) = (
         "has an empty item in its list",
         "remove the superfluous comma",
     );
-    let finding = (items.len() < count).then(|| finding.into_warning());
+    let finding = warn_unless(items.len() == count, problem, fix).err();
     (items, finding)
 }
 

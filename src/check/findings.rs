@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::resolve::{Resolved, Value};
 use crate::manifest::{Empty, FailOn, Level, Variable};
 use crate::report::{Code, Finding, Severity, Source, Subject, ValueFinding};
+use crate::rule::Placeholder;
 
 /// The line of an env file that sets a variable, and what is wrong with that line, by the variable's name.
 pub type Sources = HashMap<String, (Source, Option<ValueFinding>)>;
@@ -28,21 +29,31 @@ impl Findings<'_> {
         let misread = misread.and_then(|(_, finding)| finding.clone());
         let found = match &each.value {
             // A comment is not checked as if it were the value.
-            Value::Text(..) | Value::Placeholder(_) | Value::Stored
+            Value::Text(..) | Value::Placeholder(_)
                 if let Some(found) = misread.clone().filter(|found| found.is_certain) =>
             {
                 vec![found]
             }
-            Value::Missing => self.missing_findings(each),
-            Value::Placeholder(kind) => vec![missing(Code::Placeholder, kind.problem())],
-            Value::Stored => {
-                let problem = "holds a reference to a secret store, which the server's command probably replaces";
-                let fix = "check that the steps do not need it";
-                vec![ValueFinding::new(Code::Placeholder, problem, fix).into_warning()]
+            Value::Missing => {
+                let is_told = self.empty == Empty::Warn && each.is_blank;
+                let problem =
+                    "is set, but empty, which some programs refuse instead of treating it as unset";
+                let fix = "unset it, set a value, or declare `empty: unset` or `empty: keep`";
+                let empty = ValueFinding::new(Code::Empty, problem, fix).into_warning();
+                let empty = Some(empty).filter(|_| is_told && variable.rule.refuses_empty());
+                Vec::from_iter(
+                    [missing(Code::Missing, "is not set")]
+                        .into_iter()
+                        .chain(empty),
+                )
             }
+            Value::Placeholder(kind) => vec![missing(Code::Placeholder, kind.problem())],
             Value::Unusable(found) => vec![found.clone()],
             Value::Text(text, resembles) => {
-                let mut found = variable.rule.findings(text);
+                let mut found = match resembles {
+                    Some(Placeholder::Replaced) => Vec::new(),
+                    _ => variable.rule.findings(text),
+                };
                 found.extend(resembles.map(|kind| {
                     let problem = format!("probably {}", kind.problem());
                     let fix = "set the value itself, or declare `not_placeholder: true`";
@@ -77,31 +88,6 @@ impl Findings<'_> {
                 finding.description.clone_from(&variable.description);
             }
         }
-    }
-
-    /// The findings on a missing variable. An empty text is a warning if the variable may be missing: for a program
-    /// that expects a number or a choice, unset and empty are different.
-    fn missing_findings(&self, each: &Resolved<'_>) -> Vec<ValueFinding> {
-        let mut found = vec![ValueFinding::new(
-            Code::Missing,
-            "is not set",
-            how_to_set(each),
-        )];
-        let variable = each.variable;
-        let is_told = self.empty == Empty::Warn
-            && each.is_blank
-            && variable.rule.refuses_empty()
-            && self.level_of(variable) == Level::Optional;
-        if is_told {
-            let problem =
-                "is set, but empty, which some programs refuse instead of treating it as unset";
-            let fix = format!(
-                "unset {}, set a value, or declare `empty: unset` or `empty: keep`",
-                variable.name
-            );
-            found.push(ValueFinding::new(Code::Empty, problem, fix).into_warning());
-        }
-        found
     }
 
     /// The value of a declared variable, if it is usable text.
@@ -196,7 +182,9 @@ impl Findings<'_> {
 fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
     match (level, code, fail_on) {
         (_, Code::FileUnreadable, _) if is_elsewhere => Some(Severity::Warning),
-        (Level::Optional, Code::Missing, _) => None,
+        // If the variable is required, a missing one is the finding.
+        (Level::Optional, Code::Missing, _)
+        | (Level::Required | Level::Critical, Code::Empty, _) => None,
         (Level::Optional, Code::Placeholder, _) => Some(Severity::Warning),
         (Level::Critical, _, _) | (_, _, FailOn::Required) => Some(Severity::Error),
         (_, _, FailOn::Critical) => Some(Severity::Warning),

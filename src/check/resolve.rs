@@ -38,8 +38,6 @@ pub enum Value {
     /// Unset, empty or only white space.
     Missing,
     Placeholder(Placeholder),
-    /// A reference to a secret store, which the server's command replaces.
-    Stored,
     /// The value cannot be read, so that no rule can be applied to it.
     Unusable(ValueFinding),
     /// A value, and how it resembles a placeholder.
@@ -62,38 +60,27 @@ impl Value {
             let fix = format!("set {name} again, as UTF-8");
             return Value::Unusable(ValueFinding::new(Code::NotUtf8, "is not UTF-8 text", fix));
         };
-        let rule = &variable.rule;
-        let bare = text.trim();
-        let lower = bare.to_lowercase();
-        let is_listed = || {
-            placeholders
-                .more
-                .iter()
-                .any(|each| each.to_lowercase() == lower)
-        };
+        let (rule, bare) = (&variable.rule, text.trim());
+        if bare.is_empty() {
+            return Value::Missing;
+        }
+        let mut listed = placeholders.more.iter();
+        let is_listed = listed.any(|each| each.to_lowercase() == bare.to_lowercase());
         // A secret with the value of its example is a placeholder.
         let is_example = rule.is_secret && variable.example.as_deref() == Some(bare);
-        let found = placeholder(text).filter(|_| !variable.not_placeholder);
         let is_wrong = || rule.findings(text).iter().any(|finding| finding.is_certain);
-        match found {
-            _ if bare.is_empty() => Value::Missing,
-            _ if !variable.not_placeholder && (is_example || is_listed()) => {
-                Value::Placeholder(Placeholder::Example)
-            }
-            None => Value::Text(text.to_owned(), None),
-            Some(Placeholder::Stored) if placeholders.has_runner => Value::Stored,
-            Some(Placeholder::Named) => {
-                Value::Text(text.to_owned(), found.filter(|_| rule.is_secret))
-            }
-            Some(certain) if rule.is_secret || is_wrong() => Value::Placeholder(certain),
-            Some(_) => {
-                // The manifest admits the value explicitly.
-                let is_admitted = !rule.one_of.is_empty() || rule.pattern.is_some();
-                let kinds = [Placeholder::Unfilled, Placeholder::Comment];
-                let doubt = found.filter(|kind| kinds.contains(kind) && !is_admitted);
-                Value::Text(text.to_owned(), doubt)
-            }
-        }
+        // A value that the manifest admits explicitly is meant.
+        let is_open = rule.one_of.is_empty() && rule.pattern.is_none();
+        let found = match placeholder(text) {
+            _ if variable.not_placeholder => None,
+            _ if is_example || is_listed => return Value::Placeholder(Placeholder::Example),
+            Some(Placeholder::Stored) if placeholders.has_runner => Some(Placeholder::Replaced),
+            Some(Placeholder::Named) => rule.is_secret.then_some(Placeholder::Named),
+            Some(kind) if rule.is_secret || is_wrong() => return Value::Placeholder(kind),
+            found @ Some(Placeholder::Unfilled | Placeholder::Comment) if is_open => found,
+            _ => None,
+        };
+        Value::Text(text.to_owned(), found)
     }
 }
 

@@ -20,51 +20,41 @@ pub fn check_pem(value: &str, is_escaped: bool) -> Checked {
     let problem = "is a PEM text whose line breaks are the two characters \\n";
     let fix = "set it with real line breaks or as a file, or declare `type: pem` and `escaped: true` if the program replaces them";
     ensure(is_escaped || !value.contains("\\n"), problem, fix)?;
-    let text = value.replace("\\r", "").replace("\\n", "\n");
+    let text = value
+        .replace("\\r", "")
+        .replace("\\n", "\n")
+        .replace('\r', "");
     let fix = "set the whole text, with its line breaks";
-    let is_alone = text.trim().lines().count() == 1;
-    if !text.contains("-----END ") {
-        let problem = if is_alone {
-            "is only the first line of a PEM text"
-        } else {
-            "is a PEM text without its END line"
-        };
-        return Err(wrong_type(problem, fix));
-    }
-    let mut open = None;
-    let mut base64 = String::new();
-    for line in text.lines().map(str::trim) {
-        let label = |before: &str| line.strip_prefix(before)?.strip_suffix("-----");
-        if let Some(begun) = label(BEGIN) {
-            let problem = if begun.contains("-----END ") {
-                "is a PEM text whose line breaks were removed, or became spaces"
+    for block in text.split(BEGIN).skip(1) {
+        let (label, rest) = block.split_once("-----").unwrap_or((block, ""));
+        let Some((inside, end)) = rest.split_once("-----END ") else {
+            let is_alone = text.trim().lines().count() == 1;
+            let what = if is_alone {
+                "only the first line of a PEM text"
             } else {
-                "is a PEM text with a BEGIN line inside a block"
+                "a PEM text without its END line"
             };
-            ensure(open.is_none() && !begun.contains("-----"), problem, fix)?;
-            open = Some(begun);
-            base64.clear();
-        } else if let Some(label) = open {
-            // Headers such as `DEK-Info: …`, and the checksum of PGP.
-            let is_header =
-                line.contains(": ") || label.starts_with("PGP ") && line.starts_with('=');
-            if line.starts_with("-----") {
-                let is_end = line.strip_prefix("-----END ") == Some(&format!("{label}-----"));
-                let problem = "is a PEM text whose BEGIN and END lines do not match";
-                ensure(is_end, problem, fix)?;
-                let problem =
-                    "is a PEM text with something other than base64 between BEGIN and END";
-                ensure(is_base64(&base64), problem, fix)?;
-                open = None;
-            } else if !is_header {
-                base64.push_str(line);
-            }
-        } else {
-            let problem = "is a PEM text whose line breaks were removed, or became spaces";
-            ensure(!line.contains(BEGIN), problem, fix)?;
-        }
+            return Err(wrong_type(format!("is {what}"), fix));
+        };
+        let is_closed = end
+            .strip_prefix(label)
+            .is_some_and(|end| end.starts_with("-----"));
+        let problem = "is a PEM text whose BEGIN and END lines do not match";
+        ensure(is_closed, problem, fix)?;
+        let has_lines = inside.trim_matches(' ').starts_with('\n') && inside.ends_with('\n');
+        let problem = "is a PEM text whose line breaks were removed, or became spaces";
+        ensure(has_lines, problem, fix)?;
+        // Headers such as `DEK-Info: …`, and the checksum of PGP.
+        let is_base64_line = |line: &&str| !line.contains(": ") && !line.starts_with('=');
+        let base64: String = inside
+            .lines()
+            .map(str::trim)
+            .filter(is_base64_line)
+            .collect();
+        let problem = "is a PEM text with something other than base64 between BEGIN and END";
+        ensure(is_base64(&base64), problem, fix)?;
     }
-    ensure(open.is_none(), "is a PEM text without its END line", fix)
+    Ok(())
 }
 
 fn is_base64(text: &str) -> bool {

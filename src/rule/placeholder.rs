@@ -12,31 +12,12 @@ const GAPS: [(&str, &str, &[char]); 3] = [
     ("<", ">", &['@', '<', '>']),
 ];
 
-/// The delimiters around a name that a deployment tool should have replaced.
-const NAME_GAPS: [(&str, &str); 8] = [
-    ("$(", ")"),
-    ("#{", "}#"),
-    ("#{", "}"),
-    ("__", "__"),
-    ("%", "%"),
-    ("@@", "@@"),
-    ("((", "))"),
-    ("[[", "]]"),
-];
+/// The delimiters around a name that a deployment tool should have replaced, in pairs.
+const NAME_GAPS: &str = "$( ) #{ }# #{ } __ __ % % @@ @@ (( )) [[ ]]";
 
-/// What programs write for a value that is not there.
-const NOTHING: [&str; 10] = [
-    "undefined",
-    "null",
-    "NULL",
-    "(null)",
-    "None",
-    "nil",
-    "[object Object]",
-    "[object Undefined]",
-    "%!s(<nil>)",
-    "%!v(<nil>)",
-];
+/// What programs write for a value that is not there, separated by `|`.
+const NOTHING: &str =
+    "undefined|null|NULL|(null)|None|nil|[object Object]|[object Undefined]|%!s(<nil>)|%!v(<nil>)";
 
 /// The beginnings of references that a secret store's own tools replace, separated by spaces.
 const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// \
@@ -49,8 +30,8 @@ const RUNNERS: &str = "op pass-cli ksm vault-env bao-env bao vault envconsul val
 
 /// Values that examples and frameworks ship, without separators.
 const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme fillmein setme \
-    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined keyboardcat somerandomstring \
-    thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong \
+    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined \
+    keyboardcat somerandomstring thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong \
     09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
 
 /// Words inside a longer value that only an example has, between characters other than letters and digits.
@@ -67,6 +48,8 @@ pub enum Placeholder {
     Unfilled,
     /// A reference that the tool of a secret store replaces.
     Stored,
+    /// The same, and the server's command is such a tool.
+    Replaced,
     /// The name of a stored secret, such as a path, with which some programs request the secret themselves.
     Named,
     /// What a program or a deployment tool left in place of the value.
@@ -84,6 +67,9 @@ impl Placeholder {
             Placeholder::Unfilled | Placeholder::Example => "still holds a placeholder",
             Placeholder::Unrendered => "holds what a template leaves in place of a value",
             Placeholder::Stored => "holds a reference to a secret store instead of the secret",
+            Placeholder::Replaced => {
+                "holds a reference to a secret store, which the server's command replaces"
+            }
             Placeholder::Named => "holds the name of a stored secret instead of the secret",
             Placeholder::Comment => "holds only a comment, probably of an env file",
         }
@@ -95,10 +81,7 @@ impl Placeholder {
 /// nothing but a comment.
 pub fn placeholder(value: &str) -> Option<Placeholder> {
     let whole = strip_wrapping(value);
-    let begins_with = |list: &str| {
-        let mut list = list.split_whitespace();
-        list.any(|known| whole.starts_with(known))
-    };
+    let begins_with = |list: &str| list.split(' ').any(|known| whole.starts_with(known));
     let of_vault = whole.strip_prefix("vault:").or(whole.strip_prefix("bao:"));
     let is_of_vault = |path: &str| path.contains('/') && path.starts_with(char::is_alphabetic);
     if is_unfilled(whole) {
@@ -120,10 +103,9 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
 
 /// Whether a word of a command is a program that replaces references to a secret store.
 pub fn is_runner(word: &str) -> bool {
-    let mut parts = word
-        .split_whitespace()
-        .filter_map(|part| part.rsplit('/').next());
-    parts.any(|name| RUNNERS.split_whitespace().any(|known| known == name))
+    let is_known = |name: &str| RUNNERS.split(' ').any(|known| known == name);
+    let mut parts = word.split_whitespace();
+    parts.any(|part| part.rsplit('/').next().is_some_and(is_known))
 }
 
 fn is_unfilled(whole: &str) -> bool {
@@ -141,9 +123,9 @@ fn is_unfilled(whole: &str) -> bool {
 }
 
 fn is_unrendered(whole: &str) -> bool {
-    let mut gaps = NAME_GAPS.iter();
-    NOTHING.contains(&whole)
-        || gaps.any(|(open, close)| inside(whole, open, close).is_some_and(is_name))
+    let gaps: Vec<&str> = NAME_GAPS.split(' ').collect();
+    let is_gap = |gap: &[&str]| inside(whole, gap[0], gap[1]).is_some_and(is_name);
+    NOTHING.split('|').any(|text| text == whole) || gaps.chunks_exact(2).any(is_gap)
 }
 
 fn inside<'a>(whole: &'a str, open: &str, close: &str) -> Option<&'a str> {
@@ -156,28 +138,30 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_example(whole: &str) -> bool {
-    let lower = whole.to_lowercase();
-    let words: Vec<&str> = lower
-        .split(|other: char| !other.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let has = |list: &str, word: &str| list.split_whitespace().any(|known| known == word);
+    let plain = |other: char| match other {
+        '-' | '_' => '_',
+        _ if other.is_alphanumeric() => other,
+        _ => ' ',
+    };
+    let text: String = whole.to_lowercase().chars().map(plain).collect();
+    let words = text.split([' ', '_']).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
     let last = words.last().copied().unwrap_or_default();
+    let has = |list: &str, word: &str| list.split(' ').any(|known| known == word);
     let is_repeated = |text: &str| {
         let first = text.chars().next();
         text.chars().all(|other| Some(other) == first) && text.chars().count() >= REPETITIONS
     };
+    let has_phrase = |part: &str| {
+        let part = format!("_{part}_");
+        PHRASES.split(' ').any(|phrase| part.contains(phrase))
+    };
     // Several words with spaces between them can be a passphrase.
     let is_joined = !whole.contains(' ') || last == "here";
-    let is_part = |other: char| other.is_alphanumeric() || "-_".contains(other);
-    let mut parts = lower.split(|other| !is_part(other));
     is_repeated(whole)
         // `re_xxxxxxxx`
         || is_repeated(last) && last.starts_with('x')
         || has(WORDS, &words.concat())
         || is_joined && words.contains(&"your") && has(ENDS, last)
-        || parts.any(|part| {
-            let part = format!("_{}_", part.replace('-', "_"));
-            PHRASES.split_whitespace().any(|phrase| part.contains(phrase))
-        })
+        || text.split(' ').any(has_phrase)
 }
