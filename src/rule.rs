@@ -118,8 +118,9 @@ impl Rule {
 
     /// Whether an empty text is no value of this form.
     pub fn refuses_empty(&self) -> bool {
-        let is_limited = self.list.is_some() || !self.one_of.is_empty() || self.pattern.is_some();
-        is_limited || self.value_type != Type::String
+        let is_limited = !self.one_of.is_empty() || self.pattern.is_some();
+        let needs_text = self.min_length.is_some_and(|length| length > 0);
+        is_limited || needs_text || self.list.is_some() || self.value_type != Type::String
     }
 
     /// Everything that is wrong with the text inside white space and quotes.
@@ -286,8 +287,19 @@ fn json(value: &str) -> Checked {
     };
     // The message of serde_json can contain parts of the value, so only line and column are used.
     let (line, column) = (error.line(), error.column());
-    let problem = format!("is not JSON (line {line}, column {column})");
+    let lost = lost_quotes(value);
+    let problem = format!("is not JSON (line {line}, column {column}){lost}");
     Err(wrong_type(problem, "check its quotes, commas and brackets"))
+}
+
+/// The likely reason why a text with brackets is not JSON: it has no quotes.
+fn lost_quotes(value: &str) -> &'static str {
+    let may_be_json = value.starts_with(['[', '{']) && value.ends_with([']', '}']);
+    if may_be_json && !value.contains(['"', '\'']) && value.contains(char::is_alphabetic) {
+        ": the quotes inside are missing, which a shell removes"
+    } else {
+        ""
+    }
 }
 
 /// Checks a mailbox, with or without a name. An address that only some mail servers take is a warning.
@@ -346,15 +358,8 @@ fn before_comment(value: &str) -> Option<&str> {
 /// The items of a JSON list, and what is wrong with the list itself.
 fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding>) {
     let Ok(items) = serde_json::from_str::<Vec<Value>>(value) else {
-        let is_list = value.starts_with('[') && value.ends_with(']');
-        let (problem, fix) = if is_list && !value.contains(['"', '\'']) {
-            (
-                "is not a JSON list: the quotes inside are missing, which a shell removes",
-                "write it as [\"a\", \"b\"], in single quotes if a shell reads it",
-            )
-        } else {
-            ("is not a JSON list", "write it as [\"a\", \"b\"]")
-        };
+        let problem = format!("is not a JSON list{}", lost_quotes(value));
+        let fix = "write it as [\"a\", \"b\"], in single quotes if a shell reads it";
         return (Vec::new(), Some(wrong_type(problem, fix)));
     };
     let is_right = item_type != Type::String || items.iter().all(Value::is_string);

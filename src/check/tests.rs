@@ -424,6 +424,7 @@ fn an_empty_value_is_told_where_a_program_may_refuse_it() {
         (", list: csv", &["A empty warning"]),
         (", one_of: [a, b]", &["A empty warning"]),
         (", pattern: ^x", &["A empty warning"]),
+        (", min_length: 8", &["A empty warning"]),
         (", secret: true", &[]),
         (", type: boolean, default: true", &[]),
         ("", &[]),

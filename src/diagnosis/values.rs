@@ -165,7 +165,7 @@ pub enum Reference<'a> {
     },
     /// GitHub's `${{ secrets.X }}`.
     Workflow,
-    /// `${X}`, `$X` or `{{x}}` as the whole value.
+    /// `${X}`, `$X` or `{{x}}` as the whole value, or `${X}` in a URL.
     Other,
 }
 
@@ -198,7 +198,8 @@ impl<'a> Reference<'a> {
         let is_other = [("${", "}"), ("{{", "}}")].into_iter().any(is_whole);
         let is_shell =
             || value.starts_with('$') && placeholder(value) == Some(Placeholder::Unfilled);
-        (is_other || is_shell()).then_some(Reference::Other)
+        let is_inside = || value.contains("://") && braced(value, "${", "}").is_some();
+        (is_other || is_shell() || is_inside()).then_some(Reference::Other)
     }
 }
 
@@ -238,6 +239,10 @@ mod tests {
             ("{{ db_url }}", Some(Reference::Other)),
             ("$DATABASE_URL", Some(Reference::Other)),
             ("$ecret", None),
+            (
+                "postgresql://app:${PASSWORD}@db/app",
+                Some(Reference::Other),
+            ),
             ("changeme", None),
             ("<your key>", None),
             ("a ${X} b", None),

@@ -374,3 +374,45 @@ fn a_generator_is_offered_only_if_each_of_its_values_keeps_the_rule() {
         assert_eq!(generator.is_some(), is_offered, "{rule}");
     }
 }
+
+#[test]
+fn keys_and_names_that_make_no_sense_are_faults() {
+    let text = "version: 1
+empty: sometimes
+placeholders: [a, ' ']
+variables:
+  A: {escaped: true}
+  B: {type: pem, escaped: yes}
+  C: {not_placehoder: true}
+  '': {}
+  a=b: {}
+  'a b': {}
+  persona-app-key: {secret: true}
+  my.key: {type: pem, escaped: true, not_placeholder: true}
+  é: {}
+";
+    let name =
+        "is not a valid name: it is empty, or contains `=`, white space or a control character";
+    assert_eq!(
+        faults(text),
+        [
+            "line 2: empty: `sometimes` is not one of keep, unset".to_owned(),
+            "line 3: placeholders: has an empty text, which counts as missing anyway".to_owned(),
+            "line 5: variables.A.escaped: is only valid with `type: pem`".to_owned(),
+            "line 6: variables.B.escaped: expected true or false, found a text".to_owned(),
+            "line 7: variables.C.not_placehoder: unknown key `not_placehoder`; did you mean `not_placeholder`?".to_owned(),
+            format!("line 8: variables.: {name}"),
+            format!("line 9: variables.a=b: {name}"),
+            format!("line 10: variables.a b: {name}"),
+        ]
+    );
+}
+
+#[test]
+fn a_default_may_be_unusual_but_not_wrong() {
+    let text = |default: &str| {
+        format!("version: 1\nvariables: {{A: {{type: port, default: {default}}}}}\n")
+    };
+    assert_eq!(faults(&text("0")), [""; 0]);
+    assert_eq!(faults(&text("x")).len(), 1);
+}

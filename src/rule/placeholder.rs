@@ -1,6 +1,7 @@
 //! Recognises placeholders: texts that stand for a value that is not set yet.
 
 use super::strip_wrapping;
+use crate::url::Url;
 
 /// The minimum length of a value of one repeated character, such as `xxxxxxxx`, that counts as a placeholder.
 const REPETITIONS: usize = 8;
@@ -13,11 +14,10 @@ const GAPS: [(&str, &str, &[char]); 3] = [
 ];
 
 /// The delimiters around a name that a deployment tool should have replaced, in pairs.
-const NAME_GAPS: &str = "$( ) #{ }# #{ } __ __ % % @@ @@ (( )) [[ ]]";
+const NAME_GAPS: &str = "{ } $( ) #{ }# #{ } __ __ % % @@ @@ (( )) [[ ]]";
 
 /// What programs write for a value that is not there, separated by `|`.
-const NOTHING: &str =
-    "undefined|null|NULL|(null)|None|nil|[object Object]|[object Undefined]|%!s(<nil>)|%!v(<nil>)";
+const NOTHING: &str = "undefined|null|NULL|(null)|None|nil|[object Object]|[object Undefined]|%!s(<nil>)|%!v(<nil>)|...|N/A|n/a";
 
 /// The beginnings of references that a secret store's own tools replace, separated by spaces.
 const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// \
@@ -30,16 +30,22 @@ const RUNNERS: &str = "op pass-cli ksm vault-env bao-env bao vault envconsul val
 
 /// Values that examples and frameworks ship, without separators.
 const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme fillmein setme \
-    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined \
+    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined redacted \
     keyboardcat somerandomstring thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong \
     09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
 
 /// Words inside a longer value that only an example has, between characters other than letters and digits.
 const PHRASES: &str = "_changeme_ _change_me_ _changethis_ _change_this_ _replaceme_ _replace_me_ _replacethis_ \
-    _replace_this_ _django_insecure_ _your_super_secret_";
+    _replace_this_ _replace_with_ _change_in_prod_ _change_in_production_ _django_insecure_ _your_super_secret_";
 
-/// The last words of an example that contains the word `your`.
+/// What examples and masked copies contain in place of letters and digits.
+const FILLERS: [&str; 3] = ["xxxxxxxx", "XXXXXXXX", "********"];
+
+/// The last words of an example that contains the word `your`, or begins with `example`.
 const ENDS: &str = "here key keys secret token password passphrase id dsn string value";
+
+/// The first words of an example that ends with `here`.
+const ORDERS: &str = "insert enter paste put add set fill";
 
 /// The reason why a text is probably not the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +90,11 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
     let begins_with = |list: &str| list.split(' ').any(|known| whole.starts_with(known));
     let of_vault = whole.strip_prefix("vault:").or(whole.strip_prefix("bao:"));
     let is_of_vault = |path: &str| path.contains('/') && path.starts_with(char::is_alphabetic);
+    let url = Url::cut(whole);
     if is_unfilled(whole) {
         Some(Placeholder::Unfilled)
+    } else if let Some(found) = url.and_then(|url| placeholder_in(&url)) {
+        Some(found)
     } else if begins_with(STORES) || of_vault.is_some_and(is_of_vault) {
         Some(Placeholder::Stored)
     } else if begins_with("arn:aws /run/secrets/")
@@ -106,6 +115,16 @@ pub fn is_runner(word: &str) -> bool {
     let is_known = |name: &str| RUNNERS.split(' ').any(|known| known == name);
     let mut parts = word.split_whitespace();
     parts.any(|part| part.rsplit('/').next().is_some_and(is_known))
+}
+
+/// The placeholder in the credentials or the host of a URL.
+fn placeholder_in(url: &Url<'_>) -> Option<Placeholder> {
+    let password = url.password.and_then(placeholder);
+    let parts = url.user.into_iter().chain(url.authority.split([',', ':']));
+    let left = [Placeholder::Unfilled, Placeholder::Unrendered];
+    password.or(parts
+        .filter_map(placeholder)
+        .find(|found| left.contains(found)))
 }
 
 fn is_unfilled(whole: &str) -> bool {
@@ -148,20 +167,29 @@ fn is_example(whole: &str) -> bool {
     let words: Vec<&str> = words.collect();
     let last = words.last().copied().unwrap_or_default();
     let has = |list: &str, word: &str| list.split(' ').any(|known| known == word);
-    let is_repeated = |text: &str| {
-        let first = text.chars().next();
-        text.chars().all(|other| Some(other) == first) && text.chars().count() >= REPETITIONS
-    };
+    let first = whole.chars().next();
+    let is_repeated = whole.chars().all(|other| Some(other) == first);
     let has_phrase = |part: &str| {
         let part = format!("_{part}_");
         PHRASES.split(' ').any(|phrase| part.contains(phrase))
     };
     // Several words with spaces between them can be a passphrase.
     let is_joined = !whole.contains(' ') || last == "here";
-    is_repeated(whole)
-        // `re_xxxxxxxx`
-        || is_repeated(last) && last.starts_with('x')
+    let is_asked = words.contains(&"your") || words.first() == Some(&"example");
+    // `api_key_here`, and `put it here`
+    let is_place = last == "here"
+        && (words
+            .iter()
+            .rev()
+            .nth(1)
+            .is_some_and(|word| has(ENDS, word))
+            || has(ORDERS, words[0]));
+    is_repeated && whole.chars().count() >= REPETITIONS
+        || FILLERS.iter().any(|filler| whole.contains(filler))
+        || whole.ends_with("-...")
+        || whole.ends_with("_...")
         || has(WORDS, &words.concat())
-        || is_joined && words.contains(&"your") && has(ENDS, last)
+        || is_joined && is_asked && has(ENDS, last)
+        || is_place
         || text.split(' ').any(has_phrase)
 }
