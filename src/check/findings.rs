@@ -41,11 +41,8 @@ impl Findings<'_> {
                 let fix = "unset it, set a value, or declare `empty: unset` or `empty: keep`";
                 let empty = ValueFinding::new(Code::Empty, problem, fix).into_warning();
                 let empty = Some(empty).filter(|_| is_told && variable.rule.refuses_empty());
-                Vec::from_iter(
-                    [missing(Code::Missing, "is not set")]
-                        .into_iter()
-                        .chain(empty),
-                )
+                let missing = missing(Code::Missing, "is not set");
+                [missing].into_iter().chain(empty).collect()
             }
             Value::Placeholder(kind) => vec![missing(Code::Placeholder, kind.problem())],
             Value::Unusable(found) => vec![found.clone()],

@@ -76,8 +76,13 @@ impl Value {
             _ if is_example || is_listed => return Value::Placeholder(Placeholder::Example),
             Some(Placeholder::Stored) if placeholders.has_runner => Some(Placeholder::Replaced),
             Some(Placeholder::Named) => rule.is_secret.then_some(Placeholder::Named),
-            Some(kind) if rule.is_secret || is_wrong() => return Value::Placeholder(kind),
+            Some(kind) if rule.is_secret => return Value::Placeholder(kind),
+            Some(kind @ (Placeholder::Unfilled | Placeholder::Example)) if is_wrong() => {
+                return Value::Placeholder(kind);
+            }
             found @ Some(Placeholder::Unfilled | Placeholder::Comment) if is_open => found,
+            // These explain why the value breaks its rule.
+            found @ Some(Placeholder::Unrendered | Placeholder::Stored) if is_wrong() => found,
             _ => None,
         };
         Value::Text(text.to_owned(), found)

@@ -539,10 +539,33 @@ fn a_placeholder_is_certain_for_a_secret_or_if_it_breaks_the_rule() {
         ("{not_placeholder: true}", "<html>", &[]),
         ("{pattern: ^<}", "<html>", &[]),
         ("{type: url}", "<url>", &["A placeholder error"]),
-        ("{type: port}", "undefined", &["A placeholder error"]),
-        ("{type: port}", "# required", &["A placeholder error"]),
+        ("{type: port}", "changeme", &["A placeholder error"]),
+        (
+            "{type: port}",
+            "undefined",
+            &["A wrong_type error", "A placeholder warning"],
+        ),
+        (
+            "{type: port, level: optional}",
+            "undefined",
+            &["A wrong_type error", "A placeholder warning"],
+        ),
+        (
+            "{type: port, level: optional}",
+            "# seconds",
+            &["A wrong_type error", "A placeholder warning"],
+        ),
+        (
+            "{type: port}",
+            "# required",
+            &["A wrong_type error", "A placeholder warning"],
+        ),
         ("{one_of: [Lax, None]}", "None", &[]),
-        ("{one_of: [Lax, Strict]}", "None", &["A placeholder error"]),
+        (
+            "{one_of: [Lax, Strict]}",
+            "None",
+            &["A not_one_of error", "A placeholder warning"],
+        ),
     ] {
         let text = format!("version: 1\nvariables: {{A: {rule}}}\n");
         assert_eq!(findings(&text, &[("A", value)]), told, "{rule} {value}");

@@ -114,7 +114,7 @@ pub fn quoted<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     grounds_of([
         (
             facts.found_where(Code::Quoted, |_, _| true),
-            "the quotes around {} are part of the value: compose and python-dotenv remove the quotes in an env file, but the list form of `environment:` in compose (`- NAME=\"value\"`), `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
+            "the quotes around {} are part of the value: compose and python-dotenv remove quotes in an env file, but the list form of compose's `environment:`, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
         ),
         (
             facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r')),
