@@ -13,7 +13,12 @@ use crate::report::{Code, ValueFinding, wrong_type};
 pub use placeholder::{Placeholder, is_runner, placeholder};
 
 /// What separates the items of a list where commas are expected.
-const SEPARATORS: [(char, &str); 3] = [(';', "semicolons"), (' ', "spaces"), ('\n', "line breaks")];
+const SEPARATORS: [(char, &str); 4] = [
+    (';', "semicolons"),
+    (' ', "spaces"),
+    ('|', "vertical bars"),
+    ('\n', "line breaks"),
+];
 
 type Checked = Result<(), ValueFinding>;
 
@@ -292,13 +297,18 @@ fn json(value: &str) -> Checked {
     Err(wrong_type(problem, "check its quotes, commas and brackets"))
 }
 
-/// The likely reason why a text with brackets is not JSON: it has no quotes.
+/// The likely reason why a text with brackets is not JSON.
 fn lost_quotes(value: &str) -> &'static str {
-    let may_be_json = value.starts_with(['[', '{']) && value.ends_with([']', '}']);
-    if may_be_json && !value.contains(['"', '\'']) && value.contains(char::is_alphabetic) {
-        ": the quotes inside are missing, which a shell removes"
-    } else {
+    if !value.starts_with(['[', '{']) || !value.ends_with([']', '}']) {
         ""
+    } else if value.contains("\\\"") {
+        ": the backslashes before the quotes are part of the value here"
+    } else if value.contains('"') {
+        ""
+    } else if value.contains('\'') {
+        ": it needs double quotes"
+    } else {
+        ": the quotes inside are missing, which a shell removes"
     }
 }
 

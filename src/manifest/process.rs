@@ -200,7 +200,7 @@ fn place(
         keys.fault(key, NO_POSTGRES);
         return None;
     }
-    if is_name(&text) {
+    if is_name(&text) || declared.get(&text).is_some() {
         declared.require(&text, keys, key)?;
         return Some(Place::Variable(text));
     }

@@ -416,3 +416,24 @@ fn a_default_may_be_unusual_but_not_wrong() {
     assert_eq!(faults(&text("0")), [""; 0]);
     assert_eq!(faults(&text("x")).len(), 1);
 }
+
+#[test]
+fn a_wait_can_name_a_variable_with_any_name() {
+    let text = "version: 1
+variables: {db.host: {}}
+wait_for: [{tcp: db.host}, {tcp: 'other.host:80'}]
+server: {command: [x]}
+";
+    let waits = manifest(text).waits.into_iter();
+    let places: Vec<_> = waits
+        .map(|wait| match wait.awaited {
+            Awaited::Server(_, place) => place,
+            Awaited::Step(name) => panic!("{name} is a step"),
+        })
+        .collect();
+    let expected = [
+        Place::Variable("db.host".to_owned()),
+        Place::Literal("other.host:80".to_owned()),
+    ];
+    assert_eq!(places, expected);
+}

@@ -114,6 +114,7 @@ fn seconds(value: &str) -> Option<f64> {
         [&date.replace('M', "months"), time].concat().to_lowercase()
     });
     let units = iso.as_deref().unwrap_or(units).trim_end_matches(',');
-    let duration = humantime::parse_duration(units).ok()?;
-    Some(sign * (duration.as_secs_f64() + clock))
+    let duration = humantime::parse_duration(units);
+    let duration = duration.or_else(|_| humantime::parse_duration(&units.to_lowercase()));
+    Some(sign * (duration.ok()?.as_secs_f64() + clock))
 }

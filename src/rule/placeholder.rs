@@ -21,7 +21,7 @@ const NOTHING: &str = "undefined|null|NULL|(null)|None|nil|[object Object]|[obje
 
 /// The beginnings of references that a secret store's own tools replace, separated by spaces.
 const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// \
-    gsm:// ssm:// awssm:// aws-sm:// secretsmanager:// keyvault:// akv:// azurekeyvault:// bws:// conjur:// \
+    gsm:// ssm:/ awssm:// aws-sm:// secret:// secretsmanager:// keyvault:// akv:// azurekeyvault:// bws:// conjur:// \
     akeyless:// doppler:// infisical:// secretref: encrypted: ENC[AES256_GCM, $ANSIBLE_VAULT; !vault";
 
 /// The programs that replace such references, separated by spaces.
@@ -31,15 +31,15 @@ const RUNNERS: &str = "op pass-cli ksm vault-env bao-env bao vault envconsul val
 /// Values that examples and frameworks ship, without separators.
 const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme fillmein setme \
     insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined redacted \
-    keyboardcat somerandomstring thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong \
-    09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
+    keyboardcat somerandomstring thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong";
 
 /// Words inside a longer value that only an example has, between characters other than letters and digits.
 const PHRASES: &str = "_changeme_ _change_me_ _changethis_ _change_this_ _replaceme_ _replace_me_ _replacethis_ \
-    _replace_this_ _replace_with_ _change_in_prod_ _change_in_production_ _django_insecure_ _your_super_secret_";
+    _replace_this_ _replace_with_ _placeholder_ _change_in_prod_ _change_in_production_ _django_insecure_ _your_super_secret_";
 
-/// What examples and masked copies contain in place of letters and digits.
-const FILLERS: [&str; 3] = ["xxxxxxxx", "XXXXXXXX", "********"];
+/// What examples and masked copies contain in place of letters and digits, and the secret in FastAPI's documentation.
+const FILLERS: &str =
+    "xxxxxxxx XXXXXXXX ******** 09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
 
 /// The last words of an example that contains the word `your`, or begins with `example`.
 const ENDS: &str = "here key keys secret token password passphrase id dsn string value";
@@ -157,39 +157,39 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_example(whole: &str) -> bool {
+    // A number at the end of a word does not make another word.
     let plain = |other: char| match other {
-        '-' | '_' => '_',
-        _ if other.is_alphanumeric() => other,
+        '-' | '_' | '0'..='9' => '_',
+        _ if other.is_alphabetic() => other,
         _ => ' ',
     };
-    let text: String = whole.to_lowercase().chars().map(plain).collect();
+    let lower = whole.to_lowercase();
+    let together = lower.replace(|other: char| !other.is_alphanumeric(), "");
+    let text: String = lower.chars().map(plain).collect();
     let words = text.split([' ', '_']).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.collect();
     let last = words.last().copied().unwrap_or_default();
     let has = |list: &str, word: &str| list.split(' ').any(|known| known == word);
-    let first = whole.chars().next();
-    let is_repeated = whole.chars().all(|other| Some(other) == first);
+    let repeated = whole.chars().next();
+    let is_repeated = whole.chars().all(|other| Some(other) == repeated);
     let has_phrase = |part: &str| {
         let part = format!("_{part}_");
         PHRASES.split(' ').any(|phrase| part.contains(phrase))
     };
     // Several words with spaces between them can be a passphrase.
-    let is_joined = !whole.contains(' ') || last == "here";
-    let is_asked = words.contains(&"your") || words.first() == Some(&"example");
-    // `api_key_here`, and `put it here`
-    let is_place = last == "here"
-        && (words
-            .iter()
-            .rev()
-            .nth(1)
-            .is_some_and(|word| has(ENDS, word))
-            || has(ORDERS, words[0]));
+    let is_joined = !whole.contains(' ');
+    let is_asked = match words.as_slice() {
+        words if words.contains(&"your") => is_joined || last == "here",
+        ["example", ..] => is_joined,
+        [.., what, "here"] if has(ENDS, what) => is_joined,
+        [order, .., "here"] => is_joined && has(ORDERS, order),
+        _ => false,
+    };
     is_repeated && whole.chars().count() >= REPETITIONS
-        || FILLERS.iter().any(|filler| whole.contains(filler))
+        || FILLERS.split(' ').any(|filler| whole.contains(filler))
         || whole.ends_with("-...")
         || whole.ends_with("_...")
-        || has(WORDS, &words.concat())
-        || is_joined && is_asked && has(ENDS, last)
-        || is_place
+        || has(WORDS, &together)
+        || is_asked && has(ENDS, last)
         || text.split(' ').any(has_phrase)
 }

@@ -265,6 +265,7 @@ fn real_durations_are_sound() {
             "1h30m",
             "1h 30m",
             "1.5h",
+            "1H",
             "24h",
             "72h0m0s",
             "1d",
@@ -483,7 +484,8 @@ fn a_json_list_has_items_of_its_type() {
             "the quotes inside are missing",
             true,
         ),
-        (Type::String, "['a', 'b']", "is not a JSON list", true),
+        (Type::String, "['a', 'b']", "it needs double quotes", true),
+        (Type::String, r#"[\"a\"]"#, "the backslashes", true),
         (Type::String, "a,b", "is not a JSON list", true),
         (Type::String, "[1, 2]", "an item that is not a text", false),
         (Type::String, "[null]", "an item that is not a text", false),
@@ -512,6 +514,10 @@ fn a_list_with_other_separators_names_them() {
         (
             "https://a.example.org; https://b.example.org;",
             "semicolons",
+        ),
+        (
+            "https://a.example.org|https://b.example.org",
+            "vertical bars",
         ),
         (
             "https://a.example.org\nhttps://b.example.org",
