@@ -37,7 +37,7 @@ const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tb
 const PHRASES: &str = "_changeme_ _change_me_ _changethis_ _change_this_ _replaceme_ _replace_me_ _replacethis_ \
     _replace_this_ _replace_with_ _placeholder_ _change_in_prod_ _change_in_production_ _django_insecure_ _your_super_secret_";
 
-/// What examples and masked copies contain in place of letters and digits, and the secret in FastAPI's documentation.
+/// What examples and masked copies contain in place of letters and digits, and a secret in the documentation of `FastAPI`.
 const FILLERS: &str =
     "xxxxxxxx XXXXXXXX ******** 09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7";
 
