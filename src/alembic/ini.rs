@@ -1,6 +1,6 @@
 //! Reads ini files by the rules of Python's `ConfigParser`, as alembic uses it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The maximum length of a value with references, in bytes, and how deep the references can be. Python's own limit is
 /// only the depth, and larger.
@@ -12,9 +12,8 @@ const DEFAULT: &str = "DEFAULT";
 
 /// The sections of a file, without the interpolation of their values.
 pub struct Ini {
-    sections: HashSet<String>,
-    /// Sections and options, with their values.
-    values: HashMap<(String, String), String>,
+    /// The options of each section, with their values.
+    sections: HashMap<String, HashMap<String, String>>,
     here: String,
 }
 
@@ -27,10 +26,9 @@ impl Ini {
         if text.contains(|next: char| is_space(next) && !" \t\n".contains(next)) {
             return None;
         }
-        let (mut sections, mut values) = (HashSet::new(), HashMap::<_, String>::new());
-        // The section and the option of the previous line, and its indentation.
-        let mut section: Option<&str> = None;
-        let mut option: Option<(String, String)> = None;
+        let mut sections = HashMap::<String, HashMap<String, String>>::new();
+        // The section and the option of the previous line, and its indentation. No option has an empty name.
+        let (mut section, mut option) = (String::new(), String::new());
         let mut level = 0;
         for line in text.split('\n') {
             let value = line.trim();
@@ -38,8 +36,8 @@ impl Ini {
                 continue;
             }
             let indent = line.len() - line.trim_start().len();
-            let previous = option.as_ref().and_then(|option| values.get_mut(option));
-            match previous {
+            let options = sections.get_mut(&section);
+            match options.and_then(|options| options.get_mut(&option)) {
                 Some(lines) if value.is_empty() || indent > level => {
                     *lines += "\n";
                     *lines += value;
@@ -52,27 +50,26 @@ impl Ini {
                 .strip_prefix('[')
                 .and_then(|rest| rest.rsplit_once(']'));
             if let Some((name, _)) = header.filter(|(name, _)| !name.is_empty()) {
-                if !sections.insert(name.to_owned()) && name != DEFAULT {
+                if sections.contains_key(name) && name != DEFAULT {
                     return None;
                 }
-                (section, option) = (Some(name), None);
+                (section, option) = (name.to_owned(), String::new());
+                sections.entry(section.clone()).or_default();
                 continue;
             }
             let (name, value) = value.split_once(['=', ':'])?;
-            let key = (section?.to_owned(), name.trim_end().to_lowercase());
+            option = name.trim_end().to_lowercase();
             let value = value.trim_start().to_owned();
-            if key.1.is_empty() || values.insert(key.clone(), value).is_some() {
+            let options = sections.get_mut(&section)?;
+            if option.is_empty() || options.insert(option.clone(), value).is_some() {
                 return None;
             }
-            option = Some(key);
         }
-        let default = (DEFAULT.to_owned(), "here".to_owned());
-        values.entry(default).or_insert_with(|| here.clone());
-        Some(Self {
-            sections,
-            values,
-            here,
-        })
+        let defaults = sections.entry(DEFAULT.to_owned()).or_default();
+        defaults
+            .entry("here".into())
+            .or_insert_with(|| here.clone());
+        Some(Self { sections, here })
     }
 
     /// Whether the section has the option, or the default section has it and the section exists.
@@ -86,12 +83,10 @@ impl Ini {
     }
 
     fn raw(&self, section: &str, option: &str) -> Option<&str> {
-        let get = |section: &str| {
-            self.values
-                .get(&(section.to_owned(), option.to_lowercase()))
-        };
-        self.sections.get(section)?;
-        let value = get(section).or_else(|| get(DEFAULT))?;
+        let (own, option) = (self.sections.get(section)?, option.to_lowercase());
+        let value = own
+            .get(&option)
+            .or_else(|| self.sections[DEFAULT].get(&option))?;
         Some(value.trim_end())
     }
 
