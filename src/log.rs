@@ -3,7 +3,7 @@
 //! In the text format, events with the target `announce`, `report` or `step` (a line of a step's output) are written
 //! unchanged. All others get the prefix `startup-guard: `.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -42,17 +42,8 @@ impl Display for Phase {
     }
 }
 
-/// The fields that an event can have besides its message, in their order in a JSON line. `phase` is a [`Phase`].
-const FIELDS: [&str; 8] = [
-    "phase",
-    "variable",
-    "finding",
-    "step",
-    "exit_code",
-    "retry",
-    "cause",
-    SUMMARY,
-];
+/// The fields that an event can have besides its message. `phase` is a [`Phase`].
+const FIELDS: &str = "phase variable finding step exit_code retry cause summary";
 
 /// The only field whose value is JSON already.
 const SUMMARY: &str = "summary";
@@ -112,17 +103,16 @@ impl Subscriber for Spanless {
 #[derive(Default)]
 struct Fields {
     message: String,
-    /// The values as JSON, in the order of `FIELDS`.
-    values: [Option<String>; FIELDS.len()],
+    /// The other fields as the end of a JSON object, in the order of the event.
+    others: String,
 }
 
 impl Fields {
-    fn set(&mut self, field: &Field, json: String) {
-        let position = FIELDS.iter().position(|name| *name == field.name());
-        debug_assert!(position.is_some(), "unknown log field {}", field.name());
-        if let Some(position) = position {
-            self.values[position] = Some(json);
-        }
+    fn add(&mut self, field: &Field, json: &str) {
+        let name = field.name();
+        let is_known = FIELDS.split(' ').any(|known| known == name);
+        debug_assert!(is_known, "unknown log field {name}");
+        self.others += &format!(r#","{name}":{json}"#);
     }
 }
 
@@ -132,14 +122,14 @@ impl Visit for Fields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, value.to_string());
+        self.add(field, &value.to_string());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
-            SUMMARY => self.set(field, value.to_owned()),
-            _ => self.set(field, quoted(value)),
+            SUMMARY => self.add(field, value),
+            _ => self.add(field, &quoted(value)),
         }
     }
 }
@@ -159,13 +149,8 @@ fn json(level: Level, fields: &Fields) -> String {
     let level = level.as_str().to_ascii_lowercase();
     let message = quoted(&fields.message);
     let timestamp = humantime::format_rfc3339_millis(SystemTime::now());
-    let mut line = format!(r#"{{"level":"{level}","message":{message},"timestamp":"{timestamp}""#);
-    for (name, value) in FIELDS.iter().zip(&fields.values) {
-        if let Some(value) = value {
-            write!(line, r#","{name}":{value}"#).expect("writing to a String cannot fail");
-        }
-    }
-    line + "}\n"
+    let others = &fields.others;
+    format!(r#"{{"level":"{level}","message":{message},"timestamp":"{timestamp}"{others}}}"#) + "\n"
 }
 
 fn quoted(text: &str) -> String {
