@@ -18,6 +18,7 @@ pub enum Code {
     NoMatch,
     WrongType,
     WrongScheme,
+    ForeignParameter,
     Unescaped,
     Quoted,
     WhiteSpace,
@@ -65,11 +66,30 @@ impl ValueFinding {
         }
     }
 
-    /// The finding for a URL whose credentials contain characters that must be percent-encoded.
-    pub fn unescaped_credentials() -> Self {
-        let problem = "has an unescaped character in its user or password";
-        let fix = "percent-encode the password: @ is %40, / is %2F, # is %23, ? is %3F, % is %25, a space is %20";
-        Self::new(Code::Unescaped, problem, fix)
+    /// The finding for a URL whose credentials contain these characters, which should be percent-encoded.
+    pub fn unescaped_credentials((raw, is_certain): (String, bool)) -> Self {
+        let shown = |raw: char| match raw {
+            ' ' => "a space".to_owned(),
+            other => other.to_string(),
+        };
+        let all: Vec<String> = raw.chars().map(shown).collect();
+        let encoded = |raw: char| format!("{} is %{:02X}", shown(raw), u32::from(raw));
+        let encoded: Vec<String> = raw.chars().map(encoded).collect();
+        let problem = format!(
+            "has an unescaped {} in its user or password",
+            all.join(" and ")
+        );
+        let fix = format!("percent-encode it: {}", encoded.join(", "));
+        let hint = if is_certain {
+            ""
+        } else {
+            ", which not all clients accept"
+        };
+        let problem = format!("{problem}{hint}");
+        Self {
+            is_certain,
+            ..Self::new(Code::Unescaped, problem, fix)
+        }
     }
 
     /// The finding for a URL with an invalid host or port.

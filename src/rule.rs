@@ -1,5 +1,6 @@
 //! The rules for a single value. Findings contain limits and admitted values, but never the value that was checked.
 
+mod drivers;
 mod number;
 mod pem;
 mod placeholder;

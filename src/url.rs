@@ -21,6 +21,9 @@ const PORTS: [(u16, &[&str]); 11] = [
     (443, &["https"]),
 ];
 
+/// The schemes of databases that `SQLAlchemy` connects to through a driver, such as `postgresql+psycopg`.
+const SQL: &str = "postgresql postgres mysql mariadb cockroachdb mssql oracle redshift clickhouse";
+
 /// The longest host name, in bytes.
 const MAX_HOST: usize = 255;
 
@@ -43,7 +46,11 @@ pub struct Url<'a> {
     /// The path, the query and the fragment, with their delimiters.
     pub rest: &'a str,
     /// Everything after `://`.
-    whole: &'a str,
+    pub whole: &'a str,
+    /// Whether a raw `/`, `?` or `#` cuts the credentials for most clients: they read `user:pa/ss@host` as the host
+    /// `user`, the port `pa` and the path `/ss@host`. The parts are split here as they are meant, so that no part of the
+    /// password is taken for a host.
+    pub is_cut: bool,
 }
 
 impl<'a> Url<'a> {
@@ -55,19 +62,29 @@ impl<'a> Url<'a> {
         if !starts_with_letter || !scheme.chars().all(is_scheme_character) {
             return None;
         }
-        let (authority, rest) = whole.split_at(whole.find(['/', '?', '#']).unwrap_or(whole.len()));
-        let (credentials, authority) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        Some(Self {
+        let authority = whole.split(['/', '?', '#']).next().unwrap_or_default();
+        let url = Self::split(scheme, whole, authority.rfind('@'));
+        let end = url.end_of_cut_credentials();
+        Some(end.map_or(url, |end| Self {
+            is_cut: true,
+            ..Self::split(scheme, whole, Some(end))
+        }))
+    }
+
+    /// Splits what follows `://`, with the position of the `@` that ends the credentials.
+    fn split(scheme: &'a str, whole: &'a str, end: Option<usize>) -> Self {
+        let credentials = end.map(|end| &whole[..end]);
+        let hosts = end.map_or(whole, |end| &whole[end + 1..]);
+        let (authority, rest) = hosts.split_at(hosts.find(['/', '?', '#']).unwrap_or(hosts.len()));
+        Self {
             scheme,
             user: credentials.map(|text| text.split(':').next().unwrap_or_default()),
             password: credentials.and_then(|text| Some(text.split_once(':')?.1)),
             authority,
             rest,
             whole,
-        })
+            is_cut: false,
+        }
     }
 
     /// The scheme in lower case, without a driver such as `+psycopg`.
@@ -99,16 +116,6 @@ impl<'a> Url<'a> {
         self.authority.split(',').map(host_and_port).collect()
     }
 
-    /// Whether the URL has no host although it needs one. The URL of a database file or a Unix socket needs none, nor
-    /// does a PostgreSQL URL: libpq takes the host from `PGHOST` then, or connects to a local server.
-    pub fn lacks_host(&self) -> bool {
-        let is_file = self.scheme.starts_with("sqlite") || ["file", "unix"].contains(&self.scheme);
-        let may_lack_host = is_file && self.rest.len() > 1
-            || self.is_postgres()
-            || self.parameters().iter().any(|(key, _)| key == "host");
-        self.authority.is_empty() && !may_lack_host
-    }
-
     /// Whether all hosts are loopback addresses, which lead to the machine or container itself. Returns false if a host
     /// is invalid.
     pub fn is_local(&self) -> bool {
@@ -116,28 +123,74 @@ impl<'a> Url<'a> {
         self.hosts().is_some_and(are_local)
     }
 
-    /// Whether a raw `/`, `?` or `#` in the credentials cuts them: `user:pa/ss@host` is parsed as the host `user`, the
-    /// port `pa` and the path `/ss@host`. The parsed host can be a part of the password then.
-    pub fn has_cut_credentials(&self) -> bool {
-        if self.authority.is_empty() {
-            return false;
+    /// The position in `whole` of the `@` that ends the credentials if a raw `/`, `?` or `#` probably cuts them.
+    fn end_of_cut_credentials(&self) -> Option<usize> {
+        let end = self.whole.len() - self.rest.len() + self.rest.find('@')?;
+        // An `@` behind a second `://` belongs to another URL.
+        if self.authority.is_empty() || self.whole[..end].contains("://") {
+            return None;
         }
-        if self.is_web() {
-            // The path of an http URL can contain an `@`.
-            return self.rest.contains('@') && self.hosts().is_none();
-        }
-        // If the credentials are complete, an `@` after the `?` belongs to a parameter.
+        let is_readable = self.hosts().is_some();
         let has_port = self.authority.contains(':');
-        let before_query = self.rest.split('?').next().unwrap_or_default();
-        before_query.contains('@') && (has_port || self.default_port().is_some())
-            || self.rest.contains('@') && has_port && self.user.is_none()
+        // If the credentials are complete, an `@` after the `?` belongs to a parameter.
+        let is_before_query = !self.whole[..end].contains('?');
+        let is_cut = if self.is_web() || self.is_amqp() && (self.user.is_some() || !has_port) {
+            // The path of an http URL and the virtual host of AMQP can contain an `@`.
+            !is_readable
+        } else {
+            is_before_query && (has_port || self.default_port().is_some())
+                || has_port && self.user.is_none()
+        };
+        is_cut.then_some(end)
     }
 
-    /// The whole password if `has_cut_credentials` is true, otherwise `None`.
-    pub fn cut_password(&self) -> Option<&'a str> {
-        let (credentials, _) = self.whole.rsplit_once('@')?;
-        let (_, password) = credentials.split_once(':')?;
-        self.has_cut_credentials().then_some(password)
+    /// The characters of the user and the password that should be percent-encoded, each once, and whether no client
+    /// accepts the URL with them.
+    pub fn raw_characters(&self) -> (String, bool) {
+        let credentials = [self.user, self.password].into_iter().flatten();
+        let credentials: Vec<&str> = credentials.collect();
+        let has = |raw: &char| credentials.iter().any(|text| text.contains(*raw));
+        let mut raw: String = "@/?# \"<>[]\\^`{|}".chars().filter(has).collect();
+        if !credentials.iter().all(|text| is_percent_encoded(text)) {
+            raw.push('%');
+        }
+        let has_at = raw.contains('@');
+        // What the clients of each scheme accept was tried out. SQLAlchemy's password ends at the first `@`, and may
+        // contain a `/`, `?` or `#`; most other clients end it at the last `@` before the first of these three.
+        let is_certain = if self.scheme.starts_with("mongodb") {
+            raw.contains(['@', '/', '?', '#', '%'])
+        } else if self.is_sql() {
+            has_at && (self.is_cut || self.driver().is_some())
+        } else {
+            let start = self.whole.split(['/', '?', '#']).next().unwrap_or_default();
+            self.is_cut && !(self.is_amqp() && host_and_port(start).is_some())
+        };
+        (raw, is_certain)
+    }
+
+    /// The password. If the credentials are cut, what is certainly a part of it.
+    fn certain_password(&self) -> Option<&'a str> {
+        if !self.is_cut {
+            return self.password;
+        }
+        let (start, _) = self.whole.split_once('@')?;
+        let (_, password) = start.split_once(':')?;
+        (!start.contains(['/', '?', '#'])).then_some(password)
+    }
+
+    /// Whether the URL is that of a database that `SQLAlchemy` knows, with or without a driver.
+    pub fn is_sql(&self) -> bool {
+        SQL.split(' ').any(|known| known == self.dialect())
+    }
+
+    /// The driver that the scheme selects in `SQLAlchemy`, such as `asyncpg`, in lower case.
+    pub fn driver(&self) -> Option<String> {
+        let driver = self.scheme.split_once('+').filter(|_| self.is_sql())?.1;
+        Some(driver.to_ascii_lowercase())
+    }
+
+    fn is_amqp(&self) -> bool {
+        matches!(&*self.dialect(), "amqp" | "amqps")
     }
 
     /// The path without its leading slashes, not decoded.
@@ -238,8 +291,8 @@ pub fn passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in parts(text) {
         let url = Url::cut(part);
-        found.extend(url.and_then(|url| url.password));
-        found.extend(url.and_then(|url| url.cut_password()));
+        found.extend(url.and_then(|url| url.certain_password()));
+        found.extend(url.filter(|url| url.is_cut).and_then(|url| url.password));
         found.extend(by_key(part));
     }
     found.retain(|password| !password.is_empty());
@@ -251,7 +304,7 @@ pub fn passwords(text: &str) -> Vec<&str> {
 pub fn certain_passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in text.split_whitespace().flat_map(parts) {
-        found.extend(Url::cut(part).and_then(|url| url.password));
+        found.extend(Url::cut(part).and_then(|url| url.certain_password()));
         if part.contains("://") || part.contains(';') {
             found.extend(by_key(part));
         }

@@ -47,7 +47,7 @@ const UNRESOLVED: &str = "unresolved_reference";
 const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 22] = [
+const CAUSES: [(&str, &str, Explain); 21] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     (UNRESOLVED, LIKELY, values::empty_reference),
@@ -62,7 +62,6 @@ const CAUSES: [(&str, &str, Explain); 22] = [
     ("secret_file", LIKELY, values::secret_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
     ("scheme_of_sqlalchemy", LIKELY, urls::postgres_scheme),
-    ("unescaped_credentials", CERTAIN, urls::unescaped),
     ("list_form", CERTAIN, values::list_form),
     ("service_link", LIKELY, scope::service_link),
     ("encoded_line_break", LIKELY, scope::encoded_line_break),

@@ -1,7 +1,10 @@
 //! Causes that are recognised by the form of a URL. URLs are read here but never shown.
 
+use std::collections::BTreeSet;
+
 use super::values::bare;
 use super::{Facts, Grounds, grounds_of};
+use crate::manifest::Variable;
 use crate::platform::HEROKU;
 use crate::report::Code;
 use crate::rule::Type;
@@ -19,26 +22,31 @@ pub fn empty_parts<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 }
 
 pub fn postgres_scheme<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    // The plain scheme, if it is admitted, else the first one with a driver.
+    let admitted = |variable: &Variable| {
+        let schemes = variable.rule.schemes.iter();
+        let schemes = schemes.filter(|scheme| scheme.starts_with("postgresql"));
+        let scheme = schemes.min_by_key(|scheme| scheme.contains('+'))?;
+        Some(format!("{scheme}://"))
+    };
     let variables = facts.found_where(Code::WrongScheme, |value, variable| {
-        let mut schemes = variable.rule.schemes.iter();
-        bare(value).starts_with("postgres://")
-            && schemes.any(|scheme| scheme.starts_with("postgresql"))
+        bare(value).starts_with("postgres://") && admitted(variable).is_some()
     });
+    let schemes = variables.iter().map(|name| facts.declared[name]);
+    let schemes: BTreeSet<String> = schemes.filter_map(admitted).collect();
+    let schemes = Vec::from_iter(schemes).join(" or ");
     let order = if facts.is_on(&HEROKU) {
-        "Heroku sets this scheme, and resets it if it is changed: let the application replace the scheme, and add `postgres` to `schemes`."
+        "Heroku sets this scheme, and resets it if it is changed: let the application replace the scheme, and add `postgres` to `schemes`.".to_owned()
+    } else if schemes.contains('+') {
+        format!(
+            "Change it to {schemes}, and keep the rest, but for parameters that its driver refuses."
+        )
     } else {
-        "Change it to postgresql://, and keep the rest of the URL."
+        format!("Change it to {schemes}, and keep the rest of the URL.")
     };
     let sentence =
         "{} {begins|begin} with postgres://, which SQLAlchemy has not accepted since version 1.4.";
     grounds_of([(variables, &format!("{sentence} {order}"))])
-}
-
-pub fn unescaped<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([(
-        facts.found_where(Code::Unescaped, |_, _| true),
-        "the user or the password in {} contains characters that have a special meaning in a URL. Percent-encode each of them (@ is %40, / is %2F, # is %23, : is %3A), or choose a password of letters and digits.",
-    )])
 }
 
 /// A URL whose host is this container itself. There is no finding for it, because the URL is valid.

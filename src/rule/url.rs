@@ -1,52 +1,135 @@
-//! The rules for URLs and origins.
+//! The rules for URLs and origins. A value is an error only if none of the clients of its scheme accepts it.
 
+use super::drivers::check_parameters;
 use super::{Checked, Rule, ensure};
 use crate::report::{Code, ValueFinding, wrong_type};
-use crate::url::{Url, host_and_port, is_percent_encoded};
+use crate::url::{Url, host_and_port, is_ipv6, port};
+
+/// Schemes that are not followed by `://`, or by a `://` of another scheme.
+const OPAQUE: &str = "jdbc r2dbc mailto data urn tel file unix";
+
+/// The characters of templates such as `https://{tenant}.example.com`, of addresses to listen on such as `http://*:80`,
+/// and of SQL Server's instances (`host\instance`) and Oracle's descriptions.
+const NO_NAME: &str = "{}$*+\\()";
 
 impl Rule {
-    /// Checks a URL: its credentials, its hosts, and its scheme.
+    /// Checks a URL: its credentials, its hosts, its scheme, and its parameters.
     pub(super) fn check_url(&self, value: &str) -> Checked {
+        let is_control = "contains a line break or another control character";
+        ensure(!value.contains(char::is_control), is_control, "remove it")?;
+        let opaque = value.split(':').next().unwrap_or_default();
+        if OPAQUE
+            .split(' ')
+            .any(|known| known.eq_ignore_ascii_case(opaque))
+            && value.contains(':')
+        {
+            return self.check_scheme(opaque, false);
+        }
+        let url = Url::cut(value).ok_or_else(|| self.no_url(value))?;
+        let is_list = url.whole.contains("://") && url.whole.contains([',', ';']);
+        // Checked first, because an unescaped character makes all later parts wrong.
+        let mut raw = url.raw_characters();
+        // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@`.
+        let is_sqlalchemy = self.schemes.iter().any(|scheme| scheme.contains('+'));
+        raw.1 |= is_sqlalchemy && url.is_sql() && raw.0.contains('@');
+        if raw.1 {
+            return Err(ValueFinding::unescaped_credentials(raw));
+        }
+        let host = if is_list { Ok(()) } else { check_host(&url) };
+        if let Err(found) = &host
+            && found.is_certain
+        {
+            return host;
+        }
+        self.check_scheme(url.scheme, url.is_local())?;
+        check_parameters(&url)?;
+        if !raw.0.is_empty() {
+            return Err(ValueFinding::unescaped_credentials(raw).into_warning());
+        }
+        host?;
+        let fix = "percent-encode it as %20";
+        let problem = "contains white space, which not all clients accept";
+        let is_right = !value.contains(char::is_whitespace);
+        ensure(is_right, problem, fix).map_err(ValueFinding::into_warning)
+    }
+
+    /// The finding for a value that is no URL.
+    fn no_url(&self, value: &str) -> ValueFinding {
         let example = self.schemes.first().map_or("https", String::as_str);
         let shape = format!("write it as {example}://host…");
-        let url = Url::cut(value).ok_or_else(|| wrong_type("is not a URL", shape.as_str()))?;
-        // Checked first, because an unescaped character makes all later parts wrong.
-        if url.has_cut_credentials() || has_raw_character(&url) {
-            return Err(ValueFinding::unescaped_credentials());
+        let (start, _) = value.split_once("://").unwrap_or((value, ""));
+        let (name, _) = start.split_once('=').unwrap_or_default();
+        let is_name = |other: char| other.is_ascii_alphanumeric() || other == '_';
+        let is_scheme = |scheme: &&str| {
+            let scheme = scheme.to_ascii_lowercase();
+            matches!(&*scheme, "http" | "https") || self.schemes.contains(&scheme)
+        };
+        let mut slashed = value.splitn(2, [':', '/']);
+        if !name.is_empty() && name.chars().all(is_name) && start.len() < value.len() {
+            let fix = "remove the name and the = from the value";
+            wrong_type(
+                "begins with a name and =, which are part of the value here",
+                fix,
+            )
+        } else if start.starts_with("psql ") {
+            let fix = "set it to the URL between the quotes alone";
+            wrong_type("is a command line of psql, not a URL", fix)
+        } else if slashed.next().as_ref().is_some_and(is_scheme) && slashed.next().is_some() {
+            wrong_type("does not have :// after its scheme", shape)
+        } else {
+            wrong_type("is not a URL", shape)
         }
-        let is_space = |other: char| other.is_whitespace() || other.is_control();
-        let fix = "remove it, or percent-encode it as %20";
-        ensure(!value.contains(is_space), "contains white space", fix)?;
-        ensure(!url.lacks_host(), "has no host", &shape)?;
-        if !url.authority.is_empty() && url.hosts().is_none() {
-            return Err(ValueFinding::invalid_host());
-        }
-        self.check_scheme(&url)
     }
 
     /// Checks an origin: scheme, host and port, as a browser sends it.
     pub(super) fn check_origin(&self, value: &str) -> Checked {
-        let shape =
+        const SHAPE: &str =
             "write scheme://host[:port] and nothing after it, such as https://app.example.com";
-        let url = Url::cut(value).ok_or_else(|| wrong_type("is not an origin", shape))?;
-        let problem = "ends with a slash, which no browser sends";
-        ensure(url.rest != "/", problem, "remove the slash at its end")?;
+        let warn = |problem, fix: &str| Err(wrong_type(problem, fix).into_warning());
+        match value {
+            "*" => return warn("admits all origins", "list each origin"),
+            // Browsers send these for pages without an origin, such as those in a sandbox or of a mobile application.
+            "null" | "file://" => return Ok(()),
+            _ => {}
+        }
+        let url = Url::cut(value).ok_or_else(|| wrong_type("is not an origin", SHAPE))?;
         let problem = "has a path after its host, which no browser sends";
-        ensure(url.rest.is_empty(), problem, shape)?;
-        let host = url.authority.strip_prefix("*.");
-        let is_host = host_and_port(host.unwrap_or(url.authority)).is_some();
-        ensure(url.user.is_none() && is_host, "is not an origin", shape)?;
-        self.check_scheme(&url)?;
-        let problem = "has a wildcard, which Django takes, but Starlette's allow_origins matches with no origin";
-        let fix = "list each origin, or use a regular expression (allow_origin_regex)";
-        host.map_or(Ok(()), |_| Err(wrong_type(problem, fix).into_warning()))
+        ensure(matches!(url.rest, "" | "/"), problem, SHAPE)?;
+        let is_pattern = url.authority.contains(['*', '^', '$', '(', '\\', '[']);
+        let host = host_and_port(url.authority);
+        let is_host = host.is_some() || is_pattern && !value.contains(char::is_whitespace);
+        ensure(url.user.is_none() && is_host, "is not an origin", SHAPE)?;
+        self.check_scheme(url.scheme, url.is_local())?;
+        if host.is_none() {
+            let problem = "has a wildcard, which Django takes, but Starlette's allow_origins matches with no origin";
+            let fix = "list each origin, or use a regular expression (allow_origin_regex)";
+            return warn(problem, fix);
+        }
+        if url.rest == "/" {
+            let problem = "ends with a slash, which no browser sends: it only matches if the application removes the slash";
+            return warn(problem, "remove the slash at its end");
+        }
+        let is_sent = |other: char| other.is_ascii() && !other.is_ascii_uppercase();
+        if !url.authority.chars().all(is_sent) {
+            let problem = "has capital letters or letters that are not ASCII in its host, which no browser sends";
+            return warn(
+                problem,
+                "write it in small letters, and xn--… for other letters",
+            );
+        }
+        let port = host.and_then(|(_, port)| port);
+        if url.is_web() && port.is_some() && port == url.default_port() {
+            let problem = "has the default port of its scheme, which no browser sends";
+            return warn(problem, "remove the port");
+        }
+        Ok(())
     }
 
-    fn check_scheme(&self, url: &Url<'_>) -> Checked {
-        let scheme = url.scheme.to_ascii_lowercase();
+    fn check_scheme(&self, scheme: &str, is_local: bool) -> Checked {
+        let scheme = scheme.to_ascii_lowercase();
         // `https` also admits `http` on localhost, where there is usually no certificate.
         let is_admitted = |admitted: &String| {
-            *admitted == scheme || admitted == "https" && scheme == "http" && url.is_local()
+            *admitted == scheme || admitted == "https" && scheme == "http" && is_local
         };
         if self.schemes.is_empty() || self.schemes.iter().any(is_admitted) {
             return Ok(());
@@ -58,9 +141,97 @@ impl Rule {
     }
 }
 
-/// Whether the user or the password contains a character that must be percent-encoded.
-fn has_raw_character(url: &Url<'_>) -> bool {
-    let is_raw = |other: char| other.is_whitespace() || "@\"<>\\^`{|}".contains(other);
-    let mut parts = [url.user, url.password].into_iter().flatten();
-    parts.any(|text| text.contains(is_raw) || !is_percent_encoded(text))
+/// Checks the hosts and their ports.
+fn check_host(url: &Url<'_>) -> Checked {
+    let authority = url.authority;
+    let is_bare_port = authority
+        .strip_prefix(':')
+        .is_some_and(|text| port(text).is_some());
+    if authority.is_empty() || is_bare_port {
+        return check_no_host(url);
+    }
+    let problem = "has a second scheme where its host belongs";
+    let is_doubled = authority.ends_with(':') && url.rest.starts_with("//");
+    ensure(!is_doubled, problem, "remove one of the two schemes")?;
+    let Some(hosts) = url.hosts() else {
+        let address = authority
+            .rsplit_once(':')
+            .map_or("", |(address, _)| address);
+        if is_ipv6(authority) || is_ipv6(address) {
+            let fix = "write the address in brackets, such as [2001:db8::1]:5432";
+            return Err(wrong_type("has an IPv6 address without brackets", fix));
+        }
+        if authority.contains(|other| NO_NAME.contains(other)) {
+            let problem = "has characters in its host that no name of a host has";
+            return Err(wrong_type(problem, "check its host").into_warning());
+        }
+        // A server that listens on port 0 chooses a free one.
+        if authority.ends_with(":0") {
+            let problem = "has port 0, to which nothing connects";
+            return Err(wrong_type(problem, "check its port").into_warning());
+        }
+        return Err(ValueFinding::invalid_host());
+    };
+    if url.driver().is_some() {
+        let is_list = hosts.len() > 1
+            && hosts
+                .split_last()
+                .is_some_and(|(_, others)| others.iter().any(|(_, port)| port.is_some()));
+        let fix = "write each host as a parameter, such as ?host=db1:5432&host=db2:5432";
+        ensure(
+            !is_list,
+            "has several hosts with ports, which SQLAlchemy does not accept",
+            fix,
+        )?;
+        let fix = "write the port, or remove the colon";
+        ensure(
+            !authority.ends_with(':'),
+            "has a colon but no port after its host",
+            fix,
+        )?;
+    }
+    Ok(())
 }
+
+/// Checks a URL without a host, which is the address of a Unix socket, of a file, or of the client's default host.
+fn check_no_host(url: &Url<'_>) -> Checked {
+    let scheme = url.scheme.to_ascii_lowercase();
+    let needs_host = ["http", "https", "ws", "wss", "mongodb", "mongodb+srv"];
+    let fix = "write the host after ://";
+    ensure(!needs_host.contains(&&*scheme), "has no host", fix)?;
+    let is_place = |key: &str| {
+        ["host", "sock", "service"]
+            .iter()
+            .any(|word| key.contains(word))
+    };
+    let has_place = url.parameters().iter().any(|(key, _)| is_place(key));
+    let is_socket = ["sock", "unix"].iter().any(|word| scheme.contains(word));
+    if url.default_port().is_none() || has_place || is_socket {
+        return Ok(());
+    }
+    let key = if url.is_postgres() {
+        "host"
+    } else {
+        "unix_socket"
+    };
+    if url.path().contains('/') && (url.is_postgres() || scheme.starts_with("mysql")) {
+        let problem = "has the folder of a socket where the name of the database belongs";
+        let fix = format!("write the folder as a parameter: /database?{key}=/folder");
+        let finding = wrong_type(problem, fix);
+        // django-environ takes the folder from a path with two slashes.
+        let is_right = url.rest.starts_with("//");
+        return Err(if is_right {
+            finding.into_warning()
+        } else {
+            finding
+        });
+    }
+    if url.is_postgres() && url.authority.is_empty() {
+        return Ok(());
+    }
+    let problem = "has no host, for which most clients take localhost";
+    Err(wrong_type(problem, fix).into_warning())
+}
+
+#[cfg(test)]
+mod tests;

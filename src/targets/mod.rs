@@ -119,11 +119,14 @@ impl Target {
 /// Splits a text into the parts of a URL. Returns `None` if it is not a URL.
 ///
 /// # Errors
-/// If an unescaped character cuts the credentials, because a part of the password would be shown as the host.
+/// If an unescaped character cuts the credentials, and no client reads them as they are meant.
 fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
-    match Url::cut(text.trim()) {
-        Some(url) if url.has_cut_credentials() => Err(ValueFinding::unescaped_credentials()),
-        url => Ok(url),
+    let Some(url) = Url::cut(text.trim()) else {
+        return Ok(None);
+    };
+    match url.raw_characters() {
+        raw if url.is_cut && raw.1 => Err(ValueFinding::unescaped_credentials(raw)),
+        _ => Ok(Some(url)),
     }
 }
 

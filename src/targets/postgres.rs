@@ -185,7 +185,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
     /// Returns `None` if a host is invalid.
     fn hosts(&self, url: &Url<'_>) -> Option<Vec<(String, Option<u16>)>> {
         let owned = |(name, port): url::Host<'_>| (name.to_owned(), port);
-        if !url.authority.is_empty() {
+        let only_port = url.authority.strip_prefix(':').and_then(port);
+        if !url.authority.is_empty() && only_port.is_none() {
             let decode = |(name, port): url::Host<'_>| {
                 let name = decoded(name);
                 let (name, other) = host(&name)?;
@@ -193,16 +194,17 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
             };
             return url.hosts()?.into_iter().map(decode).collect();
         }
-        // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas.
-        let texts = self.parameters.iter().filter(|(key, _)| key == "host");
+        // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a socket.
+        let texts = self.parameters.iter();
+        let texts = texts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
         let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
         let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
         if texts.is_empty() {
             let variable = (self.variable)("PGHOST");
             texts = variable.map_or(DEFAULT_HOSTS.to_vec(), |hosts| hosts.split(',').collect());
         }
-        let hosts = texts.into_iter().map(|text| host(text).map(owned));
-        hosts.collect()
+        let read = |text| host(text).map(|(name, port)| owned((name, port.or(only_port))));
+        texts.into_iter().map(read).collect()
     }
 
     /// The port of each of `count` hosts, for those without their own: the same for all hosts, or one for each.
@@ -250,11 +252,14 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
     }
 }
 
-/// Parses a host from the query or `PGHOST`: the folder of a socket, an IPv6 address without brackets, or
-/// `host[:port]`.
+/// Parses a host from the query or `PGHOST`: the folder of a socket or the socket itself, an IPv6 address without
+/// brackets, or `host[:port]`.
 fn host(text: &str) -> Option<url::Host<'_>> {
-    let is_socket = text.starts_with('/') && !text.contains(char::is_control);
-    if is_socket || is_ipv6(text) {
+    if text.starts_with('/') && !text.contains(char::is_control) {
+        let socket = text.split_once("/.s.PGSQL.");
+        return Some(socket.map_or((text, None), |(folder, number)| (folder, port(number))));
+    }
+    if is_ipv6(text) {
         return Some((text, None));
     }
     host_and_port(text)

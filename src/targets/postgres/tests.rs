@@ -93,6 +93,14 @@ fn there_are_one_or_several_names_addresses_or_sockets() {
         ),
         ("postgres:///d?host=::1", vec![network("::1", 5432)]),
         (
+            "postgresql+pg8000://u:p@/d?unix_sock=/cloudsql/p:r:i/.s.PGSQL.5433",
+            vec![socket("/cloudsql/p:r:i", 5433)],
+        ),
+        (
+            "postgresql://u:p/w@:5433/d?host=h",
+            vec![network("h", 5433)],
+        ),
+        (
             "postgres://u@/d?host=/run/pg&port=1",
             vec![socket("/run/pg", 1)],
         ),

@@ -1,7 +1,7 @@
 //! The pieces of which the cases of the property tests are composed.
 
 /// Values with a canary (`@C@`) in each part that a value can have.
-pub const VALUES: [&str; 40] = [
+pub const VALUES: [&str; 48] = [
     "@C@",
     "\"@C@\"",
     "'@C@",
@@ -17,6 +17,14 @@ pub const VALUES: [&str; 40] = [
     "postgresql://:@:/@C@",
     "postgresql://:@@C@/",
     "redis://:@C@@127.0.0.1:6379/0",
+    "redis://:@C@/@C@@h:6379/0",
+    "redis+@C@:///0",
+    "postgresql+@C@:///@C@/@C@",
+    "postgresql+asyncpg://u:@C@@h/d?sslmode=@C@&@C@=1&ssl=@C@",
+    "postgresql://u:@C@@fd00::1:5432/@C@",
+    "psql 'postgresql://u:@C@@h/d'",
+    "@C@=postgresql://u:@C@@h/d",
+    "jdbc:@C@:@C@@h",
     "https://@C@/",
     "https://@C@:99999",
     "https://a.example.com/@C@",
