@@ -130,18 +130,13 @@ impl<'a> Url<'a> {
         if self.authority.is_empty() || self.whole[..end].contains("://") {
             return None;
         }
-        let is_readable = self.hosts().is_some();
+        // The path of an http URL and the virtual host of AMQP can contain an `@`, and so can a parameter.
         let has_port = self.authority.contains(':');
-        // If the credentials are complete, an `@` after the `?` belongs to a parameter.
-        let is_before_query = !self.whole[..end].contains('?');
-        let is_cut = if self.is_web() || self.is_amqp() && (self.user.is_some() || !has_port) {
-            // The path of an http URL and the virtual host of AMQP can contain an `@`.
-            !is_readable
-        } else {
-            is_before_query && (has_port || self.default_port().is_some())
-                || has_port && self.user.is_none()
-        };
-        is_cut.then_some(end)
+        let is_free = self.is_web() || self.is_amqp() && (self.user.is_some() || !has_port);
+        let query = self.whole[..end].split_once('?').unwrap_or_default().1;
+        let is_likely = !is_free && !query.contains('=') && self.default_port().is_some();
+        let is_unreadable = self.hosts().is_none() && self.user.is_none();
+        (is_likely || is_unreadable).then_some(end)
     }
 
     /// The characters of the user and the password that should be percent-encoded, each once, and whether no client

@@ -70,25 +70,19 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
     let mut refused: Vec<&str> = names.filter(|name| is_refused(&driver, name)).collect();
     refused.sort_unstable();
     refused.dedup();
-    // The parameter for TLS of other drivers, what to write instead, and the parameter that has one of `MODES`.
-    let (foreign, advice, mode) = match &*driver {
+    // The parameter that selects TLS in other drivers and in this one, and what to do about the former.
+    let (foreign, own, advice) = match &*driver {
         "asyncpg" => (
             "sslmode",
-            "write ssl instead of sslmode, with the same value",
             "ssl",
+            "write ssl instead of sslmode, with the same value",
         ),
-        "pg8000" => (
-            "sslmode",
-            "for TLS, pass an ssl_context in the code (connect_args)",
-            "",
-        ),
-        name if name.starts_with("psycopg") => {
-            ("ssl", "write sslmode=require instead of ssl", "sslmode")
-        }
+        "pg8000" => ("sslmode", "", "for TLS, pass an ssl_context in the code"),
+        _ if url.is_postgres() => ("ssl", "sslmode", "write sslmode=require instead of ssl"),
         _ => (
             "sslmode",
-            "for TLS, write ssl_ca= with the file of the root certificates",
             "",
+            "for TLS, write ssl_ca= with the file of the root certificates",
         ),
     };
     if !refused.is_empty() {
@@ -101,11 +95,9 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
         };
         return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
     }
-    let modes = parameters.iter().filter(|(name, _)| name == mode);
-    let are_known = modes
-        .clone()
-        .all(|(_, value)| MODES.split(", ").any(|mode| mode == value));
-    let problem = format!("has an unknown value of {mode}");
+    let mut modes = parameters.iter().filter(|(name, _)| name == own);
+    let are_known = modes.all(|(_, value)| MODES.split(", ").any(|mode| mode == value));
+    let problem = format!("has an unknown value of {own}");
     ensure(are_known, &problem, &format!("write one of {MODES}"))
 }
 

@@ -18,15 +18,14 @@ impl Rule {
         let is_control = "contains a line break or another control character";
         ensure(!value.contains(char::is_control), is_control, "remove it")?;
         let opaque = value.split(':').next().unwrap_or_default();
-        if OPAQUE
-            .split(' ')
-            .any(|known| known.eq_ignore_ascii_case(opaque))
-            && value.contains(':')
-        {
+        let mut schemes = OPAQUE.split(' ');
+        if schemes.any(|known| known.eq_ignore_ascii_case(opaque)) && opaque.len() < value.len() {
             return self.check_scheme(opaque, false);
         }
         let url = Url::cut(value).ok_or_else(|| self.no_url(value))?;
-        let is_list = url.whole.contains("://") && url.whole.contains([',', ';']);
+        // Several URLs in one value, such as the brokers of Celery.
+        let mut others = url.whole.split([',', ';']).skip(1);
+        let is_list = others.any(|text| Url::cut(text.trim()).is_some());
         // Checked first, because an unescaped character makes all later parts wrong.
         let mut raw = url.raw_characters();
         // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@`.
@@ -67,10 +66,8 @@ impl Rule {
         let mut slashed = value.splitn(2, [':', '/']);
         if !name.is_empty() && name.chars().all(is_name) && start.len() < value.len() {
             let fix = "remove the name and the = from the value";
-            wrong_type(
-                "begins with a name and =, which are part of the value here",
-                fix,
-            )
+            let problem = "begins with a name and =, which are part of the value here";
+            wrong_type(problem, fix)
         } else if start.starts_with("psql ") {
             let fix = "set it to the URL between the quotes alone";
             wrong_type("is a command line of psql, not a URL", fix)
@@ -112,10 +109,8 @@ impl Rule {
         let is_sent = |other: char| other.is_ascii() && !other.is_ascii_uppercase();
         if !url.authority.chars().all(is_sent) {
             let problem = "has capital letters or letters that are not ASCII in its host, which no browser sends";
-            return warn(
-                problem,
-                "write it in small letters, and xn--… for other letters",
-            );
+            let fix = "write it in small letters, and xn--… for other letters";
+            return warn(problem, fix);
         }
         let port = host.and_then(|(_, port)| port);
         if url.is_web() && port.is_some() && port == url.default_port() {
@@ -144,19 +139,15 @@ impl Rule {
 /// Checks the hosts and their ports.
 fn check_host(url: &Url<'_>) -> Checked {
     let authority = url.authority;
-    let is_bare_port = authority
-        .strip_prefix(':')
-        .is_some_and(|text| port(text).is_some());
-    if authority.is_empty() || is_bare_port {
+    let only_port = authority.strip_prefix(':').and_then(port);
+    if authority.is_empty() || only_port.is_some() {
         return check_no_host(url);
     }
     let problem = "has a second scheme where its host belongs";
     let is_doubled = authority.ends_with(':') && url.rest.starts_with("//");
     ensure(!is_doubled, problem, "remove one of the two schemes")?;
     let Some(hosts) = url.hosts() else {
-        let address = authority
-            .rsplit_once(':')
-            .map_or("", |(address, _)| address);
+        let address = authority.rsplit_once(':').unwrap_or_default().0;
         if is_ipv6(authority) || is_ipv6(address) {
             let fix = "write the address in brackets, such as [2001:db8::1]:5432";
             return Err(wrong_type("has an IPv6 address without brackets", fix));
@@ -173,22 +164,13 @@ fn check_host(url: &Url<'_>) -> Checked {
         return Err(ValueFinding::invalid_host());
     };
     if url.driver().is_some() {
-        let is_list = hosts.len() > 1
-            && hosts
-                .split_last()
-                .is_some_and(|(_, others)| others.iter().any(|(_, port)| port.is_some()));
+        let has_port = hosts.iter().rev().skip(1).any(|(_, port)| port.is_some());
+        let problem = "has several hosts with ports, which SQLAlchemy does not accept";
         let fix = "write each host as a parameter, such as ?host=db1:5432&host=db2:5432";
-        ensure(
-            !is_list,
-            "has several hosts with ports, which SQLAlchemy does not accept",
-            fix,
-        )?;
+        ensure(!has_port, problem, fix)?;
+        let problem = "has a colon but no port after its host";
         let fix = "write the port, or remove the colon";
-        ensure(
-            !authority.ends_with(':'),
-            "has a colon but no port after its host",
-            fix,
-        )?;
+        ensure(!authority.ends_with(':'), problem, fix)?;
     }
     Ok(())
 }
@@ -199,14 +181,11 @@ fn check_no_host(url: &Url<'_>) -> Checked {
     let needs_host = ["http", "https", "ws", "wss", "mongodb", "mongodb+srv"];
     let fix = "write the host after ://";
     ensure(!needs_host.contains(&&*scheme), "has no host", fix)?;
-    let is_place = |key: &str| {
-        ["host", "sock", "service"]
-            .iter()
-            .any(|word| key.contains(word))
-    };
-    let has_place = url.parameters().iter().any(|(key, _)| is_place(key));
-    let is_socket = ["sock", "unix"].iter().any(|word| scheme.contains(word));
-    if url.default_port().is_none() || has_place || is_socket {
+    let has_any = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let parameters = url.parameters();
+    let mut keys = parameters.iter().map(|(key, _)| key.as_str());
+    let is_elsewhere = keys.any(|key| has_any(key, &["host", "sock", "service"]));
+    if url.default_port().is_none() || is_elsewhere || has_any(&scheme, &["sock", "unix"]) {
         return Ok(());
     }
     let key = if url.is_postgres() {
@@ -214,16 +193,16 @@ fn check_no_host(url: &Url<'_>) -> Checked {
     } else {
         "unix_socket"
     };
-    if url.path().contains('/') && (url.is_postgres() || scheme.starts_with("mysql")) {
+    let has_socket = url.is_postgres() || scheme.starts_with("mysql");
+    if has_socket && url.path().contains('/') {
         let problem = "has the folder of a socket where the name of the database belongs";
         let fix = format!("write the folder as a parameter: /database?{key}=/folder");
         let finding = wrong_type(problem, fix);
         // django-environ takes the folder from a path with two slashes.
-        let is_right = url.rest.starts_with("//");
-        return Err(if is_right {
-            finding.into_warning()
-        } else {
-            finding
+        let is_certain = !url.rest.starts_with("//");
+        return Err(ValueFinding {
+            is_certain,
+            ..finding
         });
     }
     if url.is_postgres() && url.authority.is_empty() {

@@ -45,6 +45,8 @@ fn real_urls_are_sound() {
         "postgresql+psycopg://app:p@/app?host=h1:5432&host=h2:5433",
         "postgresql://app:p@h1:5432,h2:5433/app",
         "postgresql:///app",
+        "postgresql://srv.postgres.database.azure.com:5432/d?user=app@srv&password=p",
+        "ldap://dc1:389/dc=x??sub?(mail=*@example.com)",
         "postgresql://app:p@/app",
         "postgresql:///app?host=/var/run/postgresql",
         "postgresql://app:p@/app?host=/cloudsql/proj:eu:inst",
