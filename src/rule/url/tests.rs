@@ -162,6 +162,7 @@ fn urls_that_only_some_clients_accept_are_warnings() {
         ("redis://:p@:6379/0", WrongType),
         ("postgresql://u:p@:5432/d", WrongType),
         ("amqp://", WrongType),
+        ("amqp://mq:5672/a@b", Unescaped),
         ("postgres://u:p@//cloudsql/proj:eu:inst/d", WrongType),
     ] {
         assert_eq!(
