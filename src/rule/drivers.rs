@@ -1,8 +1,8 @@
 //! The parameters of a URL that the driver in its scheme refuses. `SQLAlchemy` hands each parameter to the driver, and a
 //! driver refuses one that is another client's. `tests/drivers/record.py` has tried out all of these names.
 
-use super::{Checked, ensure};
-use crate::report::{Code, ValueFinding};
+use super::Checked;
+use crate::report::{Code, ValueFinding, wrong_type};
 use crate::url::Url;
 
 /// The parameters of libpq, which psycopg passes on.
@@ -51,6 +51,9 @@ const OTHERS: &str = "pgbouncer schema connection_limit pool_timeout socket_time
 /// The values of `sslmode`, and of asyncpg's `ssl`.
 const MODES: &str = "disable, allow, prefer, require, verify-ca, verify-full";
 
+/// Parameters that show that the URL is for the library `databases`, which reads only these and ignores all others.
+const DATABASES: [&str; 4] = ["min_size", "max_size", "pool_recycle", "unix_sock"];
+
 /// Whether a driver refuses a parameter. Nothing is known of an unknown parameter or driver.
 fn is_refused(driver: &str, parameter: &str) -> bool {
     let has = |list: &str| list.split_whitespace().any(|name| name == parameter);
@@ -67,6 +70,9 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
     };
     let parameters = url.parameters();
     let names = parameters.iter().map(|(name, _)| name.as_str());
+    if names.clone().any(|name| DATABASES.contains(&name)) {
+        return Ok(());
+    }
     let mut refused: Vec<&str> = names.filter(|name| is_refused(&driver, name)).collect();
     refused.sort_unstable();
     refused.dedup();
@@ -95,10 +101,19 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
         };
         return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
     }
-    let mut modes = parameters.iter().filter(|(name, _)| name == own);
-    let are_known = modes.all(|(_, value)| MODES.split(", ").any(|mode| mode == value));
-    let problem = format!("has an unknown value of {own}");
-    ensure(are_known, &problem, &format!("write one of {MODES}"))
+    let is_known = |value: &str| MODES.split(", ").any(|mode| mode == value);
+    let mut values = parameters.iter().filter(|(name, _)| name == own);
+    let Some((_, value)) = values.find(|(_, value)| !is_known(value)) else {
+        return Ok(());
+    };
+    let problem = format!("has a value of {own} that its driver {driver} refuses");
+    let finding = wrong_type(problem, format!("write one of {MODES}"));
+    // The library `databases` reads a boolean and hands it to asyncpg, which accepts one that is no text.
+    let is_boolean = driver == "asyncpg" && matches!(&*value.to_lowercase(), "true" | "false");
+    Err(ValueFinding {
+        is_certain: !is_boolean,
+        ..finding
+    })
 }
 
 #[cfg(test)]
@@ -219,11 +234,18 @@ mod tests {
             assert!(problem.ends_with(refused), "{url}: {problem}");
             assert_eq!(told, fix, "{url}");
         }
-        let (code, problem, _) = told("postgresql+asyncpg://u:p@h/d?ssl=true").expect("a finding");
-        assert_eq!(
-            (code, &*problem),
-            (Code::WrongType, "has an unknown value of ssl")
-        );
+        let problem = "has a value of ssl that its driver asyncpg refuses";
+        for (url, is_certain) in [
+            ("postgresql+asyncpg://u:p@h/d?ssl=required", true),
+            ("postgresql+asyncpg://u:p@h/d?ssl=true", false),
+        ] {
+            let found = check_parameters(&Url::cut(url).expect("a URL")).expect_err(url);
+            assert_eq!(
+                (&*found.problem, found.is_certain),
+                (problem, is_certain),
+                "{url}"
+            );
+        }
     }
 
     #[test]
@@ -234,6 +256,8 @@ mod tests {
             "mysql://u:p@h/d?ssl-mode=REQUIRED",
             "postgresql+asyncpg://u:p@h/d?ssl=verify-full&prepared_statement_cache_size=0&async_fallback=true",
             "postgresql+asyncpg://u:p@h/d?something_new=1",
+            "postgresql+asyncpg://u:p@h/d?min_size=5&max_size=20&ssl=require",
+            "mysql+aiomysql://u:p@/d?unix_sock=/run/mysqld/mysqld.sock",
             "postgresql+psycopg://u:p@h/d?prepare_threshold=0&sslmode=verify-ca&options=-c%20search_path%3Dx",
             "postgresql+newdriver://u:p@h/d?sslmode=require",
             "mysql+mysqldb://u:p@h/d?ssl_mode=REQUIRED&charset=utf8mb4",

@@ -163,6 +163,10 @@ fn check_host(url: &Url<'_>) -> Checked {
         }
         return Err(ValueFinding::invalid_host());
     };
+    let is_srv = url.scheme.eq_ignore_ascii_case("mongodb+srv");
+    let problem = "has a port or several hosts, which mongodb+srv does not accept";
+    let fix = "write one host without a port, or use mongodb://";
+    ensure(!is_srv || matches!(*hosts, [(_, None)]), problem, fix)?;
     if url.driver().is_some() {
         let has_port = hosts.iter().rev().skip(1).any(|(_, port)| port.is_some());
         let problem = "has several hosts with ports, which SQLAlchemy does not accept";

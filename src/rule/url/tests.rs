@@ -184,6 +184,10 @@ fn urls_that_no_client_accepts_are_errors() {
         ("http://", WrongType),
         ("https:///path", WrongType),
         ("mongodb:///d", WrongType),
+        (
+            "mongodb+srv://u:p@cluster0.abcde.mongodb.net:27017/d",
+            WrongType,
+        ),
         ("http://host:99999", WrongType),
         ("http://host:port", WrongType),
         ("postgresql://u:p@db:5432x/d", WrongType),
