@@ -80,7 +80,9 @@ impl Value {
             Some(kind @ (Placeholder::Unfilled | Placeholder::Example)) if is_wrong() => {
                 return Value::Placeholder(kind);
             }
-            found @ Some(Placeholder::Unfilled | Placeholder::Comment) if is_open => found,
+            found @ Some(Placeholder::Unfilled) if is_open => found,
+            // A single word after the `#` is a heading.
+            found @ Some(Placeholder::Comment) if is_open && bare.matches(' ').count() > 1 => found,
             // These explain why the value breaks its rule.
             found @ Some(Placeholder::Unrendered | Placeholder::Stored) if is_wrong() => found,
             _ => None,

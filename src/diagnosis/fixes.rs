@@ -110,9 +110,7 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
         // An empty secret file must be fixed where it is created.
         let has_file = variable.is_some_and(|variable| facts.has_file(variable));
         let is_of_file = finding.code == Code::Missing && has_file;
-        // Not every platform and no shell can set such a name.
-        let has_other_name = variable.is_some_and(|variable| !variable.has_shell_name());
-        if is_of_file || has_other_name || !seen.insert(name) {
+        if is_of_file || !seen.insert(name) {
             continue;
         }
         let content = match others.get(name) {
