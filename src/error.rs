@@ -67,13 +67,11 @@ impl From<Signal> for Error {
 impl From<(Option<String>, StartError)> for Error {
     /// A program that cannot be started, with the name of its step; `None` for the server.
     fn from((step, error): (Option<String>, StartError)) -> Self {
-        match step {
-            None => error.into(),
-            Some(step) => {
-                let kind = LaunchError::from(error).into();
-                StepError { step, kind }.into()
-            }
-        }
+        let Some(step) = step else {
+            return error.into();
+        };
+        let kind = LaunchError::from(error).into();
+        StepError { step, kind }.into()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Remarks on commands that can work but probably do not do what is meant. They depend on the words alone.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::manifest::{Template, takes_text, unbraced};
@@ -14,12 +15,12 @@ pub fn remarks(
     is_server: bool,
     is_known: impl Fn(&str) -> bool,
 ) -> Vec<Note> {
-    let bytes = command.iter().map(|word| word.source().as_bytes());
-    let mut texts: Vec<String> = shell_syntax(bytes).map(str::to_owned).into_iter().collect();
-    let words = command
-        .iter()
-        .map(|word| word.source().to_str().unwrap_or_default());
-    let words: Vec<&str> = words.collect();
+    let sources = || command.iter().map(Template::source);
+    let mut texts = Vec::new();
+    texts.extend(shell_syntax(sources().map(OsStr::as_bytes)).map(str::to_owned));
+    let words: Vec<&str> = sources()
+        .map(|word| word.to_str().unwrap_or_default())
+        .collect();
     for (index, name) in unbraced(&words, is_known) {
         // A whole argument of the command line may be `$NAME`.
         if command[index].references().next().is_none() {
@@ -42,15 +43,14 @@ pub fn remarks(
 /// a program that is their only command; Debian's `sh` does not.
 fn keeps_shell(words: &[&str]) -> bool {
     let shell = words.first().and_then(|word| word.rsplit('/').next());
-    let Some(shell) = shell.filter(|name| SHELLS.contains(name)) else {
-        return false;
-    };
+    let shell = shell.filter(|name| SHELLS.contains(name));
     let has_options = words.get(1).is_some_and(|word| word.starts_with('-'));
     let option = words
         .iter()
         .position(|word| takes_text(word))
         .filter(|_| has_options);
-    let Some(text) = option.and_then(|option| words.get(option + 1)) else {
+    let text = option.and_then(|option| words.get(option + 1));
+    let (Some(shell), Some(text)) = (shell, text) else {
         return false;
     };
     let text = text.trim().trim_end_matches(';');

@@ -91,19 +91,15 @@ pub fn first_of<T, R>(
     until: Instant,
     mut attempt: impl FnMut(&T, Instant) -> Result<R, Error>,
 ) -> Result<R, Error> {
+    use ErrorKind::{Impossible, Refused};
     let mut first: Option<Error> = None;
     for (index, item) in items.iter().enumerate() {
         match attempt(item, share(until, items.len() - index)) {
-            Err(error) if error.kind == ErrorKind::Refused => return Err(error),
-            Err(error) => {
-                let is_hopeless = |error: &Error| error.kind == ErrorKind::Impossible;
-                if first
-                    .as_ref()
-                    .is_none_or(|first| is_hopeless(first) && !is_hopeless(&error))
-                {
-                    first = Some(error);
-                }
+            Err(error) if error.kind == Refused => return Err(error),
+            Err(error) if first.as_ref().is_none_or(|first| first.kind == Impossible) => {
+                first = first.filter(|_| error.kind == Impossible).or(Some(error));
             }
+            Err(_) => {}
             result => return result,
         }
     }

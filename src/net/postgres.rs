@@ -297,16 +297,10 @@ const NOT_POSTGRES: &str = "its answer is not in the PostgreSQL protocol";
 
 /// Whether a server or a pool refuses the connection because it is not encrypted.
 fn wants_tls(error: &tokio_postgres::Error) -> bool {
-    const PARTS: [&str; 6] = [
-        "no encryption",
-        "SSL off",
-        "SSL required",
-        "SSL connection is required",
-        "requires TLS",
-        "is insecure",
-    ];
+    const PARTS: &str =
+        "no encryption|SSL off|SSL required|SSL connection is required|requires TLS|is insecure";
     let message = error.as_db_error().map_or("", |error| error.message());
-    PARTS.iter().any(|part| message.contains(part))
+    PARTS.split('|').any(|part| message.contains(part))
 }
 
 /// Explains an error. The text of an error from the server is never shown: it can contain the names of roles and
@@ -353,148 +347,33 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     Error { kind, reason }
 }
 
-/// Errors of servers and pools: the SQLSTATE (empty: any), a part of the message, the problem, and the remedy. The first
-/// row that matches counts. A server may write its messages in another language, so each SQLSTATE has a row for them.
-const REASONS: [(&str, &str, ErrorKind, &str, &str); 24] = [
-    (
-        "28P01",
-        "",
-        Refused,
-        "it refuses the password",
-        "set the password that the role has: a data volume keeps the one that it was created with, whatever POSTGRES_PASSWORD is later",
-    ),
-    (
-        "28000",
-        "client certificate",
-        Refused,
-        "it requires a client certificate",
-        "set sslcert and sslkey in the URL",
-    ),
-    (
-        "28000",
-        "pg_hba.conf",
-        Refused,
-        "its pg_hba.conf admits no such connection from this host",
-        "add a line for this host, role and database",
-    ),
-    (
-        "28000",
-        "does not exist",
-        Refused,
-        "there is no such role",
-        "create it, or correct the user in the URL; POSTGRES_USER has no effect on a data volume that exists",
-    ),
-    (
-        "28000",
-        "log in",
-        Refused,
-        "the role may not log in",
-        "change it with ALTER ROLE … LOGIN",
-    ),
-    (
-        "28000",
-        "",
-        Refused,
-        "it refuses the role, or connections from this host",
-        "check the role, and the server's pg_hba.conf",
-    ),
-    (
-        "3D000",
-        "",
-        Refused,
-        "there is no such database",
-        "create it, or correct its name, in which upper case counts; POSTGRES_DB has no effect on a data volume that exists",
-    ),
-    (
-        "42501",
-        "",
-        Refused,
-        "the role may not connect to the database",
-        "permit it with GRANT CONNECT ON DATABASE",
-    ),
-    ("53300", "", NoRoom, "it has too many clients already", ""),
-    (
-        "57P03",
-        "",
-        NotYet,
-        "it is starting up, or shutting down",
-        "",
-    ),
-    ("57P01", "", NotYet, "it ended the connection", ""),
-    ("57P02", "", NotYet, "it ended the connection", ""),
-    ("57P05", "", NotYet, "it ended the connection", ""),
-    (
-        "42704",
-        "configuration parameter",
-        Impossible,
-        BAD_OPTION,
-        FIX_OPTION,
-    ),
-    ("22023", "for parameter", Impossible, BAD_OPTION, FIX_OPTION),
-    ("0A000", "option", Impossible, BAD_OPTION, FIX_OPTION),
-    // PgBouncer
-    (
-        "",
-        "nsupported startup parameter",
-        Impossible,
-        BAD_OPTION,
-        FIX_OPTION,
-    ),
-    (
-        "08P01",
-        "no such user",
-        Refused,
-        "the pool has no such user",
-        "add it to the pool's auth_file, or correct the user in the URL",
-    ),
-    (
-        "08P01",
-        "no such database",
-        Refused,
-        "the pool has no such database",
-        "add it to the pool's [databases], or correct its name in the URL",
-    ),
-    (
-        "08P01",
-        "auth",
-        Refused,
-        "the pool refuses the log-in",
-        "set the password that the pool has for the role",
-    ),
-    (
-        "08P01",
-        "max_client_conn",
-        NoRoom,
-        "the pool has too many clients already",
-        "",
-    ),
-    // Supavisor
-    (
-        "XX000",
-        "enant",
-        Refused,
-        "the pool has no such tenant or user",
-        "copy the URL from the provider again: its user contains the project, such as postgres.PROJECT",
-    ),
-    // Neon
-    (
-        "",
-        "ndpoint ID is not specified",
-        Impossible,
-        "it needs the endpoint's own host name",
-        "copy the URL from the provider again",
-    ),
-    (
-        "",
-        "ndpoint has been disabled",
-        Impossible,
-        "its endpoint is disabled",
-        "enable it with the provider",
-    ),
-];
-
-const BAD_OPTION: &str = "it rejects a parameter of the URL, such as one in options";
-const FIX_OPTION: &str = "remove it, or use the direct URL instead of a pool's";
+/// Errors of servers and pools: the SQLSTATE (empty: any), a part of the message, the first letter of the kind, the
+/// problem, and the remedy. The first row that matches counts. A server may write its messages in another language.
+const REASONS: &str = "\
+28P01||R|it refuses the password|set the password that the role has: a data volume keeps the one that it was created with, whatever POSTGRES_PASSWORD is later
+28000|client certificate|R|it requires a client certificate|set sslcert and sslkey in the URL
+28000|pg_hba.conf|R|its pg_hba.conf admits no such connection from this host|add a line for this host, role and database
+28000|does not exist|R|there is no such role|create it, or correct the user in the URL; POSTGRES_USER has no effect on a data volume that exists
+28000|log in|R|the role may not log in|change it with ALTER ROLE … LOGIN
+28000||R|it refuses the role, or connections from this host|check the role, and the server's pg_hba.conf
+3D000||R|there is no such database|create it, or correct its name, in which upper case counts; POSTGRES_DB has no effect on a data volume that exists
+42501||R|the role may not connect to the database|permit it with GRANT CONNECT ON DATABASE
+53300||-|it has too many clients already|
+57P03||N|it is starting up, or shutting down|
+57P01||N|it ended the connection|
+57P02||N|it ended the connection|
+57P05||N|it ended the connection|
+42704|configuration parameter|I|it rejects a parameter in `options` of the URL|remove it
+22023|for parameter|I|it rejects a parameter in `options` of the URL|correct it
+0A000|option|I|it rejects a parameter of the URL, such as `options`|remove it, or use the direct URL instead of a pool's
+|nsupported startup parameter|I|it rejects a parameter of the URL, such as `options`|remove it, or use the direct URL instead of a pool's
+08P01|no such user|R|the pool has no such user|add it to the pool's auth_file, or correct the user in the URL
+08P01|no such database|R|the pool has no such database|add it to the pool's [databases], or correct its name in the URL
+08P01|auth|R|the pool refuses the log-in|set the password that the pool has for the role
+08P01|max_client_conn|-|the pool has too many clients already|
+XX000|enant|R|the pool has no such tenant or user|copy the URL from the provider again: its user contains the project, such as postgres.PROJECT
+|ndpoint ID is not specified|I|it needs the endpoint's own host name|copy the URL from the provider again
+|ndpoint has been disabled|I|its endpoint is disabled|enable it with the provider";
 
 /// Explains an error from the server by its SQLSTATE, and by its message if that is known.
 fn by_code(code: &str, message: &str) -> Error {
@@ -502,17 +381,47 @@ fn by_code(code: &str, message: &str) -> Error {
     if code.len() != 5 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Error::not_yet(NOT_POSTGRES);
     }
-    let row = REASONS.iter().find(|(sqlstate, part, ..)| {
-        (sqlstate.is_empty() || *sqlstate == code) && message.contains(part)
-    });
-    match row {
-        Some(&(_, _, kind, problem, remedy)) => explained(kind, problem, code, remedy),
-        None => Error::not_yet(format!("it answers with the error {code}")),
+    for row in REASONS.lines() {
+        let cells: Vec<&str> = row.split('|').collect();
+        if let [sqlstate, part, kind, problem, remedy] = *cells
+            && (sqlstate.is_empty() || sqlstate == code)
+            && message.contains(part)
+        {
+            let kind = match kind {
+                "R" => Refused,
+                "I" => Impossible,
+                "N" => NotYet,
+                _ => NoRoom,
+            };
+            return explained(kind, problem, code, remedy);
+        }
     }
+    Error::not_yet(format!("it answers with the error {code}"))
 }
 
 fn explained(kind: ErrorKind, problem: &str, code: &str, remedy: &str) -> Error {
     let semicolon = if remedy.is_empty() { "" } else { "; " };
     let reason = format!("{problem} ({code}){semicolon}{remedy}");
     Error { kind, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ErrorKind, REASONS, by_code};
+
+    #[test]
+    fn every_row_of_the_reasons_is_complete() {
+        for row in REASONS.lines() {
+            let cells: Vec<&str> = row.split('|').collect();
+            assert_eq!(cells.len(), 5, "{row}");
+            assert!(["R", "I", "N", "-"].contains(&cells[2]), "{row}");
+            let is_final = matches!(cells[2], "R" | "I");
+            assert_eq!(!cells[4].is_empty(), is_final, "{row}");
+        }
+        assert_eq!(by_code("53300", "").kind, ErrorKind::NoRoom);
+        assert_eq!(
+            by_code("53300", "").reason,
+            "it has too many clients already (53300)"
+        );
+    }
 }

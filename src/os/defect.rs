@@ -9,59 +9,26 @@ use std::path::Path;
 /// How many bytes at the beginning of a program are read: its `#!` line, or the headers of an ELF file.
 const HEAD: u64 = 4096;
 
-/// The processors of ELF files (`e_machine`), named as in the image of a container.
-const MACHINES: [(u64, &str); 7] = [
-    (3, "x86"),
-    (22, "s390x"),
-    (21, "powerpc64"),
-    (40, "arm"),
-    (62, "x86-64"),
-    (183, "aarch64"),
-    (243, "riscv64"),
-];
+/// The processors of little-endian ELF files: `e_machine`, and the name in the platform of a container image.
+const MACHINES: &str = "3 x86,21 powerpc64,40 arm,62 x86-64,183 aarch64,243 riscv64";
 
 /// The beginnings of other files that cannot be executed, and what these files are.
-const OTHER_FILES: [(&[u8], &str); 4] = [
-    (
-        b"\xcf\xfa\xed\xfe",
-        "is a program for macOS; build it for Linux",
-    ),
-    (
-        b"\xca\xfe\xba\xbe\0\0\0\x02",
-        "is a program for macOS; build it for Linux",
-    ),
-    (b"MZ", "is a program for Windows; build it for Linux"),
+const OTHER_FILES: [(&[u8], &str); 3] = [
+    (b"\xcf\xfa\xed\xfe", "is a program for macOS"),
+    (b"MZ", "is a program for Windows"),
     (
         b"\xef\xbb\xbf#!",
-        "begins with a byte order mark before `#!`; save it as UTF-8 without one",
+        "begins with a byte order mark; save it without one",
     ),
 ];
 
-/// Why a file cannot be executed.
-pub(super) struct Defect {
-    /// Whether its interpreter or its loader is missing.
-    pub is_missing: bool,
-    pub is_certain: bool,
-    /// The predicate of a sentence whose subject is the command.
-    pub text: String,
-}
-
-impl Defect {
-    fn missing(text: String) -> Self {
-        Self {
-            is_missing: true,
-            is_certain: true,
-            text,
-        }
-    }
-
-    fn unusable(is_certain: bool, text: impl Into<String>) -> Self {
-        Self {
-            is_missing: false,
-            is_certain,
-            text: text.into(),
-        }
-    }
+/// Why a file cannot be executed: the predicate of a sentence whose subject is the command.
+pub(super) enum Defect {
+    /// Its interpreter or its loader does not exist.
+    Missing(String),
+    Unusable(String),
+    /// The kernel may have an emulator for it, or the interpreter may ignore it.
+    Doubtful(String),
 }
 
 fn head(file: &Path) -> Option<Vec<u8>> {
@@ -84,8 +51,8 @@ pub(super) fn defect(
     }
     let mut others = OTHER_FILES.iter();
     match others.find(|(beginning, _)| head.starts_with(beginning)) {
-        Some((_, what)) => Some(Defect::unusable(false, *what)),
-        None => defect_of_elf(&head, has_failed),
+        Some((_, what)) => Some(Defect::Doubtful((*what).to_owned())),
+        None => defect_of_elf("", &head, has_failed),
     }
 }
 
@@ -109,21 +76,19 @@ fn defect_of_script(
     } else {
         Some(argument).filter(|name| is_looked_up && !is_in_path(name))
     };
-    if line.ends_with('\r') {
-        // An interpreter that exists may ignore it.
-        let text = "has Windows line endings (CRLF); save it with LF";
-        return Some(Defect::unusable(missing.is_some(), text));
-    }
-    if let Some(name) = missing {
-        let name = name.escape_debug();
-        return Some(Defect::missing(format!(
+    let name = missing.unwrap_or(interpreter).escape_debug();
+    let windows = "has Windows line endings (CRLF); save it with LF".to_owned();
+    match missing {
+        Some(_) if line.ends_with('\r') => Some(Defect::Unusable(windows)),
+        Some(_) => Some(Defect::Missing(format!(
             "cannot start: its interpreter `{name}` was not found"
-        )));
+        ))),
+        None if line.ends_with('\r') => Some(Defect::Doubtful(windows)),
+        None => {
+            let of = format!("cannot start: its interpreter `{name}` ");
+            defect_of_elf(&of, &head(Path::new(interpreter))?, has_failed)
+        }
     }
-    let defect = defect_of_elf(&head(Path::new(interpreter))?, has_failed)?;
-    let name = interpreter.escape_debug();
-    let text = format!("cannot start: its interpreter `{name}` {}", defect.text);
-    Some(Defect { text, ..defect })
 }
 
 /// Whether a file certainly does not exist.
@@ -131,57 +96,43 @@ fn is_missing(file: &Path) -> bool {
     matches!(file.try_exists(), Ok(false))
 }
 
-/// Looks for a defect in the headers of an ELF file: another processor, or a loader that does not exist.
-fn defect_of_elf(head: &[u8], has_failed: bool) -> Option<Defect> {
-    const LOADER: u64 = 3;
+/// Looks for a defect in the headers of an ELF file: another processor, or a loader that does not exist. `of` begins the
+/// sentence.
+fn defect_of_elf(of: &str, head: &[u8], has_failed: bool) -> Option<Defect> {
+    const LOADER: usize = 3;
     let is_64 = *head.strip_prefix(b"\x7fELF")?.first()? == 2;
-    let is_big_endian = *head.get(5)? == 2;
-    let number = |at: u64, size: u64| {
-        let at = usize::try_from(at).ok()?;
-        let bytes = head.get(at..)?.get(..usize::try_from(size).ok()?)?;
-        let push = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
-        Some(if is_big_endian {
-            bytes.iter().fold(0, push)
-        } else {
-            bytes.iter().rev().fold(0, push)
-        })
+    let number = |at: usize, size: usize| {
+        let bytes = head.get(at..)?.get(..size)?.iter().rev();
+        Some(bytes.fold(0, |number, &byte| number << 8 | usize::from(byte)))
     };
     let machine = number(18, 2)?;
     let own = std::env::consts::ARCH.replace('_', "-");
-    let named = MACHINES.iter().find(|(number, _)| *number == machine);
-    let other = named.map(|(_, name)| *name).filter(|name| *name != own);
+    let mut machines = MACHINES.split(',').filter_map(|each| each.split_once(' '));
+    let named = machines.find(|(number, _)| number.parse() == Ok(machine));
+    let other = named.map(|(_, name)| name).filter(|name| *name != own);
     // A kernel of 64 bits usually executes programs of 32 bits.
     if let Some(name) = other.filter(|_| is_64 || has_failed) {
-        let text = format!(
-            "is a program for {name}, and this machine is {own}; build the image for this platform"
-        );
-        return Some(Defect::unusable(false, text));
+        return Some(Defect::Doubtful(format!(
+            "{of}is a program for {name}, and this machine is {own}; build the image for this platform"
+        )));
     }
-    let [table, size, count, offset, length, width] = if is_64 {
-        [32, 54, 56, 8, 32, 8]
-    } else {
-        [28, 42, 44, 4, 16, 4]
-    };
-    let (table, size) = (number(table, width)?, number(size, 2)?);
-    let mut entries = (0..number(count, 2)?).map(|index| table.saturating_add(index * size));
+    let (table, size) = (number(32, 8).filter(|_| is_64)?, number(54, 2)?);
+    let mut entries = (0..number(56, 2)?).map(|index| table.saturating_add(index * size));
     let entry = entries.find(|&entry| number(entry, 4) == Some(LOADER))?;
-    let at = usize::try_from(number(entry.checked_add(offset)?, width)?).ok()?;
-    let length = usize::try_from(number(entry.checked_add(length)?, width)?).ok()?;
+    let (at, length) = (number(entry + 8, 8)?, number(entry + 32, 8)?);
     let loader = head.get(at..)?.get(..length)?;
     let loader = Path::new(OsStr::from_bytes(loader.strip_suffix(b"\0")?));
     if !is_missing(loader) {
         return None;
     }
     let loader = loader.to_string_lossy();
-    let library = if loader.contains("ld-musl") {
-        "; it is built for musl, the C library of Alpine images"
-    } else if loader.contains("ld-linux") {
-        "; it is built for glibc, which Alpine images do not have"
-    } else {
-        ""
+    let library = match () {
+        () if loader.contains("ld-musl") => "; it is built for musl, as in Alpine images",
+        () if loader.contains("ld-linux") => "; it is built for glibc, which Alpine images lack",
+        () => "",
     };
-    Some(Defect::missing(format!(
-        "cannot start: the loader `{}` that it is linked with was not found{library}",
+    Some(Defect::Missing(format!(
+        "{of}cannot start: the loader `{}` that it is linked with was not found{library}",
         loader.escape_debug()
     )))
 }

@@ -23,13 +23,10 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
 
 /// Commands of a shell that are not programs.
-const BUILTINS: [&[u8]; 11] = [
-    b"cd", b"exit", b"export", b"source", b".", b"set", b"unset", b"ulimit", b"umask", b"if",
-    b"eval",
-];
+const BUILTINS: &str = ". cd eval exit export if set source ulimit umask unset";
 
 /// Words that only a shell understands. `;` is not one of them, because `find -exec` needs it.
-const OPERATORS: [&[u8]; 8] = [b"&&", b"||", b"|", b">", b">>", b"<", b"2>&1", b"&"];
+const OPERATORS: &str = "&& || | & > >> < 2>&1";
 
 /// Why a program was not started. The variants differ in what the user must do next; each text is a whole sentence.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +118,10 @@ impl Program {
         let place = self.find().map_err(|cause| (self.error(cause), true))?;
         let file = Path::new(OsStr::from_bytes(self.candidates[place].as_bytes()));
         match self.defect(file, false) {
-            Some(defect) => Err((self.defective(&defect), defect.is_certain)),
+            Some(defect) => {
+                let is_certain = !matches!(defect, Defect::Doubtful(_));
+                Err((self.defective(defect), is_certain))
+            }
             None => Ok(()),
         }
     }
@@ -140,12 +140,13 @@ impl Program {
         defect(file, is_in_path, has_failed)
     }
 
-    fn defective(&self, defect: &Defect) -> StartError {
-        let text = format!("the command `{}` {}", self.shown, defect.text);
-        if defect.is_missing {
-            StartError::NotFound(text)
-        } else {
-            StartError::NotExecutable(text)
+    fn defective(&self, defect: Defect) -> StartError {
+        let text = |what| format!("the command `{}` {what}", self.shown);
+        match defect {
+            Defect::Missing(what) => StartError::NotFound(text(what)),
+            Defect::Unusable(what) | Defect::Doubtful(what) => {
+                StartError::NotExecutable(text(what))
+            }
         }
     }
 
@@ -196,7 +197,7 @@ impl Program {
         match errno {
             Errno::ENOENT if !file.exists() => not_found("was not found; there is no such file"),
             Errno::ENOENT | Errno::ENOEXEC => match (self.defect(file, true), errno) {
-                (Some(defect), _) => self.defective(&defect),
+                (Some(defect), _) => self.defective(defect),
                 (None, Errno::ENOENT) => {
                     not_found("cannot start: its interpreter or loader was not found")
                 }
@@ -264,6 +265,7 @@ fn first_part(word: &str) -> String {
 /// Advice on a command that is written as for a shell. Its words are not shown.
 pub fn shell_syntax<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<&'static str> {
     let first = words.next()?;
+    let is_among = |list: &str, word: &[u8]| list.split(' ').any(|each| each.as_bytes() == word);
     let is_part_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let name = first.split(|&byte| byte == b'=').next()?;
     if name.len() < first.len() && !name.is_empty() && name.iter().all(is_part_of_name) {
@@ -272,13 +274,13 @@ pub fn shell_syntax<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<&'s
         )
     } else if first == b"exec" {
         Some("`exec` is a command of the shell: leave it out, because no shell stays here anyway")
-    } else if BUILTINS.contains(&first) {
+    } else if is_among(BUILTINS, first) {
         Some("it is a command of the shell, not a program: write [sh, -c, \"…\"]")
     } else if first.iter().any(u8::is_ascii_whitespace) {
         Some(
             "its name contains a space: write each word of a command as a word of its own, because no shell splits it",
         )
-    } else if words.any(|word| OPERATORS.contains(&word)) {
+    } else if words.any(|word| is_among(OPERATORS, word)) {
         Some(
             "its words contain an operator such as `&&`, `|` or `>`, which only a shell understands: write [sh, -c, \"…\"], or one step per command",
         )

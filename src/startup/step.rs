@@ -85,25 +85,18 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<(), (Option<String>, S
         commands.push((Some(name), &step.command, is_first && question.is_none()));
         is_first = false;
     }
-    commands.extend(
-        plan.server
-            .iter()
-            .map(|server| (None, &server.command, is_first)),
-    );
+    let server = plan.server.iter();
+    commands.extend(server.map(|server| (None, &server.command, is_first)));
     let mut first = None;
     for (step, words, is_needed) in commands {
         let found = program(words, plan).map_err(|error| (error, true));
         let Err((error, is_certain)) = found.and_then(|program| program.look_up()) else {
             continue;
         };
-        let phase = if step.is_some() {
-            Phase::Step
-        } else {
-            Phase::Serve
+        let (phase, of) = match step {
+            Some(step) => (Phase::Step, format!("step {step}: ")),
+            None => (Phase::Serve, String::new()),
         };
-        let of = step
-            .map(|step| format!("step {step}: "))
-            .unwrap_or_default();
         if !is_certain || !is_needed {
             let yet = if is_certain { "not ready yet: " } else { "" };
             tracing::warn!(%phase, step, "{yet}{of}{error}");

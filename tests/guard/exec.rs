@@ -107,7 +107,7 @@ fn a_program_for_another_platform_is_named() {
         (
             elf(own, "/no/such/ld-musl-x86_64.so.1\0"),
             127,
-            "it is built for musl, the C library of Alpine images",
+            "it is built for musl, as in Alpine images",
         ),
         (
             b"\xcf\xfa\xed\xfe\x07\0\0\x01".to_vec(),

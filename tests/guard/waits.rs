@@ -280,7 +280,7 @@ const ERRORS: [(&str, &str, i32, &str); 25] = [
         "42704",
         "unrecognized configuration parameter \"canary\"",
         78,
-        "it rejects a parameter of the URL, such as one in options (42704); remove it",
+        "it rejects a parameter in `options` of the URL (42704); remove it",
     ),
     (
         "0A000",
