@@ -99,49 +99,35 @@ impl EnvFiles {
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
-        let is_undeclared =
-            |(name, _): &(&String, _)| !names.declared.contains(*name) && !is_injected(name);
-        let sources = self
-            .sources
-            .iter()
-            .map(|(name, (source, _))| (name, source));
-        let mut undeclared: Vec<(&String, &Source)> = sources.filter(is_undeclared).collect();
+        let sources = self.sources.iter();
+        let mut undeclared: Vec<(&String, &Source)> = sources
+            .map(|(name, (source, _))| (name, source))
+            .filter(|(name, _)| !names.declared.contains(*name) && !is_injected(name))
+            .collect();
         let position = |file| self.files.iter().position(|other| other == file);
         undeclared.sort_by_key(|(_, source)| (position(&source.file), source.line));
-        let variables = count(undeclared.len(), "variable");
-        let listed = &undeclared[..undeclared.len().min(SHOWN_VARIABLES)];
-        let more = match undeclared.len() - listed.len() {
+        // A name that must not be shown is listed by its line only.
+        let places = undeclared.iter().map(|(name, source)| {
+            let place = format!("{}:{}", source.shown_file(), source.line);
+            let name = names.shown(name);
+            name.map_or(place.clone(), |name| format!("{name} ({place})"))
+        });
+        let places: Vec<String> = places.take(SHOWN_VARIABLES).collect();
+        let more = match undeclared.len() - places.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let files = listed.chunk_by(|(_, one), (_, other)| one.file == other.file);
-        let places: Vec<String> = files.map(|listed| self.places(listed, names)).collect();
         let shown = undeclared.iter().filter_map(|(name, _)| names.shown(name));
         (!undeclared.is_empty()).then(|| Note {
             code: NoteCode::Undeclared,
             source: None,
             text: format!(
-                "the check skips {variables} that the manifest does not declare: {}{more}",
-                places.join("; ")
+                "the check skips {} that the manifest does not declare: {}{more}",
+                count(undeclared.len(), "variable"),
+                places.join(", ")
             ),
             variables: shown.collect(),
         })
-    }
-
-    /// Lists variables of one file and their lines, such as `LOG_LEVEL (line 3), line 4`. The file's name comes
-    /// first if there are several files. A name that must not be shown is listed by its line only.
-    fn places(&self, listed: &[(&String, &Source)], names: &Names<'_>) -> String {
-        let places = listed.iter().map(|(name, source)| match names.shown(name) {
-            Some(name) => format!("{name} (line {})", source.line),
-            None => format!("line {}", source.line),
-        });
-        let places = places.collect::<Vec<_>>().join(", ");
-        match listed {
-            [(_, source), ..] if self.files.len() > 1 => {
-                format!("{}: {places}", source.shown_file())
-            }
-            _ => places,
-        }
     }
 }
 

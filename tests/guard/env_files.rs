@@ -165,7 +165,7 @@ fn an_undeclared_variable_is_a_note_and_never_an_error() {
         .line("check --only-file --env-file a.env")
         .run()
         .expect_code(0);
-    let note = " · the check skips 3 variables that the manifest does not declare: line 3, line 4, line 7\n";
+    let note = " · the check skips 3 variables that the manifest does not declare: a.env:3, a.env:4, a.env:7\n";
     assert!(ended.stdout().contains(note), "{ended}");
 }
 
@@ -496,8 +496,8 @@ fn thousands_of_unknown_variables_are_one_note() {
     let stdout = ended.stdout().replace("\n  ", "");
     for told in [
         "5000 variables that the manifest does not declare",
-        "line 1, line 2, line 3",
-        "line 20 and 4980 more",
+        "a.env:1, a.env:2, a.env:3",
+        "a.env:20 and 4980 more",
     ] {
         assert!(stdout.contains(told), "{ended}");
     }
@@ -551,7 +551,7 @@ fn a_name_is_shown_only_if_the_manifest_has_it_or_a_similar_one() {
             // An empty TOKEN_FILE names no file. In the dialects of docker and railway, `''` is a file name.
             if code == 0 {
                 let ended = ended.expect_code(code);
-                assert!(ended.stdout().contains("DATABSE_URL (line 1)"), "{ended}");
+                assert!(ended.stdout().contains("DATABSE_URL (a.env:1)"), "{ended}");
             }
         }
     }
