@@ -68,27 +68,23 @@ impl ValueFinding {
 
     /// The finding for a URL whose credentials contain these characters, which should be percent-encoded.
     pub fn unescaped_credentials((raw, is_certain): (String, bool)) -> Self {
-        let shown = |raw: char| match raw {
-            ' ' => "a space".to_owned(),
-            other => other.to_string(),
+        let joined = |separator: &str, show: fn(char) -> String| {
+            let shown: Vec<String> = raw.chars().map(show).collect();
+            shown.join(separator)
         };
-        let all: Vec<String> = raw.chars().map(shown).collect();
-        let encoded = |raw: char| format!("{} is %{:02X}", shown(raw), u32::from(raw));
-        let encoded: Vec<String> = raw.chars().map(encoded).collect();
-        let problem = format!(
-            "has an unescaped {} in its user or password",
-            all.join(" and ")
-        );
-        let fix = format!("percent-encode it: {}", encoded.join(", "));
+        let all = joined(" and ", |raw| raw.to_string());
+        let encoded = joined(", ", |raw| format!("{raw} is %{:02X}", u32::from(raw)));
         let hint = if is_certain {
             ""
         } else {
             ", which not all clients accept"
         };
-        let problem = format!("{problem}{hint}");
+        let problem = format!("has an unescaped {all} in its user or password{hint}");
+        let fix = format!("percent-encode it: {encoded}");
+        let finding = Self::new(Code::Unescaped, problem, fix);
         Self {
             is_certain,
-            ..Self::new(Code::Unescaped, problem, fix)
+            ..finding
         }
     }
 

@@ -145,7 +145,7 @@ impl<'a> Url<'a> {
         let credentials = [self.user, self.password].into_iter().flatten();
         let credentials: Vec<&str> = credentials.collect();
         let has = |raw: &char| credentials.iter().any(|text| text.contains(*raw));
-        let mut raw: String = "@/?# \"<>[]\\^`{|}".chars().filter(has).collect();
+        let mut raw: String = "@/?#\"<>[]\\^`{|}".chars().filter(has).collect();
         if !credentials.iter().all(|text| is_percent_encoded(text)) {
             raw.push('%');
         }

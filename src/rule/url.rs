@@ -43,7 +43,7 @@ impl Rule {
         self.check_scheme(url.scheme, url.is_local())?;
         check_parameters(&url)?;
         if !raw.0.is_empty() {
-            return Err(ValueFinding::unescaped_credentials(raw).into_warning());
+            return Err(ValueFinding::unescaped_credentials(raw));
         }
         host?;
         let fix = "percent-encode it as %20";

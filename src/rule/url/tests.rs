@@ -146,7 +146,7 @@ fn urls_that_only_some_clients_accept_are_warnings() {
         ("postgresql://u:p^w|{}<>\"`\\[]@db/d", Unescaped),
         ("redis://:100%@cache:6379", Unescaped),
         ("mysql://u:fake%pass@db/d", Unescaped),
-        ("postgresql://u:pa ss@db/d", Unescaped),
+        ("postgresql://u:pa ss@db/d", WrongType),
         ("mssql+pyodbc://u:p@h/d?driver=ODBC Driver 18", WrongType),
         ("https://example.com/a b", WrongType),
         ("mssql+pyodbc://u:p@h\\SQLEXPRESS/d", WrongType),
