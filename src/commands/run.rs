@@ -53,9 +53,11 @@ fn up_to_the_server(
     settings::provoke_panic(&plan.environment);
     // Before the waits, which are useless if the server's command is empty.
     let server = Server::of(&plan, user.as_ref())?;
-    step::look_up_programs(&plan)?;
+    let is_found = step::look_up_programs(&plan)?;
     wait::for_all(&plan, user.as_ref(), signals)?;
     step::run_all(&plan, user.as_ref(), log, signals)?;
-    server.as_ref().map_or(Ok(()), Server::announce)?;
+    if let Some(server) = &server {
+        server.announce(is_found)?;
+    }
     Ok(server.map(|server| (server, init)))
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// How many bytes at the beginning of a program are read: its `#!` line, or the headers of an ELF file.
-const HEAD: u64 = 4096;
+const HEAD: usize = 4096;
 
 /// The processors of little-endian ELF files: `e_machine`, and the name in the platform of a container image.
 const MACHINES: &str = "3 x86,21 powerpc64,40 arm,62 x86-64,183 aarch64,243 riscv64";
@@ -22,6 +22,17 @@ const OTHER_FILES: [(&[u8], &str); 3] = [
     ),
 ];
 
+/// When a file is inspected.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Moment {
+    /// Long before it is executed.
+    Early,
+    /// Right before. What the kernel itself finds out is not looked for.
+    Last,
+    /// After the kernel has rejected it.
+    Failed,
+}
+
 /// Why a file cannot be executed: the predicate of a sentence whose subject is the command.
 pub(super) enum Defect {
     /// Its interpreter or its loader does not exist.
@@ -32,27 +43,26 @@ pub(super) enum Defect {
 }
 
 fn head(file: &Path) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    let mut file = File::open(file).ok()?.take(HEAD);
-    file.read_to_end(&mut head).ok()?;
+    let mut head = vec![0; HEAD];
+    let count = File::open(file).ok()?.read(&mut head).ok()?;
+    head.truncate(count);
     Some(head)
 }
 
-/// Looks for a defect at the beginning of a file. `is_in_path` looks a name up as `env` does, and `has_failed` tells that
-/// the kernel has rejected the file.
+/// Looks for a defect at the beginning of a file. `is_in_path` looks a name up as `env` does.
 pub(super) fn defect(
     file: &Path,
     is_in_path: impl Fn(&str) -> bool,
-    has_failed: bool,
+    moment: Moment,
 ) -> Option<Defect> {
     let head = head(file)?;
     if let Some(script) = head.strip_prefix(b"#!") {
-        return defect_of_script(script, is_in_path, has_failed);
+        return defect_of_script(script, is_in_path, moment);
     }
     let mut others = OTHER_FILES.iter();
     match others.find(|(beginning, _)| head.starts_with(beginning)) {
         Some((_, what)) => Some(Defect::Doubtful((*what).to_owned())),
-        None => defect_of_elf("", &head, has_failed),
+        None => defect_of_elf("", &head, moment),
     }
 }
 
@@ -60,7 +70,7 @@ pub(super) fn defect(
 fn defect_of_script(
     script: &[u8],
     is_in_path: impl Fn(&str) -> bool,
-    has_failed: bool,
+    moment: Moment,
 ) -> Option<Defect> {
     let line = script.split(|&byte| byte == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
@@ -86,7 +96,7 @@ fn defect_of_script(
         None if line.ends_with('\r') => Some(Defect::Doubtful(windows)),
         None => {
             let of = format!("cannot start: its interpreter `{name}` ");
-            defect_of_elf(&of, &head(Path::new(interpreter))?, has_failed)
+            defect_of_elf(&of, &head(Path::new(interpreter))?, moment)
         }
     }
 }
@@ -98,8 +108,11 @@ fn is_missing(file: &Path) -> bool {
 
 /// Looks for a defect in the headers of an ELF file: another processor, or a loader that does not exist. `of` begins the
 /// sentence.
-fn defect_of_elf(of: &str, head: &[u8], has_failed: bool) -> Option<Defect> {
+fn defect_of_elf(of: &str, head: &[u8], moment: Moment) -> Option<Defect> {
     const LOADER: usize = 3;
+    if moment == Moment::Last {
+        return None;
+    }
     let is_64 = *head.strip_prefix(b"\x7fELF")?.first()? == 2;
     let number = |at: usize, size: usize| {
         let bytes = head.get(at..)?.get(..size)?.iter().rev();
@@ -111,7 +124,7 @@ fn defect_of_elf(of: &str, head: &[u8], has_failed: bool) -> Option<Defect> {
     let named = machines.find(|(number, _)| number.parse() == Ok(machine));
     let other = named.map(|(_, name)| name).filter(|name| *name != own);
     // A kernel of 64 bits usually executes programs of 32 bits.
-    if let Some(name) = other.filter(|_| is_64 || has_failed) {
+    if let Some(name) = other.filter(|_| is_64 || moment == Moment::Failed) {
         return Some(Defect::Doubtful(format!(
             "{of}is a program for {name}, and this machine is {own}; build the image for this platform"
         )));

@@ -12,6 +12,7 @@ use nix::libc;
 use nix::sys::stat::{SFlag, stat};
 use nix::unistd::{AccessFlags, access};
 
+pub use super::defect::Moment;
 use super::defect::{Defect, defect};
 use super::file_type;
 use super::signal::Signal;
@@ -114,10 +115,10 @@ impl Program {
     /// # Errors
     /// If it cannot be started, and whether that is certain. It is not for a program of another platform: the kernel may
     /// have an emulator for it.
-    pub fn look_up(&self) -> Result<(), (StartError, bool)> {
+    pub fn look_up(&self, moment: Moment) -> Result<(), (StartError, bool)> {
         let place = self.find().map_err(|cause| (self.error(cause), true))?;
         let file = Path::new(OsStr::from_bytes(self.candidates[place].as_bytes()));
-        match self.defect(file, false) {
+        match self.defect(file, moment) {
             Some(defect) => {
                 let is_certain = !matches!(defect, Defect::Doubtful(_));
                 Err((self.defective(defect), is_certain))
@@ -126,7 +127,7 @@ impl Program {
         }
     }
 
-    fn defect(&self, file: &Path, has_failed: bool) -> Option<Defect> {
+    fn defect(&self, file: &Path, moment: Moment) -> Option<Defect> {
         let mut entries = self.strings[1].iter();
         let path = entries.find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
         let is_in_path = |name: &str| {
@@ -137,7 +138,7 @@ impl Program {
             // One that cannot be examined may exist.
             files.any(|file| file.try_exists().unwrap_or(true))
         };
-        defect(file, is_in_path, has_failed)
+        defect(file, is_in_path, moment)
     }
 
     fn defective(&self, defect: Defect) -> StartError {
@@ -196,7 +197,7 @@ impl Program {
         let errno = Errno::from_raw(errno);
         match errno {
             Errno::ENOENT if !file.exists() => not_found("was not found; there is no such file"),
-            Errno::ENOENT | Errno::ENOEXEC => match (self.defect(file, true), errno) {
+            Errno::ENOENT | Errno::ENOEXEC => match (self.defect(file, Moment::Failed), errno) {
                 (Some(defect), _) => self.defective(defect),
                 (None, Errno::ENOENT) => {
                     not_found("cannot start: its interpreter or loader was not found")

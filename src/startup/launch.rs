@@ -11,7 +11,7 @@ use crate::check::{DeclaredStep, Plan, Words};
 use crate::log::Format;
 use crate::os::family::Ending;
 use crate::os::output::{STDERR, STDOUT};
-use crate::os::program::StartError;
+use crate::os::program::{Moment, StartError};
 use crate::os::signals::{Signal, Signals};
 use crate::os::tree::Tree;
 use crate::os::user::User;
@@ -73,7 +73,7 @@ impl Launcher<'_> {
         lease: Option<&dyn Lease>,
     ) -> Result<Ending, LaunchError> {
         let program = program(command, self.plan)?;
-        unless_certain(program.look_up())?;
+        unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
         self.signals.take();
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::check::{Plan, Words};
 use crate::log::Phase;
 use crate::os::output::{STDERR, STDOUT};
-use crate::os::program::{Program, StartError};
+use crate::os::program::{Moment, Program, StartError};
 use crate::os::signals::Signals;
 use crate::os::spawn::exec;
 use crate::os::user::User;
@@ -35,12 +35,14 @@ impl Server {
         }))
     }
 
-    /// Looks its program up, and logs its announcement.
+    /// Looks its program up, unless it was found before the steps, and logs its announcement.
     ///
     /// # Errors
     /// If it certainly cannot be started.
-    pub fn announce(&self) -> Result<(), StartError> {
-        unless_certain(self.program.look_up())?;
+    pub fn announce(&self, is_found: bool) -> Result<(), StartError> {
+        if !is_found {
+            unless_certain(self.program.look_up(Moment::Last))?;
+        }
         if let Some(text) = &self.announce {
             tracing::info!(target: "announce", phase = %Phase::Serve, "{}", text.display());
         }

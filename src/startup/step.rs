@@ -19,7 +19,7 @@ use crate::check::{Awaited, Plan, Question, Step, Words};
 use crate::check::{Lock, OnAhead};
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
-use crate::os::program::StartError;
+use crate::os::program::{Moment, StartError};
 use crate::os::signals::{Signals, unless_stopped};
 use crate::os::user::User;
 
@@ -62,11 +62,11 @@ impl StepErrorKind {
 }
 
 /// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
-/// install, or that may not be needed, is only a warning.
+/// install, or that may not be needed, is only a warning. Returns whether all were found.
 ///
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
-pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<(), (Option<String>, StartError)> {
+pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, (Option<String>, StartError)> {
     // In the order in which they run, each with whether it is certainly needed as it is now.
     let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
     let asked = |name, question: &'p Question, is_first| {
@@ -87,12 +87,16 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<(), (Option<String>, S
     }
     let server = plan.server.iter();
     commands.extend(server.map(|server| (None, &server.command, is_first)));
+    let is_last = plan.waits.is_empty() && plan.steps.is_empty();
+    let moment = if is_last { Moment::Last } else { Moment::Early };
     let mut first = None;
+    let mut are_found = true;
     for (step, words, is_needed) in commands {
         let found = program(words, plan).map_err(|error| (error, true));
-        let Err((error, is_certain)) = found.and_then(|program| program.look_up()) else {
+        let Err((error, is_certain)) = found.and_then(|program| program.look_up(moment)) else {
             continue;
         };
+        are_found = false;
         let (phase, of) = match step {
             Some(step) => (Phase::Step, format!("step {step}: ")),
             None => (Phase::Serve, String::new()),
@@ -106,7 +110,7 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<(), (Option<String>, S
             tracing::error!(%phase, step, "{of}{error}");
         }
     }
-    first.map_or(Ok(()), Err)
+    first.map_or(Ok(are_found), Err)
 }
 
 /// Runs the steps of the plan in order, as `user` or, if that is `None`, as the current user. Stops at the first step

@@ -118,13 +118,13 @@ fn phases() {
     let manifest = "version: 1
 variables: {A: {}}
 steps: [{name: one, command: [echo, migrated]}]
-server: {init: true, announce: serving, command: [echo, $A, '${A}']}
+server: {init: true, announce: serving, command: [echo, $B, '${A}']}
 ";
     let ended = Guard::with_manifest(manifest)
         .env("A", "x")
         .run()
         .expect_code(0)
-        .expect_stdout("migrated\n$A x\n");
+        .expect_stdout("migrated\n$B x\n");
     assert_eq!(
         ended.stderr(),
         "startup-guard: step one: echo migrated\nserving\n"
