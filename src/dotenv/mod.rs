@@ -14,7 +14,7 @@ use std::io::{self, ErrorKind};
 use crate::report::{NoteCode, ValueFinding};
 use cursor::{Budget, Lookup, Statement, TOO_MUCH};
 pub use remarks::Remark;
-use remarks::{compare, limited};
+use remarks::{compare, limit};
 
 /// The largest env file that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
@@ -49,11 +49,8 @@ impl Dialect {
     /// Detects the dialect of a text: `Kv` for the output of Railway's command line, else `Compose`.
     fn of(text: &str) -> Self {
         let is_listed = |line: &str| RAILWAYS.split(' ').any(|name| line.starts_with(name));
-        if text.lines().any(is_listed) {
-            Self::Kv
-        } else {
-            Self::Compose
-        }
+        let is_railways = text.lines().any(is_listed);
+        is_railways.then_some(Self::Kv).unwrap_or_default()
     }
 
     /// Quotes and escapes a value so that this dialect reads it unchanged. It must not contain control characters.
@@ -164,26 +161,22 @@ pub fn load(
     lookup: Lookup<'_>,
     read: impl FnOnce(usize) -> io::Result<Vec<u8>>,
 ) -> Result<EnvFile, Error> {
-    let content = read(MAX_SIZE).map_err(|error| {
-        Fault::Unreadable(match error.kind() {
-            ErrorKind::NotFound => "there is no such file".to_owned(),
-            ErrorKind::IsADirectory => "it is a directory; name the file in it".to_owned(),
-            _ => format!("it cannot be read: {error}"),
-        })
-    });
-    let file = content.and_then(|content| {
+    let unreadable = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory; name the file in it".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    };
+    let file = || {
+        let content = read(MAX_SIZE).map_err(|error| Fault::Unreadable(unreadable(error)))?;
         let text = text_of(&content)?;
         let dialect = dialect.unwrap_or_else(|| Dialect::of(text));
         let file = parse(text, dialect, lookup).map_err(Fault::Lines)?;
-        if file.entries.is_empty() && file.remarks.is_empty() {
-            return Err(Fault::Invalid("it sets no variable".to_owned()));
-        }
-        Ok(file)
-    });
-    file.map_err(|fault| Error {
-        name: name.to_owned(),
-        fault,
-    })
+        let is_empty = file.entries.is_empty() && file.remarks.is_empty();
+        let fault = || Fault::Invalid("it sets no variable".to_owned());
+        (!is_empty).then_some(file).ok_or_else(fault)
+    };
+    let name = name.to_owned();
+    file().map_err(|fault| Error { name, fault })
 }
 
 fn text_of(content: &[u8]) -> Result<&str, Fault> {
@@ -216,9 +209,8 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
 /// The faults of all lines that cannot be parsed.
 fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
     let asks_caller = dialect != Dialect::PythonDotenv;
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut file = EnvFile::default();
     let mut lines: HashMap<String, usize> = HashMap::new();
-    let mut remarks = Vec::new();
     let mut faults = Vec::new();
     let budget = Budget::default();
     let raw: Vec<&str> = text.split('\n').collect();
@@ -228,6 +220,15 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
         let value = match statement.value {
             Ok(None) if asks_caller => inherited().transpose(),
             read => read,
+        };
+        let mut remark = |code, text: String| {
+            let name = name.clone();
+            file.remarks.push(Remark {
+                line,
+                code,
+                name,
+                text,
+            });
         };
         match value {
             Err(text) => {
@@ -239,21 +240,22 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
             Ok(None) => {
                 let text =
                     "has a name without a value, and no such variable is set: it sets nothing";
-                remarks.push(Remark::new(line, NoteCode::Line, &name, text));
+                remark(NoteCode::Line, text.to_owned());
             }
             Ok(Some(value)) => {
                 let finding = suspicion::reason(raw[line - 1], &value, statement.is_lossy, dialect);
                 if let Some(ValueFinding { problem, fix, .. }) = &finding {
-                    let text = format!("{problem}; {fix}");
-                    remarks.push(Remark::new(line, NoteCode::Misread, &name, text));
+                    remark(NoteCode::Misread, format!("{problem}; {fix}"));
                 }
                 if let Some(earlier) = lines.insert(name.clone(), line) {
-                    let text = format!(
-                        "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
+                    remark(
+                        NoteCode::Line,
+                        format!(
+                            "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
+                        ),
                     );
-                    remarks.push(Remark::new(line, NoteCode::Line, &name, text));
                 }
-                entries.push(Entry {
+                file.entries.push(Entry {
                     name,
                     value,
                     finding,
@@ -268,10 +270,10 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
     if dialect != Dialect::Kv {
         let readers = [Dialect::Compose, Dialect::PythonDotenv, Dialect::Docker];
         let readers = readers.map(|reader| reader.statements(text, lookup));
-        compare(text, readers, &mut remarks);
+        compare(text, readers, &mut file.remarks);
     }
-    let remarks = limited(remarks);
-    Ok(EnvFile { entries, remarks })
+    limit(&mut file.remarks);
+    Ok(file)
 }
 
 #[cfg(test)]

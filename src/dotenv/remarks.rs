@@ -19,28 +19,15 @@ pub struct Remark {
     pub text: String,
 }
 
-impl Remark {
-    pub fn new(line: usize, code: NoteCode, name: &str, text: impl Into<String>) -> Self {
-        let (name, text) = (name.to_owned(), text.into());
-        Self {
-            line,
-            code,
-            name,
-            text,
-        }
-    }
-}
-
-/// The remarks in the order of their lines. Of more than `MAX_REMARKS`, only the number is told.
-pub fn limited(mut remarks: Vec<Remark>) -> Vec<Remark> {
+/// Sorts the remarks by their lines. Of more than `MAX_REMARKS`, only the number is told.
+pub fn limit(remarks: &mut Vec<Remark>) {
     remarks.sort_by_key(|remark| remark.line);
     let count = remarks.len().saturating_sub(MAX_REMARKS);
+    remarks.truncate(MAX_REMARKS + 1);
     if let Some(first) = remarks.get_mut(MAX_REMARKS) {
-        let text = format!("is the first of {count} notes that are left out");
-        *first = Remark::new(first.line, NoteCode::Line, "", text);
-        remarks.truncate(MAX_REMARKS + 1);
+        (first.code, first.name) = (NoteCode::Line, String::new());
+        first.text = format!("is the first of {count} notes that are left out");
     }
-    remarks
 }
 
 /// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of them
@@ -66,8 +53,12 @@ pub fn compare(text: &str, readers: [Vec<Statement>; 3], remarks: &mut Vec<Remar
         if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
             let mut names = read.iter().flatten().map(|(name, _)| name.as_str());
             let name = names.find(|name| !name.is_empty()).unwrap_or_default();
-            let text = differences(raw, values).join("; ");
-            remarks.push(Remark::new(line, NoteCode::Portability, name, text));
+            remarks.push(Remark {
+                line,
+                code: NoteCode::Portability,
+                name: name.to_owned(),
+                text: differences(raw, values).join("; "),
+            });
         }
         if values[..2].contains(&Some(&Err(TOO_MUCH))) {
             return;
