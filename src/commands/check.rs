@@ -13,7 +13,7 @@ use crate::log::{self, Phase};
 use crate::manifest::Manifest;
 use crate::os::{file, is_in_container};
 use crate::platform;
-use crate::render::text::{Piece, headline, pieces};
+use crate::render::text::{Of, headline, pieces};
 use crate::render::{View, github, json, text};
 use crate::report::{Finding, NoteCode, Report, Severity, name_of};
 
@@ -52,16 +52,7 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     let selection = Selection::whole(manifest);
     let mut checked = check::check(manifest, environment, &selection, sources, file::read);
     checked.report.notes.extend(files.notes(manifest));
-    let only_file = files.files.first().filter(|_| arguments.only_file);
-    let is_unread = files.files.is_empty() && checked.plan.is_none();
-    let beside = is_unread.then(|| beside(environment));
-    let circumstances = Circumstances {
-        beside: beside.as_ref(),
-        only_file: only_file.map(String::as_str),
-        reader: arguments.dialect.unwrap_or_default(),
-        ..Circumstances::default()
-    };
-    explained(manifest, environment, checked.report, Some(circumstances))
+    explained(manifest, environment, checked.report, Some(arguments))
 }
 
 /// The check phase of a run. Logs the announcement and the report.
@@ -83,33 +74,22 @@ pub fn plan<'m>(
     for note in remarks.extract_if(.., |note| note.code == NoteCode::Command) {
         tracing::warn!(phase = %Phase::Check, "{}", note.text);
     }
-    // Causes are reported only if the service cannot start.
-    let is_invalid = checked.plan.is_none();
-    let beside = is_invalid.then(|| beside(environment));
-    let circumstances = is_invalid.then(|| Circumstances {
-        beside: beside.as_ref(),
-        ..Circumstances::default()
-    });
-    let view = explained(manifest, environment, checked.report, circumstances);
+    let view = explained(manifest, environment, checked.report, None);
     log_pieces(&view, format);
     checked.plan.ok_or_else(|| error(&view))
 }
 
-/// The variables of a `.env` in the working directory. On a platform it is of no use, and is not read.
+/// The variables of a `.env` in the working directory.
 ///
 /// # Errors
 /// If it has lines that cannot be parsed.
 fn beside(environment: &Environment) -> Result<Environment, dotenv::Error> {
     const FILE: &str = ".env";
-    if platform::detect(environment).is_some() {
-        return Ok(Environment::default());
-    }
     let lookup = |name: &str| environment.text(name);
     let read = |limit| file::read(Path::new(FILE), limit);
     let entries = match dotenv::load(FILE, None, &lookup, read) {
-        Ok(file) => file.entries,
         Err(error) if matches!(error.fault, Fault::Lines(_)) => return Err(error),
-        Err(_) => Vec::new(),
+        file => file.unwrap_or_default().entries,
     };
     // The last entry of a name applies.
     let entries = entries.into_iter().rev();
@@ -117,21 +97,32 @@ fn beside(environment: &Environment) -> Result<Environment, dotenv::Error> {
     Ok(Environment::from_entries(entries.collect()))
 }
 
-/// Adds the place and the notes on similar names to a report, and the diagnosis if `circumstances` are given.
+/// Adds the place, the notes on similar names, and the diagnosis to a report. A run has no `arguments`, and needs a
+/// diagnosis only if the service cannot start.
 fn explained(
     manifest: &Manifest,
     environment: &Environment,
     mut report: Report,
-    circumstances: Option<Circumstances<'_>>,
+    arguments: Option<&cli::Check>,
 ) -> View {
-    let names = names_of_unset(manifest, &report, environment);
-    report.notes.extend(names);
+    let notes = names_of_unset(manifest, &report, environment);
+    report.notes.extend(notes);
     let place = platform::detect(environment);
-    let diagnosis = circumstances.map(|circumstances| {
+    let is_invalid = report.errors() > 0;
+    let diagnosis = (is_invalid || arguments.is_some()).then(|| {
+        let none = cli::Check::default();
+        let arguments = arguments.unwrap_or(&none);
+        let only_file = arguments.env_files.first().filter(|_| arguments.only_file);
+        // On a platform a `.env` is of no use.
+        let is_unread = is_invalid && place.is_none() && arguments.env_files.is_empty();
+        let only_file = only_file.map(|file| file.to_string_lossy());
+        let beside = is_unread.then(|| beside(environment));
         let circumstances = Circumstances {
             place: place.as_ref(),
             is_in_container: is_in_container(),
-            ..circumstances
+            only_file: only_file.as_deref(),
+            reader: arguments.dialect.unwrap_or_default(),
+            beside: beside.as_ref(),
         };
         diagnose(manifest, &report, environment, circumstances)
     });
@@ -144,13 +135,13 @@ fn explained(
 }
 
 fn log_pieces(view: &View, format: log::Format) {
-    for piece in pieces(view) {
-        let (finding, cause, text) = match piece {
+    for (of, text) in pieces(view) {
+        let (finding, cause) = match of {
             // A title introduces the lines below it, but each JSON line is read by itself.
-            Piece::Title(_) if format == log::Format::Json => continue,
-            Piece::Title(text) | Piece::Other(text) => (None, None, text),
-            Piece::Finding(finding, text) => (Some(finding), None, text),
-            Piece::Cause(cause, text) => (None, Some(cause.code), text),
+            Of::Title if format == log::Format::Json => continue,
+            Of::Finding(finding) => (Some(finding), None),
+            Of::Cause(cause) => (None, Some(cause.code)),
+            Of::Title | Of::Other => (None, None),
         };
         let variable = finding.and_then(Finding::variable);
         let step = finding.and_then(Finding::step);

@@ -214,7 +214,9 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
     let mut faults = Vec::new();
     let budget = Budget::default();
     let raw: Vec<&str> = text.split('\n').collect();
-    for statement in suspicion::joined(dialect.statements(text, lookup), &raw, dialect) {
+    // The first and the last line of a value that goes on in the next lines.
+    let (mut begin, mut end) = (0, 0);
+    for statement in dialect.statements(text, lookup) {
         let (line, name) = (statement.line, statement.name);
         let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
         let value = match statement.value {
@@ -232,7 +234,16 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
         };
         match value {
             Err(text) => {
-                faults.push(LineFault { line, text });
+                // All faults within such a value are one fault of its first line.
+                let (line, told) = if line <= end {
+                    (begin, suspicion::goes_on(dialect))
+                } else {
+                    (line, text)
+                };
+                let is_new = faults
+                    .last()
+                    .is_none_or(|last: &LineFault| last.line != line);
+                faults.extend(is_new.then_some(LineFault { line, text: told }));
                 if text == TOO_MUCH {
                     break;
                 }
@@ -243,6 +254,11 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
                 remark(NoteCode::Line, text.to_owned());
             }
             Ok(Some(value)) => {
+                if line > end
+                    && let Some(further) = suspicion::further_lines(value.trim(), &raw[line..])
+                {
+                    (begin, end) = (line, line + further);
+                }
                 let finding = suspicion::reason(raw[line - 1], &value, statement.is_lossy, dialect);
                 if let Some(ValueFinding { problem, fix, .. }) = &finding {
                     remark(NoteCode::Misread, format!("{problem}; {fix}"));

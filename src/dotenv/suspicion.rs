@@ -2,7 +2,6 @@
 //! the first lines of longer texts.
 
 use super::Dialect;
-use super::cursor::Statement;
 use super::raw::is_assignment;
 use crate::report::{Code, ValueFinding};
 
@@ -19,11 +18,8 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
     let (_, raw) = raw.split_once(['=', ':']).unwrap_or_default();
     let value = value.trim();
     let comment = raw.trim_start().strip_prefix('#');
-    let quote = raw
-        .trim_start()
-        .chars()
-        .next()
-        .filter(|first| "\"'".contains(*first));
+    let first = raw.trim_start().chars().next();
+    let quote = first.filter(|first| "\"'".contains(*first));
     let is_open = |quote| value.len() == 1 || !value.ends_with(quote);
     let is_kept = |sign: &&str| raw.contains(*sign) && value.contains(*sign);
     let finding = if let Some(comment) = comment.filter(|_| value.starts_with('#')) {
@@ -38,7 +34,7 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
         if dialect != Dialect::Kv && (is_text || is_apart && has_words) {
             return Some(finding);
         }
-        Some(finding).filter(|_| is_apart || is_text)
+        (is_apart || is_text).then_some(finding)
     } else if is_lossy {
         let problem = "has a `$…` that is replaced with nothing, because no such variable is set";
         let fix =
@@ -55,37 +51,17 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
     finding.map(ValueFinding::into_warning)
 }
 
-/// Replaces the statements of a value that goes on in the next lines with one fault of its first line, if any of these
-/// lines has a fault.
-pub fn joined(statements: Vec<Statement>, lines: &[&str], dialect: Dialect) -> Vec<Statement> {
-    let fault = match dialect {
+/// The fault of a value that goes on in the next lines.
+pub fn goes_on(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::Docker => ONE_LINE,
         _ => IN_QUOTES,
-    };
-    let mut joined: Vec<Statement> = Vec::new();
-    // The index of the last statement whose value goes on, and the line where that value ends.
-    let (mut open, mut end) = (0, 0);
-    for statement in statements {
-        let is_inside = statement.line <= end;
-        if is_inside && statement.value.is_err() {
-            joined.truncate(open + 1);
-            joined[open] = Statement::new(joined[open].line, "", Err(fault));
-        } else if let Ok(Some(value)) = &statement.value
-            && !is_inside
-            && let Some(further) = further_lines(value.trim(), &lines[statement.line..])
-        {
-            (open, end) = (joined.len(), statement.line + further);
-        }
-        if !is_inside || joined[open].value.is_ok() {
-            joined.push(statement);
-        }
     }
-    joined
 }
 
 /// The number of lines in which a value goes on: to the end of a PEM text, the closing quote, or the closing bracket at the
 /// beginning of a line. `None` if the value is whole.
-fn further_lines(value: &str, after: &[&str]) -> Option<usize> {
+pub fn further_lines(value: &str, after: &[&str]) -> Option<usize> {
     let first = value.chars().next()?;
     let end = match first {
         _ if value.contains("-----BEGIN ") => "-----END ",

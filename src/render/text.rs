@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{View, label};
-use crate::diagnosis::{Cause, Fix};
-use crate::report::{Code, Finding, Note, Severity, name_of};
+use crate::diagnosis::Cause;
+use crate::report::{Code, Finding, Note, Severity, Subject, name_of};
 use crate::text::{count, first, fits, wrapped};
 
 /// The indent of each line of a paragraph except the first.
@@ -21,64 +21,62 @@ fn group(finding: &Finding) -> &'static str {
     }
 }
 
-/// One paragraph of a report, without a line break at its end.
-pub enum Piece<'a> {
-    /// The title of the following paragraphs.
-    Title(String),
-    Finding(&'a Finding, String),
-    Cause(&'a Cause, String),
-    Other(String),
+/// What a paragraph of a report is about.
+pub enum Of<'a> {
+    /// It is the title of the following paragraphs.
+    Title,
+    Finding(&'a Finding),
+    Cause(&'a Cause),
+    Other,
 }
 
-/// The paragraphs of a report below its headline, in their order.
-pub fn pieces(view: &View) -> Vec<Piece<'_>> {
+/// The paragraphs of a report below its headline, in their order, without a line break at their ends.
+pub fn pieces(view: &View) -> Vec<(Of<'_>, String)> {
     let mut pieces = Vec::new();
     let findings = &view.report.findings;
-    let causes = &view.diagnosis.causes;
     let fixes = &view.diagnosis.fixes;
-    let set_by_fixes = fixes.iter().flat_map(|fix| &fix.variables);
-    let set_by_fixes: HashSet<&str> = set_by_fixes.map(String::as_str).collect();
+    let set_by_fixes: HashSet<&String> = fixes.iter().flat_map(|fix| &fix.variables).collect();
     for title in GROUPS {
-        let of_group: Vec<&Finding> = findings
-            .iter()
-            .filter(|each| group(each) == title)
-            .collect();
+        let of_group = findings.iter().filter(|each| group(each) == title);
+        let count = of_group.clone().count();
         // A title is omitted if there is only one group.
-        if !of_group.is_empty() && of_group.len() < findings.len() {
-            pieces.push(Piece::Title(format!("{title} ({}):", of_group.len())));
+        if count > 0 && count < findings.len() {
+            pieces.push((Of::Title, format!("{title} ({count}):")));
         }
-        pieces.extend(of_group.into_iter().map(|each| {
-            let is_set = each
-                .variable()
-                .is_some_and(|name| set_by_fixes.contains(name));
-            Piece::Finding(each, finding(each, is_set))
-        }));
+        pieces.extend(of_group.map(|each| (Of::Finding(each), finding(each, &set_by_fixes))));
     }
     pieces.extend(notes(&view.report.notes));
-    pieces.extend(causes.iter().map(|each| Piece::Cause(each, cause(each))));
-    let numbered = fixes.iter().zip(1..);
-    pieces.extend(numbered.map(|(each, number)| match fixes.len() {
-        1 => Piece::Other(fix("Fix", each)),
-        _ => Piece::Other(fix(&format!("Fix {number}"), each)),
-    }));
+    let causes = view.diagnosis.causes.iter();
+    pieces.extend(causes.map(|each| (Of::Cause(each), cause(each))));
+    for (each, number) in fixes.iter().zip(1..) {
+        let number = if fixes.len() == 1 {
+            String::new()
+        } else {
+            format!(" {number}")
+        };
+        // The commands are not indented, so that they can be pasted unchanged.
+        let title = wrapped(&format!("Fix{number}, {}:", each.title), INDENT);
+        pieces.push((Of::Other, format!("{title}\n{}", each.commands.join("\n"))));
+    }
     pieces
 }
 
 /// The whole report, with a line break at its end. If `is_coloured` is true, it contains escape sequences for colours.
 pub fn report(view: &View, is_coloured: bool) -> String {
-    let headline = wrapped(&headline(view), INDENT);
-    let pieces = pieces(view).into_iter().map(|piece| match piece {
-        Piece::Title(text) | Piece::Cause(_, text) => (text, "1"),
-        Piece::Finding(finding, text) => match finding.severity {
-            Severity::Error => (text, "31"),
-            Severity::Warning => (text, "33"),
-        },
-        Piece::Other(text) => (text, ""),
-    });
-    let paragraphs = std::iter::once((headline, "1")).chain(pieces);
-    let painted = paragraphs.map(|(text, colour)| match colour {
-        colour if is_coloured && !colour.is_empty() => format!("\x1b[{colour}m{text}\x1b[0m\n"),
-        _ => text + "\n",
+    let headline = (Of::Title, wrapped(&headline(view), INDENT));
+    let paragraphs = std::iter::once(headline).chain(pieces(view));
+    let painted = paragraphs.map(|(of, text)| {
+        let colour = match of {
+            Of::Finding(finding) if finding.severity == Severity::Error => 31,
+            Of::Finding(_) => 33,
+            Of::Title | Of::Cause(_) => 1,
+            Of::Other => 0,
+        };
+        if is_coloured && colour > 0 {
+            format!("\x1b[{colour}m{text}\x1b[0m\n")
+        } else {
+            text + "\n"
+        }
     });
     painted.collect()
 }
@@ -88,39 +86,34 @@ pub fn headline(view: &View) -> String {
     let report = &view.report;
     let (errors, warnings) = (report.errors(), report.warnings());
     let service = view.service.as_ref();
-    let whose = service.map(|service| format!(" of {service}"));
-    let whose = whose.unwrap_or_default();
+    let whose = service.map_or_else(String::new, |service| format!(" of {service}"));
     let (verdict, first) = match errors {
         0 => ("sound", count(report.declared, "variable") + " checked"),
         _ => ("invalid", count(errors, "error")),
     };
-    let mut parts = vec![first];
-    if warnings > 0 {
-        parts.push(count(warnings, "warning"));
-    }
-    parts.extend(view.place.as_ref().map(|place| place.description.clone()));
-    let parts = parts.join(", ");
+    let warnings = (warnings > 0).then(|| count(warnings, "warning"));
+    let place = view.place.as_ref().map(|place| place.description.clone());
+    let parts = [Some(first), warnings, place].into_iter().flatten();
+    let parts = parts.collect::<Vec<_>>().join(", ");
     format!("the environment{whose} is {verdict}: {parts}")
 }
 
 /// The finding, the variable's description, and the advice: how to correct it, or the manifest's hint if a command of
 /// the report sets the variable.
-fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
+fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
     let mark = match finding.severity {
         Severity::Error => "❌",
         Severity::Warning => "⚠️",
     };
-    let level = finding.level.map(|level| format!(", {level}"));
-    let source = finding.source.as_ref();
-    let source = source.map(|source| format!(" ({}:{})", source.shown_file(), source.line));
-    let mut text = format!(
-        "{mark} {} {} [{}{}]{}",
-        finding.subject,
-        finding.problem,
-        name_of(finding.code),
-        level.unwrap_or_default(),
-        source.unwrap_or_default()
-    );
+    let (subject, problem, code) = (&finding.subject, &finding.problem, name_of(finding.code));
+    let level = finding
+        .level
+        .map(|level| format!(", {level}"))
+        .unwrap_or_default();
+    let mut text = format!("{mark} {subject} {problem} [{code}{level}]");
+    if let Some(source) = &finding.source {
+        text += &format!(" ({}:{})", source.shown_file(), source.line);
+    }
     if let Some(description) = &finding.description {
         let in_one = format!("{text}: {description}");
         text = if fits(&in_one) {
@@ -129,11 +122,12 @@ fn finding(finding: &Finding, is_set_by_fix: bool) -> String {
             format!("{text}\n{INDENT}{}", wrapped(description, INDENT))
         };
     }
-    let advice = if is_set_by_fix {
+    let advice = match &finding.subject {
         // A hint with a Railway reference is redundant, because the command sets that reference.
-        finding.hint.as_ref().filter(|hint| !hint.contains("${{"))
-    } else {
-        Some(&finding.fix)
+        Subject::Variable(name) if set_by_fixes.contains(name) => {
+            finding.hint.as_ref().filter(|hint| !hint.contains("${{"))
+        }
+        _ => Some(&finding.fix),
     };
     if let Some(advice) = advice {
         text += &format!("\n{INDENT}→ {}", wrapped(advice, "     "));
@@ -146,17 +140,11 @@ fn cause(cause: &Cause) -> String {
     wrapped(&text, INDENT)
 }
 
-/// The commands are not indented, so that they can be pasted unchanged.
-fn fix(name: &str, fix: &Fix) -> String {
-    let title = wrapped(&format!("{name}, {}:", fix.title), INDENT);
-    format!("{title}\n{}", fix.commands.join("\n"))
-}
-
 /// The maximum number of lines that are listed for one note.
 const MAX_LINES: usize = 8;
 
 /// Merges notes of one file that have the same text, and lists their lines.
-fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
+fn notes<'a>(notes: &[Note]) -> Vec<(Of<'a>, String)> {
     let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
     let mut positions = HashMap::new();
     for note in notes {
@@ -176,8 +164,8 @@ fn notes<'a>(notes: &[Note]) -> Vec<Piece<'a>> {
         let source =
             source.map(|source| format!("{}:{}: ", source.shown_file(), first(&lines, MAX_LINES)));
         let text = format!(" · {}{}", source.unwrap_or_default(), note.text);
-        Piece::Other(wrapped(&text, INDENT))
+        (Of::Other, wrapped(&text, INDENT))
     });
-    let title = (!notes.is_empty()).then(|| Piece::Title("Notes:".to_owned()));
+    let title = (!notes.is_empty()).then(|| (Of::Title, "Notes:".to_owned()));
     title.into_iter().chain(pieces).collect()
 }
