@@ -1,14 +1,13 @@
 //! Google Cloud Run (<https://cloud.google.com/run/docs/container-contract>).
 
-use super::fix::{Bring, Fix, Wanted, command, quoted};
+use super::fix::{Bring, Fix, Wanted, filled, quoted};
 use super::{Place, Platform};
 
 pub static CLOUD_RUN: Platform = Platform {
     code: "cloud_run",
     name: "Cloud Run",
     marks: "K_SERVICE",
-    parts: &[("service", "K_SERVICE"), ("revision", "K_REVISION")],
-    more_parts: &[],
+    parts: "service=K_SERVICE, revision=K_REVISION",
     injected: "K_CONFIGURATION K_REVISION K_SERVICE CLOUD_RUN_JOB",
     elsewhere: "On Cloud Run variables belong to a revision of one service: these are probably set on another service or in another region.",
     bring: &[Bring {
@@ -21,34 +20,27 @@ pub static CLOUD_RUN: Platform = Platform {
     fix,
 };
 
-/// Creates each secret in the Secret Manager, then sets all variables with one update of the service.
+/// Creates each secret in the Secret Manager, then sets all variables with one update of the service. All of it is one
+/// command: if several lines are pasted, a prompt for a secret would read the next line as its answer.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.is_secret);
     let create = |each: &&Wanted| {
         let (source, name) = (each.source(), &each.name);
-        format!("printf %s \"$({source})\" | gcloud secrets create {name} --data-file=-")
+        format!("printf %s \"$({source})\" | gcloud secrets create {name} --data-file=- &&\n")
     };
-    let mut commands: Vec<String> = secrets.iter().map(create).collect();
-    let mut words = Vec::new();
-    if !open.is_empty() {
-        let set = open
-            .iter()
-            .map(|each| format!("{}={}", each.name, each.open_value().unwrap_or_default()));
-        let set = delimited(&set.collect::<Vec<_>>());
-        words.push(format!("--update-env-vars {}", quoted(&set)));
-    }
-    if !secrets.is_empty() {
-        let latest = |each: &&Wanted| format!("{0}={0}:latest", each.name);
-        let set: Vec<String> = secrets.iter().map(latest).collect();
-        words.push(format!("--update-secrets {}", set.join(",")));
-    }
-    let service = quoted(&place.detail_or_gap("service"));
-    let update = format!("gcloud run services update {service}");
-    commands.push(command(&update, words));
-    // All of it is one command: if several lines are pasted, a prompt for a secret would read the next line as its
-    // answer.
-    Fix::new("with gcloud", wanted, vec![commands.join(" &&\n")])
+    let create: String = secrets.iter().map(create).collect();
+    let value = |each: &&Wanted| format!("{}={}", each.name, each.open_value().unwrap_or_default());
+    let latest = |each: &&Wanted| format!("{0}={0}:latest", each.name);
+    let flags = [
+        ("--update-env-vars", Vec::from_iter(open.iter().map(value))),
+        ("--update-secrets", secrets.iter().map(latest).collect()),
+    ];
+    let flags = flags.iter().filter(|(_, items)| !items.is_empty());
+    let flags = flags.map(|(flag, items)| format!("{flag} {}", quoted(&delimited(items))));
+    let update = "gcloud run services update {service} {}";
+    let update = filled(update, flags.collect(), Some(place)).unwrap_or_default();
+    Fix::new("with gcloud", wanted, vec![create + &update])
 }
 
 /// Joins the items with a delimiter that none of them contains: a comma, or another character that gcloud accepts

@@ -7,8 +7,7 @@ pub static ECS: Platform = Platform {
     code: "ecs",
     name: "ECS",
     marks: "ECS_CONTAINER_METADATA_URI_V4",
-    parts: &[],
-    more_parts: &[],
+    parts: "",
     injected: "ECS_* AWS_EXECUTION_* AWS_CONTAINER_*",
     elsewhere: "On ECS variables belong to one container of one task definition: these are probably in another one, or in an older revision.",
     bring: &[Bring {

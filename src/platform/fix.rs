@@ -42,15 +42,14 @@ impl Bring {
     /// The fix that brings these variables to a place.
     pub fn fix(&self, wanted: &[Wanted], place: Option<&Place>) -> Fix {
         let items = wanted.iter();
-        let mut items: Vec<String> = items
-            .map(|each| self.item.replace("NAME", &each.name))
-            .collect();
+        let items = items.map(|each| self.item.replace("NAME", &each.name));
+        let mut items: Vec<String> = items.collect();
         if self.item.ends_with([',', '|']) {
             items = vec![items.concat().trim_end_matches([',', '|']).to_owned()];
         }
         let commands = [self.look, self.set].into_iter();
         let commands = commands.filter(|command| !command.is_empty());
-        let commands = commands.map(|command| filled(command, &items, place));
+        let commands = commands.filter_map(|command| filled(command, items.clone(), place));
         // Without an item, the commands only show something.
         let wanted = if self.item.is_empty() { &[] } else { wanted };
         Fix::new(self.title, wanted, commands.collect())
@@ -58,13 +57,13 @@ impl Bring {
 }
 
 /// A command in which `{}` is replaced with the items, as words if a space comes before it, and `{part}` with the name
-/// of a part of the deployment.
-fn filled(template: &str, items: &[String], place: Option<&Place>) -> String {
+/// of a part of the deployment. `None` if there are no items.
+pub fn filled(template: &str, items: Vec<String>, place: Option<&Place>) -> Option<String> {
     let filled = |text: &str| place.map_or_else(|| text.to_owned(), |place| place.filled(text));
-    match template.split_once(" {}") {
-        Some((before, after)) => command(&filled(before), items.to_vec()) + &filled(after),
+    (!items.is_empty()).then(|| match template.split_once(" {}") {
+        Some((before, after)) => command(&filled(before), items) + &filled(after),
         None => filled(&template.replace("{}", &items.concat())),
-    }
+    })
 }
 
 /// A variable to set.
@@ -116,8 +115,9 @@ impl Wanted {
 
 /// Creates a fix with one command that sets all variables. `{}` in it is replaced with `NAME=value` for each.
 pub fn set_at_once(title: &str, template: &str, wanted: &[Wanted], place: &Place) -> Fix {
-    let items: Vec<String> = wanted.iter().map(Wanted::word).collect();
-    Fix::new(title, wanted, vec![filled(template, &items, Some(place))])
+    let words = wanted.iter().map(Wanted::word).collect();
+    let command = filled(template, words, Some(place));
+    Fix::new(title, wanted, command.into_iter().collect())
 }
 
 /// Whether shells accept an assignment to a variable with this name.

@@ -11,12 +11,7 @@ pub static FLY: Platform = Platform {
     code: "fly",
     name: "Fly",
     marks: "FLY_APP_NAME",
-    parts: &[
-        ("app", "FLY_APP_NAME"),
-        ("region", "FLY_REGION"),
-        ("process group", "FLY_PROCESS_GROUP"),
-    ],
-    more_parts: &[("replica", "FLY_MACHINE_ID")],
+    parts: "app=FLY_APP_NAME, region=FLY_REGION, process group=FLY_PROCESS_GROUP; replica=FLY_MACHINE_ID",
     injected: "FLY_* PRIMARY_REGION RELEASE_COMMAND",
     elsewhere: "On Fly secrets belong to one app: these are probably set on another app, or are staged and not deployed yet.",
     bring: &[Bring {

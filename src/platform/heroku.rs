@@ -10,8 +10,7 @@ pub static HEROKU: Platform = Platform {
     code: "heroku",
     name: "Heroku",
     marks: "DYNO",
-    parts: &[("app", "HEROKU_APP_NAME"), ("dyno", "DYNO")],
-    more_parts: &[],
+    parts: "app=HEROKU_APP_NAME, dyno=DYNO",
     injected: "HEROKU_* DYNO SOURCE_VERSION STACK",
     elsewhere: "On Heroku config vars belong to one app: these are probably set on another app.",
     bring: &[Bring {

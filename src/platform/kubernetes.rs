@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::fix::{Bring, Fix, Wanted, command, json, quoted};
+use super::fix::{Bring, Fix, Wanted, filled, json};
 use super::{Place, Platform};
 use crate::environment::Environment;
 
@@ -12,8 +12,7 @@ pub static KUBERNETES: Platform = Platform {
     code: "kubernetes",
     name: "Kubernetes",
     marks: "KUBERNETES_SERVICE_HOST",
-    parts: &[("pod", "HOSTNAME")],
-    more_parts: &[],
+    parts: "pod=HOSTNAME",
     injected: "KUBERNETES_*",
     elsewhere: "They are probably set on another container or workload, or in a ConfigMap or Secret that neither `env` nor `envFrom` of this container refers to.",
     bring: &[Bring {
@@ -45,49 +44,38 @@ pub fn is_service_link(name: &str) -> bool {
 pub fn service_of(name: &str, environment: &Environment) -> Option<String> {
     let is_linked = |service: &&str| {
         let address = environment.text(&format!("{service}_PORT"));
-        let (scheme, _) = address
-            .and_then(|text| text.split_once("://"))
-            .unwrap_or_default();
-        ["tcp", "udp", "sctp"].contains(&scheme)
+        let scheme = address.and_then(|text| text.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| ["tcp", "udp", "sctp"].contains(&scheme))
     };
     let found = LINK.captures(name).and_then(|found| found.get(1));
     // The name of the service can end with `_SERVICE` itself.
-    let services = name.strip_suffix("_PORT").into_iter();
-    let mut services = services.chain(found.map(|found| found.as_str()));
-    Some(
-        services
-            .find(is_linked)?
-            .to_ascii_lowercase()
-            .replace('_', "-"),
-    )
+    let services = [
+        name.strip_suffix("_PORT"),
+        found.map(|found| found.as_str()),
+    ];
+    let service = services.into_iter().flatten().find(is_linked)?;
+    Some(service.to_ascii_lowercase().replace('_', "-"))
 }
 
-/// One command that sets the open values on the workload, and one that creates a Secret and adds it to the workload.
+/// One command that sets the open values on the workload, and one that creates a Secret and adds it to the workload. The
+/// latter is one command, because if several lines are pasted, a prompt for a secret reads the next line as its answer.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
-    let workload = workload(place);
-    let (_, name) = workload.split_once('/').unwrap_or_default();
-    let secret = format!("{name}-env");
-    let set_on_workload = format!("kubectl set env {}", quoted(&workload));
+    const SET: &str = "kubectl set env {workload} {}";
+    const CREATE: &str = "kubectl create secret generic {secret} {} &&
+kubectl set env {workload} --from=secret/{secret}";
     let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.is_secret);
-    let mut commands = Vec::new();
-    if !open.is_empty() {
-        let words = open.iter().map(|each| each.word());
-        commands.push(command(&set_on_workload, words));
-    }
-    if !secrets.is_empty() {
-        let words = secrets
-            .iter()
-            .map(|each| format!("--from-literal={}", each.word()));
-        let create = format!("kubectl create secret generic {}", quoted(&secret));
-        let create = command(&create, words);
-        let from = quoted(&format!("--from=secret/{secret}"));
-        // This is one command: if several lines are pasted, a prompt for a secret would read the next line as its
-        // answer.
-        commands.push(format!("{create} &&\n{set_on_workload} {from}"));
-    }
+    let literal = |each: &&Wanted| format!("--from-literal={}", each.word());
+    let commands = [
+        filled(
+            SET,
+            open.iter().map(|each| each.word()).collect(),
+            Some(place),
+        ),
+        filled(CREATE, secrets.iter().map(literal).collect(), Some(place)),
+    ];
     let title = "with kubectl, in the namespace of the pod";
-    Fix::new(title, wanted, commands)
+    Fix::new(title, wanted, commands.into_iter().flatten().collect())
 }
 
 /// Lines of the container's specification, for variables whose names kubectl does not take from a Secret as they are.
@@ -110,6 +98,13 @@ pub fn in_pod_spec(wanted: &[Wanted]) -> Fix {
 pub fn workload(place: &Place) -> String {
     let workload = place.detail("pod").and_then(workload_of);
     workload.unwrap_or_else(|| "deployment/<name>".to_owned())
+}
+
+/// The Secret that a fix creates for that workload.
+pub fn secret(place: &Place) -> String {
+    let workload = workload(place);
+    let (_, name) = workload.split_once('/').unwrap_or_default();
+    format!("{name}-env")
 }
 
 /// The workload that a pod belongs to, according to the pod's name: `NAME-HASH-SUFFIX` for a Deployment, `NAME-NUMBER`

@@ -28,11 +28,9 @@ pub struct Platform {
     pub name: &'static str,
     /// Variables that only this platform injects, separated by spaces. Any of them identifies the platform.
     pub marks: &'static str,
-    /// The parts of a deployment (`project`, `service`…), and the variables that hold their names, in the order in
-    /// which the description lists them.
-    pub parts: &'static [(&'static str, &'static str)],
-    /// Further parts, which only the JSON report has.
-    pub more_parts: &'static [(&'static str, &'static str)],
+    /// The parts of a deployment, each with the variable that holds its name (`service=K_SERVICE`), in the order in which
+    /// the description lists them. Only the JSON report has those after the semicolon.
+    pub parts: &'static str,
     /// The names of all variables that it injects, separated by spaces. A `*` at the end of a name matches any text.
     pub injected: &'static str,
     /// A sentence on where the declared variables may be set if none of them is set in this container.
@@ -74,6 +72,7 @@ impl Place {
         let part = Regex::new(r"\{([a-z]+)\}").expect("the pattern is well-formed");
         let name = |found: &Captures<'_>| match &found[1] {
             "workload" => kubernetes::workload(self),
+            "secret" => kubernetes::secret(self),
             part => self.detail_or_gap(part),
         };
         let filled = part.replace_all(text, |found: &Captures<'_>| quoted(&name(found)));
@@ -124,16 +123,19 @@ pub fn detect(environment: &Environment) -> Option<Place> {
     let platform = PLATFORMS
         .into_iter()
         .find(|platform| platform.marks.split(' ').any(is_set))?;
-    let named =
-        |(part, name): &(&'static str, &str)| Some((*part, environment.text(name)?.to_owned()));
-    let mut details: Vec<_> = platform.parts.iter().filter_map(named).collect();
-    let shown: Vec<String> = details
+    let named = |pair: &'static str| {
+        let (part, name) = pair.split_once('=')?;
+        Some((part, environment.text(name)?.to_owned()))
+    };
+    let mut lists = platform.parts.split("; ").map(|list| list.split(", "));
+    let mut details: Vec<_> = lists.next()?.filter_map(named).collect();
+    let shown = details
         .iter()
-        .map(|(part, name)| format!("{part} \"{}\"", name.escape_debug()))
-        .collect();
+        .map(|(part, name)| format!("{part} \"{}\"", name.escape_debug()));
+    let shown: Vec<String> = shown.collect();
     let colon = if shown.is_empty() { "" } else { ": " };
     let description = format!("on {}{colon}{}", platform.name, shown.join(", "));
-    details.extend(platform.more_parts.iter().filter_map(named));
+    details.extend(lists.flatten().filter_map(named));
     Some(Place {
         platform,
         description,

@@ -1,28 +1,22 @@
 //! Railway (<https://docs.railway.com/reference/variables>).
 
-use super::fix::{Bring, Content, Fix, Wanted, command, quoted};
+use super::fix::{Bring, Content, Fix, Wanted, filled};
 use super::{Place, Platform};
+
+const SET: &str = "railway variable set {} --service {service} --environment {environment}";
 
 pub static RAILWAY: Platform = Platform {
     code: "railway",
     name: "Railway",
     marks: "RAILWAY_SERVICE_NAME RAILWAY_SERVICE_ID RAILWAY_PROJECT_ID RAILWAY_ENVIRONMENT_NAME",
-    parts: &[
-        ("project", "RAILWAY_PROJECT_NAME"),
-        ("service", "RAILWAY_SERVICE_NAME"),
-        ("environment", "RAILWAY_ENVIRONMENT_NAME"),
-    ],
-    more_parts: &[
-        ("replica", "RAILWAY_REPLICA_ID"),
-        ("region", "RAILWAY_REPLICA_REGION"),
-    ],
+    parts: "project=RAILWAY_PROJECT_NAME, service=RAILWAY_SERVICE_NAME, environment=RAILWAY_ENVIRONMENT_NAME; replica=RAILWAY_REPLICA_ID, region=RAILWAY_REPLICA_REGION",
     injected: "RAILWAY_* NIXPACKS_* RAILPACK_*",
     elsewhere: "On Railway variables belong to one service: these may be on another (the database's?), in another project or environment, or only staged.",
     bring: &[
         Bring {
             title: "bring the values that exist: find the service that has them, and refer to it",
             look: "railway variables --service '<other service>' --kv | grep -oE '^[A-Z][A-Z0-9_]*='",
-            set: "railway variable set {} --service {service} --environment {environment}",
+            set: SET,
             item: "'NAME=${{<other service>.NAME}}'",
         },
         Bring {
@@ -42,27 +36,19 @@ done",
 
 /// One command for all open values, and one for each secret, which reads it from standard input.
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
-    let flag = |part| Some(format!("--{part} {}", quoted(place.detail(part)?)));
-    let flags = || ["service", "environment"].into_iter().filter_map(flag);
     let (open, secrets): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.open_value().is_some());
-    let mut commands = Vec::new();
-    if !open.is_empty() {
-        let words = open.iter().map(|each| each.word());
-        commands.push(command("railway variable set", words.chain(flags())));
-    }
-    for each in secrets {
+    let set_secret = |each: &&Wanted| {
         let generator = match &each.content {
             Content::Generated(generator) => format!("{generator} | "),
             _ => String::new(),
         };
-        let set = format!("{generator}railway variable set {} --stdin", each.name);
-        commands.push(command(&set, flags()));
-    }
-    let project = match place.detail("project") {
-        Some(name) => format!("project \"{}\"", name.escape_debug()),
-        None => "the project".to_owned(),
+        let flags = place.filled("--stdin --service {service} --environment {environment}");
+        format!("{generator}railway variable set {} {flags}", each.name)
     };
+    let words = open.iter().map(|each| each.word()).collect();
+    let commands = filled(SET, words, Some(place)).into_iter();
+    let commands = commands.chain(secrets.iter().map(set_secret));
     // This note is in the title, because some interactive shells do not accept comments after a command.
     let is_asked = |each: &Wanted| matches!(each.content, Content::Asked);
     let note = if wanted.iter().any(is_asked) {
@@ -70,6 +56,8 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     } else {
         ""
     };
-    let title = format!("in a directory linked to {project} (railway link){note}");
-    Fix::new(title, wanted, commands)
+    let project = place.detail_or_gap("project");
+    let project = project.escape_debug();
+    let title = format!("in a directory linked to project \"{project}\" (railway link){note}");
+    Fix::new(title, wanted, commands.collect())
 }

@@ -7,8 +7,7 @@ pub static RENDER: Platform = Platform {
     code: "render",
     name: "Render",
     marks: "RENDER",
-    parts: &[("service", "RENDER_SERVICE_NAME")],
-    more_parts: &[("replica", "RENDER_INSTANCE_ID")],
+    parts: "service=RENDER_SERVICE_NAME; replica=RENDER_INSTANCE_ID",
     injected: "RENDER RENDER_* IS_PULL_REQUEST",
     elsewhere: "On Render variables belong to one service, or to an environment group that is linked to it: these are probably set on another service, or their group is not linked.",
     bring: &[Bring {
