@@ -212,10 +212,7 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
     let (service, name) = hinted.or_else(by_scheme)?;
     // If the value already refers to this service, Railway did not find it.
     let value = facts.environment.text(&variable.name);
-    let is_tried = matches!(
-        value.and_then(Reference::of),
-        Some(Reference::Railway { service: Some(tried), .. }) if tried == service
-    );
+    let is_tried = value.and_then(Reference::of) == Some(Reference::Railway(Some(service)));
     let service = if is_tried { "<service>" } else { service };
     match database.filter(|database| database.on_railway.1 == name) {
         Some(database) => database.referred(service, variable),

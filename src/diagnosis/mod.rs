@@ -197,24 +197,20 @@ impl<'a> Facts<'a> {
 
     /// The declared variables that are set and for whose value `fits` returns true.
     fn values_where(&self, fits: impl Fn(&str, &Variable) -> bool) -> Vec<&'a str> {
-        let variables = self.manifest.variables.iter();
         let is_fit = |each: &&Variable| {
             let value = self.environment.text(&each.name);
             value.is_some_and(|value| fits(value, each))
         };
-        variables
-            .filter(is_fit)
-            .map(|each| each.name.as_str())
-            .collect()
+        let variables = self.manifest.variables.iter().filter(is_fit);
+        variables.map(|each| each.name.as_str()).collect()
     }
 
     /// The missing variables that no cause explains yet and for which `fits` returns true.
     fn missing_where(&self, fits: impl Fn(&Variable) -> bool) -> Vec<&'a str> {
-        let names = self.missing.iter().filter(|each| fits(each));
-        let names = names.map(|each| each.name.as_str());
-        names
-            .filter(|name| !self.explained.contains_key(name))
-            .collect()
+        let is_open = |each: &&&Variable| !self.explained.contains_key(each.name.as_str());
+        let missing = self.missing.iter().filter(is_open);
+        let missing = missing.filter(|each| fits(each));
+        missing.map(|each| each.name.as_str()).collect()
     }
 
     /// The value of a variable in a `.env` in the working directory that nothing has read.

@@ -1,6 +1,6 @@
 //! Causes that are recognised by the form of a value. Values are read here but never shown.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::LazyLock;
 
@@ -19,31 +19,22 @@ fn placeholders<'a>(facts: &Facts<'a>, fits: fn(Option<Reference<'_>>) -> bool) 
 
 /// A value still contains a `${{Service.NAME}}`.
 pub fn railway_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let variables = placeholders(facts, |found| {
-        matches!(found, Some(Reference::Railway { .. }))
+    let variables = placeholders(facts, |found| matches!(found, Some(Reference::Railway(_))));
+    let values = variables
+        .iter()
+        .filter_map(|name| facts.environment.text(name));
+    let services = values.filter_map(|value| match Reference::of(value)? {
+        Reference::Railway(service) => Some(format!("\"{}\"", service?)),
+        _ => None,
     });
-    let (mut services, mut are_whole) = (Vec::new(), true);
-    for name in &variables {
-        let reference = facts.environment.text(name).and_then(Reference::of);
-        if let Some(Reference::Railway { service, is_whole }) = reference {
-            are_whole &= is_whole;
-            services.extend(service.map(|service| format!("\"{service}\"")));
-        }
-    }
-    let mut seen = HashSet::new();
-    services.retain(|service| seen.insert(service.clone()));
-    let within = if are_whole {
-        ""
-    } else {
-        " The value also has other text around the reference. If the reference was appended to an example, remove the rest: it must be the whole value."
-    };
+    let services = Vec::from_iter(services.collect::<BTreeSet<String>>());
     let reason = if !facts.is_on(&RAILWAY) {
         ": only Railway replaces such a reference. Set the variable to the value itself.".to_owned()
     } else if services.is_empty() {
         ": Railway did not find the variable that it refers to. Check the name in the reference, and whether the changes of that variable are deployed.".to_owned()
     } else {
         format!(
-            ", which refers to the service {}: probably this project and environment have no service with exactly that name (names are case-sensitive), or the service has no such variable.{within}",
+            ", which refers to the service {}: probably this project and environment have no service with exactly that name (names are case-sensitive), or the service has no such variable.",
             names(&services)
         )
     };
@@ -156,13 +147,9 @@ pub fn bare(value: &str) -> &str {
 /// The kind of reference that a value contains.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reference<'a> {
-    /// Railway's `${{…}}`.
-    Railway {
-        /// The service that it names. `None` if the text does not look like a name, because then it may be a secret.
-        service: Option<&'a str>,
-        /// Whether the reference is the whole value.
-        is_whole: bool,
-    },
+    /// Railway's `${{…}}`, and the service that it names. `None` if the text does not look like a name, because then it
+    /// may be a secret.
+    Railway(Option<&'a str>),
     /// GitHub's `${{ secrets.X }}`.
     Workflow,
     /// `${X}`, `$X` or `{{x}}` as the whole value, or `${X}` in a URL.
@@ -181,18 +168,16 @@ static SERVICE_AND_NAME: LazyLock<Regex> = LazyLock::new(|| {
 impl<'a> Reference<'a> {
     /// The reference in a value, if it is the reason why the value is a placeholder.
     pub fn of(value: &'a str) -> Option<Self> {
-        let value = value.trim().trim_matches(['"', '\'']).trim();
-        if let Some((before, inside, after)) = braced(value, "${{", "}}") {
+        let value = bare(value).trim();
+        if let Some((_, inside, _)) = braced(value, "${{", "}}") {
             let inside = inside.trim();
             let (context, _) = inside.split_once('.').unwrap_or_default();
             if CONTEXTS.split(' ').any(|known| known == context) {
                 return Some(Reference::Workflow);
             }
             let names = SERVICE_AND_NAME.captures(inside);
-            return Some(Reference::Railway {
-                service: names.and_then(|names| Some(names.get(1)?.as_str())),
-                is_whole: before.is_empty() && after.is_empty(),
-            });
+            let service = names.and_then(|names| Some(names.get(1)?.as_str()));
+            return Some(Reference::Railway(service));
         }
         let is_whole = |(open, close)| matches!(braced(value, open, close), Some(("", _, "")));
         let is_other = [("${", "}"), ("{{", "}}")].into_iter().any(is_whole);
@@ -216,24 +201,21 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_reference_is_recognised_and_only_the_name_of_a_service_is_extracted() {
-        let railway = |service, is_whole| Some(Reference::Railway { service, is_whole });
+        let railway = |service| Some(Reference::Railway(service));
         for (value, expected) in [
-            (
-                "${{Postgres.DATABASE_URL}}",
-                railway(Some("Postgres"), true),
-            ),
+            ("${{Postgres.DATABASE_URL}}", railway(Some("Postgres"))),
             (
                 "\"${{ Postgres-aBcD.DATABASE_URL }}\"",
-                railway(Some("Postgres-aBcD"), true),
+                railway(Some("Postgres-aBcD")),
             ),
-            ("${{shared.KEY}}", railway(Some("shared"), true)),
-            ("${{KEY}}", railway(None, true)),
+            ("${{shared.KEY}}", railway(Some("shared"))),
+            ("${{KEY}}", railway(None)),
             (
                 "postgresql://u:p@h/${{Postgres.DATABASE_URL}}",
-                railway(Some("Postgres"), false),
+                railway(Some("Postgres")),
             ),
-            ("${{s3cr3t:x/y.KEY}}", railway(None, true)),
-            ("${{Postgres.not a name}}", railway(None, true)),
+            ("${{s3cr3t:x/y.KEY}}", railway(None)),
+            ("${{Postgres.not a name}}", railway(None)),
             ("${{ secrets.DATABASE_URL }}", Some(Reference::Workflow)),
             ("${DATABASE_URL}", Some(Reference::Other)),
             ("{{ db_url }}", Some(Reference::Other)),

@@ -38,12 +38,12 @@ done",
 fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let (open, secrets): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.open_value().is_some());
+    let flags = place.filled("--stdin --service {service} --environment {environment}");
     let set_secret = |each: &&Wanted| {
         let generator = match &each.content {
             Content::Generated(generator) => format!("{generator} | "),
             _ => String::new(),
         };
-        let flags = place.filled("--stdin --service {service} --environment {environment}");
         format!("{generator}railway variable set {} {flags}", each.name)
     };
     let words = open.iter().map(|each| each.word()).collect();

@@ -311,11 +311,16 @@ fn typed_and_fixed_values_reach_a_platforms_command_unchanged() {
             }
             Paste::of(guard, "check", shell, &typed).calls()
         };
-        let calls = pasted(&[("RAILWAY_SERVICE_NAME", &service)]);
+        let calls = pasted(&[
+            ("RAILWAY_SERVICE_NAME", &service),
+            ("RAILWAY_ENVIRONMENT_NAME", "production"),
+        ]);
         let expected = format!("[FIXED={only}] [CHOICE=<");
         prop_assert!(calls.contains(&expected), "{}", calls);
         prop_assert!(
-            calls.contains(&format!("[--service] [{service}] <{typed}")),
+            calls.contains(&format!(
+                "[--service] [{service}] [--environment] [production] <{typed}"
+            )),
             "{}",
             calls
         );
