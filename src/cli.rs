@@ -97,7 +97,8 @@ const SUBCOMMANDS: [(&str, &str); 4] = [
 
 const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
 
-fn wrong<T>(message: impl Into<String>) -> Result<T, UsageError> {
+/// An error with this message.
+pub fn wrong<T>(message: impl Into<String>) -> Result<T, UsageError> {
     Err(UsageError(message.into()))
 }
 

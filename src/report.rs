@@ -233,13 +233,13 @@ pub struct Note {
 }
 
 /// All findings, in the manifest's order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
+    /// The number of variables that the manifest declares.
+    pub declared: usize,
     pub findings: Vec<Finding>,
     /// In the order of the files and their lines.
     pub notes: Vec<Note>,
-    /// The number of variables that the manifest declares.
-    pub declared: usize,
 }
 
 impl Report {

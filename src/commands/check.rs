@@ -27,7 +27,7 @@ use super::settings;
 pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
     let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
     let needs_lines = matches!(arguments.format, ReportFormat::Github);
-    let manifest = settings::load_manifest(&arguments.manifest, &environment, needs_lines)?;
+    let manifest = settings::load_manifest(manifest_file.as_deref(), needs_lines)?;
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let files = env_files::read(arguments, environment)?;
     let view = view(&manifest, &files, arguments);

@@ -43,7 +43,8 @@ fn up_to_the_server(
     log: log::Format,
     signals: &Signals,
 ) -> Result<Option<(Server, Option<Init>)>, Error> {
-    let manifest = settings::load_manifest(&arguments.manifest, &environment, false)?;
+    let file = settings::manifest_file(&arguments.manifest, &environment);
+    let manifest = settings::load_manifest(file.as_deref(), false)?;
     let selection = settings::selection(arguments, &manifest, &environment)?;
     let init = settings::init(arguments, &manifest, &environment)?;
     let (environment, user) = settings::user(&manifest, environment);

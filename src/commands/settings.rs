@@ -3,12 +3,11 @@
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::check::Selection;
-use crate::cli::{self, ManifestChoice, UsageError};
+use crate::cli::{self, ManifestChoice, UsageError, wrong};
 use crate::environment::Environment;
-use crate::error::Error;
 use crate::log;
 use crate::manifest::{self, Manifest, Template};
 use crate::os::signals::Forward;
@@ -23,20 +22,13 @@ const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
 
-/// Loads the manifest that the settings select, or an empty one for `--no-manifest`. With `needs_lines` each variable
-/// has its line.
+/// Loads the manifest, or an empty one if there is no file. With `needs_lines` each variable has its line.
 ///
 /// # Errors
 /// If the manifest cannot be read, or has faults.
-pub fn load_manifest(
-    choice: &ManifestChoice,
-    environment: &Environment,
-    needs_lines: bool,
-) -> Result<Manifest, Error> {
-    match manifest_file(choice, environment) {
-        None => Ok(Manifest::default()),
-        Some(file) => Ok(manifest::load(&file, needs_lines)?),
-    }
+pub fn load_manifest(file: Option<&Path>, needs_lines: bool) -> Result<Manifest, manifest::Error> {
+    let manifest = file.map(|file| manifest::load(file, needs_lines));
+    Ok(manifest.transpose()?.unwrap_or_default())
 }
 
 /// The path of the manifest; `None` for `--no-manifest`.
@@ -62,7 +54,7 @@ pub fn selection<'a>(
 ) -> Result<Selection<'a>, UsageError> {
     let (place, skipped): (_, Vec<&str>) = if arguments.skip.is_empty() {
         let names = environment.get(SKIP).unwrap_or_default().to_str();
-        let names = names.ok_or_else(|| UsageError(format!("{SKIP} must be valid UTF-8")))?;
+        let names = names.map_or_else(|| wrong(format!("{SKIP} must be valid UTF-8")), Ok)?;
         let names = names.split(',').map(str::trim);
         (SKIP, names.filter(|name| !name.is_empty()).collect())
     } else {
@@ -73,9 +65,9 @@ pub fn selection<'a>(
     let is_unknown = |name: &&&str| names().all(|known| known != **name);
     if let Some(name) = skipped.iter().find(is_unknown) {
         let hint = did_you_mean(name, names());
-        return Err(UsageError(format!(
+        return wrong(format!(
             "{place} names the step `{name}`, which is not in the manifest{hint}"
-        )));
+        ));
     }
     let steps = manifest.steps.iter();
     let is_selected = |step: &&manifest::Step| !skipped.contains(&step.name.as_str());
@@ -100,10 +92,9 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
         (None, None) => Vec::new(),
     };
     if command.first().is_none_or(|word| word.source().is_empty()) {
-        return Err(UsageError(
-            "there is no command to run: set server.command in the manifest, or add it after `--`"
-                .to_owned(),
-        ));
+        return wrong(
+            "there is no command to run: set server.command in the manifest, or add it after `--`",
+        );
     }
     Ok(command)
 }
@@ -127,12 +118,12 @@ pub fn init(
         "" => by_manifest,
         "true" | "1" | "yes" | "on" => true,
         "false" | "0" | "no" | "off" => false,
-        _ => return Err(UsageError(format!("{INIT} must be true or false"))),
+        _ => return wrong(format!("{INIT} must be true or false")),
     };
     if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
-        return Err(UsageError(
-            "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest".to_owned(),
-        ));
+        return wrong(
+            "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest",
+        );
     }
     Ok(is_wanted.then(|| Init {
         forward: arguments.forward.unwrap_or_default(),
@@ -168,7 +159,7 @@ pub fn log_format(environment: &Environment) -> Result<log::Format, UsageError> 
         Some("" | "auto" | "text") => Ok(log::Format::Text {
             colour: std::io::stderr().is_terminal() && admits_colour(environment),
         }),
-        _ => Err(UsageError(format!("{LOG} must be auto, text or json"))),
+        _ => wrong(format!("{LOG} must be auto, text or json")),
     }
 }
 
@@ -182,14 +173,13 @@ pub fn admits_colour(environment: &Environment) -> bool {
 #[cfg(debug_assertions)]
 pub fn provoke_panic(environment: &Environment) {
     let request = environment.text("STARTUP_GUARD_TEST_PANIC");
-    let Some((thread, name)) = request.and_then(|request| request.split_once(':')) else {
-        return;
-    };
-    let value = environment.text(name).unwrap_or_default().to_owned();
-    let work = move || -> () { panic!("the value is {value}") };
-    if thread == "main" {
-        work();
+    if let Some((thread, name)) = request.and_then(|request| request.split_once(':')) {
+        let value = environment.text(name).unwrap_or_default().to_owned();
+        let work = move || panic!("the value is {value}");
+        // The panic hook aborts the process before any of them returns.
+        match thread {
+            "main" => work(),
+            _ => _ = std::thread::spawn(work).join(),
+        }
     }
-    // The panic hook aborts the process before this returns.
-    let _ = std::thread::spawn(work).join();
 }

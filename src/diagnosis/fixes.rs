@@ -51,11 +51,8 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     let is_beside = |each: &Wanted| file.is_some_and(|file| file.get(&each.name).is_some());
     let (mut usable, mut wanted): (Vec<Wanted>, Vec<Wanted>) =
         wanted(facts).into_iter().partition(is_beside);
-    usable.retain(|each| {
-        let variable = facts.declared.get(each.name.as_str());
-        let is_right = |value| variable.is_none_or(|variable| variable.admits(value));
-        facts.environment.text(&each.name).is_none()
-            && facts.beside(&each.name).is_some_and(is_right)
+    usable.retain(|Wanted { name, .. }| {
+        facts.environment.text(name).is_none() && facts.admits(name, facts.beside(name))
     });
     let mut fixes = Vec::new();
     if !usable.is_empty() {
@@ -116,10 +113,8 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
         let content = match others.get(name) {
             // On Railway the variable can refer to the other name. Elsewhere the user must rename it.
             Some(other) => {
-                let value = facts.environment.text(other).zip(variable);
-                let is_right = value.is_some_and(|(value, variable)| variable.admits(value));
-                let is_right = is_right && facts.is_on(&RAILWAY);
-                is_right.then(|| Content::Known(reference(other)))
+                let is_right = facts.admits(name, facts.environment.text(other));
+                (is_right && facts.is_on(&RAILWAY)).then(|| Content::Known(reference(other)))
             }
             None => content(finding, variable, facts),
         };

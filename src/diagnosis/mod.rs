@@ -87,7 +87,7 @@ pub struct Cause {
 }
 
 /// The explanation of a report.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Diagnosis {
     pub causes: Vec<Cause>,
     pub fixes: Vec<Fix>,
@@ -216,6 +216,12 @@ impl<'a> Facts<'a> {
     /// The value of a variable in a `.env` in the working directory that nothing has read.
     fn beside(&self, name: &str) -> Option<&'a str> {
         self.circumstances.beside?.as_ref().ok()?.text(name)
+    }
+
+    /// Whether the check accepts this value for a variable.
+    fn admits(&self, name: &str, value: Option<&str>) -> bool {
+        let variable = self.declared.get(name);
+        value.is_some_and(|value| variable.is_none_or(|variable| variable.admits(value)))
     }
 
     /// Whether the `NAME_FILE` of this variable is set.

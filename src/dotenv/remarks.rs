@@ -1,5 +1,7 @@
 //! Remarks on lines that readers parse differently, or that do not set what they seem to set.
 
+use std::collections::HashMap;
+
 use crate::report::NoteCode;
 
 use super::cursor::{Statement, TOO_LONG, TOO_MUCH, Value};
@@ -33,16 +35,14 @@ pub fn limit(remarks: &mut Vec<Remark>) {
 /// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of them
 /// must have parsed the whole text without a fault.
 pub fn compare(text: &str, readers: [Vec<Statement>; 3], remarks: &mut Vec<Remark>) {
-    let mut readers = readers.map(|mut statements| {
-        statements.dedup_by_key(|statement| statement.line);
-        statements.into_iter().peekable()
+    let readers = readers.map(|statements| {
+        // Of several statements of a line, the first is compared.
+        let read = statements.into_iter().rev();
+        let read = read.map(|one| (one.line, (one.name, one.value)));
+        read.collect::<HashMap<_, _>>()
     });
     for (raw, line) in text.split('\n').zip(1..) {
-        let next = readers.each_mut();
-        let next = next.map(|reader| reader.next_if(|statement| statement.line == line));
-        let read = next
-            .each_ref()
-            .map(|one| one.as_ref().map(|one| (&one.name, &one.value)));
+        let read = readers.each_ref().map(|reader| reader.get(&line));
         let [compose, python, docker] = read;
         // If only docker begins a statement here, the line is inside a multi-line value of the others.
         if compose.is_none() && python.is_none() {

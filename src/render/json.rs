@@ -5,30 +5,28 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::View;
-use crate::diagnosis::{Cause, Fix};
-use crate::report::{Finding, Note};
+use crate::diagnosis::Diagnosis;
+use crate::report::Report;
 
 /// The version of the format. Raised when a field changes its meaning or is removed.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Summary<'a> {
-    kind: &'static str,
     version: u32,
     verdict: &'static str,
     service: Option<&'a str>,
     /// The platform, its description, and the parts that the platform has, such as `project` and `service`.
     place: Option<BTreeMap<&'static str, &'a str>>,
-    declared: usize,
     errors: usize,
     warnings: usize,
-    findings: &'a [Finding],
-    notes: &'a [Note],
-    causes: &'a [Cause],
-    fixes: &'a [Fix],
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
 }
 
-/// A finding or a note on a line of its own.
+/// A finding, a note or the summary on a line of its own.
 #[derive(Serialize)]
 struct Line<'a, T> {
     kind: &'static str,
@@ -46,7 +44,8 @@ pub fn report(view: &View) -> String {
 }
 
 fn line(kind: &'static str, object: &impl Serialize) -> String {
-    to_json(&Line { kind, object })
+    let line = serde_json::to_string(&Line { kind, object });
+    line.expect("strings and numbers can always be serialized")
 }
 
 /// The whole report as one object.
@@ -62,22 +61,15 @@ pub fn summary(view: &View) -> String {
         ];
         details.chain(platform).collect()
     });
-    to_json(&Summary {
-        kind: "summary",
+    let summary = Summary {
         version: VERSION,
         verdict: if errors == 0 { "sound" } else { "invalid" },
         service: view.service.as_deref(),
         place,
-        declared: report.declared,
         errors,
         warnings: report.warnings(),
-        findings: &report.findings,
-        notes: &report.notes,
-        causes: &view.diagnosis.causes,
-        fixes: &view.diagnosis.fixes,
-    })
-}
-
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("strings and numbers can always be serialized")
+        report,
+        diagnosis: &view.diagnosis,
+    };
+    line("summary", &summary)
 }
