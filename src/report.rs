@@ -181,7 +181,7 @@ impl Finding {
 }
 
 /// A line of an env file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Source {
     /// The file's name as the user gave it; `-` is standard input.
     pub file: String,

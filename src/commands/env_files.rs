@@ -31,8 +31,6 @@ pub struct EnvFiles {
     pub sources: Sources,
     /// In the order of the files and their lines.
     remarks: Vec<(Source, Remark)>,
-    /// The names of the files, in order.
-    pub files: Vec<String>,
 }
 
 /// Reads the files in order. If several files set a name, the last one applies.
@@ -70,7 +68,6 @@ pub fn read(arguments: &cli::Check, environment: Environment) -> Result<EnvFiles
         let remarks = file.remarks.into_iter();
         all.remarks
             .extend(remarks.map(|remark| (source(remark.line), remark)));
-        all.files.push(name);
     }
     let set = values.iter();
     let set = set.map(|(name, value)| (name.as_str(), value.into()));
@@ -99,15 +96,12 @@ impl EnvFiles {
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
-        let sources = self.sources.iter();
-        let mut undeclared: Vec<(&String, &Source)> = sources
-            .map(|(name, (source, _))| (name, source))
-            .filter(|(name, _)| !names.declared.contains(*name) && !is_injected(name))
-            .collect();
-        let position = |file| self.files.iter().position(|other| other == file);
-        undeclared.sort_by_key(|(_, source)| (position(&source.file), source.line));
+        let is_declared = |name: &String| names.declared.contains(name) || is_injected(name);
+        let sources = self.sources.iter().filter(|(name, _)| !is_declared(name));
+        let mut undeclared: Vec<_> = sources.map(|(name, (source, _))| (source, name)).collect();
+        undeclared.sort();
         // A name that must not be shown is listed by its line only.
-        let places = undeclared.iter().map(|(name, source)| {
+        let places = undeclared.iter().map(|(source, name)| {
             let place = format!("{}:{}", source.shown_file(), source.line);
             let name = names.shown(name);
             name.map_or(place.clone(), |name| format!("{name} ({place})"))
@@ -117,7 +111,7 @@ impl EnvFiles {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = undeclared.iter().filter_map(|(name, _)| names.shown(name));
+        let shown = undeclared.iter().filter_map(|(_, name)| names.shown(name));
         (!undeclared.is_empty()).then(|| Note {
             code: NoteCode::Undeclared,
             source: None,

@@ -47,7 +47,7 @@ const UNRESOLVED: &str = "unresolved_reference";
 const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 21] = [
+const CAUSES: [(&str, &str, Explain); 24] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     (UNRESOLVED, LIKELY, values::empty_reference),
@@ -59,10 +59,13 @@ const CAUSES: [(&str, &str, Explain); 21] = [
     (UNRESOLVED, LIKELY, values::workflow_expression),
     (UNRESOLVED, LIKELY, values::other_reference),
     ("example_copied", LIKELY, values::example_copied),
-    ("secret_file", LIKELY, values::secret_file),
+    ("secret_file", LIKELY, values::unreadable_file),
+    ("secret_file", LIKELY, values::empty_file),
     ("quoted_for_another_reader", LIKELY, values::quoted),
+    ("quoted_for_another_reader", LIKELY, values::carriage_return),
     ("scheme_of_sqlalchemy", LIKELY, urls::postgres_scheme),
-    ("list_form", CERTAIN, values::list_form),
+    ("list_form", CERTAIN, values::json_for_csv),
+    ("list_form", CERTAIN, values::csv_for_json),
     ("service_link", LIKELY, scope::service_link),
     ("encoded_line_break", LIKELY, scope::encoded_line_break),
     ("copied_secret", LIKELY, values::copied_secret),
@@ -247,21 +250,14 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Joins the sentences of several items to the grounds of one cause. Each item has variables and a sentence about them;
-/// items without variables are left out. In a sentence, `{}` is replaced with the names, and `{is|are}` with the word
-/// that agrees with their number. Returns `None` if no item has variables.
-fn grounds_of<'a, const COUNT: usize>(items: [(Vec<&'a str>, &str); COUNT]) -> Grounds<'a> {
-    let (mut all, mut sentences) = (Vec::new(), Vec::new());
-    for (variables, sentence) in items.into_iter().filter(|(some, _)| !some.is_empty()) {
-        sentences.push(about(&variables, sentence));
-        all.extend(variables);
-    }
-    let mut seen = HashSet::new();
-    all.retain(|name| seen.insert(*name));
-    (!all.is_empty()).then(|| (all, sentences.join(" ")))
+/// The grounds of a cause: a sentence about these variables; `None` if there are no variables.
+fn grounds<'a>(variables: Vec<&'a str>, sentence: &str) -> Grounds<'a> {
+    let text = about(&variables, sentence);
+    (!variables.is_empty()).then_some((variables, text))
 }
 
-/// A sentence about variables, with its placeholders replaced as in `grounds_of`.
+/// A sentence about variables, in which `{}` is replaced with their names, and `{is|are}` with the word that agrees with
+/// their number.
 fn about(variables: &[&str], sentence: &str) -> String {
     let piece = |(index, piece): (usize, &str)| match piece.split_once('|') {
         _ if index % 2 == 0 => piece.to_owned(),
@@ -284,18 +280,21 @@ pub fn cause_codes() -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::grounds_of;
+    use super::grounds;
 
     #[test]
     fn sentences_agree_with_the_number_of_their_variables() {
-        let empty = (vec![], "{} {is|are} nothing.");
-        let one = (vec!["A"], "{} {is|are} set.");
-        let several = (vec!["B", "A"], "{} {comes|come} with {a break|breaks}.");
-        let text = "A is set. B and A come with breaks.".to_owned();
-        assert_eq!(
-            grounds_of([empty.clone(), one, several]),
-            Some((vec!["A", "B"], text))
-        );
-        assert_eq!(grounds_of([empty.clone(), empty.clone(), empty]), None);
+        for (variables, sentence, text) in [
+            (vec!["A"], "{} {is|are} set.", "A is set."),
+            (
+                vec!["B", "A"],
+                "{} {comes|come} with {a break|breaks}.",
+                "B and A come with breaks.",
+            ),
+        ] {
+            let expected = Some((variables.clone(), text.to_owned()));
+            assert_eq!(grounds(variables, sentence), expected);
+        }
+        assert_eq!(grounds(vec![], "{} {is|are} nothing."), None);
     }
 }

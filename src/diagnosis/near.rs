@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Facts, Grounds, grounds_of};
+use super::{Facts, Grounds, grounds};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 use crate::platform::is_injected;
@@ -90,7 +90,7 @@ pub fn set_under<'a>(facts: &Facts<'a>, is_former: bool) -> Grounds<'a> {
     let orders: Vec<String> = pairs.clone().map(rename).collect();
     let names = names(&orders);
     let text = format!("{{}} {{is|are}} set under {{a {kind} name|{kind} names}}. Rename {names}.");
-    grounds_of([(pairs.map(|pair| pair.missing).collect(), &text)])
+    grounds(pairs.map(|pair| pair.missing).collect(), &text)
 }
 
 /// A list of names in which `nearest` finds a similar one.

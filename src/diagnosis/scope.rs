@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex_lite::Regex;
 
-use super::{Facts, Grounds, about, grounds_of};
+use super::{Facts, Grounds, about, grounds};
 use crate::manifest::Variable;
 use crate::platform::{KUBERNETES, RAILWAY, service_of};
 use crate::report::{Code, Finding};
@@ -19,7 +19,7 @@ pub fn dotenv_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let text = format!(
         "`.env` in the working directory sets {whose}, but this process does not have {{it|them}}: a program only reads that file if it is told to, and compose uses it for the references in its own file."
     );
-    grounds_of([(missing, &text)])
+    grounds(missing, &text)
 }
 
 /// None of the declared variables is set.
@@ -200,21 +200,16 @@ pub fn service_link<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             "a link to the container {services} sets {set}. Set {set} for this container as well, which takes precedence, or rename the link."
         )
     };
-    grounds_of([(
-        variables,
-        &format!("{{}} {{holds|hold}} the address of another service: {reason}"),
-    )])
+    let sentence = format!("{{}} {{holds|hold}} the address of another service: {reason}");
+    grounds(variables, &sentence)
 }
 
 /// On Kubernetes a value ends with a line break.
 pub fn encoded_line_break<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let ends = facts.found_where(Code::WhiteSpace, |value, _| value.ends_with('\n'));
-    grounds_of([(
-        ends.into_iter()
-            .filter(|_| facts.is_on(&KUBERNETES))
-            .collect(),
-        "{} {ends|end} with a line break, probably because the Secret was created with `echo … | base64`. Encode the value with `echo -n`, or use `stringData` or `kubectl create secret --from-literal`, which encode it.",
-    )])
+    let is_on = facts.is_on(&KUBERNETES);
+    let ends = facts.found_where(Code::WhiteSpace, |value, _| is_on && value.ends_with('\n'));
+    let sentence = "{} {ends|end} with a line break, probably because the Secret was created with `echo … | base64`. Encode the value with `echo -n`, or use `stringData` or `kubectl create secret --from-literal`, which encode it.";
+    grounds(ends, sentence)
 }
 
 /// On Railway, only secrets are missing, probably because sealed variables are left out.

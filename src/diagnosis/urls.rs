@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::values::bare;
-use super::{Facts, Grounds, grounds_of};
+use super::{Facts, Grounds, grounds};
 use crate::manifest::Variable;
 use crate::platform::HEROKU;
 use crate::report::Code;
@@ -15,10 +15,8 @@ pub fn empty_parts<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let variables = facts.set_where(|value, variable| {
         variable.rule.value_type == Type::Url && value.contains("://:@")
     });
-    grounds_of([(
-        variables,
-        "{} {has|have} neither a user nor a password between :// and @: probably it was composed of references to variables that are not set. Refer to the whole URL instead, or check the name in each reference.",
-    )])
+    let sentence = "{} {has|have} neither a user nor a password between :// and @: probably it was composed of references to variables that are not set. Refer to the whole URL instead, or check the name in each reference.";
+    grounds(variables, sentence)
 }
 
 pub fn postgres_scheme<'a>(facts: &Facts<'a>) -> Grounds<'a> {
@@ -46,7 +44,7 @@ pub fn postgres_scheme<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     };
     let sentence =
         "{} {begins|begin} with postgres://, which SQLAlchemy has not accepted since version 1.4.";
-    grounds_of([(variables, &format!("{sentence} {order}"))])
+    grounds(variables, &format!("{sentence} {order}"))
 }
 
 /// A URL whose host is this container itself. There is no finding for it, because the URL is valid.
@@ -65,8 +63,6 @@ pub fn local_address<'a>(facts: &Facts<'a>) -> Grounds<'a> {
         let is_url = rule.value_type == Type::Url && rule.list.is_none();
         is_url && Url::cut(bare(value)).is_some_and(|url| url.is_local() && !url.is_web())
     });
-    grounds_of([(
-        variables,
-        "{} {points|point} to localhost, which in a container is the container itself and not the machine that it runs on. Use the host name of the service instead.",
-    )])
+    let sentence = "{} {points|point} to localhost, which in a container is the container itself and not the machine that it runs on. Use the host name of the service instead.";
+    grounds(variables, sentence)
 }

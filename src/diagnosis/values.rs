@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::{Facts, Grounds, about, grounds_of};
+use super::{Facts, Grounds, about, grounds};
 use crate::platform::RAILWAY;
 use crate::report::Code;
 use crate::rule::{List, Placeholder, placeholder};
@@ -49,94 +49,80 @@ pub fn empty_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
         return None;
     }
     let is_empty = |name: &str| facts.environment.get(name).is_some_and(OsStr::is_empty);
-    grounds_of([(
-        facts.missing_where(|each| is_empty(&each.name) && !facts.has_file(each)),
-        "{} {is|are} set, but empty: on Railway a reference to a service or a variable that does not exist becomes an empty value. Check the names in the reference (they are case-sensitive).",
-    )])
+    let variables = facts.missing_where(|each| is_empty(&each.name) && !facts.has_file(each));
+    let sentence = "{} {is|are} set, but empty: on Railway a reference to a service or a variable that does not exist becomes an empty value. Check the names in the reference (they are case-sensitive).";
+    grounds(variables, sentence)
 }
 
 pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([(
-        placeholders(facts, |found| found == Some(Reference::Workflow)),
-        "{} {holds|hold} an expression of a GitHub workflow, which is only evaluated in the workflow. Pass the value from the workflow to the service.",
-    )])
+    let variables = placeholders(facts, |found| found == Some(Reference::Workflow));
+    let sentence = "{} {holds|hold} an expression of a GitHub workflow, which is only evaluated in the workflow. Pass the value from the workflow to the service.";
+    grounds(variables, sentence)
 }
 
 pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([(
-        placeholders(facts, |found| found == Some(Reference::Other)),
-        "{} {holds|hold} an unresolved reference to another variable, because nothing replaces references here. Set the variable to the value itself.",
-    )])
+    let variables = placeholders(facts, |found| found == Some(Reference::Other));
+    let sentence = "{} {holds|hold} an unresolved reference to another variable, because nothing replaces references here. Set the variable to the value itself.";
+    grounds(variables, sentence)
 }
 
 /// Several placeholders suggest that an example file was copied. A single one does not.
 pub fn example_copied<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     const MIN_PLACEHOLDERS: usize = 2;
     // Other tools than an example leave the other kinds.
-    let is_of_example = |value: &str| {
-        let found = placeholder(value);
-        let is_gap = found == Some(Placeholder::Unfilled) && Reference::of(value).is_none();
-        is_gap || matches!(found, None | Some(Placeholder::Example))
-    };
-    let variables = facts.found_where(Code::Placeholder, |value, _| is_of_example(value));
+    let mut variables = facts.found_where(Code::Placeholder, |value, _| match placeholder(value) {
+        Some(Placeholder::Unfilled) => Reference::of(value).is_none(),
+        found => matches!(found, None | Some(Placeholder::Example)),
+    });
     if variables.len() < MIN_PLACEHOLDERS {
-        return None;
+        variables.clear();
     }
-    grounds_of([(
-        variables,
-        "{} still hold placeholders of an example, such as a .env.example that was copied. Replace them with real values.",
-    )])
+    let sentence = "{} still hold placeholders of an example, such as a .env.example that was copied. Replace them with real values.";
+    grounds(variables, sentence)
 }
 
-pub fn secret_file<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([
-        (
-            facts.found(Code::FileUnreadable),
-            "the secret files of {} cannot be read: probably a secret is not mounted, or this user may not read it.",
-        ),
-        (
-            facts.missing_where(|variable| facts.has_file(variable)),
-            "{} {comes|come} from an empty file: the secret was probably created from an empty value.",
-        ),
-    ])
+pub fn unreadable_file<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let sentence = "the secret files of {} cannot be read: probably a secret is not mounted, or this user may not read it.";
+    grounds(facts.found(Code::FileUnreadable), sentence)
+}
+
+pub fn empty_file<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let sentence =
+        "{} {comes|come} from an empty file: the secret was probably created from an empty value.";
+    grounds(facts.missing_where(|each| facts.has_file(each)), sentence)
 }
 
 pub fn quoted<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([
-        (
-            facts.found_where(Code::Quoted, |_, _| true),
-            "the quotes around {} are part of the value: compose and python-dotenv remove quotes in an env file, but the list form of compose's `environment:`, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.",
-        ),
-        (
-            facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r')),
-            "{} {contains|contain} a carriage return: the file was saved with Windows line breaks. Save it with Unix line breaks.",
-        ),
-    ])
+    let sentence = "the quotes around {} are part of the value: compose and python-dotenv remove quotes in an env file, but the list form of compose's `environment:`, `docker run --env-file`, Kubernetes and most dashboards keep them. Remove them where the value is set.";
+    grounds(facts.found_where(Code::Quoted, |_, _| true), sentence)
 }
 
-pub fn list_form<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    let of_form = |list: List, is_json: bool| {
-        facts.found_where(Code::WrongType, |value, variable| {
-            variable.rule.list == Some(list) && bare(value).starts_with('[') == is_json
-        })
-    };
-    grounds_of([
-        (
-            of_form(List::Csv, true),
-            "{} {is a JSON list|are JSON lists}, but values separated by commas are expected: write a,b instead of [\"a\",\"b\"].",
-        ),
-        (
-            of_form(List::Json, false),
-            "{} {is not a JSON list|are not JSON lists}, which the application expects: write [\"a\",\"b\"] instead of a,b.",
-        ),
-    ])
+pub fn carriage_return<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let variables = facts.found_where(Code::WhiteSpace, |value, _| value.contains('\r'));
+    let sentence = "{} {contains|contain} a carriage return: the file was saved with Windows line breaks. Save it with Unix line breaks.";
+    grounds(variables, sentence)
+}
+
+/// The lists of this form that are expected in the other form.
+fn lists<'a>(facts: &Facts<'a>, expected: List, is_json: bool) -> Vec<&'a str> {
+    facts.found_where(Code::WrongType, |value, variable| {
+        variable.rule.list == Some(expected) && bare(value).starts_with('[') == is_json
+    })
+}
+
+pub fn json_for_csv<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let sentence = "{} {is a JSON list|are JSON lists}, but values separated by commas are expected: write a,b instead of [\"a\",\"b\"].";
+    grounds(lists(facts, List::Csv, true), sentence)
+}
+
+pub fn csv_for_json<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let sentence = "{} {is not a JSON list|are not JSON lists}, which the application expects: write [\"a\",\"b\"] instead of a,b.";
+    grounds(lists(facts, List::Json, false), sentence)
 }
 
 pub fn copied_secret<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([(
-        facts.found(Code::SameSecret),
-        "{} {has|have} the same value as another secret: probably the output of a generator was used twice. Generate a new value for each.",
-    )])
+    let sentence = "{} {has|have} the same value as another secret: probably the output of a generator was used twice. Generate a new value for each.";
+    grounds(facts.found(Code::SameSecret), sentence)
 }
 
 /// The value without surrounding white space and quotes.

@@ -111,10 +111,8 @@ pub fn is_injected(name: &str) -> bool {
         None => name == known,
     };
     let lists = PLATFORMS.iter().map(|platform| platform.injected);
-    lists
-        .chain([INJECTED])
-        .any(|list| list.split(' ').any(is_known))
-        || is_service_link(name)
+    let mut names = lists.chain([INJECTED]).flat_map(|list| list.split(' '));
+    names.any(is_known) || is_service_link(name)
 }
 
 /// The place where this process runs; `None` if no platform is recognised.
