@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::check::Sources;
 use crate::cli;
 use crate::diagnosis::NearNames;
-use crate::dotenv::{self, Remark};
+use crate::dotenv;
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 use crate::os::file;
-use crate::platform::is_injected;
+use crate::platform::{is_injected, is_shell_name};
 use crate::report::{Note, NoteCode, Source};
 use crate::text::count;
 
@@ -30,7 +30,7 @@ pub struct EnvFiles {
     /// The file and line of each value.
     pub sources: Sources,
     /// In the order of the files and their lines.
-    remarks: Vec<(Source, Remark)>,
+    notes: Vec<Note>,
 }
 
 /// Reads the files in order. If several files set a name, the last one applies.
@@ -56,18 +56,13 @@ pub fn read(arguments: &cli::Check, environment: Environment) -> Result<EnvFiles
                 file::read_input(Path::new(path), limit)
             }
         })?;
-        let source = |line| Source {
-            file: name.clone(),
-            line,
-        };
         for entry in file.entries {
-            let origin = (source(entry.line), entry.finding);
+            let (file, line) = (name.clone(), entry.line);
+            let origin = (Source { file, line }, entry.finding);
             all.sources.insert(entry.name.clone(), origin);
             values.insert(entry.name, entry.value);
         }
-        let remarks = file.remarks.into_iter();
-        all.remarks
-            .extend(remarks.map(|remark| (source(remark.line), remark)));
+        all.notes.extend(file.notes);
     }
     let set = values.iter();
     let set = set.map(|(name, value)| (name.as_str(), value.into()));
@@ -79,20 +74,18 @@ impl EnvFiles {
     /// The notes for a report.
     pub fn notes(&self, manifest: &Manifest) -> Vec<Note> {
         let names = Names::of(manifest);
-        let undeclared = self.undeclared(&names);
+        let mut notes = self.notes.clone();
         // A finding is not repeated as a note.
-        let is_found = |remark: &Remark| {
-            let is_checked = self.environment.text(&remark.name).is_some();
-            remark.code == NoteCode::Misread && is_checked && names.declared.contains(&remark.name)
-        };
-        let remarks = self.remarks.iter().filter(|(_, remark)| !is_found(remark));
-        let notes = remarks.map(|(source, remark)| Note {
-            code: remark.code,
-            source: Some(source.clone()),
-            variables: names.shown(&remark.name).into_iter().collect(),
-            text: remark.text.clone(),
+        let is_checked =
+            |name: &String| self.environment.text(name).is_some() && names.declared.contains(name);
+        notes.retain(|note| {
+            note.code != NoteCode::Misread || !note.variables.iter().all(is_checked)
         });
-        notes.chain(undeclared).collect()
+        for note in &mut notes {
+            note.variables.retain(|name| names.may_show(name));
+        }
+        notes.extend(self.undeclared(&names));
+        notes
     }
 
     fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
@@ -103,15 +96,16 @@ impl EnvFiles {
         // A name that must not be shown is listed by its line only.
         let places = undeclared.iter().map(|(source, name)| {
             let place = format!("{}:{}", source.shown_file(), source.line);
-            let name = names.shown(name);
-            name.map_or(place.clone(), |name| format!("{name} ({place})"))
+            let shown = names.may_show(name).then(|| format!("{name} ({place})"));
+            shown.unwrap_or(place)
         });
         let places: Vec<String> = places.take(SHOWN_VARIABLES).collect();
         let more = match undeclared.len() - places.len() {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let shown = undeclared.iter().filter_map(|(_, name)| names.shown(name));
+        let shown = undeclared.iter().map(|(_, name)| *name);
+        let shown = shown.filter(|name| names.may_show(name)).cloned();
         (!undeclared.is_empty()).then(|| Note {
             code: NoteCode::Undeclared,
             source: None,
@@ -147,13 +141,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The name, if it may be shown: the manifest has it or a similar name, or platforms inject it.
-    fn shown(&self, name: &str) -> Option<String> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let is_shown = self.declared.contains(name)
+    /// Whether a name may be shown: the manifest has it or a similar name, or platforms inject it.
+    fn may_show(&self, name: &str) -> bool {
+        self.declared.contains(name)
             || self.former.contains(name)
-            || is_injected(name) && name.len() <= MAX_INJECTED && name.bytes().all(is_plain)
-            || self.near.nearest(name).is_some();
-        is_shown.then(|| name.to_owned())
+            || is_injected(name) && name.len() <= MAX_INJECTED && is_shell_name(name)
+            || self.near.nearest(name).is_some()
     }
 }

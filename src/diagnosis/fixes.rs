@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::scope::{Database, is_service_of_database};
 use super::values::Reference;
-use super::{Circumstances, Facts, SEALED, SET_ELSEWHERE, UNRESOLVED};
+use super::{Facts, SEALED, SET_ELSEWHERE, UNRESOLVED};
 use crate::dotenv::{Dialect, is_plain_value};
 use crate::manifest::Variable;
 use crate::platform::{
@@ -39,13 +39,8 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
         // The variables belong to another service, so they must not be set here.
         return Vec::new();
     }
-    let Circumstances {
-        place,
-        only_file,
-        reader,
-        beside,
-        ..
-    } = facts.circumstances;
+    let given = facts.circumstances;
+    let (place, only_file, beside) = (given.place, given.only_file, given.beside);
     // What `.env` already sets is not appended to it.
     let file = beside.and_then(|file| file.as_ref().ok());
     let is_beside = |each: &Wanted| file.is_some_and(|file| file.get(&each.name).is_some());
@@ -84,12 +79,14 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     fixes.extend(ways.iter().map(|way| way.fix(&exist, place)));
     let mut new = match place {
         Some(place) => (place.platform.fix)(&wanted, place),
-        None => env_file(&wanted, only_file, reader),
+        None => env_file(&wanted, only_file, given.reader),
     };
     // `railway variables` does not print sealed variables, so they are probably set.
     if is_elsewhere || only_file.is_some() && is_cause(SEALED) {
-        new.title
-            .insert_str(0, "only for a first deployment, with new values: ");
+        new.title = format!(
+            "only for a first deployment, with new values: {}",
+            new.title
+        );
     }
     fixes.push(new);
     fixes

@@ -50,10 +50,8 @@ pub struct Database {
     name: &'static str,
     /// Prefixes of the schemes of its URLs.
     schemes: &'static [&'static str],
-    /// The variables that configure its server image, separated by spaces.
-    of_server: &'static str,
-    /// The variables that its clients use, separated by spaces.
-    of_client: &'static str,
+    /// The variables that configure its server image and, after the semicolon, those that its clients use.
+    variables: &'static str,
     /// The name of the service in Railway's template, and its variable with the URL.
     pub on_railway: (&'static str, &'static str),
     /// A value of that variable, made up.
@@ -66,8 +64,7 @@ const DATABASES: [Database; 4] = [
     Database {
         name: "PostgreSQL",
         schemes: &["postgres"],
-        of_server: "PGDATA POSTGRES_PASSWORD",
-        of_client: "PGHOST PGUSER PGPASSWORD PGDATABASE POSTGRES_HOST POSTGRES_URL POSTGRESQL_URL DATABASE_PUBLIC_URL DATABASE_PRIVATE_URL",
+        variables: "PGDATA POSTGRES_PASSWORD; PGHOST PGUSER PGPASSWORD PGDATABASE POSTGRES_HOST POSTGRES_URL POSTGRESQL_URL DATABASE_PUBLIC_URL DATABASE_PRIVATE_URL",
         on_railway: ("Postgres", "DATABASE_URL"),
         sample: "postgresql://postgres:Tq4xk2Wd9mZ7@postgres.railway.internal:5432/railway",
         parts: "${{S.PGUSER}}:${{S.PGPASSWORD}}@${{S.PGHOST}}:${{S.PGPORT}}/${{S.PGDATABASE}}",
@@ -75,8 +72,7 @@ const DATABASES: [Database; 4] = [
     Database {
         name: "MySQL",
         schemes: &["mysql", "mariadb"],
-        of_server: "MYSQL_ROOT_PASSWORD MARIADB_ROOT_PASSWORD",
-        of_client: "MYSQLHOST MYSQLUSER MYSQLPASSWORD MYSQL_HOST MYSQL_URL",
+        variables: "MYSQL_ROOT_PASSWORD MARIADB_ROOT_PASSWORD; MYSQLHOST MYSQLUSER MYSQLPASSWORD MYSQL_HOST MYSQL_URL",
         on_railway: ("MySQL", "MYSQL_URL"),
         sample: "mysql://root:Tq4xk2Wd9mZ7@mysql.railway.internal:3306/railway",
         parts: "${{S.MYSQLUSER}}:${{S.MYSQLPASSWORD}}@${{S.MYSQLHOST}}:${{S.MYSQLPORT}}/${{S.MYSQLDATABASE}}",
@@ -84,8 +80,7 @@ const DATABASES: [Database; 4] = [
     Database {
         name: "Redis",
         schemes: &["redis"],
-        of_server: "REDIS_PASSWORD",
-        of_client: "REDISHOST REDISUSER REDISPASSWORD REDIS_HOST REDIS_PRIVATE_URL",
+        variables: "REDIS_PASSWORD; REDISHOST REDISUSER REDISPASSWORD REDIS_HOST REDIS_PRIVATE_URL",
         on_railway: ("Redis", "REDIS_URL"),
         sample: "redis://default:Tq4xk2Wd9mZ7@redis.railway.internal:6379",
         parts: "",
@@ -93,8 +88,7 @@ const DATABASES: [Database; 4] = [
     Database {
         name: "MongoDB",
         schemes: &["mongodb"],
-        of_server: "MONGO_INITDB_ROOT_USERNAME MONGO_INITDB_ROOT_PASSWORD",
-        of_client: "MONGOHOST MONGOUSER MONGOPASSWORD MONGO_HOST MONGO_URL",
+        variables: "MONGO_INITDB_ROOT_USERNAME MONGO_INITDB_ROOT_PASSWORD; MONGOHOST MONGOUSER MONGOPASSWORD MONGO_HOST MONGO_URL",
         on_railway: ("MongoDB", "MONGO_URL"),
         sample: "mongodb://mongo:Tq4xk2Wd9mZ7@mongodb.railway.internal:27017",
         parts: "",
@@ -130,7 +124,8 @@ impl Database {
 
     /// Whether any of these variables configures the database's server.
     fn is_own(&self, set: &[&str]) -> bool {
-        self.of_server.split(' ').any(|name| set.contains(&name))
+        let (of_server, _) = self.variables.split_once("; ").unwrap_or_default();
+        of_server.split(' ').any(|name| set.contains(&name))
     }
 }
 
@@ -143,13 +138,10 @@ fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
         facts.environment.text(name).is_some() && !facts.declared.contains_key(name)
     };
     DATABASES.iter().find_map(|database| {
-        let names = [database.of_server, database.of_client];
-        let names = names.into_iter().flat_map(|list| list.split(' '));
+        let names = database.variables.split([';', ' ']);
         let set: Vec<&str> = names.filter(is_set).collect();
-        let urls = facts
-            .missing
-            .iter()
-            .filter(|variable| database.is_url(variable));
+        let missing = facts.missing.iter();
+        let urls = missing.filter(|variable| database.is_url(variable));
         let urls: Vec<&str> = urls.map(|variable| variable.name.as_str()).collect();
         (!set.is_empty() && !urls.is_empty()).then_some((database, set, urls))
     })

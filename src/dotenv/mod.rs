@@ -11,10 +11,9 @@ mod suspicion;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 
-use crate::report::{NoteCode, ValueFinding};
+use crate::report::{Note, NoteCode, ValueFinding};
 use cursor::{Budget, Lookup, Statement, TOO_MUCH};
-pub use remarks::Remark;
-use remarks::{compare, limit};
+use remarks::{compare, limit, note};
 
 /// The largest env file that is read, in bytes.
 const MAX_SIZE: usize = 1024 * 1024;
@@ -96,8 +95,8 @@ pub fn is_plain_value(value: &str) -> bool {
 pub struct EnvFile {
     /// In the order of the file. If a name occurs several times, its last entry applies.
     pub entries: Vec<Entry>,
-    /// In the order of the lines.
-    pub remarks: Vec<Remark>,
+    /// In the order of the lines. A name in them can be secret text, because a line of a key can look like an assignment.
+    pub notes: Vec<Note>,
 }
 
 /// A variable that a file sets.
@@ -170,8 +169,8 @@ pub fn load(
         let content = read(MAX_SIZE).map_err(|error| Fault::Unreadable(unreadable(error)))?;
         let text = text_of(&content)?;
         let dialect = dialect.unwrap_or_else(|| Dialect::of(text));
-        let file = parse(text, dialect, lookup).map_err(Fault::Lines)?;
-        let is_empty = file.entries.is_empty() && file.remarks.is_empty();
+        let file = parse(name, text, dialect, lookup).map_err(Fault::Lines)?;
+        let is_empty = file.entries.is_empty() && file.notes.is_empty();
         let fault = || Fault::Invalid("it sets no variable".to_owned());
         (!is_empty).then_some(file).ok_or_else(fault)
     };
@@ -203,11 +202,16 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Parses a text.
+/// Parses the text of the file `source`.
 ///
 /// # Errors
 /// The faults of all lines that cannot be parsed.
-fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Vec<LineFault>> {
+fn parse(
+    source: &str,
+    text: &str,
+    dialect: Dialect,
+    lookup: Lookup<'_>,
+) -> Result<EnvFile, Vec<LineFault>> {
     let asks_caller = dialect != Dialect::PythonDotenv;
     let mut file = EnvFile::default();
     let mut lines: HashMap<String, usize> = HashMap::new();
@@ -223,15 +227,7 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
             Ok(None) if asks_caller => inherited().transpose(),
             read => read,
         };
-        let mut remark = |code, text: String| {
-            let name = name.clone();
-            file.remarks.push(Remark {
-                line,
-                code,
-                name,
-                text,
-            });
-        };
+        let mut remark = |code, text| file.notes.push(note((source, line), code, &name, text));
         match value {
             Err(text) => {
                 // All faults within such a value are one fault of its first line.
@@ -286,9 +282,9 @@ fn parse(text: &str, dialect: Dialect, lookup: Lookup<'_>) -> Result<EnvFile, Ve
     if dialect != Dialect::Kv {
         let readers = [Dialect::Compose, Dialect::PythonDotenv, Dialect::Docker];
         let readers = readers.map(|reader| reader.statements(text, lookup));
-        compare(text, readers, &mut file.remarks);
+        compare(source, text, readers, &mut file.notes);
     }
-    limit(&mut file.remarks);
+    limit(&mut file.notes);
     Ok(file)
 }
 

@@ -2,39 +2,38 @@
 
 use std::collections::HashMap;
 
-use crate::report::NoteCode;
+use crate::report::{Note, NoteCode, Source};
 
 use super::cursor::{Statement, TOO_LONG, TOO_MUCH, Value};
 
 /// The maximum number of remarks on one file.
 const MAX_REMARKS: usize = 1000;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// Counted from 1.
-    pub line: usize,
-    pub code: NoteCode,
-    /// The name that the line sets, or empty. It can be secret text, because a line of a key can look like an
-    /// assignment.
-    pub name: String,
-    /// The predicate of a sentence whose subject is the line.
-    pub text: String,
+/// A note on a line of a file. `name` is the variable that the line sets, or empty.
+pub fn note((file, line): (&str, usize), code: NoteCode, name: &str, text: String) -> Note {
+    let file = file.to_owned();
+    Note {
+        code,
+        variables: vec![name.to_owned()],
+        text,
+        source: Some(Source { file, line }),
+    }
 }
 
-/// Sorts the remarks by their lines. Of more than `MAX_REMARKS`, only the number is told.
-pub fn limit(remarks: &mut Vec<Remark>) {
-    remarks.sort_by_key(|remark| remark.line);
-    let count = remarks.len().saturating_sub(MAX_REMARKS);
-    remarks.truncate(MAX_REMARKS + 1);
-    if let Some(first) = remarks.get_mut(MAX_REMARKS) {
-        (first.code, first.name) = (NoteCode::Line, String::new());
+/// Sorts the notes by their lines. Of more than `MAX_REMARKS`, only the number is told.
+pub fn limit(notes: &mut Vec<Note>) {
+    notes.sort_by_key(|note| note.source.as_ref().map(|source| source.line));
+    let count = notes.len().saturating_sub(MAX_REMARKS);
+    notes.truncate(MAX_REMARKS + 1);
+    if let Some(first) = notes.get_mut(MAX_REMARKS) {
+        (first.code, first.variables) = (NoteCode::Line, Vec::new());
         first.text = format!("is the first of {count} notes that are left out");
     }
 }
 
 /// Adds a remark for each line of a text that compose, python-dotenv and docker parse differently. At least one of them
 /// must have parsed the whole text without a fault.
-pub fn compare(text: &str, readers: [Vec<Statement>; 3], remarks: &mut Vec<Remark>) {
+pub fn compare(file: &str, text: &str, readers: [Vec<Statement>; 3], notes: &mut Vec<Note>) {
     let readers = readers.map(|statements| {
         // Of several statements of a line, the first is compared.
         let read = statements.into_iter().rev();
@@ -53,12 +52,8 @@ pub fn compare(text: &str, readers: [Vec<Statement>; 3], remarks: &mut Vec<Remar
         if compose != python || compose != docker || values[0] == Some(&Ok(None)) {
             let mut names = read.iter().flatten().map(|(name, _)| name.as_str());
             let name = names.find(|name| !name.is_empty()).unwrap_or_default();
-            remarks.push(Remark {
-                line,
-                code: NoteCode::Portability,
-                name: name.to_owned(),
-                text: differences(raw, values).join("; "),
-            });
+            let text = differences(raw, values).join("; ");
+            notes.push(note((file, line), NoteCode::Portability, name, text));
         }
         if values[..2].contains(&Some(&Err(TOO_MUCH))) {
             return;

@@ -2,9 +2,16 @@
 
 use crate::dotenv::cursor::{TOO_LONG, TOO_MUCH};
 use crate::dotenv::{Dialect, EnvFile, LineFault, parse};
+use crate::report::Note;
 
 fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
-    parse(source, dialect, &|name| (name == "SET").then_some("caller"))
+    parse("f", source, dialect, &|name| {
+        (name == "SET").then_some("caller")
+    })
+}
+
+fn line_of(note: &Note) -> Option<usize> {
+    Some(note.source.as_ref()?.line)
 }
 
 /// A file whose first value has 16 bytes, and in which each further line doubles the value before it with two
@@ -87,7 +94,7 @@ fn a_file_whose_expanded_values_exceed_the_limit_is_a_fault_of_the_line_that_exc
 fn a_value_that_a_name_inherits_is_limited_as_well() {
     let long = "x".repeat(100_000);
     let lookup = |_: &str| Some(long.as_str());
-    let faults = parse(&"A\n".repeat(1_000), Dialect::Docker, &lookup).expect_err("too much");
+    let faults = parse("f", &"A\n".repeat(1_000), Dialect::Docker, &lookup).expect_err("too much");
     assert_eq!(faults[0].line, 42);
 }
 
@@ -96,10 +103,10 @@ fn the_limit_of_another_reader_is_one_remark_where_it_is_exceeded() {
     let source = doublings(100, |name| format!("${{{name}}}"));
     let file = read(&source, Dialect::Docker).expect("docker replaces nothing");
     let told: Vec<&str> = file
-        .remarks
+        .notes
         .iter()
-        .filter(|remark| remark.line == 14)
-        .map(|remark| remark.text.as_str())
+        .filter(|note| line_of(note) == Some(14))
+        .map(|note| note.text.as_str())
         .collect();
     assert_eq!(told, ["compose expands it to more than Linux accepts"]);
 }
@@ -108,10 +115,10 @@ fn the_limit_of_another_reader_is_one_remark_where_it_is_exceeded() {
 fn a_thousand_remarks_are_kept_and_the_rest_is_counted() {
     let source = "A='x'\n".repeat(100_000);
     let file = read(&source, Dialect::PythonDotenv).expect("it can be read");
-    assert_eq!(file.remarks.len(), 1_001);
+    assert_eq!(file.notes.len(), 1_001);
     // Each line except the first sets the name again, and docker keeps the quotes of every line.
-    let last = file.remarks.last().expect("there are remarks");
-    assert_eq!(last.line, 501);
+    let last = file.notes.last().expect("there are notes");
+    assert_eq!(line_of(last), Some(501));
     assert_eq!(last.text, "is the first of 198999 notes that are left out");
 }
 

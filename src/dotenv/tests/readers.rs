@@ -94,7 +94,7 @@ fn docker_parses_as_its_command_line_does() {
 }
 
 fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
-    parse(source, dialect, &caller)
+    parse("f", source, dialect, &caller)
 }
 
 fn value(source: &str, dialect: Dialect) -> Option<String> {
@@ -197,18 +197,19 @@ fn a_line_that_readers_parse_differently_has_a_remark_with_the_reason() {
     ] {
         let file = read(source, Dialect::Compose).expect("compose reads it");
         let remarks: Vec<_> = file
-            .remarks
+            .notes
             .iter()
             .filter(|remark| remark.code == NoteCode::Portability)
             .collect();
         assert_eq!(remarks.len(), 1, "{source:?}: {remarks:?}");
         assert!(remarks[0].text.contains(told), "{source:?}: {remarks:?}");
-        assert_eq!(remarks[0].line, 1);
+        let source = remarks[0].source.as_ref().expect("it has a line");
+        assert_eq!(source.line, 1);
     }
     let plain = "# a comment\nA=v\n\nB=postgresql://u:p@h/d\nC={\"k\":[1]}\nD=a b\n";
     for dialect in [Dialect::Compose, Dialect::Docker, Dialect::PythonDotenv] {
         assert_eq!(
-            read(plain, dialect).expect("all read it").remarks,
+            read(plain, dialect).expect("all read it").notes,
             [],
             "{dialect:?}"
         );
@@ -221,7 +222,7 @@ fn a_duplicate_name_has_a_remark_and_its_last_value_applies() {
     assert_eq!(file.entries[2].value, "3");
     assert_eq!(file.entries[2].line, 3);
     assert!(
-        file.remarks[0]
+        file.notes[0]
             .text
             .starts_with("sets a name that line 1 already sets")
     );

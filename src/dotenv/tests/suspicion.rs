@@ -6,7 +6,7 @@ use crate::dotenv::{Dialect, EnvFile, LineFault, parse};
 use Dialect::{Compose, Docker, Kv, PythonDotenv};
 
 fn read(source: &str, dialect: Dialect) -> Result<EnvFile, Vec<LineFault>> {
-    parse(source, dialect, &|name| (name == "SET").then_some("x"))
+    parse("f", source, dialect, &|name| (name == "SET").then_some("x"))
 }
 
 /// Whether the value of the first line is certainly or probably not meant; `None` if nothing is wrong with it.
