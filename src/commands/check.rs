@@ -163,9 +163,7 @@ fn error(view: &View) -> Error {
     let mut causes = view.diagnosis.causes.iter();
     Error::Environment {
         headline: headline(view),
-        cause: causes
-            .find(|cause| cause.certainty != NOTE)
-            .map(|cause| cause.code),
+        cause: causes.find_map(|cause| (cause.certainty != NOTE).then_some(cause.code)),
         summary: json::summary(view),
     }
 }

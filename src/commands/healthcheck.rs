@@ -17,14 +17,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// If the URL is invalid, or if no answer with a 2xx status arrives in time. No error contains the URL, because it can
 /// contain a password.
 pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
-    let url = Template::parse(url)
-        .expand(|name| environment.get(name))
-        .map_err(|unset| Error::Unhealthy(unset.to_string()))?;
-    let url = url
-        .into_string()
-        .map_err(|_| Error::Unhealthy("the URL is not UTF-8".to_owned()))?;
-    let page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE")).map_err(|finding| {
-        Error::Unhealthy(format!("the URL {}; {}", finding.problem, finding.fix))
-    })?;
-    http::check(&page, Instant::now() + TIMEOUT).map_err(|error| Error::Unhealthy(error.reason))
+    let request = || {
+        let url = Template::parse(url).expand(|name| environment.get(name));
+        let url = url.map_err(|unset| unset.to_string())?.into_string();
+        let url = url.map_err(|_| "the URL is not UTF-8")?;
+        let page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE"));
+        let page =
+            page.map_err(|finding| format!("the URL {}; {}", finding.problem, finding.fix))?;
+        http::check(&page, Instant::now() + TIMEOUT).map_err(|error| error.reason)
+    };
+    request().map_err(Error::Unhealthy)
 }

@@ -17,7 +17,6 @@ pub use settings::log_format;
 /// If standard output cannot be written to.
 pub fn print(text: &str) -> Result<(), Error> {
     STDOUT.push(text.as_bytes());
-    STDOUT
-        .drain()
-        .map_err(Error::system("write to standard output"))
+    let written = STDOUT.drain();
+    written.map_err(Error::system("write to standard output"))
 }

@@ -83,10 +83,8 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     };
     // `railway variables` does not print sealed variables, so they are probably set.
     if is_elsewhere || only_file.is_some() && is_cause(SEALED) {
-        new.title = format!(
-            "only for a first deployment, with new values: {}",
-            new.title
-        );
+        let first = "only for a first deployment, with new values: ";
+        new.title.insert_str(0, first);
     }
     fixes.push(new);
     fixes

@@ -131,9 +131,8 @@ pub fn diagnose(
         explained: HashMap::new(),
     };
     let missing = facts.errors().filter(|each| each.code == Code::Missing);
-    facts.missing = missing
-        .filter_map(|each| facts.declared.get(each.variable()?).copied())
-        .collect();
+    let missing = missing.filter_map(|each| facts.declared.get(each.variable()?).copied());
+    facts.missing = missing.collect();
     facts.other_names = near::other_names(manifest, environment, &facts.missing);
     let errors: HashSet<&str> = facts.errors().filter_map(Finding::variable).collect();
     let mut causes = Vec::new();

@@ -140,10 +140,8 @@ struct Parts {
 
 impl Parts {
     fn of(name: &str) -> Self {
-        let name = name
-            .strip_prefix("export ")
-            .unwrap_or(name)
-            .to_ascii_uppercase();
+        let name = name.strip_prefix("export ").unwrap_or(name);
+        let name = name.to_ascii_uppercase();
         let parts = name.split(|other: char| !other.is_ascii_alphanumeric());
         let parts: Vec<String> = parts.map(str::to_owned).collect();
         let plain = parts.concat();

@@ -20,9 +20,8 @@ fn placeholders<'a>(facts: &Facts<'a>, fits: fn(Option<Reference<'_>>) -> bool) 
 /// A value still contains a `${{Service.NAME}}`.
 pub fn railway_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let variables = placeholders(facts, |found| matches!(found, Some(Reference::Railway(_))));
-    let values = variables
-        .iter()
-        .filter_map(|name| facts.environment.text(name));
+    let values = variables.iter();
+    let values = values.filter_map(|name| facts.environment.text(name));
     let services = values.filter_map(|value| match Reference::of(value)? {
         Reference::Railway(service) => Some(format!("\"{}\"", service?)),
         _ => None,

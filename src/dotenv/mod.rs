@@ -236,10 +236,8 @@ fn parse(
                 } else {
                     (line, text)
                 };
-                let is_new = faults
-                    .last()
-                    .is_none_or(|last: &LineFault| last.line != line);
-                faults.extend(is_new.then_some(LineFault { line, text: told }));
+                let last = faults.last().map(|last: &LineFault| last.line);
+                faults.extend((last != Some(line)).then_some(LineFault { line, text: told }));
                 if text == TOO_MUCH {
                     break;
                 }

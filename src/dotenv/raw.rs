@@ -8,12 +8,10 @@ const MAX_LINE: usize = 64 * 1024 - 1;
 /// Parses a file as `docker run --env-file` does: each line is a variable.
 pub fn docker(text: &str) -> Vec<Statement> {
     let lines = text.split('\n').zip(1..);
-    lines
-        .filter_map(|(text, line)| docker_line(line, text))
-        .collect()
+    lines.filter_map(docker_line).collect()
 }
 
-fn docker_line(line: usize, text: &str) -> Option<Statement> {
+fn docker_line((text, line): (&str, usize)) -> Option<Statement> {
     if text.len() > MAX_LINE {
         let fault = "is longer than 64 KiB, which docker refuses";
         return Some(Statement::new(line, "", Err(fault)));
@@ -49,9 +47,8 @@ pub fn kv(text: &str) -> Vec<Statement> {
     for (text, line) in text.split('\n').zip(1..) {
         let text = text.strip_suffix('\r').unwrap_or(text);
         // Lines of a PEM block can look like assignments, because base64 can end with `=`.
-        let assignment = text
-            .split_once('=')
-            .filter(|_| !is_in_pem && is_assignment(text));
+        let is_assignment = !is_in_pem && is_assignment(text);
+        let assignment = text.split_once('=').filter(|_| is_assignment);
         let has_end = text.contains("-----END ");
         is_in_pem = !has_end && (is_in_pem || text.contains("-----BEGIN "));
         match (assignment, entries.last_mut()) {

@@ -29,11 +29,8 @@ fn fix(wanted: &[Wanted], _: &Place) -> Fix {
         } else {
             ("value", each.open_value().unwrap_or_default())
         };
-        format!(
-            "{{\"name\": {}, \"{key}\": {}}}",
-            json(&each.name),
-            json(value)
-        )
+        let (name, value) = (json(&each.name), json(value));
+        format!("{{\"name\": {name}, \"{key}\": {value}}}")
     };
     let lines: Vec<String> = wanted.iter().map(line).collect();
     let title = "in a new revision of the task definition, under \"environment\" (\"valueFrom\" under \"secrets\") of this container";

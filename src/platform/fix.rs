@@ -41,14 +41,14 @@ pub struct Bring {
 impl Bring {
     /// The fix that brings these variables to a place.
     pub fn fix(&self, wanted: &[Wanted], place: Option<&Place>) -> Fix {
-        let items = wanted.iter();
-        let items = items.map(|each| self.item.replace("NAME", &each.name));
-        let mut items: Vec<String> = items.collect();
+        let item = |each: &Wanted| self.item.replace("NAME", &each.name);
+        let mut items: Vec<String> = wanted.iter().map(item).collect();
         if self.item.ends_with([',', '|']) {
             items = vec![items.concat().trim_end_matches([',', '|']).to_owned()];
         }
-        let commands = [self.look, self.set].into_iter();
-        let commands = commands.filter(|command| !command.is_empty());
+        let commands = [self.look, self.set]
+            .into_iter()
+            .filter(|text| !text.is_empty());
         let commands = commands.filter_map(|command| filled(command, items.clone(), place));
         // Without an item, the commands only show something.
         let wanted = if self.item.is_empty() { &[] } else { wanted };

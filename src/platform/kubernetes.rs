@@ -48,11 +48,9 @@ pub fn service_of(name: &str, environment: &Environment) -> Option<String> {
         scheme.is_some_and(|(scheme, _)| ["tcp", "udp", "sctp"].contains(&scheme))
     };
     let found = LINK.captures(name).and_then(|found| found.get(1));
+    let found = found.map(|found| found.as_str());
     // The name of the service can end with `_SERVICE` itself.
-    let services = [
-        name.strip_suffix("_PORT"),
-        found.map(|found| found.as_str()),
-    ];
+    let services = [name.strip_suffix("_PORT"), found];
     let service = services.into_iter().flatten().find(is_linked)?;
     Some(service.to_ascii_lowercase().replace('_', "-"))
 }
@@ -66,28 +64,23 @@ kubectl set env {workload} --from=secret/{secret}";
     let (secrets, open): (Vec<&Wanted>, Vec<&Wanted>) =
         wanted.iter().partition(|each| each.is_secret);
     let literal = |each: &&Wanted| format!("--from-literal={}", each.word());
-    let commands = [
-        filled(
-            SET,
-            open.iter().map(|each| each.word()).collect(),
-            Some(place),
-        ),
-        filled(CREATE, secrets.iter().map(literal).collect(), Some(place)),
-    ];
+    let words = open.iter().map(|each| each.word()).collect();
+    let literals = secrets.iter().map(literal).collect();
+    let set = filled(SET, words, Some(place)).into_iter();
+    let commands = set.chain(filled(CREATE, literals, Some(place)));
     let title = "with kubectl, in the namespace of the pod";
-    Fix::new(title, wanted, commands.into_iter().flatten().collect())
+    Fix::new(title, wanted, commands.collect())
 }
 
 /// Lines of the container's specification, for variables whose names kubectl does not take from a Secret as they are.
 pub fn in_pod_spec(wanted: &[Wanted]) -> Fix {
     let line = |each: &Wanted| {
         let name = json(&each.name);
-        match each.open_value().filter(|_| !each.is_secret) {
-            Some(value) => format!("\n  - {{name: {name}, value: {}}}", json(value)),
-            None => format!(
-                "\n  - {{name: {name}, valueFrom: {{secretKeyRef: {{name: <secret>, key: {name}}}}}}}"
-            ),
-        }
+        let value = match each.open_value().filter(|_| !each.is_secret) {
+            Some(value) => format!("value: {}", json(value)),
+            None => format!("valueFrom: {{secretKeyRef: {{name: <secret>, key: {name}}}}}"),
+        };
+        format!("\n  - {{name: {name}, {value}}}")
     };
     let lines: String = wanted.iter().map(line).collect();
     let title = "in the container's specification, because shells do not take such names";

@@ -63,8 +63,8 @@ impl Place {
 
     /// The name of a part, or the gap `<part>` for the user to fill in.
     pub fn detail_or_gap(&self, part: &str) -> String {
-        self.detail(part)
-            .map_or_else(|| format!("<{part}>"), str::to_owned)
+        let name = self.detail(part).map(str::to_owned);
+        name.unwrap_or_else(|| format!("<{part}>"))
     }
 
     /// The text with `{part}` replaced by the names of the parts of this deployment, as words of a shell command.
@@ -118,18 +118,16 @@ pub fn is_injected(name: &str) -> bool {
 /// The place where this process runs; `None` if no platform is recognised.
 pub fn detect(environment: &Environment) -> Option<Place> {
     let is_set = |name: &str| environment.text(name).is_some();
-    let platform = PLATFORMS
-        .into_iter()
-        .find(|platform| platform.marks.split(' ').any(is_set))?;
+    let mut platforms = PLATFORMS.into_iter();
+    let platform = platforms.find(|platform| platform.marks.split(' ').any(is_set))?;
     let named = |pair: &'static str| {
         let (part, name) = pair.split_once('=')?;
         Some((part, environment.text(name)?.to_owned()))
     };
     let mut lists = platform.parts.split("; ").map(|list| list.split(", "));
     let mut details: Vec<_> = lists.next()?.filter_map(named).collect();
-    let shown = details
-        .iter()
-        .map(|(part, name)| format!("{part} \"{}\"", name.escape_debug()));
+    let shown = details.iter();
+    let shown = shown.map(|(part, name)| format!("{part} \"{}\"", name.escape_debug()));
     let shown: Vec<String> = shown.collect();
     let colon = if shown.is_empty() { "" } else { ": " };
     let description = format!("on {}{colon}{}", platform.name, shown.join(", "));

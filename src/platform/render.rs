@@ -43,8 +43,7 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
 
 /// The name as a YAML key. A name that YAML parses as another type, such as `NO`, is in quotes.
 fn key(name: &str) -> String {
-    let is_word = "y n yes no on off true false null"
-        .split(' ')
-        .any(|word| word.eq_ignore_ascii_case(name));
+    let mut words = "y n yes no on off true false null".split(' ');
+    let is_word = words.any(|word| word.eq_ignore_ascii_case(name));
     if is_word { json(name) } else { name.to_owned() }
 }

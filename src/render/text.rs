@@ -106,10 +106,8 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
         Severity::Warning => "⚠️",
     };
     let (subject, problem, code) = (&finding.subject, &finding.problem, name_of(finding.code));
-    let level = finding
-        .level
-        .map(|level| format!(", {level}"))
-        .unwrap_or_default();
+    let level = finding.level.map(|level| format!(", {level}"));
+    let level = level.unwrap_or_default();
     let mut text = format!("{mark} {subject} {problem} [{code}{level}]");
     if let Some(source) = &finding.source {
         text += &format!(" ({}:{})", source.shown_file(), source.line);
@@ -155,9 +153,8 @@ fn notes<'a>(notes: &[Note]) -> Vec<(Of<'a>, String)> {
         }
         let name = note.variables.first().map(|name| format!(" ({name})"));
         let line = note.source.as_ref().map(|source| source.line.to_string());
-        groups[position]
-            .1
-            .extend(line.map(|line| line + &name.unwrap_or_default()));
+        let (_, lines) = &mut groups[position];
+        lines.extend(line.map(|line| line + &name.unwrap_or_default()));
     }
     let pieces = groups.into_iter().map(|(note, lines)| {
         let source = note.source.as_ref();
