@@ -8,12 +8,7 @@ use crate::manifest;
 use crate::os::file;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
-use crate::startup::launch::LaunchError;
-#[cfg(feature = "postgres")]
-use crate::startup::lock::LockError;
-use crate::startup::progress::Interruption;
-use crate::startup::progress::WaitError;
-use crate::startup::step::{StepError, StepErrorKind};
+use crate::startup::failure::{Failure, Kind};
 use crate::startup::user::UserError;
 
 /// Why a command did not succeed.
@@ -36,11 +31,7 @@ pub enum Error {
     #[error(transparent)]
     EnvFile(#[from] dotenv::Error),
     #[error(transparent)]
-    Wait(#[from] WaitError),
-    #[error(transparent)]
-    Step(#[from] StepError),
-    #[error(transparent)]
-    Serve(#[from] StartError),
+    Start(#[from] Failure),
     #[error("stopped by {} before the server started", signal.name())]
     Stopped {
         signal: Signal,
@@ -64,14 +55,10 @@ impl From<Signal> for Error {
     }
 }
 
-impl From<(Option<String>, StartError)> for Error {
-    /// A program that cannot be started, with the name of its step; `None` for the server.
-    fn from((step, error): (Option<String>, StartError)) -> Self {
-        let Some(step) = step else {
-            return error.into();
-        };
-        let kind = LaunchError::from(error).into();
-        StepError { step, kind }.into()
+impl From<StartError> for Error {
+    /// A server that cannot be started.
+    fn from(error: StartError) -> Self {
+        Failure::from(error).into()
     }
 }
 
@@ -98,9 +85,7 @@ impl Error {
                 Fault::Unreadable(_) => (Exit::NO_INPUT, Phase::EnvFile),
                 Fault::Invalid(_) | Fault::Lines(_) => (Exit::INVALID_INPUT, Phase::EnvFile),
             },
-            Error::Wait(error) => (exit_of_wait(error), Phase::Wait),
-            Error::Step(error) => outcome_of_step(&error.kind),
-            Error::Serve(error) => (exit_of_start(error), Phase::Serve),
+            Error::Start(failure) => (exit_of(failure.kind), failure.phase),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
             Error::System { .. } => return (Exit::OS_REFUSED, None),
@@ -116,7 +101,7 @@ impl Error {
     /// The name of the step that failed, for an error of a step.
     pub fn step(&self) -> Option<&str> {
         match self {
-            Error::Step(error) => Some(&error.step),
+            Error::Start(failure) => failure.step.as_deref(),
             _ => None,
         }
     }
@@ -186,62 +171,17 @@ fn capped(faults: &[impl ToString]) -> Vec<String> {
     lines
 }
 
-fn outcome_of_step(kind: &StepErrorKind) -> (Exit, Phase) {
+fn exit_of(kind: Kind) -> Exit {
     match kind {
-        StepErrorKind::Command(LaunchError::LockLost) => (Exit::LOCK_NOT_HELD, Phase::Lock),
-        StepErrorKind::Command(error) => (exit_of_launch(error), Phase::Step),
-        StepErrorKind::Ahead(_) => (Exit::STEP_FAILED, Phase::Step),
-        #[cfg(feature = "postgres")]
-        StepErrorKind::Lock(error) => (exit_of_lock(error), Phase::Lock),
-        #[cfg(feature = "postgres")]
-        StepErrorKind::Question(error) => (exit_of_wait(error), Phase::Step),
-    }
-}
-
-fn exit_of_launch(error: &LaunchError) -> Exit {
-    match error {
-        LaunchError::Failed { .. } | LaunchError::Ahead(_) => Exit::STEP_FAILED,
-        LaunchError::TimedOut { .. } => Exit::TIMED_OUT,
-        LaunchError::LockLost => Exit::LOCK_NOT_HELD,
-        LaunchError::Stopped(signal) => Exit::stopped(signal.0),
-        LaunchError::Start(error) => exit_of_start(error),
-        LaunchError::Left | LaunchError::System(_) => Exit::OS_REFUSED,
-    }
-}
-
-fn exit_of_wait(error: &WaitError) -> Exit {
-    match error {
-        WaitError::NotReady(_) => Exit::NOT_READY,
-        WaitError::Refused(_) => Exit::NOT_PERMITTED,
-        WaitError::Impossible(_) => Exit::INVALID_ENVIRONMENT,
-        WaitError::Step { error, .. } => exit_of_launch(error),
-        WaitError::Interrupted(error) => exit_of_interruption(error),
-    }
-}
-
-#[cfg(feature = "postgres")]
-fn exit_of_lock(error: &LockError) -> Exit {
-    match error {
-        LockError::NotFree(_) | LockError::Lost(_) => Exit::LOCK_NOT_HELD,
-        LockError::Refused(_) => Exit::NOT_PERMITTED,
-        LockError::Impossible(_) => Exit::INVALID_ENVIRONMENT,
-        LockError::Interrupted(interruption) => exit_of_interruption(interruption),
-    }
-}
-
-fn exit_of_interruption(interruption: &Interruption) -> Exit {
-    match interruption {
-        Interruption::Stopped(signal) => Exit::stopped(signal.0),
-        Interruption::System(_) => Exit::OS_REFUSED,
-    }
-}
-
-fn exit_of_start(error: &StartError) -> Exit {
-    match error {
-        StartError::NotFound(_) => Exit::NOT_FOUND,
-        StartError::NotExecutable(_) => Exit::CANNOT_EXECUTE,
-        StartError::NotPermitted(_) => Exit::NOT_PERMITTED,
-        StartError::Stopped(signal) => Exit::stopped(signal.0),
-        StartError::System(_) => Exit::OS_REFUSED,
+        Kind::NotReady => Exit::NOT_READY,
+        Kind::NotPermitted => Exit::NOT_PERMITTED,
+        Kind::Impossible => Exit::INVALID_ENVIRONMENT,
+        Kind::LockNotHeld => Exit::LOCK_NOT_HELD,
+        Kind::StepFailed => Exit::STEP_FAILED,
+        Kind::TimedOut => Exit::TIMED_OUT,
+        Kind::NotFound => Exit::NOT_FOUND,
+        Kind::NotExecutable => Exit::CANNOT_EXECUTE,
+        Kind::Stopped(signal) => Exit::stopped(signal.0),
+        Kind::System => Exit::OS_REFUSED,
     }
 }

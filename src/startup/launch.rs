@@ -1,48 +1,35 @@
 //! Runs the commands of a step as child processes.
 
-use std::io;
 use std::time::{Duration, Instant};
 
+use super::failure::{Failure, Kind};
 use super::mask::Mask;
 use super::relay::Relay;
 use super::serve::{program, unless_certain};
 use super::supervise::{Lease, Outcome, supervise};
 use crate::check::{DeclaredStep, Plan, Words};
-use crate::log::Format;
+use crate::log::{Format, Phase};
 use crate::os::family::Ending;
 use crate::os::output::{STDERR, STDOUT};
-use crate::os::program::{Moment, StartError};
-use crate::os::signals::{Signal, Signals};
+use crate::os::program::Moment;
+use crate::os::signals::Signals;
 use crate::os::tree::Tree;
 use crate::os::user::User;
 
 /// How long an `up_to_date` command may run.
 pub const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
 
-/// Why a command of a step did not succeed. `what` is empty for the step's command, and `up_to_date ` for its
-/// `up_to_date` command.
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    #[error("{what}failed with {}", shown_ending(*.ending))]
-    Failed { what: &'static str, ending: Ending },
-    #[error(
-        "failed with {}: probably the database is ahead of this code, as if an older image was started; start the newer \
-         one, or let this one skip the step with `up_to_date: {{alembic: DATABASE_URL, on_ahead: skip}}`",
-        shown_ending(*.0)
-    )]
-    Ahead(Ending),
-    #[error("{what}ran out of time ({}) and was stopped", humantime::format_duration(*.limit))]
-    TimedOut { what: &'static str, limit: Duration },
-    #[error("stopped by {} before the server started", .0.name())]
-    Stopped(Signal),
-    #[error("left processes running that the guard cannot end")]
-    Left,
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("the lock was lost while it ran, so it was killed")]
-    LockLost,
-    #[error("the system refused to start it: {0}")]
-    System(#[from] io::Error),
+const LEFT: &str = "left processes running that the guard cannot end";
+const LOCK_LOST: &str = "the lock was lost while it ran, so it was killed";
+
+/// Advice if alembic has reported that a revision has no file.
+const AHEAD: &str = ": probably the database is ahead of this code, as if an older image was started; start the newer one, \
+                     or let this one skip the step with `up_to_date: {alembic: DATABASE_URL, on_ahead: skip}`";
+
+/// A command that has failed. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
+pub fn failed(what: &str, ending: Ending, advice: &str) -> Failure {
+    let text = format!("{what}failed with {}{advice}", shown_ending(ending));
+    Failure::new(Kind::StepFailed, Phase::Step, text)
 }
 
 fn shown_ending(ending: Ending) -> String {
@@ -71,7 +58,7 @@ impl Launcher<'_> {
         timeout: Option<Duration>,
         format: Option<Format>,
         lease: Option<&dyn Lease>,
-    ) -> Result<Ending, LaunchError> {
+    ) -> Result<Ending, Failure> {
         let program = program(command, self.plan)?;
         unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
@@ -83,7 +70,8 @@ impl Launcher<'_> {
         let name = &self.step.name;
         let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
             .map(|(stream, pipe)| Relay::new(name, stream, format, pipe, self.mask));
-        let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)?;
+        let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)
+            .map_err(Failure::system("start it"))?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {
             // The output of `up_to_date`, which has no format, does not matter.
@@ -92,26 +80,27 @@ impl Launcher<'_> {
                     && ending != Ending::Exited(0)
                     && relays.iter().any(|relay| relay.is_ahead) =>
             {
-                Err(LaunchError::Ahead(ending))
+                Err(failed(what, ending, AHEAD))
             }
             Outcome::Ended(ending) => Ok(ending),
-            Outcome::Left => Err(LaunchError::Left),
+            Outcome::Left => Err(Failure::new(Kind::System, Phase::Step, LEFT)),
             Outcome::TimedOut => {
-                let limit = timeout.unwrap_or_default();
-                Err(LaunchError::TimedOut { what, limit })
+                let limit = humantime::format_duration(timeout.unwrap_or_default());
+                let text = format!("{what}ran out of time ({limit}) and was stopped");
+                Err(Failure::new(Kind::TimedOut, Phase::Step, text))
             }
-            Outcome::Stopped(stop) => Err(LaunchError::Stopped(stop)),
-            Outcome::Lost => Err(LaunchError::LockLost),
+            Outcome::Stopped(stop) => Err(Failure::stopped(stop)),
+            Outcome::Lost => Err(Failure::new(Kind::LockNotHeld, Phase::Lock, LOCK_LOST)),
         }
     }
 
     /// Runs the step's `up_to_date` command for at most `limit`. Returns whether there is nothing to do.
-    pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, LaunchError> {
+    pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, Failure> {
         let what = "up_to_date ";
         // Its output is discarded, because alembic writes FAILED whenever there is something to do.
         match self.launch(what, command, Some(limit), None, None)? {
             // A shell exits with these codes if a command cannot be executed or is not found.
-            ending @ Ending::Exited(126 | 127) => Err(LaunchError::Failed { what, ending }),
+            ending @ Ending::Exited(126 | 127) => Err(failed(what, ending, "")),
             ending => Ok(ending == Ending::Exited(0)),
         }
     }

@@ -6,7 +6,6 @@
 //! blocked waiter and a holder that creates an index would wait for each other forever.
 
 use std::cell::{Cell, RefCell};
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -14,23 +13,21 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::progress::{Interruption, Messages, WaitState, receive, repeat};
+use super::failure::{Failure, Kind};
+use super::progress::{Messages, Report, Wait, attempt_until_ready, receive, wait};
 use super::question;
 use super::supervise::Lease;
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, Lock};
 use crate::log::Phase;
+use crate::net::Error;
 use crate::net::postgres::{self, Session};
-use crate::net::{Error, ErrorKind};
 use crate::os::signals::Signals;
 use crate::os::{send_report, spawn_helper};
 use crate::targets::postgres::PostgresTarget;
 
 /// The maximum length of an `application_name`, in bytes. PostgreSQL truncates longer ones.
 const MAX_APPLICATION: usize = 63;
-
-/// How long one attempt may take.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The first and the longest pause between two attempts. They are short, because the lock delays the start of the
 /// server.
@@ -73,21 +70,6 @@ const NO_LOCKS: &str = "its advisory locks do not exclude other sessions; use a 
 
 const BUSY: &str = "another process holds it";
 
-/// Why the lock was not taken, or was lost.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    #[error("the lock on {0}")]
-    NotFree(String),
-    #[error("the lock was lost: {0}")]
-    Lost(String),
-    #[error("the lock on {0}")]
-    Refused(String),
-    #[error("the lock on {0}")]
-    Impossible(String),
-    #[error(transparent)]
-    Interrupted(#[from] Interruption),
-}
-
 /// What a wait for the lock aims at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
@@ -106,10 +88,6 @@ pub enum Waited {
     /// No process held it, and the answer to the question is that the step is not to be run.
     Settled(Status),
 }
-
-/// A report of the helper. Before the lock is taken, an error is the error of one attempt, and the helper tries again.
-/// Afterwards an error means that the lock is lost.
-type Report = Result<State, Error>;
 
 /// The state of the lock.
 enum State {
@@ -132,7 +110,7 @@ pub struct AdvisoryLock {
     at: String,
     step: String,
     timeout: Duration,
-    state: WaitState,
+    wait: Wait,
     messages: Messages,
     /// The end of the first message: the query that shows which session holds the lock. `None` after it was logged.
     holder_query: Option<String>,
@@ -145,13 +123,15 @@ impl AdvisoryLock {
     pub fn new(lock: &Lock, service: &str, step: &str, question: Option<&AlembicQuestion>) -> Self {
         let timeout = lock.timeout;
         let mut database = lock.database.clone();
-        let (now, key) = (Instant::now(), key(service, step));
+        let key = key(service, step);
         let mut application = format!("startup-guard {service}/{step}");
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
         // Advisory locks on a standby do not exclude sessions on the primary.
         database.require_primary();
+        let at = database.shown();
+        let name = format!("the lock {key} of the step {step} on {at}");
         Self {
-            at: database.shown(),
+            at,
             helper: Helper {
                 database,
                 application,
@@ -161,8 +141,8 @@ impl AdvisoryLock {
             },
             step: step.to_owned(),
             timeout,
-            state: WaitState::new(now, timeout),
-            messages: Messages::new(now),
+            wait: Wait::new(name, timeout),
+            messages: Messages::new(Instant::now()),
             holder_query: Some(format!("; who holds it: {}", holder_query(key))),
         }
     }
@@ -171,85 +151,66 @@ impl AdvisoryLock {
     ///
     /// # Errors
     /// If the goal is not reached in time or cannot be reached, or a stop arrives.
-    pub fn wait_for(&mut self, goal: Goal, signals: &Signals) -> Result<Waited, LockError> {
+    pub fn wait_for(&mut self, goal: Goal, signals: &Signals) -> Result<Waited, Failure> {
         let (outbox, reports) = channel();
         let (release, released) = oneshot::channel();
         let helper = self.helper.clone();
         spawn_helper("lock", move || helper.work(goal, &outbox, released))
-            .map_err(Interruption::from)?;
-        let mut deadline = Instant::now();
-        loop {
-            let report = receive(&reports, signals, Some(deadline))?;
-            let now = Instant::now();
-            deadline = now;
-            match report {
-                None => {
-                    let end = self.state.end();
-                    if now >= end {
-                        return Err(self.expired());
-                    }
-                    deadline = self.log_progress(now).map_or(end, |next| end.min(next));
-                }
-                Some(Ok(State::Free)) => return Ok(Waited::Free),
-                Some(Ok(State::Settled(status))) => return Ok(Waited::Settled(status)),
-                Some(Ok(State::Taken(socket, status))) => {
-                    let (step, key, at) = (&self.step, self.helper.key, &self.at);
-                    let text = format!("step {step}: holding the lock {key} on {at}");
-                    tracing::info!(phase = %Phase::Lock, step, "{text}");
-                    let held = HeldLock {
-                        reports,
-                        release,
-                        socket,
-                        loss: RefCell::new(None),
-                        is_left_to_others: Cell::new(false),
-                    };
-                    return Ok(Waited::Taken(held, status));
-                }
-                Some(Ok(State::Busy)) => self.state.note(Error::not_yet(BUSY), now),
-                Some(Ok(State::NotExclusive(reason))) => {
-                    let text = format!("{} would not exclude others: {reason}", self.at);
-                    return Err(LockError::Impossible(text));
-                }
-                Some(Err(error)) => self.state.note(error, now),
+            .map_err(Failure::system("wait"))?;
+        let (step, query) = (&self.step, &mut self.holder_query);
+        self.wait.is_ready = false;
+        let waits = std::slice::from_mut(&mut self.wait);
+        let log = |text: &str| {
+            // The query is logged once, and only while another process holds the lock.
+            let query = query.take_if(|_| text.ends_with(BUSY)).unwrap_or_default();
+            tracing::info!(phase = %Phase::Lock, step, "{text}{query}");
+        };
+        let state = wait(waits, &reports, signals, &mut self.messages, log);
+        let at = &self.at;
+        match state.map_err(|failure| self.explained(failure))? {
+            State::Free | State::Busy => Ok(Waited::Free),
+            State::Settled(status) => Ok(Waited::Settled(status)),
+            State::Taken(socket, status) => {
+                let key = self.helper.key;
+                let text = format!("step {step}: holding the lock {key} on {at}");
+                tracing::info!(phase = %Phase::Lock, step, "{text}");
+                let held = HeldLock {
+                    reports,
+                    release,
+                    socket,
+                    loss: RefCell::new(None),
+                    is_left_to_others: Cell::new(false),
+                };
+                Ok(Waited::Taken(held, status))
+            }
+            State::NotExclusive(reason) => {
+                let text = format!("the lock on {at} would not exclude others: {reason}");
+                Err(Failure::new(Kind::Impossible, Phase::Lock, text))
             }
         }
     }
 
-    fn expired(&self) -> LockError {
-        let (at, reason) = (&self.at, self.state.reason());
-        if let Some(kind) = self.state.refusal() {
-            let text = format!("{at} cannot be requested: {reason}");
-            return match kind {
-                ErrorKind::Impossible => LockError::Impossible(text),
-                _ => LockError::Refused(text),
-            };
-        }
+    /// Explains why the goal was not reached.
+    fn explained(&self, failure: Failure) -> Failure {
+        let (at, reason) = (&self.at, self.wait.state.reason());
         let timeout = humantime::format_duration(self.timeout);
-        LockError::NotFree(format!("{at} was not free within {timeout}: {reason}"))
-    }
-
-    /// Logs why the goal is not reached yet, if a message is due. Returns when to call this again, or `None` before the
-    /// first attempt has ended.
-    fn log_progress(&mut self, now: Instant) -> Option<Instant> {
-        if !self.state.is_known() {
-            return None;
-        }
-        let (step, key, at) = (&self.step, self.helper.key, &self.at);
-        let reason = self.state.reason();
-        let text = format!("the lock {key} of the step {step} on {at}: {reason}");
-        let query = &mut self.holder_query;
-        Some(self.messages.update(&text, now, |elapsed| {
-            // The query is logged once, and only while another process holds the lock.
-            let query = query.take_if(|_| reason == BUSY).unwrap_or_default();
-            let text = format!("waiting ({elapsed}) for {text}{query}");
-            tracing::info!(phase = %Phase::Lock, step, "{text}");
-        }))
+        let (kind, problem) = match failure.kind {
+            Kind::NotReady => (Kind::LockNotHeld, format!("was not free within {timeout}")),
+            kind @ (Kind::NotPermitted | Kind::Impossible) => (kind, "cannot be requested".into()),
+            _ => return failure,
+        };
+        Failure::new(
+            kind,
+            Phase::Lock,
+            format!("the lock on {at} {problem}: {reason}"),
+        )
     }
 }
 
 /// A lock that this process holds.
 pub struct HeldLock {
-    reports: Receiver<Report>,
+    /// An error means that the lock is lost.
+    reports: Receiver<Report<State>>,
     release: oneshot::Sender<()>,
     socket: OwnedFd,
     loss: RefCell<Option<String>>,
@@ -260,9 +221,8 @@ pub struct HeldLock {
 impl HeldLock {
     /// # Errors
     /// If the lock was lost.
-    pub fn verify(&self) -> Result<(), LockError> {
-        self.loss()
-            .map_or(Ok(()), |loss| Err(LockError::Lost(loss)))
+    pub fn verify(&self) -> Result<(), Failure> {
+        self.loss().map_or(Ok(()), |loss| Err(lost(&loss)))
     }
 
     /// Releases the lock, unless processes of the step are left. Needs no deadline, because the helper has one and
@@ -270,7 +230,7 @@ impl HeldLock {
     ///
     /// # Errors
     /// If the lock was lost, the database does not answer, or a stop arrives.
-    pub fn release(self, signals: &Signals) -> Result<(), LockError> {
+    pub fn release(self, signals: &Signals) -> Result<(), Failure> {
         if self.is_left_to_others.get() {
             // Neither released nor closed: the connection stays open until the last process that has its socket ends.
             std::mem::forget(self);
@@ -280,17 +240,22 @@ impl HeldLock {
         // If the helper has ended, reading its reports returns an error.
         let _ = self.release.send(());
         match receive(&self.reports, signals, None)? {
-            Some(Err(error)) => Err(LockError::Lost(error.reason)),
-            Some(Ok(_)) | None => Ok(()),
+            Some((_, Err(error))) => Err(lost(&error.reason)),
+            Some((_, Ok(_))) | None => Ok(()),
         }
     }
+}
+
+fn lost(reason: &str) -> Failure {
+    let text = format!("the lock was lost: {reason}");
+    Failure::new(Kind::LockNotHeld, Phase::Lock, text)
 }
 
 impl Lease for HeldLock {
     fn loss(&self) -> Option<String> {
         let mut loss = self.loss.borrow_mut();
         // The helper reports before it ends.
-        if let Ok(Err(error)) = self.reports.try_recv() {
+        if let Ok((_, Err(error))) = self.reports.try_recv() {
             *loss = Some(error.reason);
         }
         loss.clone()
@@ -319,39 +284,28 @@ struct Helper {
 impl Helper {
     /// Makes attempts until the goal is reached or the receiver of the reports is dropped. Then, if the lock was taken,
     /// holds it until its release is requested.
-    fn work(&self, goal: Goal, outbox: &Sender<Report>, released: oneshot::Receiver<()>) {
+    fn work(&self, goal: Goal, outbox: &Sender<Report<State>>, released: oneshot::Receiver<()>) {
         let mut session = None;
         let mut takes = true;
-        repeat(PAUSES, || {
-            let report = self.attempt(takes).map(|(state, connected)| {
-                match state {
-                    State::Taken(..) => session = Some(connected),
-                    _ => connected.close(),
-                }
-                state
-            });
-            let next = match &report {
-                Ok(State::Busy) => {
-                    takes = goal == Goal::Taken;
-                    ControlFlow::Continue(None)
-                }
-                Ok(_) => ControlFlow::Break(()),
-                Err(error) => ControlFlow::Continue(Some(error.kind)),
-            };
-            if send_report(outbox, report) {
-                next
-            } else {
-                ControlFlow::Break(())
+        attempt_until_ready(PAUSES, 0, outbox, |until| {
+            let (state, connected) = self.attempt(takes, until)?;
+            match state {
+                State::Taken(..) => session = Some(connected),
+                _ => connected.close(),
             }
+            if let State::Busy = state {
+                takes = goal == Goal::Taken;
+                return Err(Error::not_yet(BUSY));
+            }
+            Ok(state)
         });
         if let Some(session) = session {
-            send_report(outbox, self.hold(session, released));
+            send_report(outbox, (0, self.hold(session, released)));
         }
     }
 
     /// Makes one attempt. If the lock is free, takes it if `takes` is true.
-    fn attempt(&self, takes: bool) -> Result<(State, Session), Error> {
-        let until = Instant::now() + ATTEMPT_LIMIT;
+    fn attempt(&self, takes: bool, until: Instant) -> Result<(State, Session), Error> {
         let key = self.key;
         let connect = || postgres::connect(&self.database, &self.application, until);
         let mut session = connect()?;
@@ -411,7 +365,11 @@ impl Helper {
     }
 
     /// Holds the lock until its release is requested, and releases it.
-    fn hold(&self, mut session: Session, mut released: oneshot::Receiver<()>) -> Report {
+    fn hold(
+        &self,
+        mut session: Session,
+        mut released: oneshot::Receiver<()>,
+    ) -> Result<State, Error> {
         while !session.wait_for(&mut released, PROOF_INTERVAL)? {
             session.ask("SELECT 1", Instant::now() + ANSWER_LIMIT)?;
         }

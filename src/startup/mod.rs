@@ -2,12 +2,13 @@
 //! which only a passed check creates.
 
 mod backoff;
+pub mod failure;
 pub mod init;
-pub mod launch;
+mod launch;
 #[cfg(feature = "postgres")]
-pub mod lock;
+mod lock;
 mod mask;
-pub mod progress;
+mod progress;
 #[cfg(feature = "postgres")]
 mod question;
 mod relay;

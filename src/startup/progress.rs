@@ -1,16 +1,15 @@
 //! Waits: attempts that are made repeatedly, their messages, and their interruption by a stop.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::launch::LaunchError;
+use super::failure::{Failure, Kind};
 use super::supervise;
 use crate::log::Phase;
 use crate::net::{Error, ErrorKind};
-use crate::os::signals::{Signal, Signals, requested_stop};
+use crate::os::signals::{Signals, unless_stopped};
 use crate::os::{send_report, spawn_helper};
 
 /// How long one attempt may take. A serverless database that was suspended takes seconds to answer.
@@ -128,28 +127,29 @@ impl Messages {
     }
 }
 
-/// Calls `attempt` until it breaks, with pauses between the calls. The attempt returns the kind of its error if another
-/// one is to be made.
-pub fn repeat(
+/// A report of a helper thread: the index of a wait, and the result of an attempt.
+pub type Report<T> = (usize, Result<T, Error>);
+
+/// The work of a helper thread: makes attempts, with pauses between them, and reports each. Ends when one has succeeded,
+/// or when nobody receives the reports any more.
+pub fn attempt_until_ready<T>(
     pauses: (Duration, Duration),
-    mut attempt: impl FnMut() -> ControlFlow<(), Option<ErrorKind>>,
+    index: usize,
+    outbox: &Sender<Report<T>>,
+    mut attempt: impl FnMut(Instant) -> Result<T, Error>,
 ) {
     let mut backoff = Backoff::new(pauses);
-    let mut started = Instant::now();
-    while let ControlFlow::Continue(error) = attempt() {
-        let is_refused = error == Some(ErrorKind::NoRoom);
+    loop {
+        let started = Instant::now();
+        let answer = attempt(started + ATTEMPT_LIMIT);
+        let error = answer.as_ref().err().map(|error| error.kind);
+        let is_received = send_report(outbox, (index, answer));
+        let Some(kind) = error.filter(|_| is_received) else {
+            return;
+        };
+        let is_refused = kind == ErrorKind::NoRoom;
         std::thread::sleep(backoff.pause_after(started.elapsed(), is_refused));
-        started = Instant::now();
     }
-}
-
-/// Why a wait was interrupted.
-#[derive(Debug, thiserror::Error)]
-pub enum Interruption {
-    #[error("stopped by {} before the server started", .0.name())]
-    Stopped(Signal),
-    #[error("the system refused to wait: {0}")]
-    System(#[from] io::Error),
 }
 
 /// Waits for the next report of a helper thread. Returns `None` if the deadline passes first.
@@ -160,145 +160,140 @@ pub fn receive<T>(
     reports: &Receiver<T>,
     signals: &Signals,
     deadline: Option<Instant>,
-) -> Result<Option<T>, Interruption> {
+) -> Result<Option<T>, Failure> {
+    let system = Failure::system("wait");
     loop {
         match reports.try_recv() {
             Ok(report) => return Ok(Some(report)),
             Err(TryRecvError::Disconnected) => {
-                return Err(io::Error::other("a helper thread has ended").into());
+                return Err(system(io::Error::other("a helper thread has ended")));
             }
             Err(TryRecvError::Empty) => {}
         }
-        if let Some(stop) = requested_stop() {
-            return Err(Interruption::Stopped(stop));
-        }
+        unless_stopped().map_err(Failure::stopped)?;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(None);
         }
         // A report or a stop that arrives from here on ends this wait at once.
-        if supervise::wait(signals, &mut [], None, deadline)? {
+        if supervise::wait(signals, &mut [], None, deadline).map_err(&system)? {
             // Discards the signals, because there is no process to forward them to yet.
             signals.take();
         }
     }
 }
 
-/// Why a wait ended before all dependencies were ready.
-#[derive(Debug, thiserror::Error)]
-pub enum WaitError {
-    #[error("not ready in time: {0}")]
-    NotReady(String),
-    #[error("waiting cannot help: {0}")]
-    Refused(String),
-    #[error("waiting cannot help: {0}")]
-    Impossible(String),
-    /// The `up_to_date` command of a step that is waited for.
-    #[error("step {step}: {error}")]
-    Step { step: String, error: LaunchError },
-    #[error(transparent)]
-    Interrupted(#[from] Interruption),
-}
-
 /// Makes one attempt, which ends until the given instant.
-pub type Attempt = Box<dyn FnMut(Instant) -> Result<(), Error> + Send>;
+pub type Attempt<T> = Box<dyn FnMut(Instant) -> Result<T, Error> + Send>;
 
 /// Something to wait for.
-pub struct Dependency {
+pub struct Dependency<T = ()> {
     /// The name in messages, with the address.
     pub name: String,
     pub timeout: Duration,
-    pub attempt: Attempt,
+    pub attempt: Attempt<T>,
 }
 
 /// Waits until an attempt has succeeded for each dependency. One helper thread per dependency makes attempts
-/// repeatedly, all of them concurrently. Returns the time that it took, for messages.
+/// repeatedly, all of them concurrently. Returns the result of the last one, and the time that it took, for messages.
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
-pub fn until_ready(dependencies: Vec<Dependency>, signals: &Signals) -> Result<String, WaitError> {
+pub fn until_ready<T: Send + 'static>(
+    dependencies: Vec<Dependency<T>>,
+    signals: &Signals,
+) -> Result<(T, String), Failure> {
     let (outbox, reports) = channel();
     let mut waits = Vec::new();
     for dependency in dependencies {
         let (index, outbox) = (waits.len(), outbox.clone());
         let attempt = dependency.attempt;
-        spawn_helper("wait", move || attempt_until_ready(attempt, index, &outbox))
-            .map_err(Interruption::from)?;
-        waits.push(Wait {
-            name: dependency.name,
-            state: WaitState::new(Instant::now(), dependency.timeout),
-            is_ready: false,
-        });
+        spawn_helper("wait", move || {
+            attempt_until_ready(PAUSES, index, &outbox, attempt);
+        })
+        .map_err(Failure::system("wait"))?;
+        waits.push(Wait::new(dependency.name, dependency.timeout));
     }
-    wait(waits, &reports, signals)
-}
-
-/// The index of a dependency, and the result of an attempt.
-type Report = (usize, Result<(), Error>);
-
-/// The work of a helper. It ends when its dependency is ready, or when nobody receives its reports any more.
-fn attempt_until_ready(mut attempt: Attempt, index: usize, outbox: &Sender<Report>) {
-    repeat(PAUSES, || {
-        let answer = attempt(Instant::now() + ATTEMPT_LIMIT);
-        let error = answer.as_ref().err().map(|error| error.kind);
-        if send_report(outbox, (index, answer)) && error.is_some() {
-            ControlFlow::Continue(error)
-        } else {
-            ControlFlow::Break(())
-        }
-    });
+    let mut messages = Messages::new(Instant::now());
+    let result = wait(&mut waits, &reports, signals, &mut messages, |text| {
+        tracing::info!(phase = %Phase::Wait, "{text}");
+    })?;
+    Ok((result, messages.elapsed(Instant::now())))
 }
 
 /// A wait for one dependency.
-struct Wait {
+pub struct Wait {
     name: String,
-    state: WaitState,
-    is_ready: bool,
+    pub state: WaitState,
+    pub is_ready: bool,
 }
 
-fn wait(
-    mut waits: Vec<Wait>,
-    reports: &Receiver<Report>,
+impl Wait {
+    /// Creates a wait that begins now.
+    pub fn new(name: String, timeout: Duration) -> Self {
+        Self {
+            name,
+            state: WaitState::new(Instant::now(), timeout),
+            is_ready: false,
+        }
+    }
+}
+
+/// Waits until each of the helper threads, one per wait, has reported a success. Passes messages to `log`. Returns the
+/// result of the last helper thread.
+///
+/// # Errors
+/// If waits have not ended in time or cannot end, or a stop arrives.
+pub fn wait<T>(
+    waits: &mut [Wait],
+    reports: &Receiver<Report<T>>,
     signals: &Signals,
-) -> Result<String, WaitError> {
-    let mut messages = Messages::new(Instant::now());
+    messages: &mut Messages,
+    mut log: impl FnMut(&str),
+) -> Result<T, Failure> {
     let mut deadline = Instant::now();
     loop {
         while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
             deadline = Instant::now();
             match answer {
-                Ok(()) => waits[index].is_ready = true,
+                Ok(result) => {
+                    waits[index].is_ready = true;
+                    if waits.iter().all(|each| each.is_ready) {
+                        return Ok(result);
+                    }
+                }
                 Err(error) => waits[index].state.note(error, deadline),
             }
         }
         let now = Instant::now();
         let pending = || waits.iter().filter(|each| !each.is_ready);
-        let Some(end) = pending().map(|each| each.state.end()).min() else {
-            return Ok(messages.elapsed(now));
-        };
-        if now >= end {
+        let end = pending().map(|each| each.state.end()).min();
+        deadline = end.unwrap_or(now);
+        if now >= deadline {
             return Err(expired(pending().filter(|each| now >= each.state.end())));
         }
         let text = reasons(pending().filter(|each| each.state.is_known()));
-        deadline = end;
         if !text.is_empty() {
             let next = messages.update(&text, now, |elapsed| {
-                tracing::info!(phase = %Phase::Wait, "waiting ({elapsed}) for {text}");
+                log(&format!("waiting ({elapsed}) for {text}"));
             });
-            deadline = end.min(next);
+            deadline = deadline.min(next);
         }
     }
 }
 
 /// The error for dependencies that were not ready in time. If waiting for some of them cannot help, names only those.
-fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> WaitError {
+fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> Failure {
     let hopeless = waits.clone().filter(|each| each.state.refusal().is_some());
     let is_refused = |each: &Wait| each.state.refusal() == Some(ErrorKind::Refused);
-    match reasons(hopeless.clone()) {
-        none if none.is_empty() => WaitError::NotReady(reasons(waits)),
-        reasons if hopeless.clone().any(is_refused) => WaitError::Refused(reasons),
-        reasons => WaitError::Impossible(reasons),
-    }
+    let (kind, problem, reasons) = match reasons(hopeless.clone()) {
+        none if none.is_empty() => (Kind::NotReady, "not ready in time", reasons(waits)),
+        reasons if hopeless.clone().any(is_refused) => (Kind::NotPermitted, HOPELESS, reasons),
+        reasons => (Kind::Impossible, HOPELESS, reasons),
+    };
+    Failure::new(kind, Phase::Wait, format!("{problem}: {reasons}"))
 }
+
+const HOPELESS: &str = "waiting cannot help";
 
 /// The reason for each dependency why it is not ready.
 fn reasons<'a>(waits: impl Iterator<Item = &'a Wait>) -> String {

@@ -1,11 +1,11 @@
 //! Asks alembic's version table whether a step has nothing to do.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use super::failure::Failure;
 use super::launch::UP_TO_DATE_LIMIT;
-use super::progress::{Dependency, WaitError, until_ready};
+use super::progress::{Dependency, until_ready};
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, OnAhead};
 use crate::net::Error;
@@ -19,24 +19,16 @@ const MAX_ROWS: usize = 1000;
 ///
 /// # Errors
 /// If the database is not ready in time or keeps refusing the log-in, or a stop arrives.
-pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, WaitError> {
-    let (answers, answer) = channel();
+pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, Failure> {
     let name = question.database.shown();
     let question = question.clone();
-    let attempt = move |until| {
-        let status = ask_alone(&question, until)?;
-        // The receiver lives until the wait has ended.
-        let _ = answers.send(status);
-        Ok(())
-    };
     let dependency = Dependency {
         name,
         timeout: UP_TO_DATE_LIMIT,
-        attempt: Box::new(attempt),
+        attempt: Box::new(move |until| ask_alone(&question, until)),
     };
-    until_ready(vec![dependency], signals)?;
-    let status = answer.recv();
-    Ok(status.unwrap_or_else(|_| Status::Uncertain("there is no answer".to_owned())))
+    let (status, _) = until_ready(vec![dependency], signals)?;
+    Ok(status)
 }
 
 /// Asks over a new connection.

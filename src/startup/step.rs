@@ -2,12 +2,11 @@
 
 use std::ffi::OsStr;
 
-use super::launch::{LaunchError, Launcher, UP_TO_DATE_LIMIT};
+use super::failure::{Failure, Kind};
+use super::launch::{Launcher, UP_TO_DATE_LIMIT, failed};
 #[cfg(feature = "postgres")]
-use super::lock::{AdvisoryLock, Goal, HeldLock, LockError, Waited};
+use super::lock::{AdvisoryLock, Goal, HeldLock, Waited};
 use super::mask::Mask;
-#[cfg(feature = "postgres")]
-use super::progress::WaitError;
 #[cfg(feature = "postgres")]
 use super::question;
 use super::serve::program;
@@ -19,54 +18,16 @@ use crate::check::{Awaited, Plan, Question, Step, Words};
 use crate::check::{Lock, OnAhead};
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
-use crate::os::program::{Moment, StartError};
+use crate::os::program::Moment;
 use crate::os::signals::{Signals, unless_stopped};
 use crate::os::user::User;
-
-/// Why a step did not succeed.
-#[derive(Debug, thiserror::Error)]
-#[error("step {step}: {kind}")]
-pub struct StepError {
-    pub step: String,
-    pub kind: StepErrorKind,
-}
-
-/// The kind of a step's error.
-#[derive(Debug, thiserror::Error)]
-pub enum StepErrorKind {
-    #[error(transparent)]
-    Command(#[from] LaunchError),
-    #[error("{0}")]
-    Ahead(String),
-    #[cfg(feature = "postgres")]
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[cfg(feature = "postgres")]
-    #[error("up_to_date: {0}")]
-    Question(#[from] WaitError),
-}
-
-impl StepErrorKind {
-    /// Whether it is an error of the step itself, not a stop, a lost lock, or an error of the system.
-    fn is_of_step(&self) -> bool {
-        matches!(
-            self,
-            Self::Ahead(_)
-                | Self::Command(
-                    LaunchError::Failed { .. }
-                        | LaunchError::Ahead(_)
-                        | LaunchError::TimedOut { .. }
-                )
-        )
-    }
-}
 
 /// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
 /// install, or that may not be needed, is only a warning. Returns whether all were found.
 ///
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
-pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, (Option<String>, StartError)> {
+pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, Failure> {
     // In the order in which they run, each with whether it is certainly needed as it is now.
     let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
     let asked = |name, question: &'p Question, is_first| {
@@ -105,7 +66,11 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, (Option<String>,
             let yet = if is_certain { "not ready yet: " } else { "" };
             tracing::warn!(%phase, step, "{yet}{of}{error}");
         } else if first.is_none() {
-            first = Some((step.map(str::to_owned), error));
+            let error = Failure::from(error);
+            first = Some(match step {
+                Some(step) => error.of_step(step),
+                None => error,
+            });
         } else {
             tracing::error!(%phase, step, "{of}{error}");
         }
@@ -123,7 +88,7 @@ pub fn run_all(
     user: Option<&User>,
     format: Format,
     signals: &Signals,
-) -> Result<(), StepError> {
+) -> Result<(), Failure> {
     if plan.steps.is_empty() {
         return Ok(());
     }
@@ -141,20 +106,21 @@ pub fn run_all(
             format,
             launcher,
         };
-        let stopped = || unless_stopped().map_err(|stop| LaunchError::Stopped(stop).into());
+        let stopped = || unless_stopped().map_err(Failure::stopped);
         let result = stopped().and_then(|()| runner.run());
         // A stop also replaces the error that it may have caused.
         let result = stopped().and(result);
-        match result {
-            Err(kind) if step.declared.allow_failure && kind.is_of_step() => {
-                let name = &step.declared.name;
-                let text = format!("step {name}: {kind}; ignored because of allow_failure");
+        let name = &step.declared.name;
+        let is_allowed = |failure: &Failure| {
+            let is_of_step = [Kind::StepFailed, Kind::TimedOut].contains(&failure.kind);
+            step.declared.allow_failure && is_of_step
+        };
+        match result.map_err(|failure| failure.of_step(name)) {
+            Err(failure) if is_allowed(&failure) => {
+                let text = format!("{failure}; ignored because of allow_failure");
                 tracing::warn!(phase = %Phase::Step, step = name, "{text}");
             }
-            result => result.map_err(|kind| StepError {
-                step: step.declared.name.clone(),
-                kind,
-            })?,
+            result => result?,
         }
     }
     Ok(())
@@ -168,7 +134,7 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Result<(), StepErrorKind> {
+    fn run(&self) -> Result<(), Failure> {
         #[cfg(feature = "postgres")]
         if let Some(lock) = &self.step.lock {
             return self.run_locked(lock);
@@ -181,7 +147,7 @@ impl Runner<'_> {
 
     /// Runs the step while no other replica runs it, unless another replica has already brought it up to date.
     #[cfg(feature = "postgres")]
-    fn run_locked(&self, lock: &Lock) -> Result<(), StepErrorKind> {
+    fn run_locked(&self, lock: &Lock) -> Result<(), Failure> {
         let (step, signals) = (self.step, self.launcher.signals);
         let service = self.launcher.plan.service.as_deref().unwrap_or_default();
         let (goal, question) = match &step.question {
@@ -217,7 +183,7 @@ impl Runner<'_> {
     /// Runs the step unless it is up to date, which `status` says for a question to the database. Returns whether it
     /// ran.
     #[cfg(feature = "postgres")]
-    fn run_holding(&self, held: &HeldLock, status: Option<Status>) -> Result<bool, StepErrorKind> {
+    fn run_holding(&self, held: &HeldLock, status: Option<Status>) -> Result<bool, Failure> {
         // Another replica may have run the step before this one got the lock.
         let is_up_to_date = match status {
             Some(status) => self.conclude(status)?,
@@ -232,18 +198,22 @@ impl Runner<'_> {
     }
 
     /// Asks whether the step has nothing to do, and logs if that is so. Returns false for a step without a question.
-    fn is_up_to_date(&self) -> Result<bool, StepErrorKind> {
+    fn is_up_to_date(&self) -> Result<bool, Failure> {
         match &self.step.question {
             None => Ok(false),
             Some(Question::Command(command)) => self.is_up_to_date_by(command),
             #[cfg(feature = "postgres")]
             Some(Question::Alembic(question, _)) => {
-                self.conclude(question::status(question, self.launcher.signals)?)
+                let status = question::status(question, self.launcher.signals);
+                self.conclude(status.map_err(|failure| Failure {
+                    text: format!("up_to_date: {failure}"),
+                    ..failure
+                })?)
             }
         }
     }
 
-    fn is_up_to_date_by(&self, command: &Words) -> Result<bool, StepErrorKind> {
+    fn is_up_to_date_by(&self, command: &Words) -> Result<bool, Failure> {
         let is_up_to_date = self.launcher.is_up_to_date(command, UP_TO_DATE_LIMIT)?;
         if is_up_to_date {
             self.log("up to date, nothing to do");
@@ -254,7 +224,7 @@ impl Runner<'_> {
 
     /// Logs the answer of alembic's version table. Returns whether the step has nothing to do.
     #[cfg(feature = "postgres")]
-    fn conclude(&self, status: Status) -> Result<bool, StepErrorKind> {
+    fn conclude(&self, status: Status) -> Result<bool, Failure> {
         let Some(Question::Alembic(question, fallback)) = &self.step.question else {
             return Ok(false);
         };
@@ -269,7 +239,8 @@ impl Runner<'_> {
                 Ok(false)
             }
             (Status::Ahead(rows), OnAhead::Fail) => {
-                Err(StepErrorKind::Ahead(question::ahead(&rows)))
+                let text = question::ahead(&rows);
+                Err(Failure::new(Kind::StepFailed, Phase::Step, text))
             }
             (Status::Ahead(rows), on_ahead) => {
                 let is_skipped = on_ahead == OnAhead::Skip;
@@ -296,7 +267,7 @@ impl Runner<'_> {
     }
 
     /// Runs the step's command.
-    fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), StepErrorKind> {
+    fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), Failure> {
         let step = self.step;
         if step.announce_start.is_none() {
             self.log(&step.command.shown());
@@ -312,7 +283,7 @@ impl Runner<'_> {
                 self.announce(step.announce_done.as_deref());
                 Ok(())
             }
-            ending => Err(LaunchError::Failed { what, ending }.into()),
+            ending => Err(failed(what, ending, "")),
         }
     }
 

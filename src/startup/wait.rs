@@ -6,11 +6,10 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::backoff::Backoff;
-use super::launch::{LaunchError, Launcher, UP_TO_DATE_LIMIT};
+use super::failure::{Failure, Kind};
+use super::launch::{Launcher, UP_TO_DATE_LIMIT};
 use super::mask::Mask;
-use super::progress::{
-    Attempt, Dependency, Messages, PAUSES, WaitError, deadline, receive, until_ready,
-};
+use super::progress::{Attempt, Dependency, Messages, PAUSES, deadline, receive, until_ready};
 #[cfg(feature = "postgres")]
 use super::question;
 use crate::check::{Awaited, Plan, Question, Wait, Words};
@@ -27,12 +26,12 @@ use crate::targets::Target;
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, a command fails, or a stop arrives.
-pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), WaitError> {
+pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), Failure> {
     let mut dependencies = Vec::new();
     let mut commands = Vec::new();
     for wait in &plan.waits {
         let name = wait.what.clone();
-        let attempt: Attempt = match &wait.awaited {
+        let attempt: Attempt<()> = match &wait.awaited {
             Awaited::Server(None) => {
                 tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
                 continue;
@@ -67,7 +66,7 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
     if !dependencies.is_empty() {
         let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
         let names = names.join(", ");
-        let elapsed = until_ready(dependencies, signals)?;
+        let ((), elapsed) = until_ready(dependencies, signals)?;
         tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
     }
     // A command normally needs the servers, and only the main thread runs child processes.
@@ -112,8 +111,8 @@ fn until_up_to_date(
     wait: &Wait<'_>,
     command: &Words,
     launcher: &Launcher<'_>,
-) -> Result<(), WaitError> {
-    let name = &wait.what;
+) -> Result<(), Failure> {
+    let (name, step) = (&wait.what, &launcher.step.name);
     let text = format!("{name}: it has something to do");
     let started = Instant::now();
     let end = deadline(started, wait.timeout);
@@ -122,7 +121,6 @@ fn until_up_to_date(
     loop {
         let asked = Instant::now();
         let limit = UP_TO_DATE_LIMIT.min(end.saturating_duration_since(asked));
-        let step = || launcher.step.name.clone();
         match launcher.is_up_to_date(command, limit) {
             Ok(true) => {
                 let elapsed = messages.elapsed(Instant::now());
@@ -130,20 +128,19 @@ fn until_up_to_date(
                 return Ok(());
             }
             Ok(false) => {}
-            Err(LaunchError::TimedOut { .. }) if Instant::now() >= end => {}
-            Err(error) => {
-                return Err(WaitError::Step {
-                    step: step(),
-                    error,
-                });
+            Err(failure) if failure.kind == Kind::TimedOut && Instant::now() >= end => {}
+            Err(failure) => {
+                let text = format!("step {step}: {failure}");
+                return Err(Failure::new(failure.kind, Phase::Wait, text));
             }
         }
         let now = Instant::now();
         if now >= end {
-            return Err(WaitError::NotReady(text));
+            let text = format!("not ready in time: {text}");
+            return Err(Failure::new(Kind::NotReady, Phase::Wait, text));
         }
         messages.update(&text, now, |elapsed| {
-            tracing::info!(phase = %Phase::Wait, step = step(), "waiting ({elapsed}) for {text}");
+            tracing::info!(phase = %Phase::Wait, step, "waiting ({elapsed}) for {text}");
         });
         let pause = backoff.pause_after(now - asked, false);
         // Nothing is sent: this wait ends early only if a stop arrives.
