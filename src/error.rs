@@ -8,7 +8,7 @@ use crate::manifest;
 use crate::os::file;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
-use crate::startup::failure::{Failure, Kind};
+use crate::startup::failure::Failure;
 use crate::startup::user::UserError;
 
 /// Why a command did not succeed.
@@ -85,7 +85,7 @@ impl Error {
                 Fault::Unreadable(_) => (Exit::NO_INPUT, Phase::EnvFile),
                 Fault::Invalid(_) | Fault::Lines(_) => (Exit::INVALID_INPUT, Phase::EnvFile),
             },
-            Error::Start(failure) => (exit_of(failure.kind), failure.phase),
+            Error::Start(failure) => (failure.exit, failure.phase),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
             Error::System { .. } => return (Exit::OS_REFUSED, None),
@@ -169,19 +169,4 @@ fn capped(faults: &[impl ToString]) -> Vec<String> {
         lines.push(format!("and {more} more"));
     }
     lines
-}
-
-fn exit_of(kind: Kind) -> Exit {
-    match kind {
-        Kind::NotReady => Exit::NOT_READY,
-        Kind::NotPermitted => Exit::NOT_PERMITTED,
-        Kind::Impossible => Exit::INVALID_ENVIRONMENT,
-        Kind::LockNotHeld => Exit::LOCK_NOT_HELD,
-        Kind::StepFailed => Exit::STEP_FAILED,
-        Kind::TimedOut => Exit::TIMED_OUT,
-        Kind::NotFound => Exit::NOT_FOUND,
-        Kind::NotExecutable => Exit::CANNOT_EXECUTE,
-        Kind::Stopped(signal) => Exit::stopped(signal.0),
-        Kind::System => Exit::OS_REFUSED,
-    }
 }

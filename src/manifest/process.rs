@@ -24,23 +24,9 @@ const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 /// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
-/// The values of `stop_signal`, with or without `SIG`.
-const STOP_SIGNALS: [(&str, Signal); 14] = [
-    ("TERM", Signal::TERM),
-    ("INT", Signal::INT),
-    ("QUIT", Signal::QUIT),
-    ("HUP", Signal::HUP),
-    ("USR1", Signal::USR1),
-    ("USR2", Signal::USR2),
-    ("KILL", Signal::KILL),
-    ("SIGTERM", Signal::TERM),
-    ("SIGINT", Signal::INT),
-    ("SIGQUIT", Signal::QUIT),
-    ("SIGHUP", Signal::HUP),
-    ("SIGUSR1", Signal::USR1),
-    ("SIGUSR2", Signal::USR2),
-    ("SIGKILL", Signal::KILL),
-];
+/// The values of `stop_signal`.
+const STOP_SIGNALS: &str = "TERM INT QUIT HUP USR1 USR2 KILL \
+     SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2 SIGKILL";
 
 /// The values of `on_ahead`.
 const ON_AHEAD: [(&str, OnAhead); 3] = [
@@ -75,22 +61,14 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
         Some(Awaited::Server(protocol, place))
     });
     let step = awaited_step(&mut keys, steps).map(Awaited::Step);
-    let default = if keys.has(UP_TO_DATE) {
-        DEFAULT_LOCK_WAIT
-    } else {
-        DEFAULT_WAIT
-    };
+    let default = [DEFAULT_WAIT, DEFAULT_LOCK_WAIT][usize::from(keys.has(UP_TO_DATE))];
     let timeout = timeout(&mut keys, humantime::format_duration(default));
     keys.finish();
     let names = protocols.iter().map(|protocol| protocol.name());
-    if names
-        .chain([UP_TO_DATE])
-        .filter(|name| keys.has(name))
-        .count()
-        != 1
-    {
-        keys.here
-            .fault("needs exactly one of postgres, tcp, http and up_to_date");
+    let given = names.chain([UP_TO_DATE]).filter(|name| keys.has(name));
+    if given.count() != 1 {
+        let message = "needs exactly one of postgres, tcp, http and up_to_date";
+        keys.here.fault(message);
     }
     let awaited = places.into_iter().chain([step]).flatten().next()?;
     Some(Wait {
@@ -151,9 +129,7 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> 
     let version_table_schema = identifier(&mut keys, "version_table_schema");
     let heads = heads(&mut keys);
     let on_ahead = keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default();
-    let command = keys
-        .get("command")
-        .and_then(|value| command(&value, declared));
+    let command = command(&mut keys, declared);
     keys.finish();
     Some(UpToDate::Alembic(Alembic {
         // A manifest with a fault is discarded.
@@ -250,10 +226,10 @@ pub fn announcement(
     Some(template)
 }
 
-/// Reads a command.
-fn command(value: &Cursor<'_>, declared: &Declared<'_>) -> Option<Vec<Template>> {
+/// Reads `command`.
+fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Template>> {
     let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
-    words(value, expected, declared)
+    words(&keys.get("command")?, expected, declared)
 }
 
 /// Reads the words of a command, a list.
@@ -305,15 +281,16 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
     announce.iter_mut().for_each(Keys::finish);
-    let stop_signal = keys.choice("stop_signal", &STOP_SIGNALS);
+    let signals = STOP_SIGNALS.split(' ');
+    let signals: Vec<_> = signals
+        .filter_map(|name| Some((name, Signal::parse(name)?)))
+        .collect();
+    let stop_signal = keys.choice("stop_signal", &signals);
     let step = Step {
         name,
         announce_start,
         announce_done,
-        command: keys
-            .get("command")
-            .and_then(|value| command(&value, declared))
-            .unwrap_or_default(),
+        command: command(keys, declared).unwrap_or_default(),
         timeout: timeout(keys, "no limit"),
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
         stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
@@ -332,10 +309,7 @@ pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
     let mut keys = root.mapping("server", MAPPING)?;
     let server = Server {
         announce: announcement(&mut keys, "announce", declared),
-        command: keys
-            .get("command")
-            .and_then(|value| command(&value, declared))
-            .unwrap_or_default(),
+        command: command(&mut keys, declared).unwrap_or_default(),
         init: keys.read("init").unwrap_or(false),
     };
     keys.finish();

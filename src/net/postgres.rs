@@ -325,29 +325,14 @@ fn explain(error: &tokio_postgres::Error) -> Error {
     }
     // These texts are from the client itself, and contain nothing of the URL.
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
-    let is = |part: &str| cause.contains(part) || error.to_string().contains(part);
-    let refused = if is("password missing") {
-        "it requires a password, and the URL has none"
-    } else if is("server does not support TLS") {
-        return Error::impossible(
-            "it does not support TLS, which sslmode requires; remove sslmode from the URL, or enable TLS on the server (ssl = on)",
-        );
-    } else if is("channel binding") {
-        return Error::impossible(
-            "it does not support channel binding, which the URL requires; remove channel_binding from the URL",
-        );
-    } else if is("closed") {
-        return Error::not_yet("it closed the connection");
-    } else if is("authentication") {
-        "it requires an authentication method that startup-guard does not support"
-    } else {
-        return Error::not_yet(NOT_POSTGRES);
-    };
-    let (kind, reason) = (ErrorKind::Refused, refused.to_owned());
-    Error { kind, reason }
+    let known = by_row(CLIENT, &format!("{error}: {cause}"));
+    known.unwrap_or_else(|| Error::not_yet(NOT_POSTGRES))
 }
 
-/// Errors of servers and pools: the SQLSTATE (empty: any), a part of the message, the first letter of the kind, the
+/// Stands for the SQLSTATE of the client's own errors.
+const CLIENT: &str = "client";
+
+/// Errors of servers and pools, and of the client: the SQLSTATE (empty: any), a part of the message, the first letter of the kind, the
 /// problem, and the remedy. The first row that matches counts. A server may write its messages in another language.
 const REASONS: &str = "\
 28P01||R|it refuses the password|set the password that the role has: a data volume keeps the one that it was created with, whatever POSTGRES_PASSWORD is later
@@ -373,7 +358,12 @@ const REASONS: &str = "\
 08P01|max_client_conn|-|the pool has too many clients already|
 XX000|enant|R|the pool has no such tenant or user|copy the URL from the provider again: its user contains the project, such as postgres.PROJECT
 |ndpoint ID is not specified|I|it needs the endpoint's own host name|copy the URL from the provider again
-|ndpoint has been disabled|I|its endpoint is disabled|enable it with the provider";
+|ndpoint has been disabled|I|its endpoint is disabled|enable it with the provider
+client|password missing|R|it requires a password, and the URL has none|
+client|server does not support TLS|I|it does not support TLS, which sslmode requires|remove sslmode from the URL, or enable TLS on the server (ssl = on)
+client|channel binding|I|it does not support channel binding, which the URL requires|remove channel_binding from the URL
+client|closed|N|it closed the connection|
+client|authentication|R|it requires an authentication method that startup-guard does not support|";
 
 /// Explains an error from the server by its SQLSTATE, and by its message if that is known.
 fn by_code(code: &str, message: &str) -> Error {
@@ -381,27 +371,36 @@ fn by_code(code: &str, message: &str) -> Error {
     if code.len() != 5 || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Error::not_yet(NOT_POSTGRES);
     }
-    for row in REASONS.lines() {
+    by_row(code, message)
+        .unwrap_or_else(|| Error::not_yet(format!("it answers with the error {code}")))
+}
+
+/// Explains an error by the first row that matches.
+fn by_row(code: &str, message: &str) -> Option<Error> {
+    REASONS.lines().find_map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
-        if let [sqlstate, part, kind, problem, remedy] = *cells
-            && (sqlstate.is_empty() || sqlstate == code)
-            && message.contains(part)
-        {
-            let kind = match kind {
-                "R" => Refused,
-                "I" => Impossible,
-                "N" => NotYet,
-                _ => NoRoom,
-            };
-            return explained(kind, problem, code, remedy);
-        }
-    }
-    Error::not_yet(format!("it answers with the error {code}"))
+        let [sqlstate, part, kind, problem, remedy] = *cells else {
+            return None;
+        };
+        let kind = match kind {
+            "R" => Refused,
+            "I" => Impossible,
+            "N" => NotYet,
+            _ => NoRoom,
+        };
+        let is_code = sqlstate.is_empty() || sqlstate == code;
+        (is_code && message.contains(part)).then(|| explained(kind, problem, code, remedy))
+    })
 }
 
 fn explained(kind: ErrorKind, problem: &str, code: &str, remedy: &str) -> Error {
-    let semicolon = if remedy.is_empty() { "" } else { "; " };
-    let reason = format!("{problem} ({code}){semicolon}{remedy}");
+    let mut reason = problem.to_owned();
+    if code != CLIENT {
+        reason += &format!(" ({code})");
+    }
+    if !remedy.is_empty() {
+        reason += &format!("; {remedy}");
+    }
     Error { kind, reason }
 }
 

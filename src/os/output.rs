@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{SFlag, fstat};
 
 use super::signals::wait_unless_stopped;
@@ -18,7 +17,8 @@ use super::{file_type, standard_streams};
 /// The size of a backlog at which the guard stops reading a step's output, in bytes.
 const LIMIT: usize = 256 * 1024;
 
-/// How much can be written without blocking to a pipe that `poll` reports as writable, in bytes (`PIPE_BUF`).
+/// How much can be written without blocking to a pipe or a socket that `poll` reports as writable, in bytes
+/// (`PIPE_BUF`).
 const SURE_WRITE: usize = 4096;
 
 /// How much can be written without blocking to a terminal that `poll` reports as writable, in bytes. The kernel reports
@@ -50,8 +50,6 @@ enum Kind {
     File,
     /// A pipe, with `pwritev2` and `RWF_NOWAIT`.
     Pipe,
-    /// A socket, with `send` and `MSG_DONTWAIT`.
-    Socket,
     /// Anything else: at most this many bytes each time that `poll` reports it as writable.
     Polled(usize),
 }
@@ -162,7 +160,7 @@ impl Output {
             // /dev/null is a character device whose writes always succeed.
             SFlag::S_IFCHR if status.st_rdev == libc::makedev(1, 3) => Kind::File,
             SFlag::S_IFIFO => Kind::Pipe,
-            SFlag::S_IFSOCK => Kind::Socket,
+            SFlag::S_IFSOCK => Kind::Polled(SURE_WRITE),
             _ => Kind::Polled(SURE_TERMINAL_WRITE),
         }
     }
@@ -173,12 +171,10 @@ impl Output {
     /// seccomp filters report that with different errors (EOPNOTSUPP, ENOSYS, EINVAL, EPERM, EACCES). So after every
     /// error that is not about the stream itself, a plain write is attempted, and its result is returned.
     fn write_once(&self, kind: &mut Kind, bytes: &[u8]) -> nix::Result<usize> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let result = match *kind {
             Kind::File => return nix::unistd::write(self.descriptor(), bytes),
             Kind::Polled(sure) => return self.write_when_ready(bytes, sure),
             Kind::Pipe => write_now(self.descriptor().as_raw_fd(), bytes),
-            Kind::Socket => send(self.descriptor().as_raw_fd(), bytes, flags),
         };
         match result {
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::EPIPE) => result,

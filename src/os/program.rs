@@ -269,23 +269,19 @@ pub fn shell_syntax<'w>(mut words: impl Iterator<Item = &'w [u8]>) -> Option<&'s
     let is_among = |list: &str, word: &[u8]| list.split(' ').any(|each| each.as_bytes() == word);
     let is_part_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let name = first.split(|&byte| byte == b'=').next()?;
-    if name.len() < first.len() && !name.is_empty() && name.iter().all(is_part_of_name) {
-        Some(
-            "an assignment needs a shell or `env`: set the variable in the environment, or begin the command with `env`",
-        )
-    } else if first == b"exec" {
-        Some("`exec` is a command of the shell: leave it out, because no shell stays here anyway")
-    } else if is_among(BUILTINS, first) {
-        Some("it is a command of the shell, not a program: write [sh, -c, \"…\"]")
-    } else if first.iter().any(u8::is_ascii_whitespace) {
-        Some(
-            "its name contains a space: write each word of a command as a word of its own, because no shell splits it",
-        )
-    } else if words.any(|word| is_among(OPERATORS, word)) {
-        Some(
-            "its words contain an operator such as `&&`, `|` or `>`, which only a shell understands: write [sh, -c, \"…\"], or one step per command",
-        )
-    } else {
-        None
-    }
+    Some(
+        if name.len() < first.len() && !name.is_empty() && name.iter().all(is_part_of_name) {
+            "an assignment needs a shell or `env`: set the variable in the environment, or begin the command with `env`"
+        } else if first == b"exec" {
+            "`exec` is a command of the shell: leave it out, because no shell stays here anyway"
+        } else if is_among(BUILTINS, first) {
+            "it is a command of the shell, not a program: write [sh, -c, \"…\"]"
+        } else if first.iter().any(u8::is_ascii_whitespace) {
+            "its name contains a space: write each word of a command as a word of its own, because no shell splits it"
+        } else if words.any(|word| is_among(OPERATORS, word)) {
+            "its words contain an operator such as `&&`, `|` or `>`, which only a shell understands: write [sh, -c, \"…\"], or one step per command"
+        } else {
+            return None;
+        },
+    )
 }

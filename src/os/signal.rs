@@ -97,21 +97,19 @@ pub struct Rewrite {
 }
 
 fn number_of(name: &str) -> Option<i32> {
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    // Parses the text after `RTMIN` or `RTMAX`: empty, or a sign and digits.
-    let offset = |text: &str, sign: char| match text.strip_prefix(sign) {
-        Some(digits) => digits.parse::<u8>().ok().map(i32::from),
-        None => text.is_empty().then_some(0),
+    let name = match name.strip_prefix("SIG").unwrap_or(name) {
+        "RTMIN" => "RTMIN+0",
+        "RTMAX" => "RTMAX-0",
+        name => name,
     };
-    if let Some(rest) = name.strip_prefix("RTMIN") {
-        return Some(libc::SIGRTMIN() + offset(rest, '+')?);
+    if let Ok(signal) = format!("SIG{name}").parse::<NixSignal>() {
+        return Some(signal as i32);
     }
-    if let Some(rest) = name.strip_prefix("RTMAX") {
-        let number = libc::SIGRTMAX() - offset(rest, '-')?;
-        return (number >= libc::SIGRTMIN()).then_some(number);
-    }
-    let signal: NixSignal = format!("SIG{name}").parse().ok()?;
-    Some(signal as i32)
+    let (first, last) = (libc::SIGRTMIN(), libc::SIGRTMAX());
+    (first..=last).find(|number| {
+        let (after, before) = (number - first, last - number);
+        name == format!("RTMIN+{after}") || name == format!("RTMAX-{before}")
+    })
 }
 
 /// A set of signals: bit N - 1 is signal N.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::exit::Exit;
 use crate::log::Phase;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
@@ -10,39 +11,17 @@ use crate::os::signals::Signal;
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
-    pub kind: Kind,
+    pub exit: Exit,
     pub phase: Phase,
     /// The name of the step that did not succeed.
     pub step: Option<String>,
     pub text: String,
 }
 
-/// The kinds of failures. They differ in what helps, and so in the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A dependency was not ready in time.
-    NotReady,
-    /// A dependency refuses the log-in, or the guard may not become the user.
-    NotPermitted,
-    /// A connection can never work.
-    Impossible,
-    /// The lock was not free in time, or was lost.
-    LockNotHeld,
-    /// The step itself has failed.
-    StepFailed,
-    TimedOut,
-    /// A program, or its interpreter, does not exist.
-    NotFound,
-    NotExecutable,
-    Stopped(Signal),
-    /// The operating system refused something.
-    System,
-}
-
 impl Failure {
-    pub fn new(kind: Kind, phase: Phase, text: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, phase: Phase, text: impl Into<String>) -> Self {
         Self {
-            kind,
+            exit,
             phase,
             step: None,
             text: text.into(),
@@ -52,14 +31,14 @@ impl Failure {
     /// A stop that ends a wait, or a step if it is named afterwards.
     pub fn stopped(signal: Signal) -> Self {
         let text = StartError::Stopped(signal).to_string();
-        Self::new(Kind::Stopped(signal), Phase::Wait, text)
+        Self::new(Exit::stopped(signal.0), Phase::Wait, text)
     }
 
     /// Wraps an error of the operating system in a wait or a step. `what` is the operation that failed.
     pub fn system(what: &str) -> impl Fn(io::Error) -> Self {
         move |cause| {
             let text = format!("the system refused to {what}: {cause}");
-            Self::new(Kind::System, Phase::Wait, text)
+            Self::new(Exit::OS_REFUSED, Phase::Wait, text)
         }
     }
 
@@ -67,7 +46,7 @@ impl Failure {
     pub fn of_step(self, step: &str) -> Self {
         let is_of_lock = self.phase == Phase::Lock;
         Self {
-            kind: self.kind,
+            exit: self.exit,
             phase: if is_of_lock { Phase::Lock } else { Phase::Step },
             text: format!("step {step}: {}", self.text),
             step: Some(step.to_owned()),
@@ -78,13 +57,13 @@ impl Failure {
 /// A program that cannot be started: the server's, unless a step is named afterwards.
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let kind = match &error {
-            StartError::NotFound(_) => Kind::NotFound,
-            StartError::NotExecutable(_) => Kind::NotExecutable,
-            StartError::NotPermitted(_) => Kind::NotPermitted,
-            StartError::Stopped(signal) => Kind::Stopped(*signal),
-            StartError::System(_) => Kind::System,
+        let exit = match &error {
+            StartError::NotFound(_) => Exit::NOT_FOUND,
+            StartError::NotExecutable(_) => Exit::CANNOT_EXECUTE,
+            StartError::NotPermitted(_) => Exit::NOT_PERMITTED,
+            StartError::Stopped(signal) => Exit::stopped(signal.0),
+            StartError::System(_) => Exit::OS_REFUSED,
         };
-        Self::new(kind, Phase::Serve, error.to_string())
+        Self::new(exit, Phase::Serve, error.to_string())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::mask::Mask;
 use super::relay::Relay;
 use super::serve::{program, unless_certain};
 use super::supervise::{Lease, Outcome, supervise};
 use crate::check::{DeclaredStep, Plan, Words};
+use crate::exit::Exit;
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
 use crate::os::output::{STDERR, STDOUT};
@@ -23,13 +24,13 @@ const LEFT: &str = "left processes running that the guard cannot end";
 const LOCK_LOST: &str = "the lock was lost while it ran, so it was killed";
 
 /// Advice if alembic has reported that a revision has no file.
-const AHEAD: &str = ": probably the database is ahead of this code, as if an older image was started; start the newer one, \
+pub const AHEAD: &str = ": probably the database is ahead of this code, as if an older image was started; start the newer one, \
                      or let this one skip the step with `up_to_date: {alembic: DATABASE_URL, on_ahead: skip}`";
 
 /// A command that has failed. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
 pub fn failed(what: &str, ending: Ending, advice: &str) -> Failure {
     let text = format!("{what}failed with {}{advice}", shown_ending(ending));
-    Failure::new(Kind::StepFailed, Phase::Step, text)
+    Failure::new(Exit::STEP_FAILED, Phase::Step, text)
 }
 
 fn shown_ending(ending: Ending) -> String {
@@ -50,15 +51,17 @@ pub struct Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    /// Runs a command of the step until it ends, and ends the processes that it leaves running.
+    /// Runs a command of the step until it ends, and ends the processes that it leaves running. Returns how it ended, and
+    /// whether alembic has reported that a revision has no file. `what` is empty for the step's own command. Without a
+    /// format the output is discarded.
     pub fn launch(
         &self,
-        what: &'static str,
+        what: &str,
         command: &Words,
         timeout: Option<Duration>,
         format: Option<Format>,
         lease: Option<&dyn Lease>,
-    ) -> Result<Ending, Failure> {
+    ) -> Result<(Ending, bool), Failure> {
         let program = program(command, self.plan)?;
         unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
@@ -74,23 +77,15 @@ impl Launcher<'_> {
             .map_err(Failure::system("start it"))?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {
-            // The output of `up_to_date`, which has no format, does not matter.
-            Outcome::Ended(ending)
-                if format.is_some()
-                    && ending != Ending::Exited(0)
-                    && relays.iter().any(|relay| relay.is_ahead) =>
-            {
-                Err(failed(what, ending, AHEAD))
-            }
-            Outcome::Ended(ending) => Ok(ending),
-            Outcome::Left => Err(Failure::new(Kind::System, Phase::Step, LEFT)),
+            Outcome::Ended(ending) => Ok((ending, relays.iter().any(|relay| relay.is_ahead))),
+            Outcome::Left => Err(Failure::new(Exit::OS_REFUSED, Phase::Step, LEFT)),
             Outcome::TimedOut => {
                 let limit = humantime::format_duration(timeout.unwrap_or_default());
                 let text = format!("{what}ran out of time ({limit}) and was stopped");
-                Err(Failure::new(Kind::TimedOut, Phase::Step, text))
+                Err(Failure::new(Exit::TIMED_OUT, Phase::Step, text))
             }
             Outcome::Stopped(stop) => Err(Failure::stopped(stop)),
-            Outcome::Lost => Err(Failure::new(Kind::LockNotHeld, Phase::Lock, LOCK_LOST)),
+            Outcome::Lost => Err(Failure::new(Exit::LOCK_NOT_HELD, Phase::Lock, LOCK_LOST)),
         }
     }
 
@@ -98,7 +93,7 @@ impl Launcher<'_> {
     pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, Failure> {
         let what = "up_to_date ";
         // Its output is discarded, because alembic writes FAILED whenever there is something to do.
-        match self.launch(what, command, Some(limit), None, None)? {
+        match self.launch(what, command, Some(limit), None, None)?.0 {
             // A shell exits with these codes if a command cannot be executed or is not found.
             ending @ Ending::Exited(126 | 127) => Err(failed(what, ending, "")),
             ending => Ok(ending == Ending::Exited(0)),

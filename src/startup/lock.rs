@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::progress::{Messages, Report, Wait, attempt_until_ready, receive, wait};
 use super::question;
 use super::supervise::Lease;
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, Lock};
+use crate::exit::Exit;
 use crate::log::Phase;
 use crate::net::Error;
 use crate::net::postgres::{self, Session};
@@ -123,7 +124,7 @@ impl AdvisoryLock {
     pub fn new(lock: &Lock, service: &str, step: &str, question: Option<&AlembicQuestion>) -> Self {
         let timeout = lock.timeout;
         let mut database = lock.database.clone();
-        let key = key(service, step);
+        let (now, key) = (Instant::now(), key(service, step));
         let mut application = format!("startup-guard {service}/{step}");
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
         // Advisory locks on a standby do not exclude sessions on the primary.
@@ -141,8 +142,8 @@ impl AdvisoryLock {
             },
             step: step.to_owned(),
             timeout,
-            wait: Wait::new(name, timeout),
-            messages: Messages::new(Instant::now()),
+            wait: Wait::new(name, now, timeout),
+            messages: Messages::new(now),
             holder_query: Some(format!("; who holds it: {}", holder_query(key))),
         }
     }
@@ -185,22 +186,27 @@ impl AdvisoryLock {
             }
             State::NotExclusive(reason) => {
                 let text = format!("the lock on {at} would not exclude others: {reason}");
-                Err(Failure::new(Kind::Impossible, Phase::Lock, text))
+                Err(Failure::new(Exit::INVALID_ENVIRONMENT, Phase::Lock, text))
             }
         }
     }
 
     /// Explains why the goal was not reached.
     fn explained(&self, failure: Failure) -> Failure {
-        let (at, reason) = (&self.at, self.wait.state.reason());
+        let (at, reason) = (&self.at, self.wait.reason());
         let timeout = humantime::format_duration(self.timeout);
-        let (kind, problem) = match failure.kind {
-            Kind::NotReady => (Kind::LockNotHeld, format!("was not free within {timeout}")),
-            kind @ (Kind::NotPermitted | Kind::Impossible) => (kind, "cannot be requested".into()),
+        let (exit, problem) = match failure.exit {
+            Exit::NOT_READY => (
+                Exit::LOCK_NOT_HELD,
+                format!("was not free within {timeout}"),
+            ),
+            exit @ (Exit::NOT_PERMITTED | Exit::INVALID_ENVIRONMENT) => {
+                (exit, "cannot be requested".into())
+            }
             _ => return failure,
         };
         Failure::new(
-            kind,
+            exit,
             Phase::Lock,
             format!("the lock on {at} {problem}: {reason}"),
         )
@@ -248,7 +254,7 @@ impl HeldLock {
 
 fn lost(reason: &str) -> Failure {
     let text = format!("the lock was lost: {reason}");
-    Failure::new(Kind::LockNotHeld, Phase::Lock, text)
+    Failure::new(Exit::LOCK_NOT_HELD, Phase::Lock, text)
 }
 
 impl Lease for HeldLock {

@@ -5,8 +5,9 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::supervise;
+use crate::exit::Exit;
 use crate::log::Phase;
 use crate::net::{Error, ErrorKind};
 use crate::os::signals::{Signals, unless_stopped};
@@ -28,27 +29,32 @@ const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 /// The time after which the same message is repeated, to show that the wait goes on.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
-/// The state of a wait, updated after each attempt.
-pub struct WaitState {
+/// A wait for one dependency, updated after each attempt.
+pub struct Wait {
+    /// The name in messages.
+    name: String,
     deadline: Instant,
     /// The error of the last attempt.
     error: Option<Error>,
     /// The time since which every attempt has been refused.
     refused_since: Option<Instant>,
+    pub is_ready: bool,
 }
 
-impl WaitState {
-    /// Creates the state of a wait that begins now.
-    pub fn new(now: Instant, timeout: Duration) -> Self {
+impl Wait {
+    /// Creates a wait that begins at `now`.
+    pub fn new(name: String, now: Instant, timeout: Duration) -> Self {
         Self {
+            name,
             deadline: deadline(now, timeout),
             error: None,
             refused_since: None,
+            is_ready: false,
         }
     }
 
     /// Records the error of an attempt.
-    pub fn note(&mut self, error: Error, now: Instant) {
+    fn note(&mut self, error: Error, now: Instant) {
         self.refused_since = match error.kind {
             ErrorKind::NotYet | ErrorKind::NoRoom => None,
             ErrorKind::Refused | ErrorKind::Impossible => self.refused_since.or(Some(now)),
@@ -57,20 +63,15 @@ impl WaitState {
     }
 
     /// When to give up if the state does not change.
-    pub fn end(&self) -> Instant {
+    fn end(&self) -> Instant {
         let refused = self.refused_since.map(|since| since + REFUSAL_GRACE);
         refused.map_or(self.deadline, |end| end.min(self.deadline))
     }
 
     /// The kind of the last error, if waiting cannot help.
-    pub fn refusal(&self) -> Option<ErrorKind> {
+    fn refusal(&self) -> Option<ErrorKind> {
         self.refused_since?;
         self.error.as_ref().map(|error| error.kind)
-    }
-
-    /// Whether an attempt has ended.
-    pub fn is_known(&self) -> bool {
-        self.error.is_some()
     }
 
     /// Why the last attempt was not successful.
@@ -211,31 +212,14 @@ pub fn until_ready<T: Send + 'static>(
             attempt_until_ready(PAUSES, index, &outbox, attempt);
         })
         .map_err(Failure::system("wait"))?;
-        waits.push(Wait::new(dependency.name, dependency.timeout));
+        let now = Instant::now();
+        waits.push(Wait::new(dependency.name, now, dependency.timeout));
     }
     let mut messages = Messages::new(Instant::now());
     let result = wait(&mut waits, &reports, signals, &mut messages, |text| {
         tracing::info!(phase = %Phase::Wait, "{text}");
     })?;
     Ok((result, messages.elapsed(Instant::now())))
-}
-
-/// A wait for one dependency.
-pub struct Wait {
-    name: String,
-    pub state: WaitState,
-    pub is_ready: bool,
-}
-
-impl Wait {
-    /// Creates a wait that begins now.
-    pub fn new(name: String, timeout: Duration) -> Self {
-        Self {
-            name,
-            state: WaitState::new(Instant::now(), timeout),
-            is_ready: false,
-        }
-    }
 }
 
 /// Waits until each of the helper threads, one per wait, has reported a success. Passes messages to `log`. Returns the
@@ -261,17 +245,17 @@ pub fn wait<T>(
                         return Ok(result);
                     }
                 }
-                Err(error) => waits[index].state.note(error, deadline),
+                Err(error) => waits[index].note(error, deadline),
             }
         }
         let now = Instant::now();
         let pending = || waits.iter().filter(|each| !each.is_ready);
-        let end = pending().map(|each| each.state.end()).min();
+        let end = pending().map(Wait::end).min();
         deadline = end.unwrap_or(now);
         if now >= deadline {
-            return Err(expired(pending().filter(|each| now >= each.state.end())));
+            return Err(expired(pending().filter(|each| now >= each.end())));
         }
-        let text = reasons(pending().filter(|each| each.state.is_known()));
+        let text = reasons(pending().filter(|each| each.error.is_some()));
         if !text.is_empty() {
             let next = messages.update(&text, now, |elapsed| {
                 log(&format!("waiting ({elapsed}) for {text}"));
@@ -283,14 +267,14 @@ pub fn wait<T>(
 
 /// The error for dependencies that were not ready in time. If waiting for some of them cannot help, names only those.
 fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> Failure {
-    let hopeless = waits.clone().filter(|each| each.state.refusal().is_some());
-    let is_refused = |each: &Wait| each.state.refusal() == Some(ErrorKind::Refused);
-    let (kind, problem, reasons) = match reasons(hopeless.clone()) {
-        none if none.is_empty() => (Kind::NotReady, "not ready in time", reasons(waits)),
-        reasons if hopeless.clone().any(is_refused) => (Kind::NotPermitted, HOPELESS, reasons),
-        reasons => (Kind::Impossible, HOPELESS, reasons),
+    let hopeless = waits.clone().filter(|each| each.refusal().is_some());
+    let is_refused = |each: &Wait| each.refusal() == Some(ErrorKind::Refused);
+    let (exit, problem, reasons) = match reasons(hopeless.clone()) {
+        none if none.is_empty() => (Exit::NOT_READY, "not ready in time", reasons(waits)),
+        reasons if hopeless.clone().any(is_refused) => (Exit::NOT_PERMITTED, HOPELESS, reasons),
+        reasons => (Exit::INVALID_ENVIRONMENT, HOPELESS, reasons),
     };
-    Failure::new(kind, Phase::Wait, format!("{problem}: {reasons}"))
+    Failure::new(exit, Phase::Wait, format!("{problem}: {reasons}"))
 }
 
 const HOPELESS: &str = "waiting cannot help";
@@ -298,7 +282,7 @@ const HOPELESS: &str = "waiting cannot help";
 /// The reason for each dependency why it is not ready.
 fn reasons<'a>(waits: impl Iterator<Item = &'a Wait>) -> String {
     let reasons: Vec<String> = waits
-        .map(|each| format!("{}: {}", each.name, each.state.reason()))
+        .map(|each| format!("{}: {}", each.name, each.reason()))
         .collect();
     reasons.join("; ")
 }
@@ -307,13 +291,13 @@ fn reasons<'a>(waits: impl Iterator<Item = &'a Wait>) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Messages, REFUSAL_GRACE, WaitState};
+    use super::{Messages, REFUSAL_GRACE, Wait};
     use crate::net::{Error, ErrorKind};
 
     #[test]
     fn only_persistent_refusals_end_a_wait_early() {
         let start = Instant::now();
-        let mut state = WaitState::new(start, Duration::from_mins(1));
+        let mut state = Wait::new("db".to_owned(), start, Duration::from_mins(1));
         let deadline = start + Duration::from_mins(1);
         assert_eq!(state.end(), deadline);
         let (refused, not_yet) = (ErrorKind::Refused, ErrorKind::NotYet);

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 
-use super::failure::{Failure, Kind};
-use super::launch::{Launcher, UP_TO_DATE_LIMIT, failed};
+use super::failure::Failure;
+use super::launch::{AHEAD, Launcher, UP_TO_DATE_LIMIT, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, Goal, HeldLock, Waited};
 use super::mask::Mask;
@@ -16,6 +16,7 @@ use crate::alembic::Status;
 use crate::check::{Awaited, Plan, Question, Step, Words};
 #[cfg(feature = "postgres")]
 use crate::check::{Lock, OnAhead};
+use crate::exit::Exit;
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
 use crate::os::program::Moment;
@@ -112,7 +113,7 @@ pub fn run_all(
         let result = stopped().and(result);
         let name = &step.declared.name;
         let is_allowed = |failure: &Failure| {
-            let is_of_step = [Kind::StepFailed, Kind::TimedOut].contains(&failure.kind);
+            let is_of_step = [Exit::STEP_FAILED, Exit::TIMED_OUT].contains(&failure.exit);
             step.declared.allow_failure && is_of_step
         };
         match result.map_err(|failure| failure.of_step(name)) {
@@ -240,7 +241,7 @@ impl Runner<'_> {
             }
             (Status::Ahead(rows), OnAhead::Fail) => {
                 let text = question::ahead(&rows);
-                Err(Failure::new(Kind::StepFailed, Phase::Step, text))
+                Err(Failure::new(Exit::STEP_FAILED, Phase::Step, text))
             }
             (Status::Ahead(rows), on_ahead) => {
                 let is_skipped = on_ahead == OnAhead::Skip;
@@ -273,18 +274,14 @@ impl Runner<'_> {
             self.log(&step.command.shown());
         }
         self.announce(step.announce_start.as_deref());
-        let what = "";
         let (timeout, format) = (step.declared.timeout, Some(self.format));
-        match self
-            .launcher
-            .launch(what, &step.command, timeout, format, lease)?
-        {
-            Ending::Exited(0) => {
-                self.announce(step.announce_done.as_deref());
-                Ok(())
-            }
-            ending => Err(failed(what, ending, "")),
+        let launcher = &self.launcher;
+        let (ending, is_ahead) = launcher.launch("", &step.command, timeout, format, lease)?;
+        if ending != Ending::Exited(0) {
+            return Err(failed("", ending, if is_ahead { AHEAD } else { "" }));
         }
+        self.announce(step.announce_done.as_deref());
+        Ok(())
     }
 
     fn log(&self, text: &str) {

@@ -6,13 +6,14 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::backoff::Backoff;
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::launch::{Launcher, UP_TO_DATE_LIMIT};
 use super::mask::Mask;
 use super::progress::{Attempt, Dependency, Messages, PAUSES, deadline, receive, until_ready};
 #[cfg(feature = "postgres")]
 use super::question;
 use crate::check::{Awaited, Plan, Question, Wait, Words};
+use crate::exit::Exit;
 use crate::log::Phase;
 #[cfg(feature = "postgres")]
 use crate::net::postgres;
@@ -128,16 +129,16 @@ fn until_up_to_date(
                 return Ok(());
             }
             Ok(false) => {}
-            Err(failure) if failure.kind == Kind::TimedOut && Instant::now() >= end => {}
+            Err(failure) if failure.exit == Exit::TIMED_OUT && Instant::now() >= end => {}
             Err(failure) => {
                 let text = format!("step {step}: {failure}");
-                return Err(Failure::new(failure.kind, Phase::Wait, text));
+                return Err(Failure::new(failure.exit, Phase::Wait, text));
             }
         }
         let now = Instant::now();
         if now >= end {
             let text = format!("not ready in time: {text}");
-            return Err(Failure::new(Kind::NotReady, Phase::Wait, text));
+            return Err(Failure::new(Exit::NOT_READY, Phase::Wait, text));
         }
         messages.update(&text, now, |elapsed| {
             tracing::info!(phase = %Phase::Wait, step, "waiting ({elapsed}) for {text}");
