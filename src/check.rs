@@ -79,9 +79,11 @@ pub fn check<'m>(
         findings: &mut findings,
         notes: &mut notes,
         is_rehearsal: selection.is_rehearsal,
+        is_complete: true,
     };
     let announcement = planner.announcement("the service", manifest.announce.as_ref());
     let plan = planner.plan(manifest, selection);
+    let is_complete = planner.is_complete;
     let mut report = Report {
         findings: findings.list,
         notes,
@@ -91,7 +93,7 @@ pub fn check<'m>(
         // Notes about the steps matter only if they can run.
         report.notes.clear();
     }
-    let plan = plan.filter(|_| report.errors() == 0).map(|plan| Plan {
+    let plan = (is_complete && report.errors() == 0).then(|| Plan {
         secrets: resolve::secrets(&resolved, environment),
         environment: effective,
         ..plan

@@ -123,6 +123,12 @@ pub enum Subject {
     Step(String),
 }
 
+impl Subject {
+    pub fn variable(name: &str) -> Self {
+        Self::Variable(name.to_owned())
+    }
+}
+
 impl Display for Subject {
     /// The subject of the finding's sentence.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

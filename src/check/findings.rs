@@ -76,11 +76,9 @@ impl Findings<'_> {
                 "check the file where the service runs; this machine may not have it"
                     .clone_into(&mut found.fix);
             }
-            if let Some(mut severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
-                if !found.is_certain {
-                    severity = Severity::Warning;
-                }
-                let finding = self.push(&variable.name, severity, found);
+            if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+                found.is_certain &= severity == Severity::Error;
+                let finding = self.add(Subject::variable(&variable.name), found);
                 finding.hint = hint_of(variable);
                 finding.description.clone_from(&variable.description);
             }
@@ -99,13 +97,11 @@ impl Findings<'_> {
     /// conditions hold, and optional while they do not.
     fn level_of(&self, variable: &Variable) -> Level {
         let holds = variable.required_when.iter().all(|(name, values)| {
-            let rule = self
-                .by_name
-                .get(name.as_str())
-                .map(|each| &each.variable.rule);
-            self.text(name)
-                .zip(rule)
-                .is_some_and(|(value, rule)| values.iter().any(|other| rule.are_same(value, other)))
+            let (each, value) = (self.by_name.get(name.as_str()), self.text(name));
+            let is_same = |value: &str, other: &String| {
+                each.is_some_and(|each| each.variable.rule.are_same(value, other))
+            };
+            value.is_some_and(|value| values.iter().any(|other| is_same(value, other)))
         });
         match variable.level {
             _ if !holds => Level::Optional,
@@ -114,14 +110,30 @@ impl Findings<'_> {
         }
     }
 
-    /// Adds a finding on a variable, declared or not, that a command, an announcement, a wait or a lock refers to. It
-    /// is an error regardless of the variable's level, except that a secret in an argument is a warning.
-    pub fn add_reference(&mut self, name: &str, code: Code, problem: String, fix: String) {
-        let severity = match code {
-            Code::SecretInArgument => Severity::Warning,
-            _ => Severity::Error,
+    /// Adds a finding on a step, or on a variable, declared or not. It is an error if it is certain, regardless of the
+    /// variable's level.
+    pub fn add(&mut self, subject: Subject, found: ValueFinding) -> &mut Finding {
+        let (source, declared) = match &subject {
+            Subject::Step(_) => (None, None),
+            Subject::Variable(name) => {
+                let source = self.sources.get(name);
+                let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
+                (source, self.by_name.get(name.as_str()))
+            }
         };
-        self.push(name, severity, ValueFinding::new(code, problem, fix));
+        let declared = declared.map(|each| each.variable);
+        self.list.push_mut(Finding {
+            subject,
+            code: found.code,
+            severity: [Severity::Warning, Severity::Error][usize::from(found.is_certain)],
+            level: declared.map(|variable| self.level_of(variable).name()),
+            problem: found.problem,
+            fix: found.fix,
+            hint: None,
+            description: None,
+            manifest_line: declared.and_then(|variable| variable.line),
+            source: source.map(|(source, _)| source.clone()),
+        })
     }
 
     /// Whether an earlier finding already explains why a variable has no usable address.
@@ -137,40 +149,6 @@ impl Findings<'_> {
     pub fn is_secret(&self, name: &str) -> bool {
         let declared = self.by_name.get(name);
         declared.is_some_and(|each| each.variable.secret)
-    }
-
-    /// Adds a finding on a step.
-    pub fn add_step(&mut self, step: &str, severity: Severity, found: ValueFinding) {
-        self.list.push(Finding {
-            code: found.code,
-            severity,
-            subject: Subject::Step(step.to_owned()),
-            level: None,
-            problem: found.problem,
-            fix: found.fix,
-            hint: None,
-            description: None,
-            manifest_line: None,
-            source: None,
-        });
-    }
-
-    fn push(&mut self, name: &str, severity: Severity, found: ValueFinding) -> &mut Finding {
-        let source = self.sources.get(name);
-        let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
-        let declared = self.by_name.get(name).map(|each| each.variable);
-        self.list.push_mut(Finding {
-            code: found.code,
-            severity,
-            subject: Subject::Variable(name.to_owned()),
-            level: declared.map(|variable| self.level_of(variable).name()),
-            problem: found.problem,
-            fix: found.fix,
-            hint: None,
-            description: None,
-            manifest_line: declared.and_then(|variable| variable.line),
-            source: source.map(|(source, _)| source.clone()),
-        })
     }
 }
 

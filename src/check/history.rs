@@ -6,7 +6,7 @@ use super::findings::Findings;
 use crate::alembic::{self, CommandLine, Error, History, Settings, Status, Targets};
 use crate::environment::Environment;
 use crate::manifest::{Alembic, Step, UpToDate};
-use crate::report::{Code, Note, NoteCode, Severity, ValueFinding};
+use crate::report::{Code, Note, NoteCode, Subject, ValueFinding};
 use crate::text::first;
 
 /// The maximum number of heads that a finding lists.
@@ -31,9 +31,9 @@ pub fn read(
         Ok(read) => {
             let (history, line) = read?;
             let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
-            if let Some(found) = found {
-                let severity = [Severity::Error, Severity::Warning][usize::from(may_be_skipped)];
-                findings.add_step(&step.name, severity, found);
+            if let Some(mut found) = found {
+                found.is_certain = !may_be_skipped;
+                findings.add(Subject::Step(step.name.clone()), found);
             }
             let heads = declared.and_then(|declared| declared.heads.clone());
             let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
@@ -49,7 +49,7 @@ pub fn read(
             let problem = format!("cannot upgrade the database: {reason}");
             let fix = "correct the revision files; `alembic history` reports the same";
             let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
-            findings.add_step(&step.name, Severity::Error, found);
+            findings.add(Subject::Step(step.name.clone()), found);
             None
         }
         Err(Error::Uncertain(reason)) => {

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
 use crate::manifest::{self, Manifest, Place, Template, UpToDate};
-use crate::report::{Code, Note, Severity, ValueFinding};
+use crate::report::{Code, Note, Subject, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
@@ -171,16 +171,14 @@ pub struct Planner<'a, 'f> {
     pub notes: &'a mut Vec<Note>,
     /// Whether this is a check before a deployment, not a start.
     pub is_rehearsal: bool,
+    /// Whether all targets can be used so far.
+    pub is_complete: bool,
 }
 
 impl Planner<'_, '_> {
-    /// The plan, without the environment and the secrets; `None` if the target of a lock or a question cannot be used.
-    /// The caller must discard it if there are errors among the findings.
-    pub fn plan<'m>(
-        &mut self,
-        manifest: &'m Manifest,
-        selection: &Selection<'m>,
-    ) -> Option<Plan<'m>> {
+    /// The plan, without the environment and the secrets. The caller must discard it if a target cannot be used, or if
+    /// there are errors among the findings.
+    pub fn plan<'m>(&mut self, manifest: &'m Manifest, selection: &Selection<'m>) -> Plan<'m> {
         let steps = selection.steps.iter();
         let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
@@ -191,36 +189,21 @@ impl Planner<'_, '_> {
                 command: self.words("the server", command, !selection.forwards_to_group),
             }
         });
-        let mut is_complete = true;
-        let mut waits = Vec::new();
-        for wait in &manifest.waits {
-            match &wait.awaited {
-                manifest::Awaited::Server(protocol, place) => {
-                    waits.push(self.wait(*protocol, place, wait.timeout));
-                }
-                // This process itself runs a selected step.
-                manifest::Awaited::Step(name) if selection.has_step(name) => {}
-                manifest::Awaited::Step(name) => {
-                    let step = manifest.steps.iter().find(|step| step.name == *name)?;
-                    waits.extend(self.wait_for_step(step, wait.timeout, &mut is_complete));
-                }
-            }
-        }
+        let waits = manifest.waits.iter();
+        let waits = waits.filter_map(|wait| self.wait(wait, manifest, selection));
+        let waits = waits.collect();
         for step in &mut steps {
-            if let Some(lock) = &step.declared.lock {
-                step.lock = self.lock(lock, &step.declared.name);
-                is_complete &= step.lock.is_some();
-            }
-            step.question = self.question(step.declared, &mut is_complete);
+            step.lock = self.lock(step.declared);
+            step.question = self.question(step.declared);
         }
-        is_complete.then(|| Plan {
+        Plan {
             environment: Environment::default(),
             secrets: Vec::new(),
             service: manifest.service.clone(),
             waits,
             steps,
             server,
-        })
+        }
     }
 
     fn step<'m>(&mut self, step: &'m manifest::Step) -> Step<'m> {
@@ -235,54 +218,58 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn wait<'m>(&mut self, protocol: Protocol, place: &Place, timeout: Duration) -> Wait<'m> {
-        let name = protocol.name();
-        let target = self.target(&format!("the wait for {name}"), protocol, place, true);
-        let shown = target.as_ref().map(Target::shown);
-        let what = match (place, shown) {
-            (Place::Variable(variable), Some(shown)) => format!("{name} {variable} ({shown})"),
-            (Place::Variable(variable), None) => format!("{name} {variable}"),
-            (Place::Literal(_), shown) => format!("{name} {}", shown.unwrap_or_default()),
-        };
-        Wait {
-            what,
-            awaited: Awaited::Server(target),
-            timeout,
-        }
-    }
-
-    /// The wait for a step that another process runs. Returns `None` if its question cannot be asked, which is a
-    /// finding.
-    fn wait_for_step<'m>(
+    /// A wait of the manifest. Returns `None` for a step that this process itself runs, and for a step whose question
+    /// cannot be asked, which is a finding.
+    fn wait<'m>(
         &mut self,
-        step: &'m manifest::Step,
-        timeout: Duration,
-        is_complete: &mut bool,
+        wait: &'m manifest::Wait,
+        manifest: &'m Manifest,
+        selection: &Selection<'m>,
     ) -> Option<Wait<'m>> {
-        let Some(question) = self.question(step, is_complete) else {
-            let problem = "is waited for, but whether it has anything to do cannot be found out";
-            let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
-            let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
-            self.findings.add_step(&step.name, Severity::Error, found);
-            return None;
-        };
-        let name = &step.name;
-        let what = match &question {
-            Question::Command(_) => format!("the step {name}"),
-            #[cfg(feature = "postgres")]
-            Question::Alembic(question, _) => {
-                format!("the step {name} ({})", question.database.shown())
+        let (what, awaited) = match &wait.awaited {
+            manifest::Awaited::Server(protocol, place) => {
+                let name = protocol.name();
+                let target = self.target(&format!("the wait for {name}"), *protocol, place, true);
+                let shown = target.as_ref().map(Target::shown);
+                let what = match (place, shown) {
+                    (Place::Variable(variable), None) => format!("{name} {variable}"),
+                    (Place::Variable(variable), Some(at)) => format!("{name} {variable} ({at})"),
+                    (Place::Literal(_), shown) => format!("{name} {}", shown.unwrap_or_default()),
+                };
+                (what, Awaited::Server(target))
+            }
+            manifest::Awaited::Step(name) if selection.has_step(name) => return None,
+            manifest::Awaited::Step(name) => {
+                let step = manifest.steps.iter().find(|step| step.name == *name)?;
+                let Some(question) = self.question(step) else {
+                    let problem =
+                        "is waited for, but whether it has anything to do cannot be found out";
+                    let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
+                    let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
+                    self.findings.add(Subject::Step(name.clone()), found);
+                    return None;
+                };
+                let at = match &question {
+                    #[cfg(feature = "postgres")]
+                    Question::Alembic(asked, _) => format!(" ({})", asked.database.shown()),
+                    Question::Command(_) => String::new(),
+                };
+                (
+                    format!("the step {name}{at}"),
+                    Awaited::Step(step, question),
+                )
             }
         };
         Some(Wait {
             what,
-            awaited: Awaited::Step(step, question),
-            timeout,
+            awaited,
+            timeout: wait.timeout,
         })
     }
 
-    fn lock(&mut self, lock: &manifest::Lock, step: &str) -> Option<Lock> {
-        let what = format!("the lock of the step {step}");
+    fn lock(&mut self, step: &manifest::Step) -> Option<Lock> {
+        let lock = step.lock.as_ref()?;
+        let what = format!("the lock of the step {}", step.name);
         match self.target(&what, Protocol::Postgres, &lock.place, false)? {
             #[cfg(feature = "postgres")]
             Target::Postgres(database) => Some(Lock {
@@ -293,9 +280,8 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// How to find out whether a step has nothing to do; `None` if the step runs always. Sets `is_complete` to false if
-    /// the database's address cannot be used.
-    fn question(&mut self, step: &manifest::Step, is_complete: &mut bool) -> Option<Question> {
+    /// How to find out whether a step has nothing to do; `None` if the step runs always.
+    fn question(&mut self, step: &manifest::Step) -> Option<Question> {
         // At a start, a step that has nothing to do is not run.
         let may_be_skipped = !self.is_rehearsal && step.up_to_date.is_some();
         let (environment, notes) = (self.environment, &mut *self.notes);
@@ -307,7 +293,6 @@ impl Planner<'_, '_> {
                 let fallback = alembic.command.as_ref();
                 let fallback = fallback.map(|command| self.words(&of, command, false));
                 let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
-                *is_complete &= database.is_some();
                 match (history, database) {
                     #[cfg(feature = "postgres")]
                     (Some((history, targets)), Some(Target::Postgres(database))) => {
@@ -347,21 +332,22 @@ impl Planner<'_, '_> {
             Place::Literal(text) => (protocol.name(), Some(text.as_str())),
             Place::Variable(name) => (name.as_str(), set(name)),
         };
-        let (code, problem, fix) = match text.map(|text| Target::parse(protocol, text, set)) {
+        let found = match text.map(|text| Target::parse(protocol, text, set)) {
             Some(Ok(target)) => return Some(target),
             None if may_be_absent => return None,
             None => {
                 let problem = format!("is not set, and {what} needs it");
-                (Code::Missing, problem, format!("set {name}"))
+                ValueFinding::new(Code::Missing, problem, format!("set {name}"))
             }
             Some(Err(found)) => {
                 let problem = format!("{} ({what} uses it)", found.problem);
-                (found.code, problem, found.fix)
+                ValueFinding::new(found.code, problem, found.fix)
             }
         };
+        self.is_complete = false;
         // A variable that is already reported is not reported again.
         if !self.findings.is_explained(name) {
-            self.findings.add_reference(name, code, problem, fix);
+            self.findings.add(Subject::variable(name), found);
         }
         None
     }
@@ -395,37 +381,35 @@ impl Planner<'_, '_> {
             // The manifest itself is shorter than the limit, so the value of a reference exceeds it.
             let references = template.references();
             let longest = references.max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
-            if let Some((name, _)) = longest {
-                let problem = format!("makes {what} longer than 4 MiB");
-                let fix = "use a shorter value, or refer to it once".to_owned();
-                self.findings
-                    .add_reference(name, Code::TooLong, problem, fix);
-            }
+            let problem = format!("makes {what} longer than 4 MiB");
+            let fix = "use a shorter value, or refer to it once";
+            let found = ValueFinding::new(Code::TooLong, problem, fix);
+            let (name, _) = longest.unwrap_or_default();
+            self.findings.add(Subject::variable(name), found);
             return as_written();
         }
         if !is_argument && let Some(name) = announced_password(template, environment) {
             let problem = format!("contains a password, and {what} would print it");
-            let fix = format!(
-                "remove ${{{name}}} from it, or refer to a variable that contains only the host"
-            );
-            self.findings
-                .add_reference(name, Code::PasswordAnnounced, problem, fix);
+            let instead = "or refer to a variable that contains only the host";
+            let fix = format!("remove ${{{name}}} from it, {instead}");
+            let found = ValueFinding::new(Code::PasswordAnnounced, problem, fix);
+            self.findings.add(Subject::variable(name), found);
             return as_written();
         }
         for (name, has_default) in template.references() {
-            if lookup(name).is_none() && !has_default {
+            let found = if lookup(name).is_none() && !has_default {
                 let problem = format!("is not set, and {what} refers to it");
                 let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
-                self.findings
-                    .add_reference(name, Code::UnsetReference, problem, fix);
+                ValueFinding::new(Code::UnsetReference, problem, fix)
             } else if is_argument && self.findings.is_secret(name) {
-                let problem = format!(
-                    "is a secret, and {what} passes it as an argument, which other processes can read"
-                );
-                let fix = "let the program read it from the environment".to_owned();
-                self.findings
-                    .add_reference(name, Code::SecretInArgument, problem, fix);
-            }
+                let public = "as an argument, which other processes can read";
+                let problem = format!("is a secret, and {what} passes it {public}");
+                let fix = "let the program read it from the environment";
+                ValueFinding::new(Code::SecretInArgument, problem, fix).into_warning()
+            } else {
+                continue;
+            };
+            self.findings.add(Subject::variable(name), found);
         }
         template.expand(lookup).unwrap_or_else(|_| as_written())
     }

@@ -84,8 +84,8 @@ impl Value {
             // A single word after the `#` is a heading.
             found @ Some(Placeholder::Comment) if is_open && bare.matches(' ').count() > 1 => found,
             // These explain why the value breaks its rule.
-            found @ Some(Placeholder::Unrendered | Placeholder::Stored) if is_wrong() => found,
-            _ => None,
+            Some(Placeholder::Unfilled | Placeholder::Example) | None => None,
+            found => found.filter(|_| is_wrong()),
         };
         Value::Text(text.to_owned(), found)
     }
