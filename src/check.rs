@@ -14,7 +14,6 @@ use crate::report::Report;
 use crate::rule::is_runner;
 
 use findings::Findings;
-use plan::Planner;
 use resolve::{Placeholders, Resolved, resolve};
 
 #[cfg(feature = "postgres")]
@@ -58,46 +57,36 @@ pub fn check<'m>(
         .iter()
         .map(|each| (each.variable.name.as_str(), each))
         .collect();
+    let is_unset = manifest.empty == Empty::Unset;
+    let effective = resolve::effective(&resolved, environment.clone(), is_unset);
     let mut findings = Findings {
+        environment: &effective,
+        is_rehearsal: selection.is_rehearsal,
         fail_on: manifest.fail_on,
         empty: manifest.empty,
         by_name,
         sources,
         list: Vec::new(),
+        notes: Vec::new(),
+        is_complete: true,
     };
     for each in &resolved {
         findings.check_variable(each);
     }
-    let effective = resolve::effective(
-        &resolved,
-        environment.clone(),
-        manifest.empty == Empty::Unset,
-    );
-    let mut notes = Vec::new();
-    let mut planner = Planner {
-        environment: &effective,
-        findings: &mut findings,
-        notes: &mut notes,
-        is_rehearsal: selection.is_rehearsal,
-        is_complete: true,
-    };
-    let announcement = planner.announcement("the service", manifest.announce.as_ref());
-    let plan = planner.plan(manifest, selection);
-    let is_complete = planner.is_complete;
+    let announcement = findings.announcement("the service", manifest.announce.as_ref());
+    let secrets = resolve::secrets(&resolved, environment);
+    let plan = findings.plan(manifest, selection, secrets);
     let mut report = Report {
         findings: findings.list,
-        notes,
+        notes: findings.notes,
         declared: manifest.variables.len(),
     };
-    if report.errors() > 0 {
+    let has_errors = report.errors() > 0;
+    if has_errors {
         // Notes about the steps matter only if they can run.
         report.notes.clear();
     }
-    let plan = (is_complete && report.errors() == 0).then(|| Plan {
-        secrets: resolve::secrets(&resolved, environment),
-        environment: effective,
-        ..plan
-    });
+    let plan = (findings.is_complete && !has_errors).then_some(plan);
     Checked {
         report,
         announcement,

@@ -238,6 +238,19 @@ pub struct Note {
     pub source: Option<Source>,
 }
 
+impl Note {
+    /// Creates a note on no variable and without a source.
+    pub fn new(code: NoteCode, text: String) -> Self {
+        let (variables, source) = (Vec::new(), None);
+        Self {
+            code,
+            variables,
+            text,
+            source,
+        }
+    }
+}
+
 /// All findings, in the manifest's order.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {

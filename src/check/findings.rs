@@ -3,21 +3,29 @@
 use std::collections::HashMap;
 
 use super::resolve::{Resolved, Value};
+use crate::environment::Environment;
 use crate::manifest::{Empty, FailOn, Level, Variable};
-use crate::report::{Code, Finding, Severity, Source, Subject, ValueFinding};
+use crate::report::{Code, Finding, Note, Severity, Source, Subject, ValueFinding};
 use crate::rule::Placeholder;
 
 /// The line of an env file that sets a variable, and what is wrong with that line, by the variable's name.
 pub type Sources = HashMap<String, (Source, Option<ValueFinding>)>;
 
-/// The findings so far, and what their severity depends on.
+/// The findings and notes so far, and what they depend on.
 pub struct Findings<'a> {
+    /// The effective environment.
+    pub environment: &'a Environment,
+    /// Whether this is a check before a deployment, not a start.
+    pub is_rehearsal: bool,
     pub fail_on: FailOn,
     pub empty: Empty,
     pub by_name: HashMap<&'a str, &'a Resolved<'a>>,
     pub sources: &'a Sources,
     /// In the order in which they were found.
     pub list: Vec<Finding>,
+    pub notes: Vec<Note>,
+    /// Whether all targets can be used so far.
+    pub is_complete: bool,
 }
 
 impl Findings<'_> {

@@ -19,44 +19,44 @@ const MAX_HEADS: usize = 8;
 pub fn read(
     step: &Step,
     may_be_skipped: bool,
-    environment: &Environment,
     findings: &mut Findings<'_>,
-    notes: &mut Vec<Note>,
 ) -> Option<(History, Targets)> {
     let declared = match &step.up_to_date {
         Some(UpToDate::Alembic(declared)) => Some(declared),
         _ => None,
     };
-    match history(step, declared, environment) {
-        Ok(read) => {
-            let (history, line) = read?;
-            let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
-            if let Some(mut found) = found {
-                found.is_certain = !may_be_skipped;
-                findings.add(Subject::Step(step.name.clone()), found);
-            }
-            let heads = declared.and_then(|declared| declared.heads.clone());
-            let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
-            let targets = targets.unwrap_or(Targets::All);
-            // A target that cannot be resolved is uncertain, whatever the database contains.
-            if let Status::Uncertain(reason) = history.status(&[], &targets) {
-                notes.extend(declared.map(|declared| uncertain(step, declared, &reason)));
-                return None;
-            }
-            Some((history, targets))
+    let read = history(step, declared, findings.environment).and_then(|read| {
+        let Some((history, line)) = read else {
+            return Ok(None);
+        };
+        let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
+        if let Some(mut found) = found {
+            found.is_certain = !may_be_skipped;
+            findings.add(Subject::Step(step.name.clone()), found);
         }
+        let heads = declared.and_then(|declared| declared.heads.clone());
+        let targets = heads.or(line.upgrade.map(|target| Targets::Listed(vec![target])));
+        let targets = targets.unwrap_or(Targets::All);
+        // A target that cannot be resolved is uncertain, whatever the database contains.
+        match history.status(&[], &targets) {
+            Status::Uncertain(reason) => Err(Error::Uncertain(reason)),
+            _ => Ok(Some((history, targets))),
+        }
+    });
+    match read {
+        Ok(read) => return read,
         Err(Error::Broken(reason)) => {
             let problem = format!("cannot upgrade the database: {reason}");
             let fix = "correct the revision files; `alembic history` reports the same";
             let found = ValueFinding::new(Code::BrokenHistory, problem, fix);
             findings.add(Subject::Step(step.name.clone()), found);
-            None
         }
         Err(Error::Uncertain(reason)) => {
-            notes.extend(declared.map(|declared| uncertain(step, declared, &reason)));
-            None
+            let note = declared.map(|declared| uncertain(step, declared, &reason));
+            findings.notes.extend(note);
         }
     }
+    None
 }
 
 /// The history and alembic's command line; `None` if the step neither has the built-in question nor runs `alembic
@@ -110,12 +110,10 @@ fn uncertain(step: &Step, declared: &Alembic, reason: &str) -> Note {
         Some(_) => "its `command` is asked instead",
         None => "so it is always run",
     };
-    Note {
-        code: NoteCode::History,
-        variables: Vec::new(),
-        text: format!(
+    Note::new(
+        NoteCode::History,
+        format!(
             "the step {name} cannot find out from alembic's files what is to be done: {reason}; {instead}"
         ),
-        source: None,
-    }
+    )
 }

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
 use crate::manifest::{self, Manifest, Place, Template, UpToDate};
-use crate::report::{Code, Note, Subject, ValueFinding};
+use crate::report::{Code, Subject, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
@@ -163,22 +163,15 @@ impl Words {
     }
 }
 
-/// Builds a plan, and adds a finding for each part that cannot be built.
-pub struct Planner<'a, 'f> {
-    /// The effective environment.
-    pub environment: &'a Environment,
-    pub findings: &'a mut Findings<'f>,
-    pub notes: &'a mut Vec<Note>,
-    /// Whether this is a check before a deployment, not a start.
-    pub is_rehearsal: bool,
-    /// Whether all targets can be used so far.
-    pub is_complete: bool,
-}
-
-impl Planner<'_, '_> {
-    /// The plan, without the environment and the secrets. The caller must discard it if a target cannot be used, or if
-    /// there are errors among the findings.
-    pub fn plan<'m>(&mut self, manifest: &'m Manifest, selection: &Selection<'m>) -> Plan<'m> {
+impl Findings<'_> {
+    /// Builds the plan, and adds a finding for each part that cannot be built. The caller must discard the plan if a
+    /// target cannot be used, or if there are errors among the findings.
+    pub fn plan<'m>(
+        &mut self,
+        manifest: &'m Manifest,
+        selection: &Selection<'m>,
+        secrets: Vec<Vec<u8>>,
+    ) -> Plan<'m> {
         let steps = selection.steps.iter();
         let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
@@ -197,8 +190,8 @@ impl Planner<'_, '_> {
             step.question = self.question(step.declared);
         }
         Plan {
-            environment: Environment::default(),
-            secrets: Vec::new(),
+            environment: self.environment.clone(),
+            secrets,
             service: manifest.service.clone(),
             waits,
             steps,
@@ -246,7 +239,7 @@ impl Planner<'_, '_> {
                         "is waited for, but whether it has anything to do cannot be found out";
                     let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
                     let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
-                    self.findings.add(Subject::Step(name.clone()), found);
+                    self.add(Subject::Step(name.clone()), found);
                     return None;
                 };
                 let at = match &question {
@@ -284,8 +277,7 @@ impl Planner<'_, '_> {
     fn question(&mut self, step: &manifest::Step) -> Option<Question> {
         // At a start, a step that has nothing to do is not run.
         let may_be_skipped = !self.is_rehearsal && step.up_to_date.is_some();
-        let (environment, notes) = (self.environment, &mut *self.notes);
-        let history = history::read(step, may_be_skipped, environment, self.findings, notes);
+        let history = history::read(step, may_be_skipped, self);
         let of = format!("the step {}, up_to_date", step.name);
         match step.up_to_date.as_ref()? {
             UpToDate::Command(command) => Some(Question::Command(self.words(&of, command, false))),
@@ -346,15 +338,15 @@ impl Planner<'_, '_> {
         };
         self.is_complete = false;
         // A variable that is already reported is not reported again.
-        if !self.findings.is_explained(name) {
-            self.findings.add(Subject::variable(name), found);
+        if !self.is_explained(name) {
+            self.add(Subject::variable(name), found);
         }
         None
     }
 
     fn words(&mut self, of: &str, command: &[Template], is_server: bool) -> Words {
-        let findings = &self.findings;
-        let is_known = |name: &str| name == "PORT" || findings.by_name.contains_key(name);
+        let declared = &self.by_name;
+        let is_known = |name: &str| name == "PORT" || declared.contains_key(name);
         self.notes.extend(remarks(of, command, is_server, is_known));
         let what = format!("the command of {of}");
         let expanded = command.iter().map(|word| self.expanded(&what, word, true));
@@ -385,7 +377,7 @@ impl Planner<'_, '_> {
             let fix = "use a shorter value, or refer to it once";
             let found = ValueFinding::new(Code::TooLong, problem, fix);
             let (name, _) = longest.unwrap_or_default();
-            self.findings.add(Subject::variable(name), found);
+            self.add(Subject::variable(name), found);
             return as_written();
         }
         if !is_argument && let Some(name) = announced_password(template, environment) {
@@ -393,7 +385,7 @@ impl Planner<'_, '_> {
             let instead = "or refer to a variable that contains only the host";
             let fix = format!("remove ${{{name}}} from it, {instead}");
             let found = ValueFinding::new(Code::PasswordAnnounced, problem, fix);
-            self.findings.add(Subject::variable(name), found);
+            self.add(Subject::variable(name), found);
             return as_written();
         }
         for (name, has_default) in template.references() {
@@ -401,7 +393,7 @@ impl Planner<'_, '_> {
                 let problem = format!("is not set, and {what} refers to it");
                 let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
                 ValueFinding::new(Code::UnsetReference, problem, fix)
-            } else if is_argument && self.findings.is_secret(name) {
+            } else if is_argument && self.is_secret(name) {
                 let public = "as an argument, which other processes can read";
                 let problem = format!("is a secret, and {what} passes it {public}");
                 let fix = "let the program read it from the environment";
@@ -409,7 +401,7 @@ impl Planner<'_, '_> {
             } else {
                 continue;
             };
-            self.findings.add(Subject::variable(name), found);
+            self.add(Subject::variable(name), found);
         }
         template.expand(lookup).unwrap_or_else(|_| as_written())
     }

@@ -30,13 +30,12 @@ pub fn remarks(
     if is_server && keeps_shell(&words) {
         texts.push("a shell without `exec` runs it, so a stop (SIGTERM) may reach only the shell: write the words of the program, or `exec` before it".to_owned());
     }
-    let notes = texts.into_iter().map(|text| Note {
-        code: NoteCode::Command,
-        variables: Vec::new(),
-        text: format!("the command of {of}: {text}"),
-        source: None,
-    });
-    notes.collect()
+    let texts = texts
+        .into_iter()
+        .map(|text| format!("the command of {of}: {text}"));
+    texts
+        .map(|text| Note::new(NoteCode::Command, text))
+        .collect()
 }
 
 /// Whether a shell may stay the parent of the program that its text starts. Other shells than `sh` replace themselves by
