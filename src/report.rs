@@ -59,11 +59,9 @@ impl ValueFinding {
     }
 
     /// The same finding as a warning, for a value that can work but is probably not meant.
-    pub fn into_warning(self) -> Self {
-        Self {
-            is_certain: false,
-            ..self
-        }
+    pub fn into_warning(mut self) -> Self {
+        self.is_certain = false;
+        self
     }
 
     /// The finding for a URL whose credentials contain these characters, which should be percent-encoded.
@@ -74,18 +72,12 @@ impl ValueFinding {
         };
         let all = joined(" and ", |raw| raw.to_string());
         let encoded = joined(", ", |raw| format!("{raw} is %{:02X}", u32::from(raw)));
-        let hint = if is_certain {
-            ""
-        } else {
-            ", which not all clients accept"
-        };
+        let hint = [", which not all clients accept", ""][usize::from(is_certain)];
         let problem = format!("has an unescaped {all} in its user or password{hint}");
         let fix = format!("percent-encode it: {encoded}");
-        let finding = Self::new(Code::Unescaped, problem, fix);
-        Self {
-            is_certain,
-            ..finding
-        }
+        let mut finding = Self::new(Code::Unescaped, problem, fix);
+        finding.is_certain = is_certain;
+        finding
     }
 
     /// The finding for a URL with an invalid host or port.

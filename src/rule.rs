@@ -124,9 +124,8 @@ impl Rule {
 
     /// Whether an empty text is no value of this form.
     pub fn refuses_empty(&self) -> bool {
-        let is_limited = !self.one_of.is_empty() || self.pattern.is_some();
-        let needs_text = self.min_length.is_some_and(|length| length > 0);
-        is_limited || needs_text || self.list.is_some() || self.value_type != Type::String
+        let is_text = self.value_type == Type::String && self.list.is_none();
+        !is_text || self.pattern.is_some() || !self.findings_inside("").is_empty()
     }
 
     /// Everything that is wrong with the text inside white space and quotes.
@@ -150,17 +149,12 @@ impl Rule {
                 && parts.all(|part| self.item_findings(part).next().is_none())
         };
         let is_wrong = self.list == Some(List::Csv) && findings.iter().any(is_certain);
-        match SEPARATORS
-            .into_iter()
-            .find(is_separated)
-            .filter(|_| is_wrong)
-        {
-            None => findings,
-            Some((_, separator)) => {
-                let problem = format!("is a list that is separated by {separator}, not by commas");
-                vec![wrong_type(problem, "separate the items with commas: a,b")]
-            }
+        let mut separators = SEPARATORS.into_iter().filter(|_| is_wrong);
+        if let Some((_, separator)) = separators.find(is_separated) {
+            let problem = format!("is a list that is separated by {separator}, not by commas");
+            return vec![wrong_type(problem, "separate the items with commas: a,b")];
         }
+        findings
     }
 
     fn item_findings(&self, value: &str) -> impl Iterator<Item = ValueFinding> {
@@ -174,11 +168,8 @@ impl Rule {
     }
 
     fn length_finding(&self, value: &str) -> Option<ValueFinding> {
-        let (min, max) = (self.min_length, self.max_length);
-        // Counted only if there is a limit, because a value can be long.
-        min.or(max)?;
         let length = value.chars().count();
-        let (code, is, limit, bound) = match (min, max) {
+        let (code, is, limit, bound) = match (self.min_length, self.max_length) {
             (Some(min), _) if length < min as usize => (Code::TooShort, "shorter", min, "least"),
             (_, Some(max)) if length > max as usize => (Code::TooLong, "longer", max, "most"),
             _ => return None,
@@ -192,25 +183,22 @@ impl Rule {
         if self.one_of.is_empty() || self.one_of.iter().any(|admitted| admitted == value) {
             return None;
         }
-        let admitted = self.one_of.join(", ");
         let mut words = self.one_of.iter();
-        let (problem, fix) = if words.any(|word| word.eq_ignore_ascii_case(value)) {
-            let problem = "differs only in upper and lower case from: ";
-            (problem, "write it exactly like that".to_owned())
-        } else if self.one_of.len() == 1 {
-            ("must be ", format!("set it to {admitted}"))
-        } else {
-            ("is not one of ", "choose one of these".to_owned())
+        let (is, fix) = match self.one_of.len() {
+            _ if words.any(|word| word.eq_ignore_ascii_case(value)) => (
+                "differs only in upper and lower case from:",
+                "write it exactly like that",
+            ),
+            1 => ("must be", "set it to this value"),
+            _ => ("is not one of", "choose one of these"),
         };
-        let problem = format!("{problem}{admitted}");
+        let problem = format!("{is} {}", self.one_of.join(", "));
         Some(ValueFinding::new(Code::NotOneOf, problem, fix))
     }
 
     fn pattern_finding(&self, value: &str) -> Option<ValueFinding> {
-        let pattern = self.pattern.as_ref()?;
-        if pattern.is_match(value) {
-            return None;
-        }
+        let pattern = self.pattern.as_ref();
+        let pattern = pattern.filter(|pattern| !pattern.is_match(value))?;
         let problem = format!("does not match the pattern {}", pattern.as_str());
         let fix = "check that it is the right value, and complete";
         Some(ValueFinding::new(Code::NoMatch, problem, fix))
@@ -226,15 +214,13 @@ impl Rule {
                 pem::check_pem(value, false).map_err(ValueFinding::into_warning)
             }
             Type::String => Ok(()),
-            Type::Integer | Type::Number | Type::Duration | Type::Port | Type::Boolean => {
-                self.check_number(value)
-            }
             Type::Email => email(value),
             Type::Pem => pem::check_pem(value, self.is_escaped),
             Type::Json => json(value),
             Type::Path => path(value),
             Type::Url => self.check_url(value),
             Type::Origin => self.check_origin(value),
+            _ => self.check_number(value),
         }
     }
 
@@ -324,27 +310,23 @@ fn email(value: &str) -> Checked {
     if is_usual(value) || value.starts_with('<') && is_usual(address) {
         return Ok(());
     }
-    let fix = "write one, or declare `list: csv`";
     let mut several = value.split([',', ';']).map(str::trim);
     let are_several = value.contains([',', ';']) && several.all(|one| email(one).is_ok());
-    warn_unless(!are_several, "contains several email addresses", fix)?;
-    let fix = "write noreply@example.com or Name <noreply@example.com>";
     let is_outside = |other: char| other.is_whitespace() || "<>,;:\"".contains(other);
     let (local, domain) = address.rsplit_once('@').unwrap_or_default();
     let is_address = !local.is_empty() && !domain.is_empty() && !address.contains(is_outside);
-    ensure(is_address, "is not an email address", fix)?;
-    warn_unless(false, "is an email address only for some mail servers", fix)
+    let fix = "write noreply@example.com or Name <noreply@example.com>";
+    ensure(is_address || are_several, "is not an email address", fix)?;
+    let fix = "write one usual address, or declare `list: csv` for several";
+    warn_unless(false, "is an email address only for some programs", fix)
 }
 
 /// Checks a path in a file system, which need not exist. Programs can expand `~` and open URLs themselves.
 fn path(value: &str) -> Checked {
-    let problem = "begins with ~, which only some programs expand";
     let is_home = value == "~" || value.starts_with("~/");
-    warn_unless(!is_home, problem, "write the whole path")?;
-    let problem = "is a URL, not a path";
-    warn_unless(!value.contains("://"), problem, "write the path alone")?;
-    let problem = "contains a line break";
-    warn_unless(!value.contains('\n'), problem, "write one path")
+    let is_plain = !is_home && !value.contains("://") && !value.contains('\n');
+    let fix = "write one whole path, without ~ and without a scheme";
+    warn_unless(is_plain, "is a path only for some programs", fix)
 }
 
 /// The value without surrounding white space and one pair of surrounding quotes, as some readers of `.env` files leave
@@ -397,12 +379,13 @@ fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
     let count = items.len();
     items.retain(|item| !item.is_empty());
     // Many programs skip empty items.
-    let (problem, fix) = (
-        "has an empty item in its list",
+    let problem = "has an empty item in its list";
+    let finding = warn_unless(
+        items.len() == count,
+        problem,
         "remove the superfluous comma",
     );
-    let finding = warn_unless(items.len() == count, problem, fix).err();
-    (items, finding)
+    (items, finding.err())
 }
 
 #[cfg(test)]

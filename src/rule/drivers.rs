@@ -107,13 +107,11 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
         return Ok(());
     };
     let problem = format!("has a value of {own} that its driver {driver} refuses");
-    let finding = wrong_type(problem, format!("write one of {MODES}"));
+    let mut finding = wrong_type(problem, format!("write one of {MODES}"));
     // The library `databases` reads a boolean and hands it to asyncpg, which accepts one that is no text.
     let is_boolean = driver == "asyncpg" && matches!(&*value.to_lowercase(), "true" | "false");
-    Err(ValueFinding {
-        is_certain: !is_boolean,
-        ..finding
-    })
+    finding.is_certain = !is_boolean;
+    Err(finding)
 }
 
 #[cfg(test)]

@@ -49,21 +49,15 @@ impl Rule {
             return Err(wrong_type(format!("is not a {name}"), fix));
         };
         let unit = if name == "duration" { " seconds" } else { "" };
-        let (min, max) = (
-            self.min.unwrap_or(f64::NEG_INFINITY),
-            self.max.unwrap_or(f64::INFINITY),
-        );
         let limits = match (self.min, self.max) {
             (Some(min), Some(max)) => format!("from {min} to {max}{unit}"),
             (Some(min), None) => format!("at least {min}{unit}"),
             (_, max) => format!("at most {}{unit}", max.unwrap_or_default()),
         };
-        let is_outside = number < min || number > max;
-        ensure(
-            !is_outside,
-            "is out of its range",
-            &format!("choose a value {limits}"),
-        )?;
+        let is_outside = self.min.is_some_and(|min| number < min);
+        let is_outside = is_outside || self.max.is_some_and(|max| number > max);
+        let choice = format!("choose a value {limits}");
+        ensure(!is_outside, "is out of its range", &choice)?;
         let is_usual = match self.value_type {
             Type::Boolean => !has_word(RARE_BOOLEANS, value),
             Type::Integer => value.parse::<i64>().is_ok(),
@@ -106,9 +100,7 @@ fn seconds(value: &str) -> Option<f64> {
     };
     let mut parts = clock.split(':').map(|part| part.parse::<f64>().ok());
     let clock = parts.try_fold(0.0, |sum, part| Some(sum * 60.0 + part?))?;
-    let Some(units) = units else {
-        return Some(sign * clock);
-    };
+    let units = units.unwrap_or("0");
     let iso = units.strip_prefix('P').map(|iso| {
         let (date, time) = iso.split_once('T').unwrap_or((iso, ""));
         [&date.replace('M', "months"), time].concat().to_lowercase()

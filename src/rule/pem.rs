@@ -20,25 +20,19 @@ pub fn check_pem(value: &str, is_escaped: bool) -> Checked {
     let problem = "is a PEM text whose line breaks are the two characters \\n";
     let fix = "set it with real line breaks or as a file, or declare `type: pem` and `escaped: true` if the program replaces them";
     ensure(is_escaped || !value.contains("\\n"), problem, fix)?;
-    let text = value
-        .replace("\\r", "")
-        .replace("\\n", "\n")
-        .replace('\r', "");
+    let text = value.replace("\\r", "").replace("\\n", "\n");
+    let text = text.replace('\r', "");
     let fix = "set the whole text, with its line breaks";
     for block in text.split(BEGIN).skip(1) {
         let (label, rest) = block.split_once("-----").unwrap_or((block, ""));
         let Some((inside, end)) = rest.split_once("-----END ") else {
-            let is_alone = text.trim().lines().count() == 1;
-            let what = if is_alone {
-                "only the first line of a PEM text"
-            } else {
-                "a PEM text without its END line"
+            let problem = match text.trim().lines().count() {
+                1 => "is only the first line of a PEM text",
+                _ => "is a PEM text without its END line",
             };
-            return Err(wrong_type(format!("is {what}"), fix));
+            return Err(wrong_type(problem, fix));
         };
-        let is_closed = end
-            .strip_prefix(label)
-            .is_some_and(|end| end.starts_with("-----"));
+        let is_closed = end.starts_with(&format!("{label}-----"));
         let problem = "is a PEM text whose BEGIN and END lines do not match";
         ensure(is_closed, problem, fix)?;
         let has_lines = inside.trim_matches(' ').starts_with('\n') && inside.ends_with('\n');
@@ -46,11 +40,8 @@ pub fn check_pem(value: &str, is_escaped: bool) -> Checked {
         ensure(has_lines, problem, fix)?;
         // Headers such as `DEK-Info: …`, and the checksum of PGP.
         let is_base64_line = |line: &&str| !line.contains(": ") && !line.starts_with('=');
-        let base64: String = inside
-            .lines()
-            .map(str::trim)
-            .filter(is_base64_line)
-            .collect();
+        let lines = inside.lines().map(str::trim);
+        let base64: String = lines.filter(is_base64_line).collect();
         let problem = "is a PEM text with something other than base64 between BEGIN and END";
         ensure(is_base64(&base64), problem, fix)?;
     }

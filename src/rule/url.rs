@@ -1,7 +1,7 @@
 //! The rules for URLs and origins. A value is an error only if none of the clients of its scheme accepts it.
 
 use super::drivers::check_parameters;
-use super::{Checked, Rule, ensure};
+use super::{Checked, Rule, ensure, warn_unless};
 use crate::report::{Code, ValueFinding, wrong_type};
 use crate::url::{Url, host_and_port, is_ipv6, port};
 
@@ -35,9 +35,7 @@ impl Rule {
             return Err(ValueFinding::unescaped_credentials(raw));
         }
         let host = if is_list { Ok(()) } else { check_host(&url) };
-        if let Err(found) = &host
-            && found.is_certain
-        {
+        if host.as_ref().is_err_and(|found| found.is_certain) {
             return host;
         }
         self.check_scheme(url.scheme, url.is_local())?;
@@ -46,10 +44,9 @@ impl Rule {
             return Err(ValueFinding::unescaped_credentials(raw));
         }
         host?;
-        let fix = "percent-encode it as %20";
         let problem = "contains white space, which not all clients accept";
-        let is_right = !value.contains(char::is_whitespace);
-        ensure(is_right, problem, fix).map_err(ValueFinding::into_warning)
+        let has_space = value.contains(char::is_whitespace);
+        warn_unless(!has_space, problem, "percent-encode it as %20")
     }
 
     /// The finding for a value that is no URL.
@@ -152,14 +149,10 @@ fn check_host(url: &Url<'_>) -> Checked {
             let fix = "write the address in brackets, such as [2001:db8::1]:5432";
             return Err(wrong_type("has an IPv6 address without brackets", fix));
         }
-        if authority.contains(|other| NO_NAME.contains(other)) {
-            let problem = "has characters in its host that no name of a host has";
-            return Err(wrong_type(problem, "check its host").into_warning());
-        }
         // A server that listens on port 0 chooses a free one.
-        if authority.ends_with(":0") {
-            let problem = "has port 0, to which nothing connects";
-            return Err(wrong_type(problem, "check its port").into_warning());
+        if authority.contains(|other| NO_NAME.contains(other)) || authority.ends_with(":0") {
+            let problem = "has a host or port to which only some programs connect";
+            return Err(wrong_type(problem, "check its host and port").into_warning());
         }
         return Err(ValueFinding::invalid_host());
     };
@@ -192,22 +185,17 @@ fn check_no_host(url: &Url<'_>) -> Checked {
     if url.default_port().is_none() || is_elsewhere || has_any(&scheme, &["sock", "unix"]) {
         return Ok(());
     }
-    let key = if url.is_postgres() {
-        "host"
-    } else {
-        "unix_socket"
+    let key = match url.is_postgres() {
+        true => Some("host"),
+        false => Some("unix_socket").filter(|_| scheme.starts_with("mysql")),
     };
-    let has_socket = url.is_postgres() || scheme.starts_with("mysql");
-    if has_socket && url.path().contains('/') {
+    if let Some(key) = key.filter(|_| url.path().contains('/')) {
         let problem = "has the folder of a socket where the name of the database belongs";
         let fix = format!("write the folder as a parameter: /database?{key}=/folder");
-        let finding = wrong_type(problem, fix);
+        let mut finding = wrong_type(problem, fix);
         // django-environ takes the folder from a path with two slashes.
-        let is_certain = !url.rest.starts_with("//");
-        return Err(ValueFinding {
-            is_certain,
-            ..finding
-        });
+        finding.is_certain = !url.rest.starts_with("//");
+        return Err(finding);
     }
     if url.is_postgres() && url.authority.is_empty() {
         return Ok(());
