@@ -73,12 +73,10 @@ impl Error {
     fn outcome(&self) -> (Exit, Option<Phase>) {
         let (exit, phase) = match self {
             Error::Usage(_) => (Exit::USAGE, Phase::Usage),
-            Error::Manifest(manifest::Error::Unreadable { .. }) => {
-                (Exit::NO_INPUT, Phase::Manifest)
-            }
-            Error::Manifest(manifest::Error::Invalid { .. }) => {
-                (Exit::INVALID_INPUT, Phase::Manifest)
-            }
+            Error::Manifest(error) => match error {
+                manifest::Error::Unreadable { .. } => (Exit::NO_INPUT, Phase::Manifest),
+                manifest::Error::Invalid { .. } => (Exit::INVALID_INPUT, Phase::Manifest),
+            },
             Error::Environment { .. } => (Exit::INVALID_ENVIRONMENT, Phase::Check),
             Error::User(_) => (Exit::NOT_PERMITTED, Phase::User),
             Error::EnvFile(error) => match error.fault {

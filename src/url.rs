@@ -6,20 +6,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The default ports of servers, with the schemes of their URLs.
-const PORTS: [(u16, &[&str]); 11] = [
-    (5432, &["postgresql", "postgres"]),
-    (3306, &["mysql", "mariadb"]),
-    (6379, &["redis", "rediss", "valkey"]),
-    (5672, &["amqp"]),
-    (5671, &["amqps"]),
-    (27017, &["mongodb"]),
-    (4222, &["nats"]),
-    (9092, &["kafka"]),
-    (11211, &["memcached"]),
-    (80, &["http"]),
-    (443, &["https"]),
-];
+/// The default ports of servers, by scheme.
+const PORTS: &str = "postgresql:5432 postgres:5432 mysql:3306 mariadb:3306 redis:6379 rediss:6379 valkey:6379 amqp:5672 \
+    amqps:5671 mongodb:27017 nats:4222 kafka:9092 memcached:11211 http:80 https:443";
 
 /// The schemes of databases that `SQLAlchemy` connects to through a driver, such as `postgresql+psycopg`.
 const SQL: &str = "postgresql postgres mysql mariadb cockroachdb mssql oracle redshift clickhouse";
@@ -105,10 +94,9 @@ impl<'a> Url<'a> {
 
     /// The default port of the scheme, if it is known.
     pub fn default_port(&self) -> Option<u16> {
-        let dialect = self.dialect();
-        let mut ports = PORTS.iter();
-        let found = ports.find(|(_, schemes)| schemes.contains(&dialect.as_str()));
-        found.map(|&(port, _)| port)
+        let known = PORTS.split(' ').filter_map(|known| known.split_once(':'));
+        let mut known = known.filter(|(scheme, _)| *scheme == self.dialect());
+        known.next()?.1.parse().ok()
     }
 
     /// All hosts, or `None` if there is none or one is invalid.
@@ -132,7 +120,8 @@ impl<'a> Url<'a> {
         }
         // The path of an http URL and the virtual host of AMQP can contain an `@`, and so can a parameter.
         let has_port = self.authority.contains(':');
-        let is_free = self.is_web() || self.is_amqp() && (self.user.is_some() || !has_port);
+        let is_free = self.is_web()
+            || self.dialect().starts_with("amqp") && (self.user.is_some() || !has_port);
         let query = self.whole[..end].split_once('?').unwrap_or_default().1;
         let is_likely = !is_free && !query.contains('=') && self.default_port().is_some();
         let is_unreadable = self.hosts().is_none() && self.user.is_none();
@@ -158,7 +147,7 @@ impl<'a> Url<'a> {
             has_at && (self.is_cut || self.driver().is_some())
         } else {
             let start = self.whole.split(['/', '?', '#']).next().unwrap_or_default();
-            self.is_cut && !(self.is_amqp() && host_and_port(start).is_some())
+            self.is_cut && !(self.dialect().starts_with("amqp") && host_and_port(start).is_some())
         };
         (raw, is_certain)
     }
@@ -182,10 +171,6 @@ impl<'a> Url<'a> {
     pub fn driver(&self) -> Option<String> {
         let driver = self.scheme.split_once('+').filter(|_| self.is_sql())?.1;
         Some(driver.to_ascii_lowercase())
-    }
-
-    fn is_amqp(&self) -> bool {
-        matches!(&*self.dialect(), "amqp" | "amqps")
     }
 
     /// The path without its leading slashes, not decoded.
@@ -245,9 +230,8 @@ fn is_host_name(host: &str) -> bool {
 
 fn is_loopback(host: &str) -> bool {
     let name = host.to_ascii_lowercase();
-    let is_address = host
-        .parse()
-        .is_ok_and(|address: IpAddr| address.is_loopback());
+    let address: Option<IpAddr> = name.parse().ok();
+    let is_address = address.is_some_and(|address| address.is_loopback());
     name == "localhost" || name.ends_with(".localhost") || is_address
 }
 
@@ -300,9 +284,8 @@ pub fn certain_passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in text.split_whitespace().flat_map(parts) {
         found.extend(Url::cut(part).and_then(|url| url.certain_password()));
-        if part.contains("://") || part.contains(';') {
-            found.extend(by_key(part));
-        }
+        let is_string = part.contains("://") || part.contains(';');
+        found.extend(by_key(part).into_iter().filter(|_| is_string));
     }
     found.retain(|password| !password.is_empty());
     found
@@ -310,54 +293,45 @@ pub fn certain_passwords(text: &str) -> Vec<&str> {
 
 /// Splits a text where URLs begin. Each part except the first is a URL and the text after it.
 fn parts(text: &str) -> Vec<&str> {
-    let starts = text
-        .match_indices("://")
-        .map(|(at, _)| text[..at].trim_end_matches(is_scheme_character).len());
-    let mut borders: Vec<usize> = std::iter::once(0).chain(starts).collect();
-    borders.push(text.len());
+    let starts = text.match_indices("://");
+    let starts = starts.map(|(at, _)| text[..at].trim_end_matches(is_scheme_character).len());
+    let borders = std::iter::once(0).chain(starts).chain([text.len()]);
+    let borders: Vec<usize> = borders.collect();
     let pairs = borders.windows(2);
     pairs
-        .filter_map(|border| text.get(border[0]..border[1]))
+        .filter_map(|pair| text.get(pair[0]..pair[1]))
         .collect()
 }
 
+/// The values of the keys of passwords, in a query or in a connection string. A comma ends a value in a list of URLs and
+/// in some connection strings, but can also be part of it, so the values up to the comma and beyond it are both returned.
 fn by_key(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices('=') {
         let before = text[..at].trim_end();
         let border = before.trim_end_matches(|other: char| other.is_ascii_alphabetic());
         let key = &before[border.len()..];
-        if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+        let ends = match border.chars().next_back() {
+            _ if !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) => continue,
+            Some('?' | '&') => ['&', '#'],
+            None | Some(';' | ',' | '"' | '\'') => [';'; 2],
+            Some(other) if other.is_whitespace() => [';'; 2],
+            Some(_) => continue,
+        };
+        let value = text[at + 1..].trim_start();
+        if let Some(quote) = value.chars().next().filter(|first| "\"'".contains(*first)) {
+            found.push(&value[1..=quoted_length(&value[1..], quote)]);
             continue;
         }
-        let rest = &text[at + 1..];
-        let is_space = border.ends_with(char::is_whitespace);
-        if border.ends_with(['?', '&']) {
-            found.extend(readings(rest, &['&', '#']));
-        } else if border.is_empty() || is_space || border.ends_with([';', ',', '"', '\'']) {
-            found.extend(of_connection_string(rest.trim_start()));
-        }
+        let is_end = |other: char| ends.contains(&other) || other.is_whitespace();
+        let whole = value.split(|other| is_end(other) || matches!(other, '"' | '\''));
+        let whole = whole
+            .map(|whole| whole.trim_end_matches(','))
+            .next()
+            .unwrap_or_default();
+        found.extend([whole.split(',').next().unwrap_or_default(), whole]);
     }
     found
-}
-
-/// The value at the beginning of a text. A comma ends it in a list of URLs and in some connection strings, but can also
-/// be part of it, so the values up to the comma and beyond it are both returned.
-fn readings<'a>(text: &'a str, ends: &[char]) -> [&'a str; 2] {
-    let is_end =
-        |other: char| ends.contains(&other) || matches!(other, '"' | '\'') || other.is_whitespace();
-    let whole = text.split(is_end).next().unwrap_or_default();
-    let whole = whole.trim_end_matches(',');
-    [whole.split(',').next().unwrap_or_default(), whole]
-}
-
-fn of_connection_string(text: &str) -> [&str; 2] {
-    let first = text.chars().next();
-    let Some(quote) = first.filter(|first| matches!(first, '"' | '\'')) else {
-        return readings(text, &[';']);
-    };
-    let inside = &text[1..];
-    [&inside[..quoted_length(inside, quote)], ""]
 }
 
 /// The length of a quoted value without its quotes, in bytes. A quote in it is escaped with a backslash, or doubled.
