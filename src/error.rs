@@ -120,8 +120,7 @@ impl Error {
     /// Returns the exit code.
     pub fn log(&self) -> u8 {
         let (exit, phase) = self.outcome();
-        let code = exit.code();
-        let retry = exit.retry();
+        let (code, retry) = (exit.code(), exit.retry());
         let (cause, summary) = match self {
             Error::Environment { cause, summary, .. } => (*cause, Some(summary.as_str())),
             _ => (None, None),

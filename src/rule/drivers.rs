@@ -1,6 +1,8 @@
 //! The parameters of a URL that the driver in its scheme refuses. `SQLAlchemy` hands each parameter to the driver, and a
 //! driver refuses one that is another client's. `tests/drivers/record.py` has tried out all of these names.
 
+use std::collections::BTreeSet;
+
 use super::Checked;
 use crate::report::{Code, ValueFinding, wrong_type};
 use crate::url::Url;
@@ -73,28 +75,20 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
     if names.clone().any(|name| DATABASES.contains(&name)) {
         return Ok(());
     }
-    let mut refused: Vec<&str> = names.filter(|name| is_refused(&driver, name)).collect();
-    refused.sort_unstable();
-    refused.dedup();
+    let refused: BTreeSet<&str> = names.filter(|name| is_refused(&driver, name)).collect();
     // The parameter that selects TLS in other drivers and in this one, and what to do about the former.
+    let ssl_ca = "for TLS, write ssl_ca= with the file of the root certificates";
+    let same = "write ssl instead of sslmode, with the same value";
     let (foreign, own, advice) = match &*driver {
-        "asyncpg" => (
-            "sslmode",
-            "ssl",
-            "write ssl instead of sslmode, with the same value",
-        ),
+        "asyncpg" => ("sslmode", "ssl", same),
         "pg8000" => ("sslmode", "", "for TLS, pass an ssl_context in the code"),
         _ if url.is_postgres() => ("ssl", "sslmode", "write sslmode=require instead of ssl"),
-        _ => (
-            "sslmode",
-            "",
-            "for TLS, write ssl_ca= with the file of the root certificates",
-        ),
+        _ => ("sslmode", "", ssl_ca),
     };
     if !refused.is_empty() {
-        let shown = refused.join(", ");
+        let shown = Vec::from_iter(refused.iter().copied()).join(", ");
         let problem = format!("has parameters that its driver {driver} refuses: {shown}");
-        let fix = match refused.contains(&foreign) {
+        let fix = match refused.contains(foreign) {
             false => format!("remove {shown}"),
             true if refused.len() == 1 => advice.to_owned(),
             true => format!("{advice}, and remove the others"),

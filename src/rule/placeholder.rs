@@ -6,12 +6,8 @@ use crate::url::Url;
 /// The minimum length of a value of one repeated character, such as `xxxxxxxx`, that counts as a placeholder.
 const REPETITIONS: usize = 8;
 
-/// The delimiters around a placeholder, and the characters that it cannot contain: `<a@b>` is a mailbox.
-const GAPS: [(&str, &str, &[char]); 3] = [
-    ("{{", "}}", &['{', '}']),
-    ("${", "}", &['{', '}']),
-    ("<", ">", &['@', '<', '>']),
-];
+/// The delimiters around a placeholder, in pairs. The text inside is not restricted to a name.
+const GAPS: &str = "{{ }} ${ } < >";
 
 /// The delimiters around a name that a deployment tool should have replaced, in pairs.
 const NAME_GAPS: &str = "{ } $( ) #{ }# #{ } __ __ % % @@ @@ (( )) [[ ]]";
@@ -73,9 +69,7 @@ impl Placeholder {
             Placeholder::Unfilled | Placeholder::Example => "still holds a placeholder",
             Placeholder::Unrendered => "holds what a template leaves in place of a value",
             Placeholder::Stored => "holds a reference to a secret store instead of the secret",
-            Placeholder::Replaced => {
-                "holds a reference to a secret store, which the server's command replaces"
-            }
+            Placeholder::Replaced => "holds a reference that the server's command replaces",
             Placeholder::Named => "holds the name of a stored secret instead of the secret",
             Placeholder::Comment => "holds only a comment, probably of an env file",
         }
@@ -101,7 +95,7 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
         || begins_with("projects/") && whole.contains("/secrets/")
     {
         Some(Placeholder::Named)
-    } else if is_unrendered(whole) {
+    } else if NOTHING.split('|').any(|text| text == whole) || is_inside(whole, NAME_GAPS, is_name) {
         Some(Placeholder::Unrendered)
     } else if whole.starts_with("# ") {
         Some(Placeholder::Comment)
@@ -130,10 +124,9 @@ fn placeholder_in(url: &Url<'_>) -> Option<Placeholder> {
 fn is_unfilled(whole: &str) -> bool {
     let reference = whole.split_once("${{");
     let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
-    let mut gaps = GAPS.iter();
-    let is_gap = gaps.any(|(open, close, outside)| {
-        let inside = inside(whole, open, close);
-        inside.is_some_and(|inside| !inside.contains(*outside))
+    // `<a@b>` is a mailbox, and `${A}${B}` is composed.
+    let is_gap = is_inside(whole, GAPS, |inside| {
+        !inside.contains(['@', '{', '}', '<', '>'])
     });
     // A shorter one can be the beginning of a password.
     let name = whole.strip_prefix('$').filter(|name| name.contains('_'));
@@ -141,14 +134,11 @@ fn is_unfilled(whole: &str) -> bool {
     is_reference || is_gap || is_shell
 }
 
-fn is_unrendered(whole: &str) -> bool {
-    let gaps: Vec<&str> = NAME_GAPS.split(' ').collect();
-    let is_gap = |gap: &[&str]| inside(whole, gap[0], gap[1]).is_some_and(is_name);
-    NOTHING.split('|').any(|text| text == whole) || gaps.chunks_exact(2).any(is_gap)
-}
-
-fn inside<'a>(whole: &'a str, open: &str, close: &str) -> Option<&'a str> {
-    whole.strip_prefix(open)?.strip_suffix(close)
+/// Whether a text consists of a pair of delimiters and, inside, what is admitted there.
+fn is_inside(whole: &str, pairs: &str, is_admitted: impl Fn(&str) -> bool) -> bool {
+    let pairs: Vec<&str> = pairs.split(' ').collect();
+    let inside = |pair: &[&str]| whole.strip_prefix(pair[0])?.strip_suffix(pair[1]);
+    pairs.chunks_exact(2).filter_map(inside).any(is_admitted)
 }
 
 fn is_name(text: &str) -> bool {
@@ -187,8 +177,7 @@ fn is_example(whole: &str) -> bool {
     };
     is_repeated && whole.chars().count() >= REPETITIONS
         || FILLERS.split(' ').any(|filler| whole.contains(filler))
-        || whole.ends_with("-...")
-        || whole.ends_with("_...")
+        || whole.trim_end_matches("...").ends_with(['-', '_']) && whole.ends_with("...")
         || has(WORDS, &together)
         || is_asked && has(ENDS, last)
         || text.split(' ').any(has_phrase)

@@ -85,20 +85,15 @@ impl Target {
     ) -> Result<Self, ValueFinding> {
         match protocol {
             #[cfg(feature = "postgres")]
-            Protocol::Postgres => {
-                let database = PostgresTarget::parse(text, variable)?;
-                Ok(Target::Postgres(Box::new(database)))
-            }
+            Protocol::Postgres => PostgresTarget::parse(text, variable)
+                .map(|database| Target::Postgres(Box::new(database))),
             #[cfg(not(feature = "postgres"))]
             Protocol::Postgres => Err(wrong_type(
                 "needs the PostgreSQL client, which this build of startup-guard does not have",
                 "use a build with the feature `postgres`",
             )),
             Protocol::Tcp => addresses(text).map(Target::Tcp),
-            Protocol::Http => {
-                let roots = variable("SSL_CERT_FILE");
-                HttpTarget::parse(text, roots).map(Target::Http)
-            }
+            Protocol::Http => HttpTarget::parse(text, variable("SSL_CERT_FILE")).map(Target::Http),
         }
     }
 
@@ -108,8 +103,7 @@ impl Target {
             #[cfg(feature = "postgres")]
             Target::Postgres(database) => database.shown(),
             Target::Tcp(addresses) => {
-                let shown: Vec<String> = addresses.iter().map(Address::to_string).collect();
-                shown.join(",")
+                Vec::from_iter(addresses.iter().map(Address::to_string)).join(",")
             }
             Target::Http(page) => page.address.to_string(),
         }
@@ -121,29 +115,24 @@ impl Target {
 /// # Errors
 /// If an unescaped character cuts the credentials, and no client reads them as they are meant.
 fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
-    let Some(url) = Url::cut(text.trim()) else {
-        return Ok(None);
-    };
-    match url.raw_characters() {
-        raw if url.is_cut && raw.1 => Err(ValueFinding::unescaped_credentials(raw)),
-        _ => Ok(Some(url)),
+    let url = Url::cut(text.trim());
+    match url.filter(|url| url.is_cut).map(|url| url.raw_characters()) {
+        Some((raw, true)) => Err(ValueFinding::unescaped_credentials((raw, true))),
+        _ => Ok(url),
     }
 }
 
 /// Parses `host:port`, or a URL with one or several hosts.
 fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
+    const SHAPE: &str = "write it as host:port, or as a URL with a host";
     let url = cut(text)?;
     let default_port = url.and_then(|url| url.default_port());
     let hosts = url.map_or(text.trim(), |url| url.authority);
     let read = |host| {
-        let (host, port) = host_and_port(host).ok_or_else(|| {
-            let fix = "write it as host:port, or as a URL with a host";
-            wrong_type("has no host and port", fix)
-        })?;
-        let port = port.or(default_port).ok_or_else(|| {
-            let fix = "write the port after the host, with a colon between them";
-            wrong_type("has no port", fix)
-        })?;
+        let (host, port) =
+            host_and_port(host).ok_or_else(|| wrong_type("has no host and port", SHAPE))?;
+        let port = port.or(default_port);
+        let port = port.ok_or_else(|| wrong_type("has no port", SHAPE))?;
         let host = host.to_owned();
         Ok(Address { host, port })
     };
@@ -172,24 +161,19 @@ impl HttpTarget {
         }
         let (host, port) = host_and_port(url.authority).ok_or_else(ValueFinding::invalid_host)?;
         let port = port.unwrap_or(if is_encrypted { 443 } else { 80 });
-        let mut path = url.rest.split('#').next().unwrap_or_default().to_owned();
-        if !path.starts_with('/') {
-            path.insert(0, '/');
-        }
+        let path = url.rest.split('#').next().unwrap_or_default();
+        let slash = if path.starts_with('/') { "" } else { "/" };
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong_type(
-                "has a character in its path that must be percent-encoded",
-                "percent-encode white space and all characters that are not ASCII",
-            ));
+            let problem = "has a character in its path that must be percent-encoded";
+            let fix = "percent-encode white space and all characters that are not ASCII";
+            return Err(wrong_type(problem, fix));
         }
+        let host = host.to_owned();
         Ok(Self {
-            address: Address {
-                host: host.to_owned(),
-                port,
-            },
+            address: Address { host, port },
             is_encrypted,
             host_header: url.authority.to_owned(),
-            path,
+            path: format!("{slash}{path}"),
             roots: roots.map(str::to_owned),
         })
     }
