@@ -60,10 +60,9 @@ pub fn check<'m>(
     let is_unset = manifest.empty == Empty::Unset;
     let effective = resolve::effective(&resolved, environment.clone(), is_unset);
     let mut findings = Findings {
+        manifest,
+        selection,
         environment: &effective,
-        is_rehearsal: selection.is_rehearsal,
-        fail_on: manifest.fail_on,
-        empty: manifest.empty,
         by_name,
         sources,
         list: Vec::new(),
@@ -75,7 +74,7 @@ pub fn check<'m>(
     }
     let announcement = findings.announcement("the service", manifest.announce.as_ref());
     let secrets = resolve::secrets(&resolved, environment);
-    let plan = findings.plan(manifest, selection, secrets);
+    let plan = findings.plan(secrets);
     let mut report = Report {
         findings: findings.list,
         notes: findings.notes,

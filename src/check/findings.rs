@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::plan::Selection;
 use super::resolve::{Resolved, Value};
 use crate::environment::Environment;
-use crate::manifest::{Empty, FailOn, Level, Variable};
+use crate::manifest::{Empty, FailOn, Level, Manifest, Variable};
 use crate::report::{Code, Finding, Note, Severity, Source, Subject, ValueFinding};
 use crate::rule::Placeholder;
 
@@ -12,13 +13,11 @@ use crate::rule::Placeholder;
 pub type Sources = HashMap<String, (Source, Option<ValueFinding>)>;
 
 /// The findings and notes so far, and what they depend on.
-pub struct Findings<'a> {
+pub struct Findings<'a, 'm> {
+    pub manifest: &'m Manifest,
+    pub selection: &'a Selection<'m>,
     /// The effective environment.
     pub environment: &'a Environment,
-    /// Whether this is a check before a deployment, not a start.
-    pub is_rehearsal: bool,
-    pub fail_on: FailOn,
-    pub empty: Empty,
     pub by_name: HashMap<&'a str, &'a Resolved<'a>>,
     pub sources: &'a Sources,
     /// In the order in which they were found.
@@ -28,7 +27,7 @@ pub struct Findings<'a> {
     pub is_complete: bool,
 }
 
-impl Findings<'_> {
+impl Findings<'_, '_> {
     /// Adds the findings of a variable's value.
     pub fn check_variable(&mut self, each: &Resolved<'_>) {
         let variable = each.variable;
@@ -43,7 +42,7 @@ impl Findings<'_> {
                 vec![found]
             }
             Value::Missing => {
-                let is_told = self.empty == Empty::Warn && each.is_blank;
+                let is_told = self.manifest.empty == Empty::Warn && each.is_blank;
                 let problem =
                     "is set, but empty, which some programs refuse instead of treating it as unset";
                 let fix = "unset it, set a value, or declare `empty: unset` or `empty: keep`";
@@ -84,7 +83,8 @@ impl Findings<'_> {
                 "check the file where the service runs; this machine may not have it"
                     .clone_into(&mut found.fix);
             }
-            if let Some(severity) = severity(found.code, level, self.fail_on, is_elsewhere) {
+            if let Some(severity) = severity(found.code, level, self.manifest.fail_on, is_elsewhere)
+            {
                 found.is_certain &= severity == Severity::Error;
                 let finding = self.add(Subject::variable(&variable.name), found);
                 finding.hint = hint_of(variable);

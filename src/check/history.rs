@@ -14,13 +14,8 @@ const MAX_HEADS: usize = 8;
 
 /// The history of a step that has the built-in question or runs `alembic upgrade`, and what the step upgrades to.
 /// Returns `None` for any other step, and if the history cannot be read for certain, which is a note for a step with
-/// the built-in question. Adds a finding if alembic cannot upgrade the history. Several heads are only a warning if the
-/// step may be skipped.
-pub fn read(
-    step: &Step,
-    may_be_skipped: bool,
-    findings: &mut Findings<'_>,
-) -> Option<(History, Targets)> {
+/// the built-in question. Adds a finding if alembic cannot upgrade the history.
+pub fn read(step: &Step, findings: &mut Findings<'_, '_>) -> Option<(History, Targets)> {
     let declared = match &step.up_to_date {
         Some(UpToDate::Alembic(declared)) => Some(declared),
         _ => None,
@@ -31,7 +26,8 @@ pub fn read(
         };
         let found = several_heads(&history).filter(|_| line.upgrade.as_deref() == Some("head"));
         if let Some(mut found) = found {
-            found.is_certain = !may_be_skipped;
+            // At a start, a step that has nothing to do is not run.
+            found.is_certain = findings.selection.is_rehearsal || step.up_to_date.is_none();
             findings.add(Subject::Step(step.name.clone()), found);
         }
         let heads = declared.and_then(|declared| declared.heads.clone());

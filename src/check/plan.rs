@@ -163,17 +163,12 @@ impl Words {
     }
 }
 
-impl Findings<'_> {
+impl<'m> Findings<'_, 'm> {
     /// Builds the plan, and adds a finding for each part that cannot be built. The caller must discard the plan if a
     /// target cannot be used, or if there are errors among the findings.
-    pub fn plan<'m>(
-        &mut self,
-        manifest: &'m Manifest,
-        selection: &Selection<'m>,
-        secrets: Vec<Vec<u8>>,
-    ) -> Plan<'m> {
-        let steps = selection.steps.iter();
-        let mut steps: Vec<Step<'m>> = steps.map(|step| self.step(step)).collect();
+    pub fn plan(&mut self, secrets: Vec<Vec<u8>>) -> Plan<'m> {
+        let (manifest, selection) = (self.manifest, self.selection);
+        let steps = selection.steps.iter().map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
             let server = manifest.server.as_ref();
             let announce = server.and_then(|server| server.announce.as_ref());
@@ -183,12 +178,7 @@ impl Findings<'_> {
             }
         });
         let waits = manifest.waits.iter();
-        let waits = waits.filter_map(|wait| self.wait(wait, manifest, selection));
-        let waits = waits.collect();
-        for step in &mut steps {
-            step.lock = self.lock(step.declared);
-            step.question = self.question(step.declared);
-        }
+        let waits = waits.filter_map(|wait| self.wait(wait)).collect();
         Plan {
             environment: self.environment.clone(),
             secrets,
@@ -199,26 +189,21 @@ impl Findings<'_> {
         }
     }
 
-    fn step<'m>(&mut self, step: &'m manifest::Step) -> Step<'m> {
+    fn step(&mut self, step: &'m manifest::Step) -> Step<'m> {
         let of = format!("the step {}", step.name);
         Step {
             declared: step,
             announce_start: self.announcement(&of, step.announce_start.as_ref()),
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
             command: self.words(&of, &step.command, false),
-            question: None,
-            lock: None,
+            lock: self.lock(step),
+            question: self.question(step),
         }
     }
 
     /// A wait of the manifest. Returns `None` for a step that this process itself runs, and for a step whose question
     /// cannot be asked, which is a finding.
-    fn wait<'m>(
-        &mut self,
-        wait: &'m manifest::Wait,
-        manifest: &'m Manifest,
-        selection: &Selection<'m>,
-    ) -> Option<Wait<'m>> {
+    fn wait(&mut self, wait: &'m manifest::Wait) -> Option<Wait<'m>> {
         let (what, awaited) = match &wait.awaited {
             manifest::Awaited::Server(protocol, place) => {
                 let name = protocol.name();
@@ -231,9 +216,9 @@ impl Findings<'_> {
                 };
                 (what, Awaited::Server(target))
             }
-            manifest::Awaited::Step(name) if selection.has_step(name) => return None,
+            manifest::Awaited::Step(name) if self.selection.has_step(name) => return None,
             manifest::Awaited::Step(name) => {
-                let step = manifest.steps.iter().find(|step| step.name == *name)?;
+                let step = self.manifest.steps.iter().find(|step| step.name == *name)?;
                 let Some(question) = self.question(step) else {
                     let problem =
                         "is waited for, but whether it has anything to do cannot be found out";
@@ -275,9 +260,7 @@ impl Findings<'_> {
 
     /// How to find out whether a step has nothing to do; `None` if the step runs always.
     fn question(&mut self, step: &manifest::Step) -> Option<Question> {
-        // At a start, a step that has nothing to do is not run.
-        let may_be_skipped = !self.is_rehearsal && step.up_to_date.is_some();
-        let history = history::read(step, may_be_skipped, self);
+        let history = history::read(step, self);
         let of = format!("the step {}, up_to_date", step.name);
         match step.up_to_date.as_ref()? {
             UpToDate::Command(command) => Some(Question::Command(self.words(&of, command, false))),
