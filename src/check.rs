@@ -5,6 +5,7 @@ mod history;
 mod plan;
 mod remarks;
 mod resolve;
+mod selection;
 
 use std::ffi::OsString;
 
@@ -22,8 +23,9 @@ pub use crate::manifest::Step as DeclaredStep;
 pub use findings::Sources;
 #[cfg(feature = "postgres")]
 pub use plan::{AlembicQuestion, Lock};
-pub use plan::{Awaited, Plan, Question, Selection, Step, Wait, Words};
+pub use plan::{Awaited, Plan, Question, Step, Wait, Words};
 pub use resolve::ReadFile;
+pub use selection::Selection;
 
 /// The result of a check.
 pub struct Checked<'m> {

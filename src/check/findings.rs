@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::plan::Selection;
 use super::resolve::{Resolved, Value};
+use super::selection::Selection;
 use crate::environment::Environment;
 use crate::manifest::{Empty, FailOn, Level, Manifest, Variable};
 use crate::report::{Code, Finding, Note, Severity, Source, Subject, ValueFinding};
@@ -34,26 +34,24 @@ impl Findings<'_, '_> {
         let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
         let misread = self.sources.get(&variable.name);
         let misread = misread.and_then(|(_, finding)| finding.clone());
-        let found = match &each.value {
+        let found = match (&each.value, misread) {
             // A comment is not checked as if it were the value.
-            Value::Text(..) | Value::Placeholder(_)
-                if let Some(found) = misread.clone().filter(|found| found.is_certain) =>
-            {
+            (Value::Text(..) | Value::Placeholder(_), Some(found)) if found.is_certain => {
                 vec![found]
             }
-            Value::Missing => {
-                let is_told = self.manifest.empty == Empty::Warn && each.is_blank;
+            (Value::Missing, _) => {
                 let problem =
                     "is set, but empty, which some programs refuse instead of treating it as unset";
                 let fix = "unset it, set a value, or declare `empty: unset` or `empty: keep`";
                 let empty = ValueFinding::new(Code::Empty, problem, fix).into_warning();
+                let is_told = self.manifest.empty == Empty::Warn && each.is_blank;
                 let empty = Some(empty).filter(|_| is_told && variable.rule.refuses_empty());
                 let missing = missing(Code::Missing, "is not set");
                 [missing].into_iter().chain(empty).collect()
             }
-            Value::Placeholder(kind) => vec![missing(Code::Placeholder, kind.problem())],
-            Value::Unusable(found) => vec![found.clone()],
-            Value::Text(text, resembles) => {
+            (Value::Placeholder(kind), _) => vec![missing(Code::Placeholder, kind.problem())],
+            (Value::Unusable(found), _) => vec![found.clone()],
+            (Value::Text(text, resembles), misread) => {
                 let mut found = match resembles {
                     Some(Placeholder::Replaced) => Vec::new(),
                     _ => variable.rule.findings(text),
@@ -75,13 +73,13 @@ impl Findings<'_, '_> {
             }
         };
         let level = self.level_of(variable);
+        let file = variable.file_name();
+        let is_in_file = file.is_some_and(|file| self.sources.contains_key(&file));
         for mut found in found {
-            let file = variable.file_name();
-            let is_elsewhere = found.code == Code::FileUnreadable
-                && file.is_some_and(|file| self.sources.contains_key(&file));
+            let is_elsewhere = is_in_file && found.code == Code::FileUnreadable;
             if is_elsewhere {
-                "check the file where the service runs; this machine may not have it"
-                    .clone_into(&mut found.fix);
+                let fix = "check the file where the service runs; this machine may not have it";
+                fix.clone_into(&mut found.fix);
             }
             if let Some(severity) = severity(found.code, level, self.manifest.fail_on, is_elsewhere)
             {
@@ -105,11 +103,12 @@ impl Findings<'_, '_> {
     /// conditions hold, and optional while they do not.
     fn level_of(&self, variable: &Variable) -> Level {
         let holds = variable.required_when.iter().all(|(name, values)| {
-            let (each, value) = (self.by_name.get(name.as_str()), self.text(name));
-            let is_same = |value: &str, other: &String| {
-                each.is_some_and(|each| each.variable.rule.are_same(value, other))
-            };
-            value.is_some_and(|value| values.iter().any(|other| is_same(value, other)))
+            let rule = self
+                .by_name
+                .get(name.as_str())
+                .map(|each| &each.variable.rule);
+            let value = rule.zip(self.text(name));
+            value.is_some_and(|(rule, value)| values.iter().any(|one| rule.are_same(value, one)))
         });
         match variable.level {
             _ if !holds => Level::Optional,

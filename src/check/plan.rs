@@ -12,7 +12,7 @@ use crate::alembic::{History, Targets};
 use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
-use crate::manifest::{self, Manifest, Place, Template, UpToDate};
+use crate::manifest::{self, Place, Template, UpToDate};
 use crate::report::{Code, Subject, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
@@ -22,36 +22,6 @@ use crate::url::certain_passwords;
 /// The maximum length of an expanded text, in bytes. It only bounds the memory: `execve` rejects arguments of 128 KiB
 /// (`MAX_ARG_STRLEN`) and more.
 const MAX_LENGTH: usize = 4 * 1024 * 1024;
-
-/// The steps and the server command that the manifest and the command line select.
-#[derive(Default)]
-pub struct Selection<'a> {
-    /// In the manifest's order.
-    pub steps: Vec<&'a manifest::Step>,
-    /// The server's command; `None` if no server is to be started.
-    pub server: Option<Vec<Template>>,
-    /// Whether this is a check before a deployment, not a start.
-    pub is_rehearsal: bool,
-    /// Whether an init forwards signals to all processes of the server.
-    pub forwards_to_group: bool,
-}
-
-impl<'a> Selection<'a> {
-    /// Everything in the manifest.
-    pub fn whole(manifest: &'a Manifest) -> Self {
-        let server = manifest.server.as_ref();
-        Self {
-            steps: manifest.steps.iter().collect(),
-            server: server.map(|server| server.command.clone()),
-            is_rehearsal: true,
-            forwards_to_group: false,
-        }
-    }
-
-    fn has_step(&self, name: &str) -> bool {
-        self.steps.iter().any(|step| step.name == name)
-    }
-}
 
 /// Everything that the phases after the check need. Only a check without errors creates one: the private field prevents
 /// other modules from doing so.

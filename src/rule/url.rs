@@ -26,27 +26,22 @@ impl Rule {
         // Several URLs in one value, such as the brokers of Celery.
         let mut others = url.whole.split([',', ';']).skip(1);
         let is_list = others.any(|text| Url::cut(text.trim()).is_some());
-        // Checked first, because an unescaped character makes all later parts wrong.
         let mut raw = url.raw_characters();
         // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@`.
         let is_sqlalchemy = self.schemes.iter().any(|scheme| scheme.contains('+'));
         raw.1 |= is_sqlalchemy && url.is_sql() && raw.0.contains('@');
-        if raw.1 {
-            return Err(ValueFinding::unescaped_credentials(raw));
-        }
-        let host = if is_list { Ok(()) } else { check_host(&url) };
-        if host.as_ref().is_err_and(|found| found.is_certain) {
-            return host;
-        }
-        self.check_scheme(url.scheme, url.is_local())?;
-        check_parameters(&url)?;
-        if !raw.0.is_empty() {
-            return Err(ValueFinding::unescaped_credentials(raw));
-        }
-        host?;
+        let is_raw = !raw.0.is_empty();
         let problem = "contains white space, which not all clients accept";
         let has_space = value.contains(char::is_whitespace);
-        warn_unless(!has_space, problem, "percent-encode it as %20")
+        // An unescaped character makes all later parts wrong.
+        let mut found = Vec::from_iter(is_raw.then(|| ValueFinding::unescaped_credentials(raw)));
+        found.extend(check_host(&url).err().filter(|_| !is_list));
+        found.extend(self.check_scheme(url.scheme, url.is_local()).err());
+        found.extend(check_parameters(&url).err());
+        found.extend(warn_unless(!has_space, problem, "percent-encode it as %20").err());
+        // An error is not hidden by a warning.
+        found.sort_by_key(|finding| !finding.is_certain);
+        found.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// The finding for a value that is no URL.
@@ -79,13 +74,11 @@ impl Rule {
     pub(super) fn check_origin(&self, value: &str) -> Checked {
         const SHAPE: &str =
             "write scheme://host[:port] and nothing after it, such as https://app.example.com";
-        let warn = |problem, fix: &str| Err(wrong_type(problem, fix).into_warning());
-        match value {
-            "*" => return warn("admits all origins", "list each origin"),
-            // Browsers send these for pages without an origin, such as those in a sandbox or of a mobile application.
-            "null" | "file://" => return Ok(()),
-            _ => {}
+        // Browsers send these for pages without an origin, such as those in a sandbox or of a mobile application.
+        if matches!(value, "null" | "file://") {
+            return Ok(());
         }
+        warn_unless(value != "*", "admits all origins", "list each origin")?;
         let url = Url::cut(value).ok_or_else(|| wrong_type("is not an origin", SHAPE))?;
         let problem = "has a path after its host, which no browser sends";
         ensure(matches!(url.rest, "" | "/"), problem, SHAPE)?;
@@ -94,27 +87,20 @@ impl Rule {
         let is_host = host.is_some() || is_pattern && !value.contains(char::is_whitespace);
         ensure(url.user.is_none() && is_host, "is not an origin", SHAPE)?;
         self.check_scheme(url.scheme, url.is_local())?;
-        if host.is_none() {
-            let problem = "has a wildcard, which Django takes, but Starlette's allow_origins matches with no origin";
-            let fix = "list each origin, or use a regular expression (allow_origin_regex)";
-            return warn(problem, fix);
-        }
-        if url.rest == "/" {
-            let problem = "ends with a slash, which no browser sends: it only matches if the application removes the slash";
-            return warn(problem, "remove the slash at its end");
-        }
+        let problem = "has a wildcard, which Django takes, but Starlette's allow_origins matches with no origin";
+        let fix = "list each origin, or use a regular expression (allow_origin_regex)";
+        warn_unless(host.is_some(), problem, fix)?;
+        let problem = "ends with a slash, which no browser sends: it only matches if the application removes the slash";
+        warn_unless(url.rest != "/", problem, "remove the slash at its end")?;
         let is_sent = |other: char| other.is_ascii() && !other.is_ascii_uppercase();
-        if !url.authority.chars().all(is_sent) {
-            let problem = "has capital letters or letters that are not ASCII in its host, which no browser sends";
-            let fix = "write it in small letters, and xn--… for other letters";
-            return warn(problem, fix);
-        }
-        let port = host.and_then(|(_, port)| port);
-        if url.is_web() && port.is_some() && port == url.default_port() {
-            let problem = "has the default port of its scheme, which no browser sends";
-            return warn(problem, "remove the port");
-        }
-        Ok(())
+        let problem =
+            "has capital letters or letters that are not ASCII in its host, which no browser sends";
+        let fix = "write it in small letters, and xn--… for other letters";
+        warn_unless(url.authority.chars().all(is_sent), problem, fix)?;
+        let port = host.and_then(|(_, port)| port).filter(|_| url.is_web());
+        let is_default = port.is_some() && port == url.default_port();
+        let problem = "has the default port of its scheme, which no browser sends";
+        warn_unless(!is_default, problem, "remove the port")
     }
 
     fn check_scheme(&self, scheme: &str, is_local: bool) -> Checked {

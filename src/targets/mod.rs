@@ -51,10 +51,10 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(out, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(out, "{}:{}", self.host, self.port)
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(out, "[{host}]:{port}"),
+            false => write!(out, "{host}:{port}"),
         }
     }
 }

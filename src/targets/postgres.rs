@@ -14,7 +14,7 @@ use crate::url::{self, Url, decoded, host_and_port, is_ipv6, percent_decoded, po
 const PORT: u16 = 5432;
 
 /// The hosts if none is specified: the usual folders of Unix sockets, then the local TCP port.
-const DEFAULT_HOSTS: [&str; 3] = ["/var/run/postgresql", "/tmp", "localhost"];
+const DEFAULT_HOSTS: &str = "/var/run/postgresql,/tmp,localhost";
 
 /// A shorter `connect_timeout` counts as this one, as in libpq.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -149,12 +149,9 @@ impl PostgresTarget {
 
     /// The addresses for messages, each as `host:port` or the path of a socket. They contain no secrets.
     pub fn shown(&self) -> String {
-        let shown = self.hosts().map(|(host, port)| match host {
-            Host::Tcp(name) => {
-                let host = name.clone();
-                Address { host, port }.to_string()
-            }
-            Host::Unix(folder) => socket(folder, port).display().to_string(),
+        let shown = self.hosts().map(|(host, port)| match host.clone() {
+            Host::Tcp(host) => Address { host, port }.to_string(),
+            Host::Unix(folder) => socket(&folder, port).display().to_string(),
         });
         shown.collect::<Vec<String>>().join(",")
     }
@@ -184,27 +181,31 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
     /// The hosts from the URL, its query, `PGHOST` or the defaults, with those ports that are specified with a host.
     /// Returns `None` if a host is invalid.
     fn hosts(&self, url: &Url<'_>) -> Option<Vec<(String, Option<u16>)>> {
-        let owned = |(name, port): url::Host<'_>| (name.to_owned(), port);
         let only_port = url.authority.strip_prefix(':').and_then(port);
-        if !url.authority.is_empty() && only_port.is_none() {
-            let decode = |(name, port): url::Host<'_>| {
-                let name = decoded(name);
-                let (name, other) = host(&name)?;
-                Some(owned((name, port.or(other))))
-            };
-            return url.hosts()?.into_iter().map(decode).collect();
-        }
-        // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a socket.
-        let texts = self.parameters.iter();
-        let texts = texts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
-        let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
-        let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
-        if texts.is_empty() {
-            let variable = (self.variable)("PGHOST");
-            texts = variable.map_or(DEFAULT_HOSTS.to_vec(), |hosts| hosts.split(',').collect());
-        }
-        let read = |text| host(text).map(|(name, port)| owned((name, port.or(only_port))));
-        texts.into_iter().map(read).collect()
+        let hosts: Vec<(String, Option<u16>)> = if url.authority.is_empty() || only_port.is_some() {
+            // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a
+            // socket.
+            let texts = self.parameters.iter();
+            let texts = texts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
+            let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
+            let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
+            if texts.is_empty() {
+                let hosts = (self.variable)("PGHOST").unwrap_or(DEFAULT_HOSTS);
+                texts = hosts.split(',').collect();
+            }
+            texts
+                .into_iter()
+                .map(|text| (text.to_owned(), only_port))
+                .collect()
+        } else {
+            let hosts = url.hosts()?.into_iter();
+            hosts.map(|(name, port)| (decoded(name), port)).collect()
+        };
+        let read = |(text, port): &(String, Option<u16>)| {
+            let (name, own) = host(text)?;
+            Some((name.to_owned(), own.or(*port)))
+        };
+        hosts.iter().map(read).collect()
     }
 
     /// The port of each of `count` hosts, for those without their own: the same for all hosts, or one for each.

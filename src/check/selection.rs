@@ -1,0 +1,33 @@
+//! The part of the manifest that is checked.
+
+use crate::manifest::{self, Manifest, Template};
+
+/// The steps and the server command that the manifest and the command line select.
+#[derive(Default)]
+pub struct Selection<'a> {
+    /// In the manifest's order.
+    pub steps: Vec<&'a manifest::Step>,
+    /// The server's command; `None` if no server is to be started.
+    pub server: Option<Vec<Template>>,
+    /// Whether this is a check before a deployment, not a start.
+    pub is_rehearsal: bool,
+    /// Whether an init forwards signals to all processes of the server.
+    pub forwards_to_group: bool,
+}
+
+impl<'a> Selection<'a> {
+    /// Everything in the manifest.
+    pub fn whole(manifest: &'a Manifest) -> Self {
+        let server = manifest.server.as_ref();
+        Self {
+            steps: manifest.steps.iter().collect(),
+            server: server.map(|server| server.command.clone()),
+            is_rehearsal: true,
+            forwards_to_group: false,
+        }
+    }
+
+    pub fn has_step(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.name == name)
+    }
+}
