@@ -12,10 +12,9 @@ use std::ffi::OsString;
 use crate::environment::Environment;
 use crate::manifest::{Empty, Manifest};
 use crate::report::Report;
-use crate::rule::is_runner;
 
 use findings::Findings;
-use resolve::{Placeholders, Resolved, resolve};
+use resolve::{Resolved, resolve};
 
 #[cfg(feature = "postgres")]
 pub use crate::manifest::OnAhead;
@@ -47,13 +46,9 @@ pub fn check<'m>(
     read_file: ReadFile,
 ) -> Checked<'m> {
     let variables = manifest.variables.iter();
-    let mut words = selection.server.iter().flatten();
-    let placeholders = Placeholders {
-        more: &manifest.placeholders,
-        has_runner: words.any(|word| word.source().to_str().is_some_and(is_runner)),
-    };
+    let listed = &manifest.placeholders;
     let resolved: Vec<Resolved<'_>> = variables
-        .map(|variable| resolve(variable, environment, read_file, placeholders))
+        .map(|variable| resolve(variable, environment, read_file, listed))
         .collect();
     let by_name = resolved
         .iter()

@@ -32,6 +32,11 @@ impl Findings<'_, '_> {
     pub fn check_variable(&mut self, each: &Resolved<'_>) {
         let variable = each.variable;
         let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
+        let resembles = |problem: &str| {
+            let problem = format!("probably {problem}");
+            let fix = "set the value itself, or declare `not_placeholder: true`";
+            ValueFinding::new(Code::Placeholder, problem, fix).into_warning()
+        };
         let misread = self.sources.get(&variable.name);
         let misread = misread.and_then(|(_, finding)| finding.clone());
         let found = match (&each.value, misread) {
@@ -49,18 +54,16 @@ impl Findings<'_, '_> {
                 let missing = missing(Code::Missing, "is not set");
                 [missing].into_iter().chain(empty).collect()
             }
+            (Value::Placeholder(Placeholder::Stored), _) if self.selection.has_runner() => {
+                vec![resembles(
+                    "holds a reference that the server's command replaces",
+                )]
+            }
             (Value::Placeholder(kind), _) => vec![missing(Code::Placeholder, kind.problem())],
             (Value::Unusable(found), _) => vec![found.clone()],
-            (Value::Text(text, resembles), misread) => {
-                let mut found = match resembles {
-                    Some(Placeholder::Replaced) => Vec::new(),
-                    _ => variable.rule.findings(text),
-                };
-                found.extend(resembles.map(|kind| {
-                    let problem = format!("probably {}", kind.problem());
-                    let fix = "set the value itself, or declare `not_placeholder: true`";
-                    ValueFinding::new(Code::Placeholder, problem, fix).into_warning()
-                }));
+            (Value::Text(text, kind), misread) => {
+                let mut found = variable.rule.findings(text);
+                found.extend(kind.map(|kind| resembles(kind.problem())));
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(misread);
@@ -102,12 +105,9 @@ impl Findings<'_, '_> {
     /// The level of a variable in this environment: `required_when` makes a variable required while its
     /// conditions hold, and optional while they do not.
     fn level_of(&self, variable: &Variable) -> Level {
+        let rule = |name: &str| Some(&self.by_name.get(name)?.variable.rule);
         let holds = variable.required_when.iter().all(|(name, values)| {
-            let rule = self
-                .by_name
-                .get(name.as_str())
-                .map(|each| &each.variable.rule);
-            let value = rule.zip(self.text(name));
+            let value = rule(name).zip(self.text(name));
             value.is_some_and(|(rule, value)| values.iter().any(|one| rule.are_same(value, one)))
         });
         match variable.level {

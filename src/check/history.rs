@@ -48,8 +48,13 @@ pub fn read(step: &Step, findings: &mut Findings<'_, '_>) -> Option<(History, Ta
             findings.add(Subject::Step(step.name.clone()), found);
         }
         Err(Error::Uncertain(reason)) => {
-            let note = declared.map(|declared| uncertain(step, declared, &reason));
-            findings.notes.extend(note);
+            let instead = match declared?.command {
+                Some(_) => "its `command` is asked instead",
+                None => "so it is always run",
+            };
+            let cannot = "cannot find out from alembic's files what is to be done";
+            let text = format!("the step {} {cannot}: {reason}; {instead}", step.name);
+            findings.notes.push(Note::new(NoteCode::History, text));
         }
     }
     None
@@ -89,27 +94,12 @@ fn history(
 /// The finding for a step that upgrades to `head`, which alembic rejects if there are several.
 fn several_heads(history: &History) -> Option<ValueFinding> {
     let heads = history.heads().into_iter();
-    let heads: Vec<String> = heads
-        .map(|(revision, file)| format!("{revision} ({file})"))
-        .collect();
+    let heads = heads.map(|(revision, file)| format!("{revision} ({file})"));
+    let heads: Vec<String> = heads.collect();
     (heads.len() > 1).then(|| {
         let (count, heads) = (heads.len(), first(&heads, MAX_HEADS));
         let problem = format!("upgrades to `head`, but there are {count} heads: {heads}");
         let fix = "merge them (`alembic merge heads`), or upgrade to `heads`";
         ValueFinding::new(Code::SeveralHeads, problem, fix)
     })
-}
-
-fn uncertain(step: &Step, declared: &Alembic, reason: &str) -> Note {
-    let name = &step.name;
-    let instead = match declared.command {
-        Some(_) => "its `command` is asked instead",
-        None => "so it is always run",
-    };
-    Note::new(
-        NoteCode::History,
-        format!(
-            "the step {name} cannot find out from alembic's files what is to be done: {reason}; {instead}"
-        ),
-    )
 }

@@ -44,17 +44,8 @@ pub enum Value {
     Text(String, Option<Placeholder>),
 }
 
-/// What counts as a placeholder in this service.
-#[derive(Clone, Copy)]
-pub struct Placeholders<'a> {
-    /// Further values, which the manifest names.
-    pub more: &'a [String],
-    /// Whether the server's command replaces references to a secret store.
-    pub has_runner: bool,
-}
-
 impl Value {
-    fn of(raw: &OsStr, variable: &Variable, placeholders: Placeholders<'_>) -> Self {
+    fn of(raw: &OsStr, variable: &Variable, listed: &[String]) -> Self {
         let name = &variable.name;
         let Some(text) = raw.to_str() else {
             let fix = format!("set {name} again, as UTF-8");
@@ -64,8 +55,9 @@ impl Value {
         if bare.is_empty() {
             return Value::Missing;
         }
-        let mut listed = placeholders.more.iter();
-        let is_listed = listed.any(|each| each.to_lowercase() == bare.to_lowercase());
+        let is_listed = listed
+            .iter()
+            .any(|each| each.to_lowercase() == bare.to_lowercase());
         // A secret with the value of its example is a placeholder.
         let is_example = rule.is_secret && variable.example.as_deref() == Some(bare);
         let is_wrong = || rule.findings(text).iter().any(|finding| finding.is_certain);
@@ -74,17 +66,17 @@ impl Value {
         let found = match placeholder(text) {
             _ if variable.not_placeholder => None,
             _ if is_example || is_listed => return Value::Placeholder(Placeholder::Example),
-            Some(Placeholder::Stored) if placeholders.has_runner => Some(Placeholder::Replaced),
             Some(Placeholder::Named) => rule.is_secret.then_some(Placeholder::Named),
             Some(kind) if rule.is_secret => return Value::Placeholder(kind),
-            Some(kind @ (Placeholder::Unfilled | Placeholder::Example)) if is_wrong() => {
+            Some(kind @ (Placeholder::Unfilled | Placeholder::Example | Placeholder::Stored))
+                if is_wrong() =>
+            {
                 return Value::Placeholder(kind);
             }
             found @ Some(Placeholder::Unfilled) if is_open => found,
             // A single word after the `#` is a heading.
             found @ Some(Placeholder::Comment) if is_open && bare.matches(' ').count() > 1 => found,
             // These explain why the value breaks its rule.
-            Some(Placeholder::Unfilled | Placeholder::Example) | None => None,
             found => found.filter(|_| is_wrong()),
         };
         Value::Text(text.to_owned(), found)
@@ -92,11 +84,12 @@ impl Value {
 }
 
 /// Determines the value of a variable. The environment takes precedence over the file, and both over the default.
+/// `listed` are the placeholders that the manifest names.
 pub fn resolve<'a>(
     variable: &'a Variable,
     environment: &Environment,
     read_file: ReadFile,
-    placeholders: Placeholders<'_>,
+    listed: &[String],
 ) -> Resolved<'a> {
     let name = &variable.name;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
@@ -109,10 +102,10 @@ pub fn resolve<'a>(
             (Value::Unusable(found), None)
         }
         (None, Some(file)) => match content(name, Path::new(file), read_file) {
-            Ok(content) => (Value::of(&content, variable, placeholders), Some(content)),
+            Ok(content) => (Value::of(&content, variable, listed), Some(content)),
             Err(found) => (Value::Unusable(found), None),
         },
-        (Some(own), None) => (Value::of(own, variable, placeholders), None),
+        (Some(own), None) => (Value::of(own, variable, listed), None),
         (None, None) => (Value::Missing, None),
     };
     if let (Value::Missing, Some(default)) = (&value, &variable.default) {

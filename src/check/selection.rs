@@ -1,6 +1,7 @@
 //! The part of the manifest that is checked.
 
 use crate::manifest::{self, Manifest, Template};
+use crate::rule::is_runner;
 
 /// The steps and the server command that the manifest and the command line select.
 #[derive(Default)]
@@ -25,6 +26,12 @@ impl<'a> Selection<'a> {
             is_rehearsal: true,
             forwards_to_group: false,
         }
+    }
+
+    /// Whether the server's command replaces references to a secret store.
+    pub fn has_runner(&self) -> bool {
+        let mut words = self.server.iter().flatten();
+        words.any(|word| word.source().to_str().is_some_and(is_runner))
     }
 
     pub fn has_step(&self, name: &str) -> bool {

@@ -50,8 +50,6 @@ pub enum Placeholder {
     Unfilled,
     /// A reference that the tool of a secret store replaces.
     Stored,
-    /// The same, and the server's command is such a tool.
-    Replaced,
     /// The name of a stored secret, such as a path, with which some programs request the secret themselves.
     Named,
     /// What a program or a deployment tool left in place of the value.
@@ -69,7 +67,6 @@ impl Placeholder {
             Placeholder::Unfilled | Placeholder::Example => "still holds a placeholder",
             Placeholder::Unrendered => "holds what a template leaves in place of a value",
             Placeholder::Stored => "holds a reference to a secret store instead of the secret",
-            Placeholder::Replaced => "holds a reference that the server's command replaces",
             Placeholder::Named => "holds the name of a stored secret instead of the secret",
             Placeholder::Comment => "holds only a comment, probably of an env file",
         }

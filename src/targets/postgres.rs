@@ -182,30 +182,26 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
     /// Returns `None` if a host is invalid.
     fn hosts(&self, url: &Url<'_>) -> Option<Vec<(String, Option<u16>)>> {
         let only_port = url.authority.strip_prefix(':').and_then(port);
-        let hosts: Vec<(String, Option<u16>)> = if url.authority.is_empty() || only_port.is_some() {
-            // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a
-            // socket.
-            let texts = self.parameters.iter();
-            let texts = texts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
-            let texts = texts.flat_map(|(_, hosts)| hosts.split(','));
-            let mut texts: Vec<&str> = texts.filter(|host| !host.is_empty()).collect();
-            if texts.is_empty() {
-                let hosts = (self.variable)("PGHOST").unwrap_or(DEFAULT_HOSTS);
-                texts = hosts.split(',').collect();
-            }
-            texts
-                .into_iter()
-                .map(|text| (text.to_owned(), only_port))
-                .collect()
-        } else {
-            let hosts = url.hosts()?.into_iter();
-            hosts.map(|(name, port)| (decoded(name), port)).collect()
-        };
-        let read = |(text, port): &(String, Option<u16>)| {
+        let read = |text: &str, port: Option<u16>| {
             let (name, own) = host(text)?;
-            Some((name.to_owned(), own.or(*port)))
+            Some((name.to_owned(), own.or(port)))
         };
-        hosts.iter().map(read).collect()
+        if !url.authority.is_empty() && only_port.is_none() {
+            let hosts = url.hosts()?.into_iter();
+            return hosts
+                .map(|(name, port)| read(&decoded(name), port))
+                .collect();
+        }
+        // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a socket.
+        let hosts = self.parameters.iter();
+        let hosts = hosts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
+        let named = Vec::from_iter(hosts.map(|(_, hosts)| &**hosts)).join(",");
+        let named = Some(named.as_str()).filter(|hosts| !hosts.trim_matches(',').is_empty());
+        let hosts = named
+            .or_else(|| (self.variable)("PGHOST"))
+            .unwrap_or(DEFAULT_HOSTS);
+        let hosts = hosts.split(',').filter(|host| !host.is_empty());
+        hosts.map(|text| read(text, only_port)).collect()
     }
 
     /// The port of each of `count` hosts, for those without their own: the same for all hosts, or one for each.
