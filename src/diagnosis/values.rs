@@ -33,7 +33,7 @@ pub fn railway_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
         ": Railway did not find the variable that it refers to. Check the name in the reference, and whether the changes of that variable are deployed.".to_owned()
     } else {
         format!(
-            ", which refers to the service {}: probably this project and environment have no service with exactly that name (names are case-sensitive), or the service has no such variable.",
+            ", which refers to the service {}: probably this project and environment have no service with exactly that name (names are case-sensitive), or the service has no such variable. If the reference was appended to an example, remove the rest: it must be the whole value.",
             names(&services)
         )
     };

@@ -47,9 +47,9 @@ impl Dialect {
 
     /// Detects the dialect of a text: `Kv` for the output of Railway's command line, else `Compose`.
     fn of(text: &str) -> Self {
-        let is_listed = |line: &str| RAILWAYS.split(' ').any(|name| line.starts_with(name));
-        let is_railways = text.lines().any(is_listed);
-        is_railways.then_some(Self::Kv).unwrap_or_default()
+        let is_listed = |line: &&str| RAILWAYS.split(' ').any(|name| line.starts_with(name));
+        let listed = text.lines().find(is_listed);
+        listed.map_or(Self::Compose, |_| Self::Kv)
     }
 
     /// Quotes and escapes a value so that this dialect reads it unchanged. It must not contain control characters.

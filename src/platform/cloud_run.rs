@@ -32,10 +32,9 @@ fn fix(wanted: &[Wanted], place: &Place) -> Fix {
     let create: String = secrets.iter().map(create).collect();
     let value = |each: &&Wanted| format!("{}={}", each.name, each.open_value().unwrap_or_default());
     let latest = |each: &&Wanted| format!("{0}={0}:latest", each.name);
-    let flags = [
-        ("--update-env-vars", Vec::from_iter(open.iter().map(value))),
-        ("--update-secrets", secrets.iter().map(latest).collect()),
-    ];
+    let values: Vec<String> = open.iter().map(value).collect();
+    let latest = secrets.iter().map(latest).collect();
+    let flags = [("--update-env-vars", values), ("--update-secrets", latest)];
     let flags = flags.iter().filter(|(_, items)| !items.is_empty());
     let flags = flags.map(|(flag, items)| format!("{flag} {}", quoted(&delimited(items))));
     let update = "gcloud run services update {service} {}";
