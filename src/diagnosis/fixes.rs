@@ -90,14 +90,12 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     fixes
 }
 
-fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
+fn wanted<'a>(facts: &Facts<'a>) -> Vec<Wanted> {
     let others = facts.other_names.iter();
     let others: HashMap<&str, &str> = others.map(|pair| (pair.missing, pair.other)).collect();
     let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
-    for finding in facts.errors() {
-        let Some(name) = finding.variable() else {
-            continue;
-        };
+    let named = |each: &'a Finding| Some((each, each.variable()?));
+    for (finding, name) in facts.errors().filter_map(named) {
         let variable = facts.declared.get(name).copied();
         // An empty secret file must be fixed where it is created.
         let has_file = variable.is_some_and(|variable| facts.has_file(variable));
@@ -124,10 +122,8 @@ fn wanted(facts: &Facts<'_>) -> Vec<Wanted> {
 
 /// The value that a command sets a variable to; `None` if the user must correct the value by hand.
 fn content(finding: &Finding, variable: Option<&Variable>, facts: &Facts<'_>) -> Option<Content> {
-    let is_absent = matches!(
-        finding.code,
-        Code::Missing | Code::Placeholder | Code::UnsetReference
-    );
+    let absent = [Code::Missing, Code::Placeholder, Code::UnsetReference];
+    let is_absent = absent.contains(&finding.code);
     let Some(variable) = variable else {
         return is_absent.then(|| gap("value"));
     };
@@ -212,6 +208,8 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
 
 /// The command that appends the variables to `only_file`, or to a new `.env`.
 fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix {
+    const TO_ENV_FILE: &str =
+        "append to .env, and use it as env_file in compose or with --env-file";
     let file = only_file.filter(|name| *name != "-").unwrap_or(".env");
     // An empty line comes first, because the file may not end with a line break.
     let lines = wanted.iter().map(|each| match each.open_value() {
@@ -225,14 +223,10 @@ fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix 
         None => !matches!(each.content, Content::Asked),
         Some(value) => is_plain_value(value),
     };
-    let readers = if wanted.iter().all(is_plain) {
-        " or with --env-file for docker run or check"
-    } else {
-        " or with --env-file for check (docker run keeps the quotes)"
-    };
     let title = match only_file {
         Some(_) => format!("append to {}", file.escape_debug()),
-        None => format!("append to {file}, and use it as env_file in compose{readers}"),
+        None if wanted.iter().all(is_plain) => TO_ENV_FILE.to_owned() + " for docker run or check",
+        None => TO_ENV_FILE.to_owned() + " for check (docker run keeps the quotes)",
     };
     Fix {
         commands: vec![asking(&command, reader.shell_filter())],

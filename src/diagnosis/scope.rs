@@ -121,12 +121,6 @@ impl Database {
         let is_known = |scheme: &String| self.schemes.iter().any(|known| scheme.starts_with(known));
         variable.rule.value_type == Type::Url && variable.rule.schemes.iter().any(is_known)
     }
-
-    /// Whether any of these variables configures the database's server.
-    fn is_own(&self, set: &[&str]) -> bool {
-        let (of_server, _) = self.variables.split_once("; ").unwrap_or_default();
-        of_server.split(' ').any(|name| set.contains(&name))
-    }
 }
 
 /// A database, those of its variables that are set, and the missing variables that should hold its URL.
@@ -149,9 +143,12 @@ fn set_database<'a>(facts: &Facts<'a>) -> Option<SetDatabase<'a>> {
 
 /// Whether this is probably the service of a database itself, so that no variable of the application belongs here.
 pub fn is_service_of_database(facts: &Facts<'_>) -> bool {
-    let own = set_database(facts).is_some_and(|(database, set, _)| database.is_own(&set));
+    let is_own = set_database(facts).is_some_and(|(database, set, _)| {
+        let (of_server, _) = database.variables.split_once("; ").unwrap_or_default();
+        of_server.split(' ').any(|name| set.contains(&name))
+    });
     // Elsewhere a container can get the variables of both from one env file.
-    own && facts.circumstances.place.is_some() && !facts.is_any_set()
+    is_own && facts.circumstances.place.is_some() && !facts.is_any_set()
 }
 
 /// Variables of a database are set, but not the URL that the application needs.
@@ -214,21 +211,18 @@ pub fn sealed_or_staged<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     if !place.is_on(&RAILWAY) || !facts.is_any_set() || !missing.iter().all(is_unset_secret) {
         return None;
     }
+    // Railway creates the environment of a pull request, such as `pr-12` or `backend-pr-12`.
+    let preview = Regex::new("(?i)(^|[-_ ])pr-[0-9]+$").expect("the pattern is well-formed");
+    let environment = place.detail("environment").unwrap_or_default();
     let reason = if facts.circumstances.only_file.is_some() {
         "`railway variables` does not print sealed variables, so they may be set on the service."
-    } else if place.detail("environment").is_some_and(is_preview) {
+    } else if preview.is_match(environment) {
         "Railway does not copy sealed variables into pull-request and duplicated environments: set them in this one as well."
     } else {
         return None;
     };
     let text = format!("only secrets are missing: {}. {reason}", names(&missing));
     Some((missing, text))
-}
-
-/// Whether Railway created the environment for a pull request, such as `pr-12` or `backend-pr-12`.
-fn is_preview(environment: &str) -> bool {
-    let pattern = Regex::new("(?i)(^|[-_ ])pr-[0-9]+$").expect("the pattern is well-formed");
-    pattern.is_match(environment)
 }
 
 /// A variable is set under a name that only the build of a front end reads.

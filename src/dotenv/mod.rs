@@ -220,6 +220,7 @@ fn parse(
     let raw: Vec<&str> = text.split('\n').collect();
     // The first and the last line of a value that goes on in the next lines.
     let (mut begin, mut end) = (0, 0);
+    let goes_on = suspicion::goes_on(dialect);
     for statement in dialect.statements(text, lookup) {
         let (line, name) = (statement.line, statement.name);
         let inherited = || lookup(&name).map(|found| budget.spend(found).map(str::to_owned));
@@ -231,11 +232,9 @@ fn parse(
         match value {
             Err(text) => {
                 // All faults within such a value are one fault of its first line.
-                let (line, told) = if line <= end {
-                    (begin, suspicion::goes_on(dialect))
-                } else {
-                    (line, text)
-                };
+                let is_inside = line <= end;
+                let line = if is_inside { begin } else { line };
+                let told = if is_inside { goes_on } else { text };
                 let last = faults.last().map(|last: &LineFault| last.line);
                 faults.extend((last != Some(line)).then_some(LineFault { line, text: told }));
                 if text == TOO_MUCH {
@@ -258,12 +257,10 @@ fn parse(
                     remark(NoteCode::Misread, format!("{problem}; {fix}"));
                 }
                 if let Some(earlier) = lines.insert(name.clone(), line) {
-                    remark(
-                        NoteCode::Line,
-                        format!(
-                            "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
-                        ),
+                    let text = format!(
+                        "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
                     );
+                    remark(NoteCode::Line, text);
                 }
                 file.entries.push(Entry {
                     name,

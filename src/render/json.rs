@@ -55,11 +55,9 @@ pub fn summary(view: &View) -> String {
     let place = view.place.as_ref().map(|place| {
         let details = place.details.iter();
         let details = details.map(|(part, name)| (*part, name.as_str()));
-        let platform = [
-            ("platform", place.platform.code),
-            ("description", &place.description),
-        ];
-        details.chain(platform).collect()
+        let platform = ("platform", place.platform.code);
+        let description = ("description", place.description.as_str());
+        details.chain([platform, description]).collect()
     });
     let summary = Summary {
         version: VERSION,

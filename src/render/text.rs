@@ -49,11 +49,8 @@ pub fn pieces(view: &View) -> Vec<(Of<'_>, String)> {
     let causes = view.diagnosis.causes.iter();
     pieces.extend(causes.map(|each| (Of::Cause(each), cause(each))));
     for (each, number) in fixes.iter().zip(1..) {
-        let number = if fixes.len() == 1 {
-            String::new()
-        } else {
-            format!(" {number}")
-        };
+        let number = (fixes.len() > 1).then(|| format!(" {number}"));
+        let number = number.unwrap_or_default();
         // The commands are not indented, so that they can be pasted unchanged.
         let title = wrapped(&format!("Fix{number}, {}:", each.title), INDENT);
         pieces.push((Of::Other, format!("{title}\n{}", each.commands.join("\n"))));
