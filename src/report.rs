@@ -67,8 +67,7 @@ impl ValueFinding {
     /// The finding for a URL whose credentials contain these characters, which should be percent-encoded.
     pub fn unescaped_credentials((raw, is_certain): (String, bool)) -> Self {
         let joined = |separator: &str, show: fn(char) -> String| {
-            let shown: Vec<String> = raw.chars().map(show).collect();
-            shown.join(separator)
+            raw.chars().map(show).collect::<Vec<_>>().join(separator)
         };
         let all = joined(" and ", |raw| raw.to_string());
         let encoded = joined(", ", |raw| format!("{raw} is %{:02X}", u32::from(raw)));

@@ -239,8 +239,7 @@ impl Rule {
         } else if value.ends_with(char::is_whitespace) {
             ("ends with white space", "remove the white space at its end")
         } else if value.starts_with(char::is_whitespace) {
-            let fix = "remove the white space at its beginning";
-            ("begins with white space", fix)
+            ("begins with white space", "remove it at the beginning")
         } else if value.contains('\r') {
             let fix = "save its source with Unix line breaks, and set it again";
             ("contains carriage returns (\\r)", fix)
@@ -264,9 +263,8 @@ fn is_certain(finding: &ValueFinding) -> bool {
 }
 
 fn ensure(is_right: bool, problem: &str, fix: &str) -> Checked {
-    is_right
-        .then_some(())
-        .ok_or_else(|| wrong_type(problem, fix))
+    let found = (!is_right).then(|| wrong_type(problem, fix));
+    found.map_or(Ok(()), Err)
 }
 
 fn warn_unless(is_right: bool, problem: &str, fix: &str) -> Checked {
@@ -286,12 +284,12 @@ fn json(value: &str) -> Checked {
 
 /// The likely reason why a text with brackets is not JSON.
 fn lost_quotes(value: &str) -> &'static str {
-    if !value.starts_with(['[', '{']) || !value.ends_with([']', '}']) {
+    let is_bracketed = value.starts_with(['[', '{']) && value.ends_with([']', '}']);
+    let is_escaped = value.contains("\\\"");
+    if !is_bracketed || value.contains('"') && !is_escaped {
         ""
-    } else if value.contains("\\\"") {
+    } else if is_escaped {
         ": the backslashes before the quotes are part of the value here"
-    } else if value.contains('"') {
-        ""
     } else if value.contains('\'') {
         ": it needs double quotes"
     } else {
@@ -372,19 +370,11 @@ fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
         let finding = wrong_type("is written as a JSON list", fix);
         return (Vec::new(), Some(finding));
     }
-    let mut items: Vec<String> = value
-        .split(',')
-        .map(|item| item.trim().to_owned())
-        .collect();
-    let count = items.len();
-    items.retain(|item| !item.is_empty());
+    let items = value.split(',').map(|item| item.trim().to_owned());
+    let (items, empty): (Vec<_>, Vec<_>) = items.partition(|item| !item.is_empty());
     // Many programs skip empty items.
     let problem = "has an empty item in its list";
-    let finding = warn_unless(
-        items.len() == count,
-        problem,
-        "remove the superfluous comma",
-    );
+    let finding = warn_unless(empty.is_empty(), problem, "remove the superfluous comma");
     (items, finding.err())
 }
 

@@ -298,9 +298,7 @@ fn parts(text: &str) -> Vec<&str> {
     let borders = std::iter::once(0).chain(starts).chain([text.len()]);
     let borders: Vec<usize> = borders.collect();
     let pairs = borders.windows(2);
-    pairs
-        .filter_map(|pair| text.get(pair[0]..pair[1]))
-        .collect()
+    pairs.map(|pair| &text[pair[0]..pair[1]]).collect()
 }
 
 /// The values of the keys of passwords, in a query or in a connection string. A comma ends a value in a list of URLs and
@@ -319,16 +317,14 @@ fn by_key(text: &str) -> Vec<&str> {
             Some(_) => continue,
         };
         let value = text[at + 1..].trim_start();
-        if let Some(quote) = value.chars().next().filter(|first| "\"'".contains(*first)) {
+        let is_quote = |other: char| matches!(other, '"' | '\'');
+        if let Some(quote) = value.chars().next().filter(|first| is_quote(*first)) {
             found.push(&value[1..=quoted_length(&value[1..], quote)]);
             continue;
         }
-        let is_end = |other: char| ends.contains(&other) || other.is_whitespace();
-        let whole = value.split(|other| is_end(other) || matches!(other, '"' | '\''));
-        let whole = whole
-            .map(|whole| whole.trim_end_matches(','))
-            .next()
-            .unwrap_or_default();
+        let is_end = |other| ends.contains(&other) || is_quote(other) || other.is_whitespace();
+        let whole = value.split(is_end).next().unwrap_or_default();
+        let whole = whole.trim_end_matches(',');
         found.extend([whole.split(',').next().unwrap_or_default(), whole]);
     }
     found

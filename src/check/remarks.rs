@@ -1,6 +1,5 @@
 //! Remarks on commands that can work but probably do not do what is meant. They depend on the words alone.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::manifest::{Template, takes_text, unbraced};
@@ -15,12 +14,10 @@ pub fn remarks(
     is_server: bool,
     is_known: impl Fn(&str) -> bool,
 ) -> Vec<Note> {
-    let sources = || command.iter().map(Template::source);
-    let mut texts = Vec::new();
-    texts.extend(shell_syntax(sources().map(OsStr::as_bytes)).map(str::to_owned));
-    let words: Vec<&str> = sources()
-        .map(|word| word.to_str().unwrap_or_default())
-        .collect();
+    let bytes = command.iter().map(|word| word.source().as_bytes());
+    let mut texts = Vec::from_iter(shell_syntax(bytes).map(str::to_owned));
+    let words = command.iter().map(|word| word.source().to_str());
+    let words: Vec<&str> = words.map(Option::unwrap_or_default).collect();
     for (index, name) in unbraced(&words, is_known) {
         // A whole argument of the command line may be `$NAME`.
         if command[index].references().next().is_none() {
@@ -30,10 +27,9 @@ pub fn remarks(
     if is_server && keeps_shell(&words) {
         texts.push("a shell without `exec` runs it, so a stop (SIGTERM) may reach only the shell: write the words of the program, or `exec` before it".to_owned());
     }
-    let texts = texts
-        .into_iter()
-        .map(|text| format!("the command of {of}: {text}"));
-    texts
+    let texts = texts.into_iter();
+    let notes = texts.map(|text| format!("the command of {of}: {text}"));
+    notes
         .map(|text| Note::new(NoteCode::Command, text))
         .collect()
 }

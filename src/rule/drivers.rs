@@ -86,7 +86,7 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
         _ => ("sslmode", "", ssl_ca),
     };
     if !refused.is_empty() {
-        let shown = Vec::from_iter(refused.iter().copied()).join(", ");
+        let shown = refused.iter().copied().collect::<Vec<_>>().join(", ");
         let problem = format!("has parameters that its driver {driver} refuses: {shown}");
         let fix = match refused.contains(foreign) {
             false => format!("remove {shown}"),

@@ -90,9 +90,8 @@ fn seconds(value: &str) -> Option<f64> {
     if let Ok(number) = value.parse::<f64>() {
         return Some(number).filter(|number| number.is_finite());
     }
-    let (sign, text) = value
-        .strip_prefix('-')
-        .map_or((1.0, value), |rest| (-1.0, rest));
+    let text = value.strip_prefix('-').unwrap_or(value);
+    let sign = if value.starts_with('-') { -1.0 } else { 1.0 };
     let (units, clock) = match text.rsplit_once(' ') {
         _ if !text.contains(':') => (Some(text), "0"),
         Some((units, clock)) => (Some(units), clock),

@@ -136,10 +136,10 @@ fn check_host(url: &Url<'_>) -> Checked {
             return Err(wrong_type("has an IPv6 address without brackets", fix));
         }
         // A server that listens on port 0 chooses a free one.
-        if authority.contains(|other| NO_NAME.contains(other)) || authority.ends_with(":0") {
-            let problem = "has a host or port to which only some programs connect";
-            return Err(wrong_type(problem, "check its host and port").into_warning());
-        }
+        let is_usual =
+            !authority.contains(|other| NO_NAME.contains(other)) && !authority.ends_with(":0");
+        let problem = "has a host or port to which only some programs connect";
+        warn_unless(is_usual, problem, "check its host and port")?;
         return Err(ValueFinding::invalid_host());
     };
     let is_srv = url.scheme.eq_ignore_ascii_case("mongodb+srv");
@@ -171,10 +171,9 @@ fn check_no_host(url: &Url<'_>) -> Checked {
     if url.default_port().is_none() || is_elsewhere || has_any(&scheme, &["sock", "unix"]) {
         return Ok(());
     }
-    let key = match url.is_postgres() {
-        true => Some("host"),
-        false => Some("unix_socket").filter(|_| scheme.starts_with("mysql")),
-    };
+    let is_mysql = scheme.starts_with("mysql");
+    let key = is_mysql.then_some("unix_socket");
+    let key = url.is_postgres().then_some("host").or(key);
     if let Some(key) = key.filter(|_| url.path().contains('/')) {
         let problem = "has the folder of a socket where the name of the database belongs";
         let fix = format!("write the folder as a parameter: /database?{key}=/folder");
@@ -183,11 +182,9 @@ fn check_no_host(url: &Url<'_>) -> Checked {
         finding.is_certain = !url.rest.starts_with("//");
         return Err(finding);
     }
-    if url.is_postgres() && url.authority.is_empty() {
-        return Ok(());
-    }
+    let is_usual = url.is_postgres() && url.authority.is_empty();
     let problem = "has no host, for which most clients take localhost";
-    Err(wrong_type(problem, fix).into_warning())
+    warn_unless(is_usual, problem, fix)
 }
 
 #[cfg(test)]

@@ -51,11 +51,12 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        match host.contains(':') {
-            true => write!(out, "[{host}]:{port}"),
-            false => write!(out, "{host}:{port}"),
-        }
+        let (open, close) = if self.host.contains(':') {
+            ("[", "]")
+        } else {
+            ("", "")
+        };
+        write!(out, "{open}{}{close}:{}", self.host, self.port)
     }
 }
 
@@ -103,7 +104,8 @@ impl Target {
             #[cfg(feature = "postgres")]
             Target::Postgres(database) => database.shown(),
             Target::Tcp(addresses) => {
-                Vec::from_iter(addresses.iter().map(Address::to_string)).join(",")
+                let shown = addresses.iter().map(Address::to_string);
+                shown.collect::<Vec<_>>().join(",")
             }
             Target::Http(page) => page.address.to_string(),
         }

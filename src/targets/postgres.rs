@@ -195,7 +195,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a socket.
         let hosts = self.parameters.iter();
         let hosts = hosts.filter(|(key, _)| matches!(&**key, "host" | "unix_sock"));
-        let named = Vec::from_iter(hosts.map(|(_, hosts)| &**hosts)).join(",");
+        let named: Vec<&str> = hosts.map(|(_, hosts)| &**hosts).collect();
+        let named = named.join(",");
         let named = Some(named.as_str()).filter(|hosts| !hosts.trim_matches(',').is_empty());
         let hosts = named
             .or_else(|| (self.variable)("PGHOST"))
