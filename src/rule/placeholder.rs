@@ -16,18 +16,17 @@ const NAME_GAPS: &str = "{ } $( ) #{ }# #{ } __ __ % % @@ @@ (( )) [[ ]]";
 const NOTHING: &str = "undefined|null|NULL|(null)|None|nil|[object Object]|[object Undefined]|%!s(<nil>)|%!v(<nil>)|...|N/A|n/a";
 
 /// The beginnings of references that a secret store's own tools replace, separated by spaces.
-const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// \
-    gsm:// ssm:/ awssm:// aws-sm:// secret:// secretsmanager:// keyvault:// akv:// azurekeyvault:// bws:// conjur:// \
-    akeyless:// doppler:// infisical:// secretref: encrypted: ENC[AES256_GCM, $ANSIBLE_VAULT; !vault";
+const STORES: &str = "op:// pass:// keeper:// vault:// ref+ @Microsoft.KeyVault( gcp:secretmanager: sm:// ssm:/ secret:// \
+    keyvault:// akv:// secretref: encrypted: ENC[AES256_GCM, $ANSIBLE_VAULT; !vault";
 
 /// The programs that replace such references, separated by spaces.
 const RUNNERS: &str = "op pass-cli ksm vault-env bao-env bao vault envconsul vals berglas doppler infisical chamber \
     summon teller dotenvx sops akeyless bws aws-vault secrets-init";
 
 /// Values that examples and frameworks ship, without separators.
-const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme fillmein setme \
-    insertme editme updateme pleasechangeme pleasereplaceme tobeset tobechanged tobereplaced tobedefined redacted \
-    keyboardcat somerandomstring thistokenisnotsosecretchangeit changethismercurehubjwtsecretkey astringsecretatleast256bitslong";
+const WORDS: &str = "changeme changethis replaceme replacethis todo fixme tbd tba placeholder fillme pleasechangeme \
+    tobechanged redacted keyboardcat somerandomstring thistokenisnotsosecretchangeit \
+    changethismercurehubjwtsecretkey astringsecretatleast256bitslong";
 
 /// Words inside a longer value that only an example has, between characters other than letters and digits.
 const PHRASES: &str = "_changeme_ _change_me_ _changethis_ _change_this_ _replaceme_ _replace_me_ _replacethis_ \
