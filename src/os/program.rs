@@ -117,14 +117,11 @@ impl Program {
     /// have an emulator for it.
     pub fn look_up(&self, moment: Moment) -> Result<(), (StartError, bool)> {
         let place = self.find().map_err(|cause| (self.error(cause), true))?;
-        let file = Path::new(OsStr::from_bytes(self.candidates[place].as_bytes()));
-        match self.defect(file, moment) {
-            Some(defect) => {
-                let is_certain = !matches!(defect, Defect::Doubtful(_));
-                Err((self.defective(defect), is_certain))
-            }
-            None => Ok(()),
-        }
+        let Some(defect) = self.defect(path_of(&self.candidates[place]), moment) else {
+            return Ok(());
+        };
+        let is_certain = !matches!(defect, Defect::Doubtful(_));
+        Err((self.defective(defect), is_certain))
     }
 
     fn defect(&self, file: &Path, moment: Moment) -> Option<Defect> {
@@ -132,9 +129,7 @@ impl Program {
         let path = entries.find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="));
         let is_in_path = |name: &str| {
             let files = candidates(OsStr::new(name), path.map(OsStr::from_bytes));
-            let mut files = files
-                .iter()
-                .map(|file| Path::new(OsStr::from_bytes(file.as_bytes())));
+            let mut files = files.iter().map(path_of);
             // One that cannot be examined may exist.
             files.any(|file| file.try_exists().unwrap_or(true))
         };
@@ -178,32 +173,27 @@ impl Program {
 
     /// Translates a cause into a message.
     pub(super) fn error(&self, [place, errno]: Cause) -> StartError {
-        let command = format!("the command `{}`", self.shown);
-        let not_found = |what: &str| StartError::NotFound(format!("{command} {what}"));
         let place = usize::try_from(place).ok();
         let Some(file) = place.and_then(|place| self.candidates.get(place)) else {
             // A name with a slash is the only candidate.
             let is_path = self.candidates.first() == self.strings[0].first();
+            let usual = if is_path { NO_FILE } else { NOT_IN_PATH };
             let advice = shell_syntax(self.strings[0].iter().map(CString::as_bytes));
-            let advice = advice.unwrap_or(if is_path {
-                "there is no such file"
-            } else {
-                "check its spelling, and PATH"
-            });
-            return not_found(&format!("was not found; {advice}"));
+            let advice = advice.map(|advice| format!("was not found; {advice}"));
+            return self.defective(Defect::Missing(advice.unwrap_or(usual.to_owned())));
         };
-        let file = Path::new(OsStr::from_bytes(file.as_bytes()));
-        let unusable = |what: &str| StartError::NotExecutable(format!("{command} {what}"));
+        let file = path_of(file);
         let errno = Errno::from_raw(errno);
-        match errno {
-            Errno::ENOENT if !file.exists() => not_found("was not found; there is no such file"),
-            Errno::ENOENT | Errno::ENOEXEC => match (self.defect(file, Moment::Failed), errno) {
-                (Some(defect), _) => self.defective(defect),
-                (None, Errno::ENOENT) => {
-                    not_found("cannot start: its interpreter or loader was not found")
-                }
-                (None, _) => unusable("is neither a program nor a script with a `#!` line"),
-            },
+        let missing = |what: &str| Defect::Missing(what.to_owned());
+        let unusable = |what: &str| Defect::Unusable(what.to_owned());
+        self.defective(match errno {
+            Errno::ENOENT if !file.exists() => missing(NO_FILE),
+            Errno::ENOENT => self.defect(file, Moment::Failed).unwrap_or_else(|| {
+                missing("cannot start: its interpreter or loader was not found")
+            }),
+            Errno::ENOEXEC => self
+                .defect(file, Moment::Failed)
+                .unwrap_or_else(|| unusable("is neither a program nor a script with a `#!` line")),
             Errno::EISDIR => unusable("is a directory"),
             Errno::EACCES | Errno::EPERM => {
                 unusable("may not be executed: check its permissions (chmod +x)")
@@ -213,12 +203,17 @@ impl Program {
             }
             // A lack of resources, or an I/O error. The command itself may be usable.
             Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE | Errno::EIO => {
-                StartError::System(format!("{command} cannot start: {errno}"))
+                let command = &self.shown;
+                let text = format!("the command `{command}` cannot start: {errno}");
+                return StartError::System(text);
             }
             _ => unusable(&format!("cannot start: {errno}")),
-        }
+        })
     }
 }
+
+const NO_FILE: &str = "was not found; there is no such file";
+const NOT_IN_PATH: &str = "was not found; check its spelling, and PATH";
 
 fn cause_at(place: usize, errno: Errno) -> Cause {
     let place = i32::try_from(place).unwrap_or(Program::NO_CANDIDATE);
@@ -236,6 +231,10 @@ fn candidates(word: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
         let folder = Path::new(OsStr::from_bytes(folder));
         folder.join(word).into_os_string()
     }))
+}
+
+fn path_of(file: &CString) -> &Path {
+    Path::new(OsStr::from_bytes(file.as_bytes()))
 }
 
 fn is_directory(file: &CStr) -> bool {

@@ -18,7 +18,7 @@ use super::progress::{Messages, Report, Wait, attempt_until_ready, receive, wait
 use super::question;
 use super::supervise::Lease;
 use crate::alembic::Status;
-use crate::check::{AlembicQuestion, Lock};
+use crate::check::{AlembicQuestion, Lock, Question};
 use crate::exit::Exit;
 use crate::log::Phase;
 use crate::net::Error;
@@ -71,15 +71,6 @@ const NO_LOCKS: &str = "its advisory locks do not exclude other sessions; use a 
 
 const BUSY: &str = "another process holds it";
 
-/// What a wait for the lock aims at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
-    /// This process holds the lock.
-    Taken,
-    /// This process holds the lock. But if another process holds it first: no process holds it.
-    TakenOrFree,
-}
-
 /// How a wait for the lock has ended.
 pub enum Waited {
     /// This process holds the lock. The status is the answer to the question, asked while it was held.
@@ -118,10 +109,9 @@ pub struct AdvisoryLock {
 }
 
 impl AdvisoryLock {
-    /// Creates the lock of a step of a service. All waits for it share its time-out, which begins now. If there is a
-    /// question, it is asked whenever no process holds the lock, so that the lock is taken only if the step is to be
-    /// run.
-    pub fn new(lock: &Lock, service: &str, step: &str, question: Option<&AlembicQuestion>) -> Self {
+    /// Creates the lock of a step of a service. All waits for it share its time-out, which begins now. A question to the
+    /// database is asked whenever no process holds the lock, so that the lock is taken only if the step is to be run.
+    pub fn new(lock: &Lock, service: &str, step: &str, question: Option<&Question>) -> Self {
         let timeout = lock.timeout;
         let mut database = lock.database.clone();
         let (now, key) = (Instant::now(), key(service, step));
@@ -137,7 +127,11 @@ impl AdvisoryLock {
                 database,
                 application,
                 key,
-                question: question.cloned(),
+                question: match question {
+                    Some(Question::Alembic(question, _)) => Some((**question).clone()),
+                    Some(Question::Command(_)) | None => None,
+                },
+                takes_once: matches!(question, Some(Question::Command(_))),
                 room_limit: ROOM_LIMIT.min(timeout / 4),
             },
             step: step.to_owned(),
@@ -148,27 +142,28 @@ impl AdvisoryLock {
         }
     }
 
-    /// Waits until the goal is reached, or the answer to the question is that the step is not to be run.
+    /// Waits until this process holds the lock, or the answer to the question is that the step is not to be run. If the
+    /// question is a command and another process holds the lock first, waits until no process holds it.
     ///
     /// # Errors
-    /// If the goal is not reached in time or cannot be reached, or a stop arrives.
-    pub fn wait_for(&mut self, goal: Goal, signals: &Signals) -> Result<Waited, Failure> {
+    /// If that does not happen in time or cannot happen, or a stop arrives.
+    pub fn wait_for(&mut self, signals: &Signals) -> Result<Waited, Failure> {
         let (outbox, reports) = channel();
         let (release, released) = oneshot::channel();
         let helper = self.helper.clone();
-        spawn_helper("lock", move || helper.work(goal, &outbox, released))
+        spawn_helper("lock", move || helper.work(&outbox, released))
             .map_err(Failure::system("wait"))?;
         let (step, query) = (&self.step, &mut self.holder_query);
-        self.wait.is_ready = false;
         let waits = std::slice::from_mut(&mut self.wait);
         let log = |text: &str| {
             // The query is logged once, and only while another process holds the lock.
             let query = query.take_if(|_| text.ends_with(BUSY)).unwrap_or_default();
             tracing::info!(phase = %Phase::Lock, step, "{text}{query}");
         };
-        let state = wait(waits, &reports, signals, &mut self.messages, log);
+        let states = wait(waits, &reports, signals, &mut self.messages, log);
+        let mut states = states.map_err(|failure| self.explained(failure))?;
         let at = &self.at;
-        match state.map_err(|failure| self.explained(failure))? {
+        match states.swap_remove(0) {
             State::Free | State::Busy => Ok(Waited::Free),
             State::Settled(status) => Ok(Waited::Settled(status)),
             State::Taken(socket, status) => {
@@ -191,7 +186,7 @@ impl AdvisoryLock {
         }
     }
 
-    /// Explains why the goal was not reached.
+    /// Explains why the wait has failed.
     fn explained(&self, failure: Failure) -> Failure {
         let (at, reason) = (&self.at, self.wait.reason());
         let timeout = humantime::format_duration(self.timeout);
@@ -283,14 +278,18 @@ struct Helper {
     application: String,
     key: i64,
     question: Option<AlembicQuestion>,
+    /// Whether to take the lock only if no other process holds it first. That holder probably runs the same step, and
+    /// nobody else asks the command meanwhile. When the lock is free, all waiting replicas ask concurrently and without
+    /// the lock. With it, each would have to wait for all others.
+    takes_once: bool,
     /// How long to wait for free connections once the lock is taken.
     room_limit: Duration,
 }
 
 impl Helper {
-    /// Makes attempts until the goal is reached or the receiver of the reports is dropped. Then, if the lock was taken,
-    /// holds it until its release is requested.
-    fn work(&self, goal: Goal, outbox: &Sender<Report<State>>, released: oneshot::Receiver<()>) {
+    /// Makes attempts until one succeeds or the receiver of the reports is dropped. Then, if the lock was taken, holds it
+    /// until its release is requested.
+    fn work(&self, outbox: &Sender<Report<State>>, released: oneshot::Receiver<()>) {
         let mut session = None;
         let mut takes = true;
         attempt_until_ready(PAUSES, 0, outbox, |until| {
@@ -300,7 +299,7 @@ impl Helper {
                 _ => connected.close(),
             }
             if let State::Busy = state {
-                takes = goal == Goal::Taken;
+                takes = !self.takes_once;
                 return Err(Error::not_yet(BUSY));
             }
             Ok(state)

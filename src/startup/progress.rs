@@ -1,7 +1,6 @@
 //! Waits: attempts that are made repeatedly, their messages, and their interruption by a stop.
 
-use std::io;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
@@ -38,7 +37,6 @@ pub struct Wait {
     error: Option<Error>,
     /// The time since which every attempt has been refused.
     refused_since: Option<Instant>,
-    pub is_ready: bool,
 }
 
 impl Wait {
@@ -49,7 +47,6 @@ impl Wait {
             deadline: deadline(now, timeout),
             error: None,
             refused_since: None,
-            is_ready: false,
         }
     }
 
@@ -156,27 +153,23 @@ pub fn attempt_until_ready<T>(
 /// Waits for the next report of a helper thread. Returns `None` if the deadline passes first.
 ///
 /// # Errors
-/// If a stop arrives, the wait for events fails, or all helper threads have ended.
+/// If a stop arrives, or the wait for events fails.
 pub fn receive<T>(
     reports: &Receiver<T>,
     signals: &Signals,
     deadline: Option<Instant>,
 ) -> Result<Option<T>, Failure> {
-    let system = Failure::system("wait");
     loop {
-        match reports.try_recv() {
-            Ok(report) => return Ok(Some(report)),
-            Err(TryRecvError::Disconnected) => {
-                return Err(system(io::Error::other("a helper thread has ended")));
-            }
-            Err(TryRecvError::Empty) => {}
+        if let Ok(report) = reports.try_recv() {
+            return Ok(Some(report));
         }
         unless_stopped().map_err(Failure::stopped)?;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(None);
         }
         // A report or a stop that arrives from here on ends this wait at once.
-        if supervise::wait(signals, &mut [], None, deadline).map_err(&system)? {
+        let is_woken = supervise::wait(signals, &mut [], None, deadline);
+        if is_woken.map_err(Failure::system("wait"))? {
             // Discards the signals, because there is no process to forward them to yet.
             signals.take();
         }
@@ -187,7 +180,7 @@ pub fn receive<T>(
 pub type Attempt<T> = Box<dyn FnMut(Instant) -> Result<T, Error> + Send>;
 
 /// Something to wait for.
-pub struct Dependency<T = ()> {
+pub struct Dependency<T> {
     /// The name in messages, with the address.
     pub name: String,
     pub timeout: Duration,
@@ -195,14 +188,14 @@ pub struct Dependency<T = ()> {
 }
 
 /// Waits until an attempt has succeeded for each dependency. One helper thread per dependency makes attempts
-/// repeatedly, all of them concurrently. Returns the result of the last one, and the time that it took, for messages.
+/// repeatedly, all of them concurrently. Returns the results in order, and the time that it took, for messages.
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
 pub fn until_ready<T: Send + 'static>(
     dependencies: Vec<Dependency<T>>,
     signals: &Signals,
-) -> Result<(T, String), Failure> {
+) -> Result<(Vec<T>, String), Failure> {
     let (outbox, reports) = channel();
     let mut waits = Vec::new();
     for dependency in dependencies {
@@ -216,14 +209,14 @@ pub fn until_ready<T: Send + 'static>(
         waits.push(Wait::new(dependency.name, now, dependency.timeout));
     }
     let mut messages = Messages::new(Instant::now());
-    let result = wait(&mut waits, &reports, signals, &mut messages, |text| {
+    let results = wait(&mut waits, &reports, signals, &mut messages, |text| {
         tracing::info!(phase = %Phase::Wait, "{text}");
     })?;
-    Ok((result, messages.elapsed(Instant::now())))
+    Ok((results, messages.elapsed(Instant::now())))
 }
 
 /// Waits until each of the helper threads, one per wait, has reported a success. Passes messages to `log`. Returns the
-/// result of the last helper thread.
+/// results in order.
 ///
 /// # Errors
 /// If waits have not ended in time or cannot end, or a stop arrives.
@@ -233,34 +226,35 @@ pub fn wait<T>(
     signals: &Signals,
     messages: &mut Messages,
     mut log: impl FnMut(&str),
-) -> Result<T, Failure> {
+) -> Result<Vec<T>, Failure> {
+    let mut results: Vec<Option<T>> = waits.iter().map(|_| None).collect();
     let mut deadline = Instant::now();
     loop {
         while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
             deadline = Instant::now();
             match answer {
-                Ok(result) => {
-                    waits[index].is_ready = true;
-                    if waits.iter().all(|each| each.is_ready) {
-                        return Ok(result);
-                    }
-                }
+                Ok(result) => results[index] = Some(result),
                 Err(error) => waits[index].note(error, deadline),
             }
         }
         let now = Instant::now();
-        let pending = || waits.iter().filter(|each| !each.is_ready);
-        let end = pending().map(Wait::end).min();
-        deadline = end.unwrap_or(now);
-        if now >= deadline {
+        let pending = || {
+            let pairs = waits.iter().zip(&results);
+            pairs.filter_map(|(each, result)| result.is_none().then_some(each))
+        };
+        let Some(end) = pending().map(Wait::end).min() else {
+            return Ok(results.into_iter().flatten().collect());
+        };
+        if now >= end {
             return Err(expired(pending().filter(|each| now >= each.end())));
         }
         let text = reasons(pending().filter(|each| each.error.is_some()));
+        deadline = end;
         if !text.is_empty() {
             let next = messages.update(&text, now, |elapsed| {
                 log(&format!("waiting ({elapsed}) for {text}"));
             });
-            deadline = deadline.min(next);
+            deadline = end.min(next);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Asks alembic's version table whether a step has nothing to do.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::failure::Failure;
@@ -27,8 +26,8 @@ pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, F
         timeout: UP_TO_DATE_LIMIT,
         attempt: Box::new(move |until| ask_alone(&question, until)),
     };
-    let (status, _) = until_ready(vec![dependency], signals)?;
-    Ok(status)
+    let (mut answers, _) = until_ready(vec![dependency], signals)?;
+    Ok(answers.swap_remove(0))
 }
 
 /// Asks over a new connection.
@@ -74,28 +73,23 @@ pub fn ask(
     })
 }
 
-/// Asks over a new connection whether there is nothing to do. For a wait. If the answer is not certain and a fallback
-/// can answer, notes that it is needed, and ends the wait.
+/// Asks over a new connection whether there is nothing to do. For a wait. If the answer is not certain, a fallback ends
+/// the wait. Returns whether it is needed.
 ///
 /// # Errors
 /// If there is something to do, or the database is not ready.
 pub fn ask_until_up_to_date(
     question: &AlembicQuestion,
-    fallback: Option<&AtomicBool>,
+    has_fallback: bool,
     until: Instant,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let reason = match ask_alone(question, until)? {
-        Status::UpToDate => return Ok(()),
-        Status::Ahead(_) if question.on_ahead == OnAhead::Skip => return Ok(()),
+        Status::UpToDate => return Ok(false),
+        Status::Ahead(_) if question.on_ahead == OnAhead::Skip => return Ok(false),
+        Status::Uncertain(_) if has_fallback => return Ok(true),
         Status::Ahead(rows) => ahead(&rows),
         Status::Pending(count) => pending(count),
-        Status::Uncertain(reason) => match fallback {
-            Some(is_needed) => {
-                is_needed.store(true, Ordering::Relaxed);
-                return Ok(());
-            }
-            None => reason,
-        },
+        Status::Uncertain(reason) => reason,
     };
     Err(Error::not_yet(reason))
 }

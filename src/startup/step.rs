@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use super::failure::Failure;
 use super::launch::{AHEAD, Launcher, UP_TO_DATE_LIMIT, failed};
 #[cfg(feature = "postgres")]
-use super::lock::{AdvisoryLock, Goal, HeldLock, Waited};
+use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
 #[cfg(feature = "postgres")]
 use super::question;
@@ -59,21 +59,18 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, Failure> {
             continue;
         };
         are_found = false;
-        let (phase, of) = match step {
-            Some(step) => (Phase::Step, format!("step {step}: ")),
-            None => (Phase::Serve, String::new()),
+        let failure = match step {
+            Some(step) => Failure::from(error).of_step(step),
+            None => error.into(),
         };
+        let phase = failure.phase;
         if !is_certain || !is_needed {
             let yet = if is_certain { "not ready yet: " } else { "" };
-            tracing::warn!(%phase, step, "{yet}{of}{error}");
+            tracing::warn!(%phase, step, "{yet}{failure}");
         } else if first.is_none() {
-            let error = Failure::from(error);
-            first = Some(match step {
-                Some(step) => error.of_step(step),
-                None => error,
-            });
+            first = Some(failure);
         } else {
-            tracing::error!(%phase, step, "{of}{error}");
+            tracing::error!(%phase, step, "{failure}");
         }
     }
     first.map_or(Ok(are_found), Err)
@@ -112,12 +109,10 @@ pub fn run_all(
         // A stop also replaces the error that it may have caused.
         let result = stopped().and(result);
         let name = &step.declared.name;
-        let is_allowed = |failure: &Failure| {
-            let is_of_step = [Exit::STEP_FAILED, Exit::TIMED_OUT].contains(&failure.exit);
-            step.declared.allow_failure && is_of_step
-        };
+        let may_fail = step.declared.allow_failure;
+        let of_step = [Exit::STEP_FAILED, Exit::TIMED_OUT];
         match result.map_err(|failure| failure.of_step(name)) {
-            Err(failure) if is_allowed(&failure) => {
+            Err(failure) if may_fail && of_step.contains(&failure.exit) => {
                 let text = format!("{failure}; ignored because of allow_failure");
                 tracing::warn!(phase = %Phase::Step, step = name, "{text}");
             }
@@ -151,21 +146,10 @@ impl Runner<'_> {
     fn run_locked(&self, lock: &Lock) -> Result<(), Failure> {
         let (step, signals) = (self.step, self.launcher.signals);
         let service = self.launcher.plan.service.as_deref().unwrap_or_default();
-        let (goal, question) = match &step.question {
-            // The holder probably runs the same step, and nobody else asks meanwhile. When the lock is free, all waiting
-            // replicas ask concurrently and without the lock. With it, each would have to wait for all others.
-            Some(Question::Command(_)) => (Goal::TakenOrFree, None),
-            Some(Question::Alembic(question, _)) => (Goal::Taken, Some(question)),
-            None => (Goal::Taken, None),
-        };
-        let mut lock = AdvisoryLock::new(
-            lock,
-            service,
-            &step.declared.name,
-            question.map(|question| &**question),
-        );
+        let mut lock =
+            AdvisoryLock::new(lock, service, &step.declared.name, step.question.as_ref());
         let (held, status) = loop {
-            match lock.wait_for(goal, signals)? {
+            match lock.wait_for(signals)? {
                 Waited::Taken(held, status) => break (held, status),
                 Waited::Settled(status) => return self.conclude(status).map(drop),
                 Waited::Free if self.is_up_to_date()? => return Ok(()),

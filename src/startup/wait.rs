@@ -1,7 +1,5 @@
 //! Waits until every dependency is ready: servers, and steps that another process runs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -29,32 +27,31 @@ use crate::targets::Target;
 /// If dependencies are not ready in time or keep refusing the log-in, a command fails, or a stop arrives.
 pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), Failure> {
     let mut dependencies = Vec::new();
-    let mut commands = Vec::new();
+    // Each with the index of the dependency that may make it superfluous.
+    let mut commands: Vec<(_, _, _, Option<usize>)> = Vec::new();
     for wait in &plan.waits {
         let name = wait.what.clone();
-        let attempt: Attempt<()> = match &wait.awaited {
+        let attempt: Attempt<bool> = match &wait.awaited {
             Awaited::Server(None) => {
                 tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
                 continue;
             }
             Awaited::Server(Some(target)) => {
                 let target = target.clone();
-                Box::new(move |until| ask(&target, until))
+                Box::new(move |until| ask(&target, until).map(|()| false))
             }
             #[cfg(feature = "postgres")]
             Awaited::Step(step, Question::Alembic(question, fallback)) => {
                 let question = question.clone();
-                let fallback = fallback.as_ref().map(|command| {
-                    let is_needed = Arc::new(AtomicBool::new(false));
-                    commands.push((wait, *step, command, is_needed.clone()));
-                    is_needed
-                });
+                let (index, has_fallback) = (dependencies.len(), fallback.is_some());
+                let fallback = fallback.as_ref();
+                commands.extend(fallback.map(|command| (wait, *step, command, Some(index))));
                 Box::new(move |until| {
-                    question::ask_until_up_to_date(&question, fallback.as_deref(), until)
+                    question::ask_until_up_to_date(&question, has_fallback, until)
                 })
             }
             Awaited::Step(step, Question::Command(command)) => {
-                commands.push((wait, *step, command, Arc::new(AtomicBool::new(true))));
+                commands.push((wait, *step, command, None));
                 continue;
             }
         };
@@ -64,15 +61,17 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
             attempt,
         });
     }
+    let mut are_needed = Vec::new();
     if !dependencies.is_empty() {
         let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
         let names = names.join(", ");
-        let ((), elapsed) = until_ready(dependencies, signals)?;
+        let elapsed;
+        (are_needed, elapsed) = until_ready(dependencies, signals)?;
         tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
     }
     // A command normally needs the servers, and only the main thread runs child processes.
     let mask = Mask::new(plan.secrets());
-    commands.retain(|(.., is_needed)| is_needed.load(Ordering::Relaxed));
+    commands.retain(|(.., index)| index.is_none_or(|index| are_needed[index]));
     for (wait, step, command, _) in commands {
         let launcher = Launcher {
             step,
