@@ -125,22 +125,18 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> 
         |files: &Vec<String>| !(1..=2).contains(&files.len()) || files.iter().any(String::is_empty);
     let message = "must name an ini file, a pyproject.toml, or one of each";
     keys.fault_if(files.as_ref().is_some_and(is_wrong), "config", message);
-    let version_table = identifier(&mut keys, "version_table");
-    let version_table_schema = identifier(&mut keys, "version_table_schema");
-    let heads = heads(&mut keys);
-    let on_ahead = keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default();
-    let command = command(&mut keys, declared);
-    keys.finish();
-    Some(UpToDate::Alembic(Alembic {
+    let alembic = Alembic {
         // A manifest with a fault is discarded.
         place: place.unwrap_or_else(|| Place::Literal(String::new())),
         files: files.into_iter().flatten().map(PathBuf::from).collect(),
-        version_table,
-        version_table_schema,
-        heads,
-        on_ahead,
-        command,
-    }))
+        version_table: identifier(&mut keys, "version_table"),
+        version_table_schema: identifier(&mut keys, "version_table_schema"),
+        heads: heads(&mut keys),
+        on_ahead: keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default(),
+        command: command(&mut keys, declared),
+    };
+    keys.finish();
+    Some(UpToDate::Alembic(alembic))
 }
 
 /// Reads a name in the database. It becomes part of a query.
