@@ -238,7 +238,7 @@ impl HeldLock {
             return Ok(());
         }
         self.verify()?;
-        // If the helper has ended, reading its reports returns an error.
+        // If the helper has ended, it has reported why.
         let _ = self.release.send(());
         match receive(&self.reports, signals, None)? {
             Some((_, Err(error))) => Err(lost(&error.reason)),
