@@ -7,8 +7,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The default ports of servers, by scheme.
-const PORTS: &str = "postgresql:5432 postgres:5432 mysql:3306 mariadb:3306 redis:6379 rediss:6379 valkey:6379 amqp:5672 \
-    amqps:5671 mongodb:27017 nats:4222 kafka:9092 memcached:11211 http:80 https:443";
+const PORTS: &str = "postgresql:5432 postgres:5432 postgis:5432 psql:5432 pgsql:5432 mysql:3306 mariadb:3306 redis:6379 \
+    rediss:6379 valkey:6379 amqp:5672 pyamqp:5672 amqps:5671 mongodb:27017 nats:4222 kafka:9092 memcached:11211 http:80 https:443";
 
 /// The schemes of databases that `SQLAlchemy` connects to through a driver, such as `postgresql+psycopg`.
 const SQL: &str = "postgresql postgres mysql mariadb cockroachdb mssql oracle redshift clickhouse";
@@ -87,9 +87,9 @@ impl<'a> Url<'a> {
         matches!(&*self.scheme.to_ascii_lowercase(), "http" | "https")
     }
 
-    /// Whether the scheme is `postgresql` or `postgres`, with or without a driver.
+    /// Whether the scheme is one for `PostgreSQL`, with or without a driver.
     pub fn is_postgres(&self) -> bool {
-        matches!(&*self.dialect(), "postgresql" | "postgres")
+        self.default_port() == Some(5432)
     }
 
     /// The default port of the scheme, if it is known.
@@ -113,18 +113,21 @@ impl<'a> Url<'a> {
 
     /// The position in `whole` of the `@` that ends the credentials if a raw `/`, `?` or `#` probably cuts them.
     fn end_of_cut_credentials(&self) -> Option<usize> {
-        let end = self.whole.len() - self.rest.len() + self.rest.find('@')?;
+        let first = self.whole.len() - self.rest.len() + self.rest.find('@')?;
+        // The host begins after the last `@` before its end.
+        let after = self.whole[first..].split(['/', '?', '#']).next()?;
+        let end = first + after.rfind('@')?;
         // An `@` behind a second `://` belongs to another URL.
         if self.authority.is_empty() || self.whole[..end].contains("://") {
             return None;
         }
         // The path of an http URL and the virtual host of AMQP can contain an `@`, and so can a parameter.
         let has_port = self.authority.contains(':');
-        let is_free = self.is_web()
-            || self.dialect().starts_with("amqp") && (self.user.is_some() || !has_port);
+        let is_free = self.is_web() || self.is_amqp() && (self.user.is_some() || !has_port);
         let query = self.whole[..end].split_once('?').unwrap_or_default().1;
         let is_likely = !is_free && !query.contains('=') && self.default_port().is_some();
-        let is_unreadable = self.hosts().is_none() && self.user.is_none();
+        let is_no_host = || self.hosts().is_none() || !is_free && self.authority.ends_with(':');
+        let is_unreadable = self.user.is_none() && is_no_host();
         (is_likely || is_unreadable).then_some(end)
     }
 
@@ -134,20 +137,34 @@ impl<'a> Url<'a> {
         let credentials = [self.user, self.password].into_iter().flatten();
         let credentials: Vec<&str> = credentials.collect();
         let has = |raw: &char| credentials.iter().any(|text| text.contains(*raw));
-        let mut raw: String = "@/?#\"<>[]\\^`{|}".chars().filter(has).collect();
-        if !credentials.iter().all(|text| is_percent_encoded(text)) {
-            raw.push('%');
-        }
-        let has_at = raw.contains('@');
+        let is_mongodb = self.scheme.starts_with("mongodb");
+        // Only Go's parser of URLs refuses a `{` or the like, and it reads neither of the first two.
+        let refused = if is_mongodb {
+            "@/?#[]%:"
+        } else if self.driver().is_some() {
+            "@/?#[]"
+        } else {
+            "@/?#\"<>[]\\^`{|}%"
+        };
+        let has_at = self.password.is_some_and(|text| text.contains('@'));
+        let is_encoded = credentials.iter().all(|text| is_percent_encoded(text));
+        let is_raw = |raw: &char| match raw {
+            '%' => !is_encoded,
+            // SQLAlchemy's user may contain it.
+            '@' if self.driver().is_some() => has_at,
+            _ => has(raw),
+        };
+        let raw: String = refused.chars().filter(is_raw).collect();
         // What the clients of each scheme accept was tried out. SQLAlchemy's password ends at the first `@`, and may
-        // contain a `/`, `?` or `#`; most other clients end it at the last `@` before the first of these three.
-        let is_certain = if self.scheme.starts_with("mongodb") {
-            raw.contains(['@', '/', '?', '#', '%'])
+        // contain a `/`, `?` or `#`, and its user an `@`; most other clients end the password at the last `@` before the
+        // first of these three.
+        let is_certain = if is_mongodb {
+            raw.contains(['@', '/', '?', '%', ':'])
         } else if self.is_sql() {
             has_at && (self.is_cut || self.driver().is_some())
         } else {
             let start = self.whole.split(['/', '?', '#']).next().unwrap_or_default();
-            self.is_cut && !(self.dialect().starts_with("amqp") && host_and_port(start).is_some())
+            self.is_cut && !(self.is_amqp() && host_and_port(start).is_some())
         };
         (raw, is_certain)
     }
@@ -171,6 +188,10 @@ impl<'a> Url<'a> {
     pub fn driver(&self) -> Option<String> {
         let driver = self.scheme.split_once('+').filter(|_| self.is_sql())?.1;
         Some(driver.to_ascii_lowercase())
+    }
+
+    fn is_amqp(&self) -> bool {
+        matches!(self.default_port(), Some(5671 | 5672))
     }
 
     /// The path without its leading slashes, not decoded.

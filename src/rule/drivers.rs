@@ -53,6 +53,15 @@ const OTHERS: &str = "pgbouncer schema connection_limit pool_timeout socket_time
 /// The values of `sslmode`, and of asyncpg's `ssl`.
 const MODES: &str = "disable, allow, prefer, require, verify-ca, verify-full";
 
+/// Drivers with those of their parameters that accept no text, and all values in a URL are texts.
+const NO_TEXTS: [(&str, &str); 2] = [
+    (
+        "asyncpg",
+        "statement_cache_size timeout server_settings max_cached_statement_lifetime max_cacheable_statement_size",
+    ),
+    ("pg8000", "timeout"),
+];
+
 /// Parameters that show that the URL is for the library `databases`, which reads only these and ignores all others.
 const DATABASES: [&str; 4] = ["min_size", "max_size", "pool_recycle", "unix_sock"];
 
@@ -92,6 +101,19 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
             false => format!("remove {shown}"),
             true if refused.len() == 1 => advice.to_owned(),
             true => format!("{advice}, and remove the others"),
+        };
+        return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
+    }
+    let no_texts = NO_TEXTS.iter().find(|(name, _)| *name == driver);
+    let is_no_text =
+        |name: &str| no_texts.is_some_and(|(_, all)| all.split(' ').any(|each| each == name));
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| is_no_text(name)) {
+        let problem = format!("has {name}, which its driver {driver} does not accept as a text");
+        let fix = match name.as_str() {
+            "statement_cache_size" => {
+                "write prepared_statement_cache_size, or pass it in the code (connect_args)"
+            }
+            _ => "pass it in the code (connect_args)",
         };
         return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
     }

@@ -23,13 +23,16 @@ impl Rule {
             return self.check_scheme(opaque, false);
         }
         let url = Url::cut(value).ok_or_else(|| self.no_url(value))?;
-        // Several URLs in one value, such as the brokers of Celery.
-        let mut others = url.whole.split([',', ';']).skip(1);
+        // Several URLs in one value, such as the brokers of Celery, or servers of LDAP.
+        let is_separator =
+            |other: char| ",;".contains(other) || other == ' ' && url.scheme.starts_with("ldap");
+        let mut others = url.whole.split(is_separator).skip(1);
         let is_list = others.any(|text| Url::cut(text.trim()).is_some());
         let mut raw = url.raw_characters();
-        // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@`.
+        // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@` in a password.
         let is_sqlalchemy = self.schemes.iter().any(|scheme| scheme.contains('+'));
-        raw.1 |= is_sqlalchemy && url.is_sql() && raw.0.contains('@');
+        let has_at = url.password.is_some_and(|text| text.contains('@'));
+        raw.1 |= is_sqlalchemy && url.is_sql() && has_at;
         let is_raw = !raw.0.is_empty();
         let problem = "contains white space, which not all clients accept";
         let has_space = value.contains(char::is_whitespace);
@@ -79,7 +82,9 @@ impl Rule {
             return Ok(());
         }
         warn_unless(value != "*", "admits all origins", "list each origin")?;
-        let url = Url::cut(value).ok_or_else(|| wrong_type("is not an origin", SHAPE))?;
+        // A regular expression can begin with `^`.
+        let url = Url::cut(value.trim_start_matches('^'));
+        let url = url.ok_or_else(|| wrong_type("is not an origin", SHAPE))?;
         let problem = "has a path after its host, which no browser sends";
         ensure(matches!(url.rest, "" | "/"), problem, SHAPE)?;
         let is_pattern = url.authority.contains(['*', '^', '$', '(', '\\', '[']);
@@ -89,7 +94,8 @@ impl Rule {
         self.check_scheme(url.scheme, url.is_local())?;
         let problem = "has a wildcard, which Django takes, but Starlette's allow_origins matches with no origin";
         let fix = "list each origin, or use a regular expression (allow_origin_regex)";
-        warn_unless(host.is_some(), problem, fix)?;
+        let is_plain = host.is_some() && !value.starts_with('^');
+        warn_unless(is_plain, problem, fix)?;
         let problem = "ends with a slash, which no browser sends: it only matches if the application removes the slash";
         warn_unless(url.rest != "/", problem, "remove the slash at its end")?;
         let is_sent = |other: char| other.is_ascii() && !other.is_ascii_uppercase();
@@ -114,7 +120,11 @@ impl Rule {
         }
         let admitted = format!("{}://", self.schemes.join(":// or "));
         let problem = format!("does not begin with {admitted}");
-        let fix = format!("write it with {admitted}");
+        let is_encrypted = |admitted: &String| scheme.strip_suffix('s') == Some(admitted);
+        let fix = match self.schemes.iter().find(|each| is_encrypted(each)) {
+            Some(plain) => format!("add `{plain}s` to `schemes`, if the application supports TLS"),
+            None => format!("write it with {admitted}"),
+        };
         Err(ValueFinding::new(Code::WrongScheme, problem, fix))
     }
 }
@@ -122,6 +132,11 @@ impl Rule {
 /// Checks the hosts and their ports.
 fn check_host(url: &Url<'_>) -> Checked {
     let authority = url.authority;
+    // Django's `sqlite://:memory:`, Prisma's `sqlserver://host;database=…`, and Go's `mysql://user@tcp(host:3306)/db`.
+    let is_server = url.scheme == "sqlserver" && authority.contains(';');
+    if url.scheme.starts_with("sqlite") || is_server || authority.starts_with("tcp(") {
+        return Ok(());
+    }
     let only_port = authority.strip_prefix(':').and_then(port);
     if authority.is_empty() || only_port.is_some() {
         return check_no_host(url);

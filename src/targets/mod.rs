@@ -127,6 +127,11 @@ fn cut(text: &str) -> Result<Option<Url<'_>>, ValueFinding> {
 /// Parses `host:port`, or a URL with one or several hosts.
 fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     const SHAPE: &str = "write it as host:port, or as a URL with a host";
+    let several = || text.split([',', ';']).map(str::trim);
+    if several().skip(1).any(|one| Url::cut(one).is_some()) {
+        let all = several().filter(|one| !one.is_empty()).map(addresses);
+        return Ok(all.collect::<Result<Vec<_>, _>>()?.concat());
+    }
     let url = cut(text)?;
     let default_port = url.and_then(|url| url.default_port());
     let hosts = url.map_or(text.trim(), |url| url.authority);
@@ -233,6 +238,9 @@ mod tests {
             addresses("mongodb://a,b:1/d").expect("two addresses").len(),
             2
         );
+        let several = addresses("amqp://u:p@a;amqp://u:p@b:1").expect("two addresses");
+        let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+        assert_eq!(several, ["a:5672", "b:1"]);
         for text in [
             "",
             "cache",

@@ -226,9 +226,9 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
             None => "prefer",
             // As in libpq, which verifies the certificate if root certificates are specified.
             Some("require" | "true") if roots.is_some() => "verify-ca",
-            // asyncpg's `ssl` can be a boolean.
-            Some("true") => "require",
-            Some("false") => "disable",
+            // node-postgres has `no-verify`, and its `ssl` and that of `databases` can be a boolean.
+            Some("true" | "True" | "1" | "no-verify") => "require",
+            Some("false" | "False" | "0") => "disable",
             Some(text) => text,
         };
         let (mode, verify) = choose("sslmode", mode, &MODES)?;

@@ -39,6 +39,15 @@ fn problem(rule: &Rule, value: &str) -> String {
 #[test]
 fn real_urls_are_sound() {
     for value in [
+        // SQLAlchemy's user may contain an `@`, as the users of Azure do.
+        "mysql+pymysql://admin@server:s3cret@server.mysql.database.azure.com/app",
+        "postgresql+psycopg://app:a{b}^%c|d@db/app",
+        "mongodb://app:a{b}^c|d@db/app",
+        // From the documentation of django-environ, Prisma, golang-migrate, and Symfony's mailer.
+        "sqlite://:memory:",
+        "sqlserver://db:1433;database=app;user=sa;password=s3cret;encrypt=true",
+        "mysql://app:s3cret@tcp(db:3306)/app",
+        "null://null",
         "postgresql://app:s3cret@db:5432/app?sslmode=require",
         "postgresql://app:s3cret@db.internal/app?options=-c%20search_path%3Dx",
         "postgresql+psycopg://app@h1,h2/app?target_session_attrs=read-write",
@@ -130,6 +139,12 @@ fn real_urls_are_sound() {
 #[test]
 fn urls_that_only_some_clients_accept_are_warnings() {
     for (value, code) in [
+        // pymongo accepts a `#`, and Node's client does not.
+        ("mongodb://app:pa#ss@db:27017/app", Unescaped),
+        (
+            "ldap://ldap1.example.org ldap://ldap2.example.org",
+            WrongType,
+        ),
         // urllib, Node and Go end the password at the last `@`, libpq and SQLAlchemy at the first.
         ("redis://:p@ss@cache:6379/0", Unescaped),
         ("amqp://u:p@ss@mq/v", Unescaped),
@@ -176,6 +191,14 @@ fn urls_that_only_some_clients_accept_are_warnings() {
 #[test]
 fn urls_that_no_client_accepts_are_errors() {
     for (value, code) in [
+        ("mongodb://app:pa:ss@db:27017/app", Unescaped),
+        ("smtp://app:/s3cret@mail.example.org:587", Unescaped),
+        ("postgresql+psycopg://app:pa?s@s@db/app", Unescaped),
+        ("postgresql+psycopg://app:pa#$s@s@db/app", Unescaped),
+        (
+            "postgresql+asyncpg://u:p@h/d?statement_cache_size=0",
+            ForeignParameter,
+        ),
         ("", WrongType),
         ("example.com", WrongType),
         ("a:9092,b:9092", WrongType),
@@ -335,6 +358,8 @@ fn origins_that_only_some_applications_match_are_warnings() {
         "https://sub.*.example.org",
         "http://localhost:*",
         "https://.*\\.example\\.org",
+        // Flask-CORS takes regular expressions.
+        "^https://.*\\.example\\.org$",
         "https://app.example.com/",
         "https://App.Example.com",
         "https://bücher.example",
@@ -362,7 +387,6 @@ fn origins_that_no_browser_sends_are_errors() {
         "https://",
         "https://a b",
         "https://h:port",
-        "^https://.*\\.example\\.org$",
     ] {
         assert_eq!(
             verdict(&rule(Type::Origin, &[]), value),

@@ -128,6 +128,10 @@ fn sslmode_means_what_it_does_for_libpq_and_ssl_for_asyncpg() {
         ("sslmode=require", (SslMode::Require, Verify::Nothing)),
         ("ssl=require", (SslMode::Require, Verify::Nothing)),
         ("ssl=true", (SslMode::Require, Verify::Nothing)),
+        // The values of node-postgres, and of the library `databases`.
+        ("sslmode=no-verify", (SslMode::Require, Verify::Nothing)),
+        ("ssl=True", (SslMode::Require, Verify::Nothing)),
+        ("ssl=0", (SslMode::Disable, Verify::Nothing)),
         (
             "sslmode=require&sslrootcert=/ca.pem",
             (SslMode::Require, Verify::Authority),
