@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::environment::Environment;
 use crate::manifest::Variable;
 use crate::report::{Code, ValueFinding};
-use crate::rule::{Placeholder, placeholder};
-use crate::url::{passwords, percent_decoded};
+use crate::rule::{Placeholder, Type, placeholder, strip_wrapping};
+use crate::url::{Url, passwords, percent_decoded};
 
 /// Reads a file. The second argument is a limit in bytes. Of a larger file it returns one byte more than the limit.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
@@ -55,9 +55,11 @@ impl Value {
         if bare.is_empty() {
             return Value::Missing;
         }
-        let is_listed = listed
-            .iter()
-            .any(|each| each.to_lowercase() == bare.to_lowercase());
+        let mut listed = listed.iter();
+        let password = Url::cut(bare).and_then(|url| url.password);
+        let texts = [Some(strip_wrapping(bare)), password].map(|text| text.map(str::to_lowercase));
+        let is_listed = listed.any(|each| texts.contains(&Some(each.to_lowercase())))
+            && !rule.one_of.iter().any(|admitted| admitted == bare);
         // A secret with the value of its example is a placeholder.
         let is_example = rule.is_secret && variable.example.as_deref() == Some(bare);
         let is_wrong = || rule.findings(text).iter().any(|finding| finding.is_certain);
@@ -76,6 +78,8 @@ impl Value {
             found @ Some(Placeholder::Unfilled) if is_open => found,
             // A single word after the `#` is a heading.
             found @ Some(Placeholder::Comment) if is_open && bare.matches(' ').count() > 1 => found,
+            // The user, the password or the host of a URL.
+            found @ Some(Placeholder::Unrendered) if rule.value_type == Type::Url => found,
             // These explain why the value breaks its rule.
             found => found.filter(|_| is_wrong()),
         };

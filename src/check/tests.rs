@@ -578,6 +578,13 @@ fn a_manifest_can_name_further_placeholders() {
         "version: 1\nplaceholders: [Set-By-Ops]\nvariables: {A: {}, B: {not_placeholder: true}}\n";
     let told = |value| findings(text, &[("A", value), ("B", value)]);
     assert_eq!(told("set-by-ops"), ["A placeholder error"]);
+    assert_eq!(
+        told("redis://app:set-by-ops@cache"),
+        ["A placeholder error"]
+    );
+    assert_eq!(told("\"set-by-ops\"")[0], "A placeholder error");
+    let text = "version: 1\nplaceholders: [test]\nvariables: {A: {one_of: [test, live]}}\n";
+    assert_eq!(findings(text, &[("A", "test")]), [""; 0]);
     assert_eq!(told("set-by-ops-today"), [""; 0]);
 }
 

@@ -47,7 +47,7 @@ const UNRESOLVED: &str = "unresolved_reference";
 const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 24] = [
+const CAUSES: [(&str, &str, Explain); 25] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     (UNRESOLVED, LIKELY, values::empty_reference),
@@ -57,6 +57,7 @@ const CAUSES: [(&str, &str, Explain); 24] = [
     (UNRESOLVED, LIKELY, values::railway_reference),
     (UNRESOLVED, LIKELY, urls::empty_parts),
     (UNRESOLVED, LIKELY, values::workflow_expression),
+    (UNRESOLVED, LIKELY, values::ordered_reference),
     (UNRESOLVED, LIKELY, values::other_reference),
     ("example_copied", LIKELY, values::example_copied),
     ("secret_file", LIKELY, values::unreadable_file),

@@ -59,6 +59,14 @@ pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     grounds(variables, sentence)
 }
 
+/// Kubernetes replaces only references to what stands before them.
+pub fn ordered_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    grounds_of([(
+        placeholders(facts, |found| found == Some(Reference::Kubernetes)),
+        "{} {holds|hold} an unresolved `$(…)` reference: Kubernetes only replaces references to variables that stand before {it|them} in the container's list `env`, and nothing else replaces them. Define those variables first.",
+    )])
+}
+
 pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let variables = placeholders(facts, |found| found == Some(Reference::Other));
     let sentence = "{} {holds|hold} an unresolved reference to another variable, because nothing replaces references here. Set the variable to the value itself.";
@@ -137,6 +145,8 @@ pub enum Reference<'a> {
     Railway(Option<&'a str>),
     /// GitHub's `${{ secrets.X }}`.
     Workflow,
+    /// Kubernetes' `$(X)`.
+    Kubernetes,
     /// `${X}`, `$X` or `{{x}}` as the whole value, or `${X}` in a URL.
     Other,
 }
@@ -163,6 +173,12 @@ impl<'a> Reference<'a> {
             let names = SERVICE_AND_NAME.captures(inside);
             let service = names.and_then(|names| Some(names.get(1)?.as_str()));
             return Some(Reference::Railway(service));
+        }
+        let is_name = |other: char| other.is_ascii_alphanumeric() || other == '_';
+        if let Some((_, name, _)) = braced(value, "$(", ")")
+            && name.chars().all(is_name)
+        {
+            return Some(Reference::Kubernetes);
         }
         let is_whole = |(open, close)| matches!(braced(value, open, close), Some(("", _, "")));
         let is_other = [("${", "}"), ("{{", "}}")].into_iter().any(is_whole);
@@ -213,6 +229,9 @@ mod tests {
             ("changeme", None),
             ("<your key>", None),
             ("a ${X} b", None),
+            ("$(DB_PASSWORD)", Some(Reference::Kubernetes)),
+            ("postgresql://app:$(PW)@db/app", Some(Reference::Kubernetes)),
+            ("$(openssl rand -hex 32)", None),
         ] {
             assert_eq!(Reference::of(value), expected, "{value}");
         }

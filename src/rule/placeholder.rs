@@ -80,7 +80,7 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
     let begins_with = |list: &str| list.split(' ').any(|known| whole.starts_with(known));
     let of_vault = whole.strip_prefix("vault:").or(whole.strip_prefix("bao:"));
     let is_of_vault = |path: &str| path.contains('/') && path.starts_with(char::is_alphabetic);
-    let url = Url::cut(whole);
+    let url = Url::cut(whole.strip_prefix("jdbc:").unwrap_or(whole));
     if is_unfilled(whole) {
         Some(Placeholder::Unfilled)
     } else if let Some(found) = url.and_then(|url| placeholder_in(&url)) {
@@ -91,7 +91,11 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
         || begins_with("projects/") && whole.contains("/secrets/")
     {
         Some(Placeholder::Named)
-    } else if NOTHING.split('|').any(|text| text == whole) || is_inside(whole, NAME_GAPS, is_name) {
+    } else if NOTHING.split('|').any(|text| text == whole)
+        || is_inside(whole, NAME_GAPS, is_name)
+        // A command that was to be run, not pasted.
+        || whole.contains("openssl rand ")
+    {
         Some(Placeholder::Unrendered)
     } else if whole.starts_with("# ") {
         Some(Placeholder::Comment)
@@ -110,7 +114,10 @@ pub fn is_runner(word: &str) -> bool {
 /// The placeholder in the credentials or the host of a URL.
 fn placeholder_in(url: &Url<'_>) -> Option<Placeholder> {
     let password = url.password.and_then(placeholder);
-    let parts = url.user.into_iter().chain(url.authority.split([',', ':']));
+    // Symfony's mailer that sends nothing is `null://null`.
+    let hosts = url.authority.split([',', ':']);
+    let hosts = hosts.filter(|host| *host != url.scheme);
+    let parts = url.user.into_iter().chain(hosts);
     let left = [Placeholder::Unfilled, Placeholder::Unrendered];
     password.or(parts
         .filter_map(placeholder)

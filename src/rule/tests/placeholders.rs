@@ -126,6 +126,8 @@ fn what_templates_leave_in_place_of_a_value_is_recognised() {
         Some(Placeholder::Unrendered),
         &[
             "[object Object]",
+            "$(openssl rand -hex 32)",
+            "`openssl rand -base64 32`",
             "%!s(<nil>)",
             "postgresql://undefined:undefined@undefined:5432/app",
             "postgresql://app:$(DB_PASSWORD)@db/app",
