@@ -10,6 +10,7 @@ use email_address::{EmailAddress, Options};
 use serde_json::Value;
 
 use crate::report::{Code, ValueFinding, wrong_type};
+use crate::url::host_and_port;
 
 pub use placeholder::{Placeholder, is_runner, placeholder};
 
@@ -273,7 +274,11 @@ fn warn_unless(is_right: bool, problem: &str, fix: &str) -> Checked {
 
 fn json(value: &str) -> Checked {
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(value) else {
-        return Ok(());
+        let text: String = serde_json::from_str(value).unwrap_or_default();
+        let is_twice = text.starts_with(['{', '[']) && json(&text).is_ok();
+        let problem = "is JSON inside a JSON text, which only some programs decode twice";
+        let fix = "remove the quotes around it, and the backslashes inside";
+        return warn_unless(!is_twice, problem, fix);
     };
     // The message of serde_json can contain parts of the value, so only line and column are used.
     let (line, column) = (error.line(), error.column());
@@ -292,6 +297,8 @@ fn lost_quotes(value: &str) -> &'static str {
         ": the backslashes before the quotes are part of the value here"
     } else if value.contains('\'') {
         ": it needs double quotes"
+    } else if !value.contains(|other: char| other.is_alphabetic() || other == '*') {
+        ""
     } else {
         ": the quotes inside are missing, which a shell removes"
     }
@@ -365,7 +372,9 @@ fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding
 
 /// The items of a list that is separated by commas, and what is wrong with the list itself.
 fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
-    if value.starts_with('[') {
+    let first = value.split(',').next().unwrap_or_default();
+    // An IPv6 address is in brackets, too.
+    if value.starts_with('[') && host_and_port(first).is_none() {
         let fix = "separate the items with commas: a,b";
         let finding = wrong_type("is written as a JSON list", fix);
         return (Vec::new(), Some(finding));

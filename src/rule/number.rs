@@ -104,7 +104,10 @@ fn seconds(value: &str) -> Option<f64> {
         let (date, time) = iso.split_once('T').unwrap_or((iso, ""));
         [&date.replace('M', "months"), time].concat().to_lowercase()
     });
-    let units = iso.as_deref().unwrap_or(units).trim_end_matches(',');
+    // Django writes the days alone: `1 01:30:00`.
+    let days = units.parse::<u32>().ok().map(|days| format!("{days}d"));
+    let units = iso.as_deref().or(days.as_deref()).unwrap_or(units);
+    let units = units.trim_end_matches(',');
     let duration = humantime::parse_duration(units);
     let duration = duration.or_else(|_| humantime::parse_duration(&units.to_lowercase()));
     Some(sign * (duration.ok()?.as_secs_f64() + clock))

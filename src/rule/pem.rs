@@ -1,6 +1,6 @@
 //! PEM texts, such as private keys and certificates (RFC 7468).
 
-use super::{Checked, ensure};
+use super::{Checked, ensure, warn_unless};
 use crate::report::wrong_type;
 
 /// How a PEM text begins.
@@ -35,7 +35,9 @@ pub fn check_pem(value: &str, is_escaped: bool) -> Checked {
         let is_closed = end.starts_with(&format!("{label}-----"));
         let problem = "is a PEM text whose BEGIN and END lines do not match";
         ensure(is_closed, problem, fix)?;
-        let has_lines = inside.trim_matches(' ').starts_with('\n') && inside.ends_with('\n');
+        let blank = [' ', '\t'];
+        let unindented = inside.trim_matches(blank);
+        let has_lines = unindented.starts_with('\n') && unindented.ends_with('\n');
         let problem = "is a PEM text whose line breaks were removed, or became spaces";
         ensure(has_lines, problem, fix)?;
         // Headers such as `DEK-Info: …`, and the checksum of PGP.
@@ -44,6 +46,9 @@ pub fn check_pem(value: &str, is_escaped: bool) -> Checked {
         let base64: String = lines.filter(is_base64_line).collect();
         let problem = "is a PEM text with something other than base64 between BEGIN and END";
         ensure(is_base64(&base64), problem, fix)?;
+        let problem = "is a PEM text whose lines begin with white space, which OpenSSL refuses";
+        let fix = "remove the white space before each line";
+        warn_unless(inside.ends_with('\n'), problem, fix)?;
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ fn quotes_and_white_space_are_findings_and_the_text_inside_is_checked() {
 fn json_may_be_a_quoted_string() {
     assert_eq!(codes(&typed(Type::Json), "\"text\""), []);
     assert_eq!(codes(&typed(Type::Json), "{\"a\": [1]}"), []);
+    let twice = problems(&typed(Type::Json), r#""{\"a\": 1}""#);
+    assert!(matches!(&*twice, [(problem, false)] if problem.contains("twice")));
     assert_eq!(codes(&typed(Type::Json), "{'a': 1}"), [Code::WrongType]);
 }
 
@@ -65,6 +67,7 @@ fn a_csv_list_must_not_be_json_or_have_an_empty_item() {
         ..Rule::default()
     };
     assert_eq!(codes(&rule, "[\"a\",\"b\"]"), [Code::WrongType]);
+    assert_eq!(codes(&rule, "[::1],localhost"), []);
     for value in ["a,,b", "a,", ",a"] {
         let found = rule.findings(value);
         assert!(found.len() == 1 && !found[0].is_certain, "{value}");

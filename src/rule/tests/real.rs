@@ -252,6 +252,7 @@ fn real_durations_are_sound() {
         &typed(Type::Duration),
         &[
             "0",
+            "1 01:30:00",
             "0s",
             "1s",
             "30s",
@@ -400,6 +401,11 @@ fn a_broken_pem_text_is_an_error_for_its_type_and_a_warning_for_a_text() {
             assert_eq!(finding.is_certain, is_certain, "{value}");
         }
     }
+    assert_eq!(typed(Type::Pem).findings(&key.replace('\n', "\t\n")), []);
+    let indented = typed(Type::Pem).findings(&key.replace('\n', "\n  "));
+    assert!(
+        matches!(&*indented, [found] if found.problem.contains("white space") && !found.is_certain)
+    );
     for value in [
         "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t",
         "MIIBVAIBADANBg==",
@@ -455,6 +461,12 @@ fn what_only_some_programs_read_is_a_warning() {
 
 #[test]
 fn a_json_list_has_items_of_its_type() {
+    let numbers = Rule {
+        list: Some(List::Json),
+        ..typed(Type::Integer)
+    };
+    let found = numbers.findings("[1, 2,]");
+    assert!(!found[0].problem.contains("quotes"), "{}", found[0].problem);
     let list = |value_type| Rule {
         list: Some(List::Json),
         ..typed(value_type)
