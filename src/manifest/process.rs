@@ -237,7 +237,7 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
         name == "PORT" || declared.get(name).is_some()
     }) {
         items[index].fault(format_args!(
-            "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-8000}} with a default"
+            "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default"
         ));
     }
     let fault = match words.first() {

@@ -177,7 +177,13 @@ impl Program {
         let Some(file) = place.and_then(|place| self.candidates.get(place)) else {
             // A name with a slash is the only candidate.
             let is_path = self.candidates.first() == self.strings[0].first();
-            let usual = if is_path { NO_FILE } else { NOT_IN_PATH };
+            let usual = if is_path {
+                NO_FILE
+            } else if Path::new(&self.shown).is_file() {
+                NOT_A_PATH
+            } else {
+                NOT_IN_PATH
+            };
             let advice = shell_syntax(self.strings[0].iter().map(CString::as_bytes));
             let advice = advice.map(|advice| format!("was not found; {advice}"));
             return self.defective(Defect::Missing(advice.unwrap_or(usual.to_owned())));
@@ -195,9 +201,9 @@ impl Program {
                 .defect(file, Moment::Failed)
                 .unwrap_or_else(|| unusable("is neither a program nor a script with a `#!` line")),
             Errno::EISDIR => unusable("is a directory"),
-            Errno::EACCES | Errno::EPERM => {
-                unusable("may not be executed: check its permissions (chmod +x)")
-            }
+            Errno::EACCES | Errno::EPERM => unusable(
+                "may not be executed: check its permissions (chmod +x), and those of its folders",
+            ),
             Errno::E2BIG => {
                 unusable("cannot start: its arguments and environment are too long for the system")
             }
@@ -214,6 +220,8 @@ impl Program {
 
 const NO_FILE: &str = "was not found; there is no such file";
 const NOT_IN_PATH: &str = "was not found; check its spelling, and PATH";
+const NOT_A_PATH: &str =
+    "was not found; write `./` before the name of a file in the working directory";
 
 fn cause_at(place: usize, errno: Errno) -> Cause {
     let place = i32::try_from(place).unwrap_or(Program::NO_CANDIDATE);
