@@ -22,6 +22,10 @@ const SEPARATORS: [(char, &str); 4] = [
     ('\n', "line breaks"),
 ];
 
+/// Characters that word processors and web pages put in place of others or between them. Headers of HTTP cannot have them.
+const TYPOGRAPHIC: &str =
+    "\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{2013}\u{2014}\u{2018}\u{2019}\u{201c}\u{201d}";
+
 type Checked = Result<(), ValueFinding>;
 
 /// The type of a value.
@@ -228,6 +232,7 @@ impl Rule {
     /// Checks for white space that programs do not expect in a value.
     fn white_space(&self, value: &str) -> Option<ValueFinding> {
         let inside = value.trim();
+        let is_typographic = |other: char| TYPOGRAPHIC.contains(other);
         // White space around these texts is usual, and carriage returns in them.
         let is_text = inside.contains(pem::BEGIN)
             || inside.starts_with(['{', '[']) && json(inside).is_ok()
@@ -244,6 +249,10 @@ impl Rule {
         } else if value.contains('\r') {
             let fix = "save its source with Unix line breaks, and set it again";
             ("contains carriage returns (\\r)", fix)
+        } else if self.is_secret && value.contains(is_typographic) {
+            let fix = "copy it again, as plain text";
+            let problem = "contains typographic quotes or dashes, or invisible characters";
+            return Some(ValueFinding::new(Code::WhiteSpace, problem, fix).into_warning());
         } else {
             return None;
         };

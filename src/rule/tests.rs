@@ -152,6 +152,12 @@ fn white_space_is_an_error_only_where_it_cannot_work() {
         (&text, "v ", "ends with white space", false),
         (&secret, "\tv", "begins with white space", true),
         (&text, "a\r\nb", "contains carriage returns (\\r)", false),
+        (
+            &secret,
+            "\u{201c}sk-fake\u{201d}",
+            "contains typographic quotes or dashes, or invisible characters",
+            false,
+        ),
     ] {
         assert_eq!(
             problems(rule, value),
