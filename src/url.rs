@@ -7,8 +7,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The default ports of servers, by scheme.
-const PORTS: &str = "postgresql:5432 postgres:5432 postgis:5432 psql:5432 pgsql:5432 mysql:3306 mariadb:3306 redis:6379 \
-    rediss:6379 valkey:6379 amqp:5672 pyamqp:5672 amqps:5671 mongodb:27017 nats:4222 kafka:9092 memcached:11211 http:80 https:443";
+const PORTS: &str = "postgresql:5432 postgres:5432 postgis:5432 psql:5432 pgsql:5432 mysql:3306 mysql2:3306 mariadb:3306 \
+    redis:6379 rediss:6379 valkey:6379 amqp:5672 pyamqp:5672 amqps:5671 mongodb:27017 nats:4222 kafka:9092 \
+    memcached:11211 http:80 https:443";
 
 /// The schemes of databases that `SQLAlchemy` connects to through a driver, such as `postgresql+psycopg`.
 const SQL: &str = "postgresql postgres mysql mariadb cockroachdb mssql oracle redshift clickhouse";

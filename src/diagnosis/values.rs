@@ -61,10 +61,9 @@ pub fn workflow_expression<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 
 /// Kubernetes replaces only references to what stands before them.
 pub fn ordered_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    grounds_of([(
-        placeholders(facts, |found| found == Some(Reference::Kubernetes)),
-        "{} {holds|hold} an unresolved `$(…)` reference: Kubernetes only replaces references to variables that stand before {it|them} in the container's list `env`, and nothing else replaces them. Define those variables first.",
-    )])
+    let variables = placeholders(facts, |found| found == Some(Reference::Kubernetes));
+    let sentence = "{} {holds|hold} an unresolved `$(…)` reference: Kubernetes only replaces references to variables that stand before {it|them} in the container's list `env`, and nothing else replaces them. Define those variables first.";
+    grounds(variables, sentence)
 }
 
 pub fn other_reference<'a>(facts: &Facts<'a>) -> Grounds<'a> {

@@ -390,6 +390,8 @@ variables:
   persona-app-key: {secret: true}
   my.key: {type: pem, escaped: true, not_placeholder: true}
   é: {}
+  FLAG: {type: boolean}
+  D: {required_when: {FLAG: [true, maybe]}}
 ";
     let name =
         "is not a valid name: it is empty, or contains `=`, white space or a control character";
@@ -404,6 +406,7 @@ variables:
             format!("line 8: variables.: {name}"),
             format!("line 9: variables.a=b: {name}"),
             format!("line 10: variables.a b: {name}"),
+            "line 15: variables.D.required_when.FLAG: has a value that breaks the variable's rule, so the condition could never hold".to_owned(),
         ]
     );
 }

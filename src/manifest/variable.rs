@@ -97,10 +97,22 @@ impl<'a> Declared<'a> {
         let message = "is an empty list, so the condition could never hold";
         conditions.fault_if(values.is_empty(), name, message);
         let other = self.require(name, conditions, name);
-        let Some(other) = other.filter(|other| !other.secret && !other.rule.one_of.is_empty())
-        else {
+        let Some(other) = other.filter(|other| !other.secret) else {
             return;
         };
+        if other.rule.one_of.is_empty() {
+            let is_wrong = |value: &String| {
+                other
+                    .rule
+                    .findings(value)
+                    .iter()
+                    .any(|each| each.is_certain)
+            };
+            let message =
+                "has a value that breaks the variable's rule, so the condition could never hold";
+            conditions.fault_if(values.iter().any(is_wrong), name, message);
+            return;
+        }
         let is_unknown = |value: &&String| !self.choices.contains(&(name, value.as_str()));
         for value in values.iter().filter(is_unknown) {
             let near = conditions.near(value, other.rule.one_of.iter().map(String::as_str));

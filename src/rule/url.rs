@@ -27,7 +27,7 @@ impl Rule {
         let is_separator =
             |other: char| ",;".contains(other) || other == ' ' && url.scheme.starts_with("ldap");
         let mut others = url.whole.split(is_separator).skip(1);
-        let is_list = others.any(|text| Url::cut(text.trim()).is_some());
+        let is_list = self.list.is_none() && others.any(|text| Url::cut(text.trim()).is_some());
         let mut raw = url.raw_characters();
         // Only SQLAlchemy has schemes with a driver, and it does not accept a raw `@` in a password.
         let is_sqlalchemy = self.schemes.iter().any(|scheme| scheme.contains('+'));

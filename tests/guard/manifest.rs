@@ -378,7 +378,7 @@ server:
         .expect_code(65);
     let told = |path: &str, name: &str| {
         format!(
-            "{path}: no shell expands ${name}; write ${{{name}}}, or ${{{name}:-8000}} with a default"
+            "{path}: no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default"
         )
     };
     let faults = [

@@ -521,6 +521,12 @@ fn a_list_with_other_separators_names_them() {
         list: Some(List::Csv),
         ..typed(Type::Origin)
     };
+    let urls = Rule {
+        list: Some(List::Csv),
+        ..typed(Type::Url)
+    };
+    let found = urls.findings("http://a;http://b");
+    assert!(found[0].problem.contains("semicolons"));
     for (value, separator) in [
         ("https://a.example.org https://b.example.org", "spaces"),
         (
