@@ -19,7 +19,9 @@ pub fn reason(raw: &str, value: &str, is_lossy: bool, dialect: Dialect) -> Optio
     let comment = text.strip_prefix('#').filter(|_| value.starts_with('#'));
     let quote = text.chars().next().filter(|first| "\"'".contains(*first));
     let is_open = |quote| value.len() == 1 || !value.ends_with(quote);
-    let is_kept = |sign: &&str| raw.contains(*sign) && value.contains(*sign);
+    // A JSON text can contain it.
+    let is_whole = value.starts_with(['{', '[']) && value.ends_with(['}', ']']);
+    let is_kept = |sign: &&str| !is_whole && raw.contains(*sign) && value.contains(*sign);
     let mut is_certain = false;
     let (problem, fix) = if let Some(comment) = comment {
         let is_apart = text.len() < raw.len();

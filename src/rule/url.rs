@@ -120,9 +120,13 @@ impl Rule {
         }
         let admitted = format!("{}://", self.schemes.join(":// or "));
         let problem = format!("does not begin with {admitted}");
-        let is_encrypted = |admitted: &String| scheme.strip_suffix('s') == Some(admitted);
-        let fix = match self.schemes.iter().find(|each| is_encrypted(each)) {
-            Some(plain) => format!("add `{plain}s` to `schemes`, if the application supports TLS"),
+        // Without TLS or the lookup of its servers, the URL would lead elsewhere.
+        let variant = |admitted: &String| {
+            let rest = scheme.strip_prefix(admitted.as_str())?;
+            matches!(rest, "s" | "+srv").then(|| format!("{admitted}{rest}"))
+        };
+        let fix = match self.schemes.iter().find_map(variant) {
+            Some(other) => format!("add `{other}` to `schemes`, if the application supports it"),
             None => format!("write it with {admitted}"),
         };
         Err(ValueFinding::new(Code::WrongScheme, problem, fix))

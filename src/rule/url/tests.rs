@@ -375,6 +375,24 @@ fn origins_that_only_some_applications_match_are_warnings() {
 }
 
 #[test]
+fn a_scheme_with_tls_is_not_to_be_replaced_by_one_without() {
+    for (admitted, value, other) in [
+        ("redis", "rediss://cache:6379", "rediss"),
+        (
+            "mongodb",
+            "mongodb+srv://cluster.example.net",
+            "mongodb+srv",
+        ),
+    ] {
+        let found = rule(Type::Url, &[admitted])
+            .check_type(value)
+            .expect_err(value);
+        let fix = format!("add `{other}` to `schemes`, if the application supports it");
+        assert_eq!((found.code, found.fix), (WrongScheme, fix));
+    }
+}
+
+#[test]
 fn origins_that_no_browser_sends_are_errors() {
     for value in [
         "",
