@@ -313,7 +313,9 @@ impl Variable {
     /// Whether the check accepts this value.
     pub fn admits(&self, value: &str) -> bool {
         let mut findings = self.rule.findings(value).into_iter();
-        placeholder(value).is_none() && !findings.any(|finding| finding.is_certain)
+        // A value that the manifest admits explicitly is meant, unless it is a secret.
+        let is_meant = self.not_placeholder || !self.secret && !self.rule.one_of.is_empty();
+        (is_meant || placeholder(value).is_none()) && !findings.any(|finding| finding.is_certain)
     }
 
     /// The shell command that generates a value. `None` if there is none, if the value is shared with other services,
