@@ -8,7 +8,7 @@ use crate::manifest;
 use crate::os::file;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
-use crate::startup::failure::Failure;
+use crate::startup::RunError;
 use crate::startup::user::UserError;
 
 /// Why a command did not succeed.
@@ -31,7 +31,7 @@ pub enum Error {
     #[error(transparent)]
     EnvFile(#[from] dotenv::Error),
     #[error(transparent)]
-    Start(#[from] Failure),
+    Start(#[from] RunError),
     #[error("stopped by {} before the server started", signal.name())]
     Stopped {
         signal: Signal,
@@ -58,7 +58,7 @@ impl From<Signal> for Error {
 impl From<StartError> for Error {
     /// A server that cannot be started.
     fn from(error: StartError) -> Self {
-        Failure::from(error).into()
+        RunError::from(error).into()
     }
 }
 
@@ -83,7 +83,7 @@ impl Error {
                 Fault::Unreadable(_) => (Exit::NO_INPUT, Phase::EnvFile),
                 Fault::Invalid(_) | Fault::Lines(_) => (Exit::INVALID_INPUT, Phase::EnvFile),
             },
-            Error::Start(failure) => (failure.exit, failure.phase),
+            Error::Start(error) => (error.exit, error.phase),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
             Error::System { .. } => return (Exit::OS_REFUSED, None),
@@ -99,7 +99,7 @@ impl Error {
     /// The name of the step that failed, for an error of a step.
     pub fn step(&self) -> Option<&str> {
         match self {
-            Error::Start(failure) => failure.step.as_deref(),
+            Error::Start(error) => error.step.as_deref(),
             _ => None,
         }
     }

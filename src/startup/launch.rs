@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
+use super::RunError;
 use super::mask::Mask;
 use super::relay::Relay;
 use super::serve::{program, unless_certain};
@@ -28,9 +28,9 @@ pub const AHEAD: &str = ": probably the database is ahead of this code, as if an
                      or let this one skip the step with `up_to_date: {alembic: DATABASE_URL, on_ahead: skip}`";
 
 /// A command that has failed. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
-pub fn failed(what: &str, ending: Ending, advice: &str) -> Failure {
+pub fn failed(what: &str, ending: Ending, advice: &str) -> RunError {
     let text = format!("{what}failed with {}{advice}", shown_ending(ending));
-    Failure::new(Exit::STEP_FAILED, Phase::Step, text)
+    RunError::new(Exit::STEP_FAILED, Phase::Step, text)
 }
 
 fn shown_ending(ending: Ending) -> String {
@@ -61,7 +61,7 @@ impl Launcher<'_> {
         timeout: Option<Duration>,
         format: Option<Format>,
         lease: Option<&dyn Lease>,
-    ) -> Result<(Ending, bool), Failure> {
+    ) -> Result<(Ending, bool), RunError> {
         let program = program(command, self.plan)?;
         unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
@@ -74,23 +74,23 @@ impl Launcher<'_> {
         let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
             .map(|(stream, pipe)| Relay::new(name, stream, format, pipe, self.mask));
         let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)
-            .map_err(Failure::system("start it"))?;
+            .map_err(RunError::system("start it"))?;
         relays.iter_mut().for_each(Relay::read_last);
         match outcome {
             Outcome::Ended(ending) => Ok((ending, relays.iter().any(|relay| relay.is_ahead))),
-            Outcome::Left => Err(Failure::new(Exit::OS_REFUSED, Phase::Step, LEFT)),
+            Outcome::Left => Err(RunError::new(Exit::OS_REFUSED, Phase::Step, LEFT)),
             Outcome::TimedOut => {
                 let limit = humantime::format_duration(timeout.unwrap_or_default());
                 let text = format!("{what}ran out of time ({limit}) and was stopped");
-                Err(Failure::new(Exit::TIMED_OUT, Phase::Step, text))
+                Err(RunError::new(Exit::TIMED_OUT, Phase::Step, text))
             }
-            Outcome::Stopped(stop) => Err(Failure::stopped(stop)),
-            Outcome::Lost => Err(Failure::new(Exit::LOCK_NOT_HELD, Phase::Lock, LOCK_LOST)),
+            Outcome::Stopped(stop) => Err(RunError::stopped(stop)),
+            Outcome::Lost => Err(RunError::new(Exit::LOCK_NOT_HELD, Phase::Lock, LOCK_LOST)),
         }
     }
 
     /// Runs the step's `up_to_date` command for at most `limit`. Returns whether there is nothing to do.
-    pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, Failure> {
+    pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, RunError> {
         let what = "up_to_date ";
         // Its output is discarded, because alembic writes FAILED whenever there is something to do.
         match self.launch(what, command, Some(limit), None, None)?.0 {

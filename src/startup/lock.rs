@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::failure::Failure;
+use super::RunError;
 use super::progress::{Messages, Report, Wait, attempt_until_ready, receive, wait};
 use super::question;
 use super::supervise::Lease;
@@ -147,12 +147,12 @@ impl AdvisoryLock {
     ///
     /// # Errors
     /// If that does not happen in time or cannot happen, or a stop arrives.
-    pub fn wait_for(&mut self, signals: &Signals) -> Result<Waited, Failure> {
+    pub fn wait_for(&mut self, signals: &Signals) -> Result<Waited, RunError> {
         let (outbox, reports) = channel();
         let (release, released) = oneshot::channel();
         let helper = self.helper.clone();
         spawn_helper("lock", move || helper.work(&outbox, released))
-            .map_err(Failure::system("wait"))?;
+            .map_err(RunError::system("wait"))?;
         let (step, query) = (&self.step, &mut self.holder_query);
         let waits = std::slice::from_mut(&mut self.wait);
         let log = |text: &str| {
@@ -161,7 +161,7 @@ impl AdvisoryLock {
             tracing::info!(phase = %Phase::Lock, step, "{text}{query}");
         };
         let states = wait(waits, &reports, signals, &mut self.messages, log);
-        let mut states = states.map_err(|failure| self.explained(failure))?;
+        let mut states = states.map_err(|error| self.explained(error))?;
         let at = &self.at;
         match states.swap_remove(0) {
             State::Free | State::Busy => Ok(Waited::Free),
@@ -181,16 +181,16 @@ impl AdvisoryLock {
             }
             State::NotExclusive(reason) => {
                 let text = format!("the lock on {at} would not exclude others: {reason}");
-                Err(Failure::new(Exit::INVALID_ENVIRONMENT, Phase::Lock, text))
+                Err(RunError::new(Exit::INVALID_ENVIRONMENT, Phase::Lock, text))
             }
         }
     }
 
     /// Explains why the wait has failed.
-    fn explained(&self, failure: Failure) -> Failure {
+    fn explained(&self, error: RunError) -> RunError {
         let (at, reason) = (&self.at, self.wait.reason());
         let timeout = humantime::format_duration(self.timeout);
-        let (exit, problem) = match failure.exit {
+        let (exit, problem) = match error.exit {
             Exit::NOT_READY => (
                 Exit::LOCK_NOT_HELD,
                 format!("was not free within {timeout}"),
@@ -198,9 +198,9 @@ impl AdvisoryLock {
             exit @ (Exit::NOT_PERMITTED | Exit::INVALID_ENVIRONMENT) => {
                 (exit, "cannot be requested".into())
             }
-            _ => return failure,
+            _ => return error,
         };
-        Failure::new(
+        RunError::new(
             exit,
             Phase::Lock,
             format!("the lock on {at} {problem}: {reason}"),
@@ -222,7 +222,7 @@ pub struct HeldLock {
 impl HeldLock {
     /// # Errors
     /// If the lock was lost.
-    pub fn verify(&self) -> Result<(), Failure> {
+    pub fn verify(&self) -> Result<(), RunError> {
         self.loss().map_or(Ok(()), |loss| Err(lost(&loss)))
     }
 
@@ -231,7 +231,7 @@ impl HeldLock {
     ///
     /// # Errors
     /// If the lock was lost, the database does not answer, or a stop arrives.
-    pub fn release(self, signals: &Signals) -> Result<(), Failure> {
+    pub fn release(self, signals: &Signals) -> Result<(), RunError> {
         if self.is_left_to_others.get() {
             // Neither released nor closed: the connection stays open until the last process that has its socket ends.
             std::mem::forget(self);
@@ -247,9 +247,9 @@ impl HeldLock {
     }
 }
 
-fn lost(reason: &str) -> Failure {
+fn lost(reason: &str) -> RunError {
     let text = format!("the lock was lost: {reason}");
-    Failure::new(Exit::LOCK_NOT_HELD, Phase::Lock, text)
+    RunError::new(Exit::LOCK_NOT_HELD, Phase::Lock, text)
 }
 
 impl Lease for HeldLock {

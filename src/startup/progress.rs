@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use super::RunError;
 use super::backoff::Backoff;
-use super::failure::Failure;
 use super::supervise;
 use crate::exit::Exit;
 use crate::log::Phase;
@@ -158,18 +158,18 @@ pub fn receive<T>(
     reports: &Receiver<T>,
     signals: &Signals,
     deadline: Option<Instant>,
-) -> Result<Option<T>, Failure> {
+) -> Result<Option<T>, RunError> {
     loop {
         if let Ok(report) = reports.try_recv() {
             return Ok(Some(report));
         }
-        unless_stopped().map_err(Failure::stopped)?;
+        unless_stopped().map_err(RunError::stopped)?;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(None);
         }
         // A report or a stop that arrives from here on ends this wait at once.
         let is_woken = supervise::wait(signals, &mut [], None, deadline);
-        if is_woken.map_err(Failure::system("wait"))? {
+        if is_woken.map_err(RunError::system("wait"))? {
             // Discards the signals, because there is no process to forward them to yet.
             signals.take();
         }
@@ -195,7 +195,7 @@ pub struct Dependency<T> {
 pub fn until_ready<T: Send + 'static>(
     dependencies: Vec<Dependency<T>>,
     signals: &Signals,
-) -> Result<(Vec<T>, String), Failure> {
+) -> Result<(Vec<T>, String), RunError> {
     let (outbox, reports) = channel();
     let mut waits = Vec::new();
     for dependency in dependencies {
@@ -204,7 +204,7 @@ pub fn until_ready<T: Send + 'static>(
         spawn_helper("wait", move || {
             attempt_until_ready(PAUSES, index, &outbox, attempt);
         })
-        .map_err(Failure::system("wait"))?;
+        .map_err(RunError::system("wait"))?;
         let now = Instant::now();
         waits.push(Wait::new(dependency.name, now, dependency.timeout));
     }
@@ -226,7 +226,7 @@ pub fn wait<T>(
     signals: &Signals,
     messages: &mut Messages,
     mut log: impl FnMut(&str),
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>, RunError> {
     let mut results: Vec<Option<T>> = waits.iter().map(|_| None).collect();
     let mut deadline = Instant::now();
     loop {
@@ -260,7 +260,7 @@ pub fn wait<T>(
 }
 
 /// The error for dependencies that were not ready in time. If waiting for some of them cannot help, names only those.
-fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> Failure {
+fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> RunError {
     let hopeless = waits.clone().filter(|each| each.refusal().is_some());
     let is_refused = |each: &Wait| each.refusal() == Some(ErrorKind::Refused);
     let (exit, problem, reasons) = match reasons(hopeless.clone()) {
@@ -268,7 +268,7 @@ fn expired<'a>(waits: impl Iterator<Item = &'a Wait> + Clone) -> Failure {
         reasons if hopeless.clone().any(is_refused) => (Exit::NOT_PERMITTED, HOPELESS, reasons),
         reasons => (Exit::INVALID_ENVIRONMENT, HOPELESS, reasons),
     };
-    Failure::new(exit, Phase::Wait, format!("{problem}: {reasons}"))
+    RunError::new(exit, Phase::Wait, format!("{problem}: {reasons}"))
 }
 
 const HOPELESS: &str = "waiting cannot help";

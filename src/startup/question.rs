@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::failure::Failure;
+use super::RunError;
 use super::launch::UP_TO_DATE_LIMIT;
 use super::progress::{Dependency, until_ready};
 use crate::alembic::Status;
@@ -18,7 +18,7 @@ const MAX_ROWS: usize = 1000;
 ///
 /// # Errors
 /// If the database is not ready in time or keeps refusing the log-in, or a stop arrives.
-pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, Failure> {
+pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, RunError> {
     let name = question.database.shown();
     let question = question.clone();
     let dependency = Dependency {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::failure::Failure;
+use super::RunError;
 use super::launch::{AHEAD, Launcher, UP_TO_DATE_LIMIT, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
@@ -28,7 +28,7 @@ use crate::os::user::User;
 ///
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
-pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, Failure> {
+pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
     // In the order in which they run, each with whether it is certainly needed as it is now.
     let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
     let asked = |name, question: &'p Question, is_first| {
@@ -59,18 +59,18 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, Failure> {
             continue;
         };
         are_found = false;
-        let failure = match step {
-            Some(step) => Failure::from(error).of_step(step),
+        let error = match step {
+            Some(step) => RunError::from(error).of_step(step),
             None => error.into(),
         };
-        let phase = failure.phase;
+        let phase = error.phase;
         if !is_certain || !is_needed {
             let yet = if is_certain { "not ready yet: " } else { "" };
-            tracing::warn!(%phase, step, "{yet}{failure}");
+            tracing::warn!(%phase, step, "{yet}{error}");
         } else if first.is_none() {
-            first = Some(failure);
+            first = Some(error);
         } else {
-            tracing::error!(%phase, step, "{failure}");
+            tracing::error!(%phase, step, "{error}");
         }
     }
     first.map_or(Ok(are_found), Err)
@@ -86,7 +86,7 @@ pub fn run_all(
     user: Option<&User>,
     format: Format,
     signals: &Signals,
-) -> Result<(), Failure> {
+) -> Result<(), RunError> {
     if plan.steps.is_empty() {
         return Ok(());
     }
@@ -104,16 +104,16 @@ pub fn run_all(
             format,
             launcher,
         };
-        let stopped = || unless_stopped().map_err(Failure::stopped);
+        let stopped = || unless_stopped().map_err(RunError::stopped);
         let result = stopped().and_then(|()| runner.run());
         // A stop also replaces the error that it may have caused.
         let result = stopped().and(result);
         let name = &step.declared.name;
         let may_fail = step.declared.allow_failure;
         let of_step = [Exit::STEP_FAILED, Exit::TIMED_OUT];
-        match result.map_err(|failure| failure.of_step(name)) {
-            Err(failure) if may_fail && of_step.contains(&failure.exit) => {
-                let text = format!("{failure}; ignored because of allow_failure");
+        match result.map_err(|error| error.of_step(name)) {
+            Err(error) if may_fail && of_step.contains(&error.exit) => {
+                let text = format!("{error}; ignored because of allow_failure");
                 tracing::warn!(phase = %Phase::Step, step = name, "{text}");
             }
             result => result?,
@@ -130,7 +130,7 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self) -> Result<(), RunError> {
         #[cfg(feature = "postgres")]
         if let Some(lock) = &self.step.lock {
             return self.run_locked(lock);
@@ -143,7 +143,7 @@ impl Runner<'_> {
 
     /// Runs the step while no other replica runs it, unless another replica has already brought it up to date.
     #[cfg(feature = "postgres")]
-    fn run_locked(&self, lock: &Lock) -> Result<(), Failure> {
+    fn run_locked(&self, lock: &Lock) -> Result<(), RunError> {
         let (step, signals) = (self.step, self.launcher.signals);
         let service = self.launcher.plan.service.as_deref().unwrap_or_default();
         let mut lock =
@@ -168,7 +168,7 @@ impl Runner<'_> {
     /// Runs the step unless it is up to date, which `status` says for a question to the database. Returns whether it
     /// ran.
     #[cfg(feature = "postgres")]
-    fn run_holding(&self, held: &HeldLock, status: Option<Status>) -> Result<bool, Failure> {
+    fn run_holding(&self, held: &HeldLock, status: Option<Status>) -> Result<bool, RunError> {
         // Another replica may have run the step before this one got the lock.
         let is_up_to_date = match status {
             Some(status) => self.conclude(status)?,
@@ -183,22 +183,22 @@ impl Runner<'_> {
     }
 
     /// Asks whether the step has nothing to do, and logs if that is so. Returns false for a step without a question.
-    fn is_up_to_date(&self) -> Result<bool, Failure> {
+    fn is_up_to_date(&self) -> Result<bool, RunError> {
         match &self.step.question {
             None => Ok(false),
             Some(Question::Command(command)) => self.is_up_to_date_by(command),
             #[cfg(feature = "postgres")]
             Some(Question::Alembic(question, _)) => {
                 let status = question::status(question, self.launcher.signals);
-                self.conclude(status.map_err(|failure| Failure {
-                    text: format!("up_to_date: {failure}"),
-                    ..failure
+                self.conclude(status.map_err(|error| RunError {
+                    text: format!("up_to_date: {error}"),
+                    ..error
                 })?)
             }
         }
     }
 
-    fn is_up_to_date_by(&self, command: &Words) -> Result<bool, Failure> {
+    fn is_up_to_date_by(&self, command: &Words) -> Result<bool, RunError> {
         let is_up_to_date = self.launcher.is_up_to_date(command, UP_TO_DATE_LIMIT)?;
         if is_up_to_date {
             self.log("up to date, nothing to do");
@@ -209,7 +209,7 @@ impl Runner<'_> {
 
     /// Logs the answer of alembic's version table. Returns whether the step has nothing to do.
     #[cfg(feature = "postgres")]
-    fn conclude(&self, status: Status) -> Result<bool, Failure> {
+    fn conclude(&self, status: Status) -> Result<bool, RunError> {
         let Some(Question::Alembic(question, fallback)) = &self.step.question else {
             return Ok(false);
         };
@@ -225,7 +225,7 @@ impl Runner<'_> {
             }
             (Status::Ahead(rows), OnAhead::Fail) => {
                 let text = question::ahead(&rows);
-                Err(Failure::new(Exit::STEP_FAILED, Phase::Step, text))
+                Err(RunError::new(Exit::STEP_FAILED, Phase::Step, text))
             }
             (Status::Ahead(rows), on_ahead) => {
                 let is_skipped = on_ahead == OnAhead::Skip;
@@ -252,7 +252,7 @@ impl Runner<'_> {
     }
 
     /// Runs the step's command.
-    fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), Failure> {
+    fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), RunError> {
         let step = self.step;
         if step.announce_start.is_none() {
             self.log(&step.command.shown());

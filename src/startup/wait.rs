@@ -3,8 +3,8 @@
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
+use super::RunError;
 use super::backoff::Backoff;
-use super::failure::Failure;
 use super::launch::{Launcher, UP_TO_DATE_LIMIT};
 use super::mask::Mask;
 use super::progress::{Attempt, Dependency, Messages, PAUSES, deadline, receive, until_ready};
@@ -25,7 +25,7 @@ use crate::targets::Target;
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, a command fails, or a stop arrives.
-pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), Failure> {
+pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), RunError> {
     let mut dependencies = Vec::new();
     // Each with the index of the dependency that may make it superfluous.
     let mut commands: Vec<(_, _, _, Option<usize>)> = Vec::new();
@@ -111,7 +111,7 @@ fn until_up_to_date(
     wait: &Wait<'_>,
     command: &Words,
     launcher: &Launcher<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), RunError> {
     let (name, step) = (&wait.what, &launcher.step.name);
     let text = format!("{name}: it has something to do");
     let started = Instant::now();
@@ -128,16 +128,16 @@ fn until_up_to_date(
                 return Ok(());
             }
             Ok(false) => {}
-            Err(failure) if failure.exit == Exit::TIMED_OUT && Instant::now() >= end => {}
-            Err(failure) => {
-                let text = format!("step {step}: {failure}");
-                return Err(Failure::new(failure.exit, Phase::Wait, text));
+            Err(error) if error.exit == Exit::TIMED_OUT && Instant::now() >= end => {}
+            Err(error) => {
+                let text = format!("step {step}: {error}");
+                return Err(RunError::new(error.exit, Phase::Wait, text));
             }
         }
         let now = Instant::now();
         if now >= end {
             let text = format!("not ready in time: {text}");
-            return Err(Failure::new(Exit::NOT_READY, Phase::Wait, text));
+            return Err(RunError::new(Exit::NOT_READY, Phase::Wait, text));
         }
         messages.update(&text, now, |elapsed| {
             tracing::info!(phase = %Phase::Wait, step, "waiting ({elapsed}) for {text}");
