@@ -134,6 +134,13 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     }
     let url = cut(text)?;
     let default_port = url.and_then(|url| url.default_port());
+    if url.is_some_and(|url| url.scheme.ends_with("+srv")) {
+        let problem = "names no server: clients look the servers up in DNS (SRV)";
+        return Err(wrong_type(
+            problem,
+            "wait for host:port of a server instead",
+        ));
+    }
     let hosts = url.map_or(text.trim(), |url| url.authority);
     let read = |host| {
         let (host, port) =
@@ -247,6 +254,7 @@ mod tests {
             "cache:port",
             "unknown://h",
             "redis:///0",
+            "mongodb+srv://u:p@cluster0.example.net/d",
             "a b:1",
             "h:1/x",
         ] {
