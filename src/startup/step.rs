@@ -1,6 +1,7 @@
 //! Runs the steps: commands that must succeed, one after the other, before the server starts.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use super::RunError;
 use super::launch::{AHEAD, Launcher, UP_TO_DATE_LIMIT, failed};
@@ -29,26 +30,33 @@ use crate::os::user::User;
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
 pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
-    // In the order in which they run, each with whether it is certainly needed as it is now.
+    // In the order in which they run, each with whether it is certainly needed as it is now: until a step has run that
+    // may install programs.
     let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
-    let asked = |name, question: &'p Question, is_first| {
+    let asked = |name, question: &'p Question, is_unchanged| {
         let (words, is_asked) = question.command();
-        words.map(|words| (Some(name), words, is_asked && is_first))
+        words.map(|words| (Some(name), words, is_asked && is_unchanged))
     };
     for wait in &plan.waits {
         if let Awaited::Step(step, question) = &wait.awaited {
             commands.extend(asked(&*step.name, question, true));
         }
     }
-    let mut is_first = true;
+    let mut is_unchanged = true;
     for step in &plan.steps {
         let (name, question) = (&*step.declared.name, step.question.as_ref());
-        commands.extend(question.and_then(|question| asked(name, question, is_first)));
-        commands.push((Some(name), &step.command, is_first && question.is_none()));
-        is_first = false;
+        commands.extend(question.and_then(|question| asked(name, question, is_unchanged)));
+        commands.push((
+            Some(name),
+            &step.command,
+            is_unchanged && question.is_none(),
+        ));
+        // Alembic migrates, and installs nothing.
+        let program = step.command.written.first().map(Path::new);
+        is_unchanged &= program.and_then(Path::file_name) == Some(OsStr::new("alembic"));
     }
     let server = plan.server.iter();
-    commands.extend(server.map(|server| (None, &server.command, is_first)));
+    commands.extend(server.map(|server| (None, &server.command, is_unchanged)));
     let is_last = plan.waits.is_empty() && plan.steps.is_empty();
     let moment = if is_last { Moment::Last } else { Moment::Early };
     let mut first = None;

@@ -159,6 +159,18 @@ server: {command: [no-such-server]}
         .expect_stderr("not ready yet: step two: the command `no-such-two` was not found")
         .expect_stderr("not ready yet: the command `no-such-server` was not found")
         .expect_never("waiting");
+    // Alembic installs nothing.
+    let manifest = "version: 1
+steps: [{name: migrate, command: [./alembic, upgrade, head]}]
+server: {command: [no-such-server]}
+";
+    let guard = Guard::with_manifest(manifest);
+    guard.folder.script("alembic", "#!/bin/sh\necho migrated\n");
+    guard
+        .run()
+        .expect_code(127)
+        .expect_stdout("")
+        .expect_stderr("the command `no-such-server` was not found; check its spelling, and PATH (phase serve, exit code 127");
     // Without a step, two programs are told at once.
     let manifest = "version: 1
 steps: [{name: s, command: ['true'], up_to_date: [no-such-question]}]
