@@ -95,9 +95,8 @@ fn a_missing_database_is_reported_before_any_migration() {
         .env("DATABASE_URL", format!("{server}/no_such_database"))
         .run()
         .expect_code(77)
-        .expect_stderr(
-            "there is no such database (3D000) (phase wait, exit code 77, a retry does not help)",
-        );
+        .expect_stderr("there is no such database (3D000); create it, or correct its name")
+        .expect_stderr("(phase wait, exit code 77, a retry does not help)");
     assert!(!ended.stderr().contains(MILESTONES[1]), "{ended}");
     assert_no_secret(ended, &postgres);
 }
