@@ -390,7 +390,9 @@ server:
     let ended = faults
         .iter()
         .fold(ended, |ended, fault| ended.expect_stderr(fault));
-    ended.expect_stderr("4 faults");
+    // A build without the PostgreSQL client has one fault more: it cannot ask alembic's version table.
+    let count = if cfg!(feature = "postgres") { 4 } else { 5 };
+    ended.expect_stderr(&format!("is invalid: {count} faults"));
 }
 
 #[test]
