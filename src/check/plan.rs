@@ -144,7 +144,7 @@ impl<'m> Findings<'_, 'm> {
             let announce = server.and_then(|server| server.announce.as_ref());
             Server {
                 announce: self.announcement("the server", announce),
-                command: self.words("the server", command, !selection.forwards_to_group),
+                command: self.words("the server", command, !selection.admits_shell),
             }
         });
         let waits = manifest.waits.iter();

@@ -12,8 +12,9 @@ pub struct Selection<'a> {
     pub server: Option<Vec<Template>>,
     /// Whether this is a check before a deployment, not a start.
     pub is_rehearsal: bool,
-    /// Whether an init forwards signals to all processes of the server.
-    pub forwards_to_group: bool,
+    /// Whether a shell may stay the server's parent: an init forwards signals to all processes, or there is no manifest,
+    /// so that only the hand-over is asked for.
+    pub admits_shell: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -24,7 +25,7 @@ impl<'a> Selection<'a> {
             steps: manifest.steps.iter().collect(),
             server: server.map(|server| server.command.clone()),
             is_rehearsal: true,
-            forwards_to_group: false,
+            admits_shell: false,
         }
     }
 

@@ -76,7 +76,8 @@ pub fn selection<'a>(
         steps: steps.filter(is_selected).collect(),
         server: server.transpose()?,
         is_rehearsal: false,
-        forwards_to_group: arguments.forward == Some(Forward::Group),
+        admits_shell: arguments.forward == Some(Forward::Group)
+            || matches!(arguments.manifest, ManifestChoice::None),
     })
 }
 

@@ -273,6 +273,11 @@ fn a_server_in_a_shell_that_stays_gets_a_warning() {
     ] {
         run(line).expect_code(0).expect_never(told);
     }
+    // Only the hand-over is asked for.
+    run(&["--no-manifest", "--", "sh", "-c", "echo served; true"])
+        .expect_code(0)
+        .expect_stderr("")
+        .expect_never(told);
     let manifest = "version: 1\nserver: {command: [sh, -c, 'echo served; true']}\n";
     let ended = Guard::with_manifest(manifest)
         .args(["check", "--format", "json"])
