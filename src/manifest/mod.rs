@@ -322,7 +322,14 @@ impl Variable {
     /// or if the check may reject a generated value.
     pub fn generator(&self) -> Option<String> {
         let how = self.generate.filter(|_| !self.shared)?;
-        how.samples()
+        // Only a pattern can tell the samples apart: they have the same length.
+        let count = if self.rule.pattern.is_some() {
+            usize::MAX
+        } else {
+            1
+        };
+        let mut samples = how.samples().take(count);
+        samples
             .all(|sample| self.admits(&sample))
             .then(|| how.command())
     }
