@@ -40,6 +40,9 @@ pub enum Error {
     },
     #[error("the service is not healthy: {0}")]
     Unhealthy(String),
+    /// A command for authors of manifests has not succeeded.
+    #[error("{text}")]
+    Author { exit: Exit, text: String },
     #[error("the system refused to {what}: {cause}")]
     System {
         what: &'static str,
@@ -86,6 +89,7 @@ impl Error {
             Error::Start(error) => (error.exit, error.phase),
             Error::Unhealthy(_) => (Exit::UNHEALTHY, Phase::Healthcheck),
             Error::Stopped { signal, phase } => return (Exit::stopped(signal.0), *phase),
+            Error::Author { exit, .. } => return (*exit, None),
             Error::System { .. } => return (Exit::OS_REFUSED, None),
         };
         (exit, Some(phase))

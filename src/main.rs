@@ -10,6 +10,7 @@
 )]
 
 mod alembic;
+mod author;
 mod check;
 mod cli;
 mod commands;
@@ -18,6 +19,7 @@ mod dotenv;
 mod environment;
 mod error;
 mod exit;
+mod input;
 mod log;
 mod manifest;
 mod net;
@@ -67,7 +69,11 @@ fn dispatch() -> Result<u8, Error> {
         signals.release_stops()?;
     }
     match command {
-        Command::Print(text) => commands::print(&text)?,
+        Command::Print(text) => {
+            let printed = STDOUT.print(&text);
+            printed.map_err(Error::system("write to standard output"))?;
+        }
+        Command::Author(command) => author::run(&command, &environment)?,
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
         Command::Check(arguments) => {
             format?;

@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 
+# What `.ci/run` installs where it can.
+TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose"]
+
 # What a machine may lack: how the reason of an ignored test begins, and a command that succeeds where the need is
 # met. What anybody can install, such as strace, is not among them: `.ci/run` installs it.
 NEEDS = [
@@ -28,6 +31,8 @@ NEEDS = [
     # Not every toolchain has a rustup that can add a target, and not every system packages musl.
     ("the Rust target", 'ls "$(rustc --print sysroot)/lib/rustlib" | grep -- -linux-musl'),
     ("there is no musl-gcc", "musl-gcc --version"),
+    # The tools that read recipes and completions, and the programs of which docs/migrate-from.md speaks.
+    *((f"there is no {tool}", f"command -v {tool}") for tool in TOOLS),
 ]
 
 # `test [reason] name ... ignored` of libtest-mimic, `test name ... ignored, reason` of Rust's own harness.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../docs/architecture.md");
 
 /// The limits of the sources: lines of code without blank lines, comments and unit tests, and numbers of files.
-const MAX_CODE: usize = 13_700;
-const MAX_FILES: usize = 100;
+const MAX_CODE: usize = 13_950;
+const MAX_FILES: usize = 102;
 const MAX_CODE_OF_FILE: usize = 450;
 const MAX_FILES_OF_FOLDER: usize = 14;
 
@@ -310,8 +310,14 @@ fn the_sources_are_within_their_limits() {
             folder.display()
         );
     }
+    // The commands for authors are apart from the way to the server.
+    let sizes: Vec<usize> = sizes
+        .into_iter()
+        .filter(|(path, _)| !path.starts_with("author"))
+        .map(|(_, size)| size)
+        .collect();
     assert!(sizes.len() <= MAX_FILES, "there are {} files", sizes.len());
-    let total: usize = sizes.iter().map(|(_, size)| size).sum();
+    let total: usize = sizes.iter().sum();
     assert!(total <= MAX_CODE, "there are {total} lines of code");
 }
 

@@ -9,15 +9,17 @@ use crate::diagnosis::{Circumstances, NOTE, diagnose, names_of_unset};
 use crate::dotenv::{self, Fault};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::input::env_files::{self, EnvFiles};
+use crate::input::{load_manifest, manifest_file};
 use crate::log::{self, Phase};
 use crate::manifest::Manifest;
+use crate::os::output::STDOUT;
 use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Of, headline, pieces};
 use crate::render::{View, github, json, text};
 use crate::report::{Finding, NoteCode, Report, Severity, name_of};
 
-use super::env_files::{self, EnvFiles};
 use super::settings;
 
 /// `startup-guard check`: prints the report. It does not wait, run anything, or look up programs in PATH.
@@ -25,21 +27,24 @@ use super::settings;
 /// # Errors
 /// If a file cannot be read, if the environment is invalid, or if the report cannot be written.
 pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error> {
-    let manifest_file = settings::manifest_file(&arguments.manifest, &environment);
+    let file = manifest_file(&arguments.manifest, &environment);
     let needs_lines = matches!(arguments.format, ReportFormat::Github);
-    let manifest = settings::load_manifest(manifest_file.as_deref(), needs_lines)?;
+    let manifest = load_manifest(file.as_deref(), needs_lines)?;
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
-    let files = env_files::read(arguments, environment)?;
+    let own = Some(environment).filter(|_| !arguments.only_file);
+    let (paths, dialect) = (&arguments.env_files, arguments.dialect);
+    let files = env_files::read(paths, dialect, own.unwrap_or_default())?;
     let view = view(&manifest, &files, arguments);
     let report = match arguments.format {
         ReportFormat::Text => text::report(&view, is_coloured),
         ReportFormat::Json => json::report(&view),
         ReportFormat::Github => {
-            let file = manifest_file.unwrap_or_default();
+            let file = file.unwrap_or_default();
             github::report(&view, &file.to_string_lossy())
         }
     };
-    super::print(&report)?;
+    let printed = STDOUT.print(&report);
+    printed.map_err(Error::system("write to standard output"))?;
     match view.report.errors() {
         0 => Ok(()),
         _ => Err(error(&view)),

@@ -4,6 +4,7 @@ use super::{check, settings};
 use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::input::{load_manifest, manifest_file};
 use crate::log;
 use crate::os::signals::{Signals, requested_stop};
 use crate::startup::init::{self, Init};
@@ -43,8 +44,8 @@ fn up_to_the_server(
     log: log::Format,
     signals: &Signals,
 ) -> Result<Option<(Server, Option<Init>)>, Error> {
-    let file = settings::manifest_file(&arguments.manifest, &environment);
-    let manifest = settings::load_manifest(file.as_deref(), false)?;
+    let file = manifest_file(&arguments.manifest, &environment);
+    let manifest = load_manifest(file.as_deref(), false)?;
     let selection = settings::selection(arguments, &manifest, &environment)?;
     let init = settings::init(arguments, &manifest, &environment)?;
     let (environment, user) = settings::user(&manifest, environment);

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
 use crate::check::Selection;
 use crate::cli::{self, ManifestChoice, UsageError, wrong};
@@ -18,30 +17,8 @@ use crate::startup::user::{self, UserError};
 use crate::text::did_you_mean;
 
 const INIT: &str = "STARTUP_GUARD_INIT";
-const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
-
-/// Loads the manifest, or an empty one if there is no file. With `needs_lines` each variable has its line.
-///
-/// # Errors
-/// If the manifest cannot be read, or has faults.
-pub fn load_manifest(file: Option<&Path>, needs_lines: bool) -> Result<Manifest, manifest::Error> {
-    let manifest = file.map(|file| manifest::load(file, needs_lines));
-    Ok(manifest.transpose()?.unwrap_or_default())
-}
-
-/// The path of the manifest; `None` for `--no-manifest`.
-pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Option<PathBuf> {
-    match choice {
-        ManifestChoice::None => None,
-        ManifestChoice::File(file) => Some(file.clone()),
-        ManifestChoice::Default => {
-            let named = environment.get(MANIFEST).filter(|name| !name.is_empty());
-            Some(named.map_or_else(|| PathBuf::from(manifest::DEFAULT_FILE), PathBuf::from))
-        }
-    }
-}
 
 /// The steps and the server command of a run.
 ///

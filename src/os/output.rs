@@ -84,6 +84,15 @@ impl Output {
         }
     }
 
+    /// Writes the whole text.
+    ///
+    /// # Errors
+    /// If a write has failed.
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        self.push(text.as_bytes());
+        self.drain()
+    }
+
     fn add(&self, state: &mut State, bytes: &[u8]) {
         if state.broken.is_none() {
             state.backlog.extend_from_slice(bytes);

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use super::tables::{LINES, NAMES, OTHERS, PLATFORMS, RULES, TYPES, VALUES};
 use super::{cases, environment_of, manifest_of, runner};
 use crate::cli;
-use crate::commands::check::{env_files, error, view};
+use crate::commands::check::{error, view};
 use crate::dotenv::Dialect;
 use crate::environment;
 use crate::error::Error;
+use crate::input::env_files;
 use crate::render::{github, json, text};
 
 /// A random canary. It has no vowels, so that no part of it occurs in the guard's own words.
@@ -167,7 +168,12 @@ fn everything(case: &Case, folder: &Path) -> String {
     };
     let mut written = String::new();
     let arguments = arguments(file.as_deref());
-    match env_files::read(&arguments, environment_of(entries)) {
+    let own = environment_of(if arguments.only_file {
+        Vec::new()
+    } else {
+        entries
+    });
+    match env_files::read(&arguments.env_files, arguments.dialect, own) {
         Ok(files) => {
             let view = view(&manifest, &files, &arguments);
             written += &text::report(&view, false);

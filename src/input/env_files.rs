@@ -1,13 +1,12 @@
-//! `check --env-file`: reads env files, and combines their variables with the process's environment.
+//! `--env-file`: reads env files, and combines their variables with the process's environment.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::check::Sources;
-use crate::cli;
 use crate::diagnosis::NearNames;
-use crate::dotenv;
+use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Variable};
 use crate::os::file;
@@ -24,8 +23,7 @@ const MAX_INJECTED: usize = 64;
 /// The combined environment, and where the values of the files come from.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The process's environment (empty with `--only-file`), with the variables of the files replacing those of the
-    /// same name.
+    /// The environment that `read` was given, with the variables of the files replacing those of the same name.
     pub environment: Environment,
     /// The file and line of each value.
     pub sources: Sources,
@@ -33,23 +31,26 @@ pub struct EnvFiles {
     notes: Vec<Note>,
 }
 
-/// Reads the files in order. If several files set a name, the last one applies.
+/// Reads the files in order, and adds their variables to `own`. If several files set a name, the last one applies. The
+/// dialect is detected from the content of each file if it is `None`.
 ///
 /// # Errors
 /// The error of the first file that cannot be read or parsed.
-pub fn read(arguments: &cli::Check, environment: Environment) -> Result<EnvFiles, dotenv::Error> {
-    let own = Some(environment).filter(|_| !arguments.only_file);
-    let own = own.unwrap_or_default();
+pub fn read(
+    files: &[OsString],
+    dialect: Option<Dialect>,
+    own: Environment,
+) -> Result<EnvFiles, dotenv::Error> {
     let mut all = EnvFiles::default();
     let mut values: BTreeMap<String, String> = BTreeMap::new();
-    for path in &arguments.env_files {
+    for path in files {
         let name = path.to_string_lossy().into_owned();
         // A reference is looked up in the process's environment, then in earlier files.
         let lookup = |name: &str| {
             let own = own.get(name).and_then(OsStr::to_str);
             own.or_else(|| Some(values.get(name)?.as_str()))
         };
-        let file = dotenv::load(&name, arguments.dialect, &lookup, |limit| {
+        let file = dotenv::load(&name, dialect, &lookup, |limit| {
             if path == "-" {
                 file::read_standard_input(limit)
             } else {

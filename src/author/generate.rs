@@ -1,0 +1,18 @@
+//! `startup-guard generate`: generates the values of secrets.
+
+use crate::cli::Generate;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Runs the command.
+///
+/// # Errors
+/// If an input cannot be read, or an output cannot be written.
+pub fn run(arguments: &Generate, environment: &Environment) -> Result<(), Error> {
+    let manifest = super::manifest(&arguments.manifest, environment, false)?;
+    super::failure(
+        Exit::USAGE,
+        format!("{} variables", manifest.variables.len()),
+    )
+}

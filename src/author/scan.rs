@@ -1,0 +1,1 @@
+//! Finds the environment variables that Python code reads.
