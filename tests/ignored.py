@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 # What `.ci/run` installs where it can.
-TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose"]
+TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl"]
 
 # What a machine may lack: how the reason of an ignored test begins, and a command that succeeds where the need is
 # met. What anybody can install, such as strace, is not among them: `.ci/run` installs it.

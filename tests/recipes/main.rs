@@ -9,8 +9,14 @@
 )]
 
 mod completions;
+#[path = "../service/environment.rs"]
+#[allow(dead_code, reason = "it serves the other tests, too")]
+mod environment;
 mod examples;
 mod migrate_from;
+#[path = "../service/postgres.rs"]
+#[allow(dead_code, reason = "it serves the other tests, too")]
+mod postgres;
 mod runbook;
 #[path = "../guard/support/mod.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]

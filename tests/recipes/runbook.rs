@@ -1,3 +1,494 @@
-use crate::Test;
+//! The commands, tables and rules of docs/runbook.md. The commands are read from the page.
 
-pub const TESTS: &[Test] = &[];
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::Test;
+use crate::environment::{CANARIES, free_port, search_path, service};
+use crate::postgres::Postgres;
+use crate::support::{Ended, Folder, Guard, Running, code_of, until};
+
+pub const TESTS: &[Test] = &[
+    (
+        "the_outage_is_repaired_by_the_commands_of_the_runbook",
+        &["jq"],
+        outage,
+    ),
+    (
+        "each_exit_code_has_the_alert_of_the_runbooks_table",
+        &["promtool"],
+        alerts_for_exit_codes,
+    ),
+    (
+        "the_rules_for_prometheus_fire_in_time_and_end_with_the_error",
+        &["promtool"],
+        times_of_alerts,
+    ),
+    (
+        "the_runbook_reads_the_guards_last_line_from_a_pods_status",
+        &["kubectl"],
+        status_of_a_pod,
+    ),
+];
+
+const PAGE: &str = include_str!("../../docs/runbook.md");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text below a heading, up to the next heading.
+fn section(heading: &str) -> &'static str {
+    let (_, below) = PAGE
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("the page has no section {heading:?}"));
+    below.split("\n#").next().unwrap_or_default()
+}
+
+/// The shell commands of a section: the content of each of its blocks.
+fn commands(heading: &str) -> Vec<&'static str> {
+    let blocks = section(heading).split("```sh\n").skip(1);
+    let commands: Vec<&str> = blocks
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert!(!commands.is_empty(), "{heading:?} has no commands");
+    commands
+}
+
+/// The only block of commands of a section, as single lines.
+fn lines(heading: &str) -> Vec<&'static str> {
+    let [block] = commands(heading)[..] else {
+        panic!("{heading:?} has several blocks");
+    };
+    block.lines().collect()
+}
+
+/// The rows of a table below a heading, as cells.
+fn rows(heading: &str) -> Vec<Vec<&'static str>> {
+    let rows = section(heading)
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2);
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+/// A project on a stand-in for Railway, with the services `backend` and `Postgres`.
+struct Project {
+    /// The directory in which the commands run: it has the manifest.
+    folder: Folder,
+    /// The state of the stand-in.
+    state: Folder,
+    postgres: Postgres,
+    port: u16,
+}
+
+/// The result of commands.
+struct Shown {
+    code: i32,
+    text: String,
+}
+
+impl Project {
+    /// The project of the outage: all variables are set on the database's service.
+    fn of_the_outage() -> Self {
+        let project = Self {
+            folder: Folder::new(),
+            state: Folder::new(),
+            postgres: Postgres::start(),
+            port: free_port(),
+        };
+        let programs = project.state.path().join("bin");
+        fs::create_dir(&programs).expect("a folder can be made");
+        for (name, program) in [
+            ("railway", root().join("tests/recipes/railway.py")),
+            (
+                "startup-guard",
+                PathBuf::from(env!("CARGO_BIN_EXE_startup-guard")),
+            ),
+        ] {
+            std::os::unix::fs::symlink(program, programs.join(name)).expect("a link can be made");
+        }
+        let manifest = fs::read(root().join("required-vars.yaml"));
+        let manifest = manifest.expect("the manifest can be read");
+        project.folder.file("required-vars.yaml", manifest);
+
+        let place = |service: &'static str| {
+            BTreeMap::from([
+                ("RAILWAY_PROJECT_NAME", "intowork"),
+                ("RAILWAY_SERVICE_NAME", service),
+                ("RAILWAY_ENVIRONMENT_NAME", "production"),
+            ])
+        };
+        let mut database = place("Postgres");
+        database.extend(CANARIES);
+        database.extend([
+            ("DATABASE_URL", project.postgres.url.as_str()),
+            ("PGUSER", "app"),
+            ("JWT_ALGORITHM", "HS256"),
+            ("FROM_EMAIL", "INTOWORK <noreply@example.com>"),
+            ("FRONTEND_URL", "https://intowork.example.com"),
+            ("ALLOWED_ORIGINS", "https://intowork.example.com"),
+        ]);
+        let state = &project.state;
+        state.file("Postgres.json", json!(database).to_string());
+        state.file("backend.json", json!(place("backend")).to_string());
+        project
+    }
+
+    /// Runs commands of the page, after those that set the names of the services and the URL.
+    fn run(&self, commands: &str) -> Shown {
+        let [settings] = commands_of_settings();
+        let local = format!("http://127.0.0.1:{}", self.port);
+        let settings = settings.replace("https://intowork.example.com", &local);
+        assert!(settings.contains(&local), "{settings}");
+        let programs = self.state.path().join("bin");
+        let output = Command::new("sh")
+            .args(["-c", &format!("{settings}{commands}")])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", format!("{}:{}", programs.display(), search_path()))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("RAILWAY_STATE", self.state.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("a shell starts");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text).expect("the output is text");
+        self.expect_no_secret(&text);
+        Shown {
+            code: code_of(output.status),
+            text,
+        }
+    }
+
+    /// Starts the guard of the backend as a deployment does, with the variables that its service has now.
+    fn deploy(&self, log: &str) -> Running {
+        let listed = Command::new(root().join("tests/recipes/railway.py"))
+            .args(["variables", "--service", "backend", "--kv"])
+            .env("RAILWAY_STATE", self.state.path())
+            .output()
+            .expect("the stand-in starts");
+        let listed = String::from_utf8(listed.stdout).expect("the variables are text");
+        let mut guard = Guard::new()
+            .in_folder(&service())
+            .line("run --manifest ../../required-vars.yaml")
+            .env("PATH", search_path())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("STARTUP_GUARD_LOG", log)
+            .env("PORT", self.port.to_string());
+        for (name, value) in listed.lines().filter_map(|line| line.split_once('=')) {
+            guard = guard.env(name, value);
+        }
+        guard.start()
+    }
+
+    /// Makes this the log of the backend's latest deployment.
+    fn log(&self, text: &str) {
+        self.expect_no_secret(text);
+        self.state.file("backend.log", text);
+    }
+
+    #[track_caller]
+    fn expect_no_secret(&self, text: &str) {
+        let secrets = CANARIES.iter().map(|(_, canary)| *canary);
+        for secret in secrets.chain([self.postgres.password()]) {
+            assert!(!text.contains(secret), "{secret} is shown in\n{text}");
+        }
+    }
+}
+
+fn commands_of_settings() -> [&'static str; 1] {
+    commands("## The service does not start")
+        .try_into()
+        .expect("one block sets the names")
+}
+
+impl Shown {
+    #[track_caller]
+    fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    fn expect(self, text: &str) -> Self {
+        assert!(
+            self.text.contains(text),
+            "{text:?} is not in\n{}",
+            self.text
+        );
+        self
+    }
+}
+
+fn outage() {
+    let project = Project::of_the_outage();
+    let crashed = project.deploy("auto").end().expect_code(78);
+    project.log(&crashed.stderr());
+    expect_the_reason(&project);
+
+    let [backend, database] = lines("### 2. Find the service that has the variables")[..] else {
+        panic!("two services are checked");
+    };
+    let lacking = project.run(backend).expect_code(78);
+    lacking
+        .expect("service \"backend\"")
+        .expect("❌ NEXTAUTH_SECRET is not set");
+    project.run(database).expect_code(0);
+    let [check] = lines("### 4. Check them before the deployment")[..] else {
+        panic!("one service is checked");
+    };
+    project.run(check).expect_code(78);
+    project
+        .run(commands("### 3. Set the variables")[0])
+        .expect_code(0);
+    project.run(check).expect_code(0);
+
+    let [health] = lines("### 7. Ask the service")[..] else {
+        panic!("the service is asked by one command");
+    };
+    project.run(health).expect_code(1);
+    let [redeploy] = lines("### 5. Deploy again")[..] else {
+        panic!("one command deploys");
+    };
+    project.run(redeploy).expect_code(0);
+    let calls = fs::read_to_string(project.state.path().join("calls"));
+    let calls = calls.expect("the stand-in was called");
+    assert!(calls.ends_with("[\"redeploy\", \"--service\", \"backend\", \"--yes\"]\n"));
+    project.expect_no_secret(&calls);
+
+    let served = until_healthy(&project, "auto", health);
+    assert!(served.json_lines_of_the_guard() > 5, "{served}");
+    expect_the_milestones(&project, true);
+    // Now there is nothing to migrate.
+    until_healthy(&project, "text", health);
+    expect_the_milestones(&project, false);
+}
+
+/// The commands that show why the service has not started, and the queries on its log.
+fn expect_the_reason(project: &Project) {
+    let [report, reason] = lines("### 1. Read why")[..] else {
+        panic!("two commands show the reason");
+    };
+    let report = project.run(report).expect_code(0);
+    report
+        .expect("❌ NEXTAUTH_SECRET is not set")
+        .expect("❌ ALLOWED_ORIGINS is not set")
+        .expect("Likely cause [set_elsewhere]")
+        .expect("exit code 78, a retry does not help");
+    let reason: Value = serde_json::from_str(&project.run(reason).expect_code(0).text)
+        .expect("there is exactly one line with an exit code");
+    assert_eq!(
+        reason,
+        json!({"phase": "check", "exit_code": 78, "retry": "no", "cause": "set_elsewhere"})
+    );
+    let [errors, retry, findings, cause] = lines("## What to alert on")[..] else {
+        panic!("there are four queries");
+    };
+    for (query, count) in [(errors, 9), (retry, 1)] {
+        let found = project.run(query).expect_code(0).text;
+        assert_eq!(
+            found.matches("\"level\": \"error\"").count(),
+            count,
+            "{found}"
+        );
+    }
+    let findings = project.run(findings).expect_code(0).text;
+    assert_eq!(findings.lines().count(), 8, "{findings}");
+    assert!(findings.starts_with("NEXTAUTH_SECRET missing\nDATABASE_URL missing\n"));
+    assert_eq!(project.run(cause).expect_code(0).text, "set_elsewhere\n");
+}
+
+/// Deploys, waits until the command of the page finds the service healthy, and stops it.
+fn until_healthy(project: &Project, log: &str, health: &str) -> Ended {
+    let running = project.deploy(log);
+    until("the service is healthy", || project.run(health).code == 0);
+    project.log(&running.shown());
+    running.signal(Signal::SIGTERM);
+    running.end().expect_code(128 + Signal::SIGTERM as i32)
+}
+
+/// Asserts that the commands of the page find what the step has said, and that the milestones are in the log in their
+/// order. The second one is missing if there was nothing to migrate.
+fn expect_the_milestones(project: &Project, is_migrated: bool) {
+    let heading = "### 6. Look for the milestones";
+    let [grep, query] = lines(heading)[..] else {
+        panic!("two commands find the milestones");
+    };
+    let around = project.run(grep).expect_code(0);
+    let of_the_step = project.run(query).expect_code(0);
+    for shown in [around.text, of_the_step.text] {
+        assert_eq!(shown.contains("Running upgrade  -> 0001"), is_migrated);
+    }
+    let [report, _] = lines("### 1. Read why")[..] else {
+        panic!("two commands show the log");
+    };
+    let log = project.run(report).expect_code(0).text;
+    let milestones = section(heading).split("\n\n```\n").nth(1);
+    let milestones = milestones.and_then(|block| block.split("```").next());
+    let mut milestones: Vec<&str> = milestones.expect("the page has them").lines().collect();
+    assert_eq!(milestones.len(), 5, "{milestones:?}");
+    if !is_migrated {
+        let missing = milestones.remove(1);
+        assert!(!log.contains(missing), "{log}");
+    }
+    let mut rest = log.as_str();
+    for milestone in milestones {
+        let Some((_, after)) = rest.split_once(milestone) else {
+            panic!("{milestone:?} does not follow in\n{log}");
+        };
+        rest = after;
+    }
+}
+
+impl Ended {
+    /// How many lines on stderr are JSON. The server's own lines are not.
+    fn json_lines_of_the_guard(&self) -> usize {
+        let stderr = self.stderr();
+        let is_json = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
+        stderr.lines().filter(is_json).count()
+    }
+}
+
+/// Runs promtool in a folder with the example's rules.
+#[track_caller]
+fn promtool(folder: &Path, words: &[&str]) {
+    let output = Command::new("promtool")
+        .args(words)
+        .current_dir(folder)
+        .output()
+        .expect("promtool starts");
+    let shown = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&shown)
+    );
+}
+
+fn times_of_alerts() {
+    promtool(
+        root(),
+        &["check", "rules", "examples/prometheus-rules.yaml"],
+    );
+    let folder = root().join("tests/recipes");
+    promtool(&folder, &["test", "rules", "prometheus-rules.test.yaml"]);
+}
+
+/// The metrics of a container for each code, for the unit tests of promtool. The pod has the code as its name.
+fn metrics(codes: &[&str], is_ready: u8) -> Vec<Value> {
+    let of_code = |code: &&str| {
+        let labels = format!("{{namespace=\"n\", pod=\"{code}\", container=\"c\"}}");
+        [
+            ("last_terminated_exitcode", format!("{code}x20")),
+            ("ready", format!("{is_ready}x20")),
+            ("restarts_total", "0+1x20".to_owned()),
+        ]
+        .map(|(metric, values)| {
+            json!({"series": format!("kube_pod_container_status_{metric}{labels}"), "values": values})
+        })
+    };
+    codes.iter().flat_map(of_code).collect()
+}
+
+fn alerts_for_exit_codes() {
+    let table = rows("## What to alert on");
+    let each = table
+        .iter()
+        .flat_map(|row| row[0].split(", ").map(|code| (code, row[1])));
+    let alerts: BTreeMap<&str, &str> = each.collect();
+    expect_every_exit_code(&alerts);
+
+    let codes: Vec<&str> = alerts.keys().copied().collect();
+    let fired = alerts.iter().filter(|(_, alert)| **alert != "nothing");
+    let expected: Vec<Value> = fired
+        .map(|(code, alert)| {
+            json!({"labels": format!("{{pod=\"{code}\", severity=\"{alert}\"}}"), "value": 1})
+        })
+        .collect();
+    assert!(expected.len() > 10, "{expected:?}");
+    let test = |is_ready: u8, expected: Vec<Value>| {
+        json!({
+            "interval": "1m",
+            "input_series": metrics(&codes, is_ready),
+            "promql_expr_test": [{
+                "expr": "count by (pod, severity) (ALERTS{alertstate=\"firing\"})",
+                "eval_time": "10m",
+                "exp_samples": expected,
+            }],
+        })
+    };
+    let tests = json!({
+        "rule_files": [root().join("examples/prometheus-rules.yaml")],
+        "evaluation_interval": "1m",
+        "tests": [test(0, expected), test(1, Vec::new())],
+    });
+    let folder = Folder::new();
+    folder.file("test.yaml", tests.to_string());
+    promtool(folder.path(), &["test", "rules", "test.yaml"]);
+}
+
+/// Asserts that the table has every exit code of the guard, and an alert that agrees with whether a retry helps.
+fn expect_every_exit_code(alerts: &BTreeMap<&str, &str>) {
+    let table = Guard::new().line("exit-codes --format json").run();
+    let table: Vec<Value> =
+        serde_json::from_str(&table.expect_code(0).stdout()).expect("the table is JSON");
+    assert!(table.len() > 10);
+    for entry in table {
+        let code = entry["code"].as_str().expect("a code is a text");
+        // Stops are in the table as the two signals that platforms send.
+        let stops = ["130", "143"];
+        let codes = if code == "128+n" {
+            &stops[..]
+        } else {
+            &[code][..]
+        };
+        let expected = match entry["retry"].as_str() {
+            Some("no") => "page",
+            Some("yes") => "ticket",
+            Some(_) if code != "1" => "page",
+            _ => "nothing",
+        };
+        for code in codes {
+            assert_eq!(alerts.get(code), Some(&expected), "{entry}");
+        }
+    }
+}
+
+fn status_of_a_pod() {
+    let [get, _] = lines("## Kubernetes")[..] else {
+        panic!("two commands show a pod");
+    };
+    let (_, options) = get.split_once(" -o ").expect("the command has a format");
+    let state = json!({"terminated": {"exitCode": 78, "message": "the environment is invalid"}});
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "backend-1"},
+        "spec": {"containers": [{"name": "backend", "image": "backend"}]},
+        "status": {"containerStatuses": [{"name": "backend", "lastState": state}]},
+    });
+    let folder = Folder::new();
+    folder.file("pod.json", pod.to_string());
+    // Without a cluster: `label --local` prints the object of a file in the same formats as `get`.
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            &format!("kubectl label --local -f pod.json a=b -o {options}"),
+        ])
+        .current_dir(folder.path())
+        .output()
+        .expect("a shell starts");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "backend: 78 the environment is invalid\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
