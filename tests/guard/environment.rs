@@ -57,6 +57,27 @@ server: {command: [env, '-0']}
 }
 
 #[test]
+fn variables_with_names_that_other_tools_use_reach_the_server_after_a_wait() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it has an address");
+    let manifest = format!(
+        "version: 1
+wait_for: [{{tcp: '{address}'}}]
+server: {{command: [env, '-0']}}
+"
+    );
+    let mut guard = Guard::with_manifest(&manifest);
+    let mut expected = vec!["PATH=/usr/bin:/bin".to_owned()];
+    for name in ["HOST", "PORT", "TIMEOUT", "PROTOCOL", "WAIT_HOSTS", "QUIET"] {
+        guard = guard.env(name, "the service's own");
+        expected.push(format!("{name}=the service's own"));
+    }
+    let ended = guard.run().expect_code(0);
+    expected.sort();
+    assert_eq!(entries(&ended.stdout), expected);
+}
+
+#[test]
 fn steps_get_the_same_environment_as_the_server() {
     let manifest = "version: 1
 variables: {PORT: {default: 8000}}

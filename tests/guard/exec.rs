@@ -509,6 +509,23 @@ fn inherited_descriptors_stay_open() {
 }
 
 #[test]
+fn socket_activation_names_the_servers_own_process() {
+    // The launcher sets LISTEN_PID to its own process ID and executes the guard.
+    let manifest = "version: 1
+steps: [{name: s, command: ['true']}]
+server: {command: [sh, -c, 'test $LISTEN_PID = $$ && echo the same']}
+";
+    let guard = Guard::with_manifest(manifest);
+    let launcher = "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" run";
+    guard
+        .line("run --no-manifest -- sh -c")
+        .args([launcher, env!("CARGO_BIN_EXE_startup-guard")])
+        .run()
+        .expect_code(0)
+        .expect_stdout("the same\n");
+}
+
+#[test]
 fn a_command_that_expands_to_nothing_names_no_program() {
     Guard::new()
         .line("run --no-manifest --")
