@@ -30,6 +30,11 @@ pub const TESTS: &[Test] = &[
         times_of_alerts,
     ),
     (
+        "a_start_that_was_stopped_has_no_line_to_alert_on",
+        &[],
+        stopped_start,
+    ),
+    (
         "the_runbook_reads_the_guards_last_line_from_a_pods_status",
         &["kubectl"],
         status_of_a_pod,
@@ -459,6 +464,19 @@ fn expect_every_exit_code(alerts: &BTreeMap<&str, &str>) {
             assert_eq!(alerts.get(code), Some(&expected), "{entry}");
         }
     }
+}
+
+fn stopped_start() {
+    let manifest =
+        "version: 1\nsteps: [{name: migrate, command: [sh, -c, 'echo begun; sleep 100']}]\n";
+    let guard = Guard::with_manifest(manifest).line("run --no-server");
+    let running = guard.env("STARTUP_GUARD_LOG", "json").start();
+    running.wait_for("begun");
+    running.signal(Signal::SIGTERM);
+    let lines = running.end().expect_code(143).json_lines();
+    let last = lines.last().expect("the stop is logged");
+    assert_eq!(last["exit_code"], 143, "{last}");
+    assert!(lines.iter().all(|line| line.get("retry").is_none()));
 }
 
 fn status_of_a_pod() {
