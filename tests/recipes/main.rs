@@ -8,6 +8,7 @@
     reason = "the rule is for the guard, not for its tests"
 )]
 
+mod alerts;
 mod completions;
 #[path = "../service/environment.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
@@ -52,6 +53,7 @@ fn trial((name, programs, function): Test) -> Trial {
 
 fn main() -> ExitCode {
     let tests = [
+        alerts::TESTS,
         completions::TESTS,
         examples::TESTS,
         migrate_from::TESTS,
