@@ -1,22 +1,21 @@
 //! The command line: arguments in, a [`Command`] out.
 //!
-//! The parser uses `lexopt` and handwritten help texts instead of clap. In a test program with these options, clap 4
+//! The parser uses `lexopt` and help texts of our own instead of clap. In a test program with these options, clap 4
 //! made the binary 222 KB larger and each start 96 µs slower (median of 1,500 pairs), a sixth of the guard's start.
 
-mod author;
+mod definition;
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::Arg::{self, Long, Short, Value};
-use lexopt::{Parser, ValueExt};
+use lexopt::Parser;
 
 use crate::dotenv::Dialect;
-use crate::exit;
 use crate::os::signals::{Forward, Rewrite, Signal};
 use crate::text::{either, nearest};
-pub use author::{Audit, Author, Export, Generate, Init, Shell, Template};
+pub use definition::{Argument, DIALECT, Given, MANIFEST, REPORT_FORMAT};
+pub use definition::{SUBCOMMANDS, Subcommand, Takes, names};
 
 /// What the command line selects.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,9 +24,10 @@ pub enum Command {
     Check(Check),
     /// The URL to request, with its references not yet expanded.
     Healthcheck(String),
-    Author(Author),
-    /// A help text, the version or the table of exit codes, which is printed unchanged.
-    Print(Cow<'static, str>),
+    /// A subcommand of the `author` module, which reads the arguments itself.
+    Author(Given),
+    /// A help text or the version, which is printed unchanged.
+    Print(String),
 }
 
 /// The arguments of `startup-guard run`.
@@ -87,26 +87,15 @@ pub enum ReportFormat {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// The help text of the program.
-const OVERVIEW: &str = include_str!("cli/help/all.txt");
+const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// The subcommands and their help texts. A line that begins with two spaces and an option documents that option;
-/// `help_or_error` reads the known options from these lines.
-const SUBCOMMANDS: [(&str, &str); 11] = [
-    ("run", include_str!("cli/help/run.txt")),
-    ("check", include_str!("cli/help/check.txt")),
-    ("healthcheck", include_str!("cli/help/healthcheck.txt")),
-    ("template", include_str!("cli/help/template.txt")),
-    ("generate", include_str!("cli/help/generate.txt")),
-    ("export", include_str!("cli/help/export.txt")),
-    ("init", include_str!("cli/help/init.txt")),
-    ("audit", include_str!("cli/help/audit.txt")),
-    ("schema", include_str!("cli/help/schema.txt")),
-    ("completions", include_str!("cli/help/completions.txt")),
-    ("exit-codes", include_str!("cli/help/exit-codes.txt")),
+pub const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
+    ("text", ReportFormat::Text),
+    ("json", ReportFormat::Json),
+    ("github", ReportFormat::Github),
 ];
 
-const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
+const FORWARDS: [(&str, Forward); 2] = [("child", Forward::Child), ("group", Forward::Group)];
 
 /// An error with this message.
 pub fn wrong<T>(message: impl Into<String>) -> Result<T, UsageError> {
@@ -119,81 +108,110 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// Reads the arguments (without the program's own name).
+/// Reads the arguments (without the program's own name). The caller runs the subcommands `others` itself.
 ///
 /// # Errors
 /// Returns an error for the first invalid argument. It suggests the valid argument with the most similar name.
-pub fn parse(mut ours: Vec<OsString>) -> Result<Command, UsageError> {
+pub fn parse(
+    mut ours: Vec<OsString>,
+    others: &'static [Subcommand],
+) -> Result<Command, UsageError> {
     // What follows the first `--` is the user's command, or `None` if nothing follows.
     let end = ours.iter().position(|argument| argument == "--");
     let command = end.map(|at| ours.drain(at..).skip(1).collect());
     let command = command.filter(|command: &Vec<_>| !command.is_empty());
     let first = ours.first().cloned().unwrap_or_default();
     let first = first.to_string_lossy();
-    let subcommand = match &*first {
-        "-h" | "--help" | "help" => return Ok(Command::Print(OVERVIEW.into())),
+    let name = match &*first {
+        "help" if ours.len() > 1 => return parse(vec![ours.remove(1), "--help".into()], others),
+        "-h" | "--help" | "help" => return Ok(Command::Print(definition::overview(others))),
         // Without a subcommand the options are those of `run`.
         option if option.is_empty() || option.starts_with('-') => "run",
-        subcommand => {
+        name => {
             ours.remove(0);
-            subcommand
+            name
         }
     };
-    if command.is_some() && subcommand != "run" {
-        return wrong(format!(
-            "`{subcommand}` takes no command after `--`; only `run` does"
-        ));
+    let known = || SUBCOMMANDS.iter().chain(others);
+    let Some(subcommand) = known().find(|known| known.name == name) else {
+        let known: Vec<&str> = known().map(|known| known.name).collect();
+        let otherwise = format!(
+            "it must be {}. To run a command, write it after `--`: startup-guard run -- {name}",
+            either(&known)
+        );
+        let what = format!("unknown subcommand `{name}`");
+        return Err(unknown(&what, name, &known, otherwise));
+    };
+    if command.is_some() && name != "run" {
+        let told = format!("`{name}` takes no command after `--`; only `run` does");
+        return wrong(told);
     }
+    let mut given = Given::new(subcommand);
     let mut parser = Parser::from_args(ours);
-    match subcommand {
-        "run" => run(&mut parser, command),
-        "check" => check(&mut parser),
-        "healthcheck" => healthcheck(&mut parser),
-        "template" => author::template(&mut parser),
-        "generate" => author::generate(&mut parser),
-        "export" => author::export(&mut parser),
-        "init" => author::init(&mut parser),
-        "audit" => author::audit(&mut parser),
-        "schema" => author::schema(&mut parser),
-        "completions" => author::completions(&mut parser),
-        "exit-codes" => exit_codes(&mut parser),
-        unknown => {
-            let known = SUBCOMMANDS.map(|(name, _)| name);
-            wrong(match nearest(unknown, known.into_iter()) {
-                Some(near) => format!("unknown subcommand `{unknown}`; did you mean `{near}`?"),
-                None => format!(
-                    "unknown subcommand `{unknown}`; it must be {}. \
-                     To run a command, write it after `--`: startup-guard run -- {unknown}",
-                    either(&known)
-                ),
-            })
-        }
+    while let Some(argument) = parser.next()? {
+        let known = match argument {
+            Short('h') | Long("help") => return Ok(Command::Print(subcommand.help())),
+            Short('V') | Long("version") => return Ok(Command::Print(VERSION.into())),
+            Short(_) => None,
+            Long(name) => subcommand.argument(&format!("--{name}")),
+            Value(_) => given.next_operand(),
+        };
+        let Some(known) = known else {
+            return Err(unexpected(subcommand, &argument));
+        };
+        let value = match argument {
+            Value(word) => word,
+            _ if known.takes == Takes::Nothing => OsString::new(),
+            _ => parser.value()?,
+        };
+        given.add(known, value)?;
+    }
+    match name {
+        "run" => run(&given, command),
+        "check" => check(&given),
+        "healthcheck" => Ok(Command::Healthcheck(given.needed(given.text("URL"))?)),
+        _ => Ok(Command::Author(given)),
     }
 }
 
-fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
-    let mut run = Run {
-        command,
-        ..Run::default()
+/// The error for an argument that the subcommand does not have.
+fn unexpected(subcommand: &Subcommand, argument: &Arg) -> UsageError {
+    let (what, given) = match argument {
+        Short(letter) => ("unknown option", format!("-{letter}")),
+        Long(name) => ("unknown option", format!("--{name}")),
+        Value(value) => ("unexpected argument", value.to_string_lossy().into_owned()),
     };
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("manifest") => choose(&mut run.manifest, manifest(parser)?)?,
-            Long("no-manifest") => choose(&mut run.manifest, ManifestChoice::None)?,
-            Long("skip") => run.skip.push(parser.value()?.string()?),
-            Long("no-server") => run.no_server = true,
-            Long("init") => run.init = true,
-            Long("forward") => run.forward = Some(choice(parser, "--forward", &FORWARDS)?),
-            Long("rewrite") => run.rewrites.push(rewrite(&parser.value()?.string()?)?),
-            Value(word) => {
-                let word = word.to_string_lossy();
-                return wrong(format!(
-                    "unexpected argument `{word}`; a command follows `--`: startup-guard run -- {word}"
-                ));
-            }
-            other => return help_or_error("run", &other),
-        }
+    let name = subcommand.name;
+    let what = format!("{what} `{given}` for `{name}`");
+    if name == "run" && matches!(argument, Value(_)) {
+        let command = format!("startup-guard run -- {given}");
+        return UsageError(format!("{what}; a command follows `--`: {command}"));
     }
+    let known = subcommand.arguments.iter().map(|known| known.name);
+    let known: Vec<&str> = known.chain(["--help", "--version"]).collect();
+    let otherwise = format!("see `startup-guard {name} --help`");
+    unknown(&what, &given, &known, otherwise)
+}
+
+/// An error with the most similar known name, or else another advice.
+fn unknown(what: &str, given: &str, known: &[&str], otherwise: String) -> UsageError {
+    let near = nearest(given, known.iter().copied());
+    let advice = near.map_or(otherwise, |near| format!("did you mean `{near}`?"));
+    UsageError(format!("{what}; {advice}"))
+}
+
+fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
+    let rewrites = given.texts("--rewrite");
+    let rewrites: Result<_, _> = rewrites.iter().map(|text| rewrite(text)).collect();
+    let run = Run {
+        manifest: given.manifest()?,
+        skip: given.texts("--skip"),
+        no_server: given.has("--no-server"),
+        init: given.has("--init"),
+        forward: given.choice("--forward", &FORWARDS),
+        rewrites: rewrites?,
+        command,
+    };
     let is_init = run.init || run.forward.is_some() || !run.rewrites.is_empty();
     let excluded = match (run.no_server, &run.command) {
         (true, Some(_)) => "a command after `--`",
@@ -203,40 +221,30 @@ fn run(parser: &mut Parser, command: Option<Vec<OsString>>) -> Result<Command, U
     wrong(format!("`--no-server` cannot be combined with {excluded}"))
 }
 
-const FORWARDS: [(&str, Forward); 2] = [("child", Forward::Child), ("group", Forward::Group)];
-
 fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
+    let wrong = |told| wrong(format!("--rewrite {text}: {told}"));
     let Some((from, to)) = text.split_once(':') else {
-        return wrong(format!(
-            "`--rewrite` must be FROM:TO, such as TERM:INT, not `{text}`"
-        ));
+        return wrong("the value of `--rewrite` must be FROM:TO, such as TERM:INT");
     };
     let Some(from) = Signal::parse(from).filter(|from| from.can_be_passed_on()) else {
-        return wrong(format!(
-            "--rewrite {text}: FROM must be the name or the number of a signal that can be forwarded"
-        ));
+        return wrong("FROM must be the name or the number of a signal that can be forwarded");
     };
     let new = Signal::parse(to);
     if new.is_none() && to != "0" {
-        return wrong(format!(
-            "--rewrite {text}: TO must be the name or the number of a signal, or 0 to drop FROM"
-        ));
+        return wrong("TO must be the name or the number of a signal, or 0 to drop FROM");
     }
     Ok(Rewrite { from, to: new })
 }
 
-fn check(parser: &mut Parser) -> Result<Command, UsageError> {
-    let mut check = Check::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("manifest") => choose(&mut check.manifest, manifest(parser)?)?,
-            Long("format") => check.format = choice(parser, "--format", &REPORT_FORMATS)?,
-            Long("env-file") => check.env_files.push(file(parser, "--env-file")?),
-            Long("dialect") => check.dialect = Some(choice(parser, "--dialect", &Dialect::NAMES)?),
-            Long("only-file") => check.only_file = true,
-            other => return help_or_error("check", &other),
-        }
-    }
+fn check(given: &Given) -> Result<Command, UsageError> {
+    let format = given.choice("--format", &REPORT_FORMATS);
+    let check = Check {
+        manifest: given.manifest()?,
+        format: format.unwrap_or_default(),
+        env_files: given.files("--env-file"),
+        dialect: given.choice("--dialect", &Dialect::NAMES),
+        only_file: given.has("--only-file"),
+    };
     let problem = match check.env_files.as_slice() {
         [] if check.only_file => "`--only-file` needs an `--env-file`",
         [] if check.dialect.is_some() => "`--dialect` needs an `--env-file`",
@@ -248,109 +256,13 @@ fn check(parser: &mut Parser) -> Result<Command, UsageError> {
     wrong(problem)
 }
 
-const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
-    ("text", ReportFormat::Text),
-    ("json", ReportFormat::Json),
-    ("github", ReportFormat::Github),
-];
-
-fn healthcheck(parser: &mut Parser) -> Result<Command, UsageError> {
-    let mut url = None;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Value(value) if url.is_none() => url = Some(value.string()?),
-            other => return help_or_error("healthcheck", &other),
-        }
-    }
-    match url {
-        Some(url) => Ok(Command::Healthcheck(url)),
-        None => wrong(
-            "`healthcheck` needs a URL: startup-guard healthcheck http://127.0.0.1:8000/health",
-        ),
-    }
-}
-
-fn exit_codes(parser: &mut Parser) -> Result<Command, UsageError> {
-    let formats = [("text", false), ("json", true)];
-    let mut as_json = false;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("format") => as_json = choice(parser, "--format", &formats)?,
-            other => return help_or_error("exit-codes", &other),
-        }
-    }
-    let text = exit::TABLE.into();
-    Ok(Command::Print(if as_json {
-        exit::json().into()
-    } else {
-        text
-    }))
-}
-
-fn choose(choice: &mut ManifestChoice, new: ManifestChoice) -> Result<(), UsageError> {
-    if *choice != ManifestChoice::Default {
-        return wrong("give one manifest: `--manifest FILE` or `--no-manifest`, once");
-    }
-    *choice = new;
-    Ok(())
-}
-
-fn manifest(parser: &mut Parser) -> Result<ManifestChoice, UsageError> {
-    Ok(ManifestChoice::File(file(parser, "--manifest")?.into()))
-}
-
-fn file(parser: &mut Parser, option: &str) -> Result<OsString, UsageError> {
-    let file = parser.value()?;
-    if file.is_empty() {
-        return wrong(format!("`{option}` needs the name of a file"));
-    }
-    Ok(file)
-}
-
-/// Reads the value of an option that has a fixed set of values.
-fn choice<T: Copy>(
-    parser: &mut Parser,
-    option: &str,
-    values: &[(&str, T)],
-) -> Result<T, UsageError> {
-    let text = parser.value()?.string()?;
-    if let Some((_, value)) = values.iter().find(|(name, _)| *name == text) {
-        return Ok(*value);
-    }
-    let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-    let names = either(&names);
-    wrong(format!("`{option}` must be {names}, not `{text}`"))
-}
-
-/// Returns the help text for `--help`, the version for `--version`, and an error for any other argument, which the
-/// subcommand does not have.
-fn help_or_error(subcommand: &str, argument: &Arg) -> Result<Command, UsageError> {
-    let help = SUBCOMMANDS.iter().find(|(name, _)| *name == subcommand);
-    let help = help.map_or(OVERVIEW, |(_, help)| help);
-    let (what, name) = match argument {
-        Short('h') | Long("help") => return Ok(Command::Print(help.into())),
-        Short('V') | Long("version") => return Ok(Command::Print(VERSION.into())),
-        Short(letter) => ("unknown option", format!("-{letter}")),
-        Long(name) => ("unknown option", format!("--{name}")),
-        Value(value) => ("unexpected argument", value.to_string_lossy().into_owned()),
-    };
-    let lines = help.lines().filter_map(|line| line.strip_prefix("  --"));
-    let options = lines.filter_map(|line| line.split(' ').next());
-    let options: Vec<String> = options.map(|option| format!("--{option}")).collect();
-    let known = options.iter().map(String::as_str);
-    let hint = match nearest(&name, known.chain(["--help", "--version"])) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("see `startup-guard {subcommand} --help`"),
-    };
-    wrong(format!("{what} `{name}` for `{subcommand}`; {hint}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Command, ManifestChoice, Run, VERSION, parse};
 
     fn parsed(line: &str) -> Result<Command, String> {
-        parse(line.split_whitespace().map(Into::into).collect()).map_err(|error| error.to_string())
+        let words = line.split_whitespace().map(Into::into);
+        parse(words.collect(), &[]).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -401,7 +313,7 @@ mod tests {
             ),
             (
                 "run uvicorn",
-                "unexpected argument `uvicorn`; a command follows `--`: startup-guard run -- uvicorn",
+                "unexpected argument `uvicorn` for `run`; a command follows `--`: startup-guard run -- uvicorn",
             ),
             (
                 "check -- ls",
@@ -423,5 +335,13 @@ mod tests {
         for (line, message) in cases {
             assert_eq!(parsed(line), Err(message.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn help_on_a_subcommand_is_its_help() {
+        assert_eq!(parsed("help check"), parsed("check -h"));
+        assert_eq!(parsed("help"), parsed("--help"));
+        assert_eq!(parsed("help help"), parsed("--help"));
+        assert_eq!(parsed("help chek"), parsed("chek"));
     }
 }

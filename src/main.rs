@@ -63,7 +63,7 @@ fn dispatch() -> Result<u8, Error> {
         .unwrap_or(&log::Format::Text { colour: false });
     log::start(log, |line| STDERR.push(line));
     let signals = signals.map_err(Error::system("claim signals"))?;
-    let command = cli::parse(environment::arguments())?;
+    let command = cli::parse(environment::arguments(), &author::SUBCOMMANDS)?;
     // Only `run` has anything to clean up at a stop. For every other command the default action of the signal is right.
     if !matches!(command, Command::Run(_)) {
         signals.release_stops()?;
@@ -73,7 +73,7 @@ fn dispatch() -> Result<u8, Error> {
             let printed = STDOUT.print(&text);
             printed.map_err(Error::system("write to standard output"))?;
         }
-        Command::Author(command) => author::run(&command, &environment)?,
+        Command::Author(given) => author::run(&given, &environment)?,
         Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
         Command::Check(arguments) => {
             format?;

@@ -54,13 +54,18 @@ const WIDTH: usize = 110;
 /// Breaks lines longer than `WIDTH` between words. Each line except the first begins with `indent`. Existing line
 /// breaks are kept.
 pub fn wrapped(text: &str, indent: &str) -> String {
+    wrapped_at(text, indent, WIDTH)
+}
+
+/// Like `wrapped`, for lines of at most `max` characters.
+pub fn wrapped_at(text: &str, indent: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut width = 0;
     for (index, line) in text.lines().enumerate() {
         for (position, word) in line.split(' ').enumerate() {
             let length = word.chars().count();
             let is_first = position == 0;
-            if is_first && index > 0 || !is_first && width + 1 + length > WIDTH {
+            if is_first && index > 0 || !is_first && width + 1 + length > max {
                 out += "\n";
                 out += indent;
                 width = indent.len();

@@ -1,6 +1,6 @@
 //! `startup-guard audit`: compares the variables that code reads with those that the manifest declares.
 
-use crate::cli::Audit;
+use super::arguments::Audit;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;

@@ -1,6 +1,6 @@
 //! `startup-guard export`: writes the values of env files in the form of a platform.
 
-use crate::cli::Export;
+use super::arguments::Export;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;

@@ -1,6 +1,6 @@
 //! `startup-guard generate`: generates the values of secrets.
 
-use crate::cli::Generate;
+use super::arguments::Generate;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;

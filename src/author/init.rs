@@ -1,6 +1,6 @@
 //! `startup-guard init`: writes a first manifest.
 
-use crate::cli::Init;
+use super::arguments::Init;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;

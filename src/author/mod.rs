@@ -1,5 +1,6 @@
 //! The commands for the authors of a manifest and for CI. Nothing on the way to the server imports them.
 
+mod arguments;
 mod audit;
 mod completions;
 mod export;
@@ -9,27 +10,32 @@ mod scan;
 mod schema;
 mod template;
 
-use crate::cli::{Author, ManifestChoice};
+use crate::cli::{Given, ManifestChoice};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::input::{load_manifest, manifest_file};
 use crate::manifest::Manifest;
 use crate::os::output::STDOUT;
+pub use arguments::SUBCOMMANDS;
 
-/// Runs a command.
+/// Runs the subcommand for which these arguments are given.
 ///
 /// # Errors
-/// If an input cannot be read, if an output cannot be written, or if the command finds what it looks for.
-pub fn run(command: &Author, environment: &Environment) -> Result<(), Error> {
-    match command {
-        Author::Template(arguments) => template::run(arguments, environment),
-        Author::Generate(arguments) => generate::run(arguments, environment),
-        Author::Export(arguments) => export::run(arguments, environment),
-        Author::Init(arguments) => init::run(arguments, environment),
-        Author::Audit(arguments) => audit::run(arguments, environment),
-        Author::Schema => print(schema::TEXT),
-        Author::Completions(shell) => print(&completions::script(*shell)),
+/// If the arguments are wrong, if an input cannot be read, if an output cannot be written, or if the command finds what
+/// it looks for.
+pub fn run(given: &Given, environment: &Environment) -> Result<(), Error> {
+    match given.subcommand.name {
+        "template" => template::run(&arguments::template(given)?, environment),
+        "generate" => generate::run(&arguments::generate(given)?, environment),
+        "export" => export::run(&arguments::export(given)?, environment),
+        "init" => init::run(&arguments::init(given)?, environment),
+        "audit" => audit::run(&arguments::audit(given)?, environment),
+        "schema" => print(schema::TEXT),
+        "completions" => print(&completions::script(arguments::shell(given)?)),
+        "exit-codes" if arguments::as_json(given) => print(&exit::json()),
+        "exit-codes" => print(exit::TABLE),
+        other => failure(Exit::USAGE, format!("`{other}` is not a subcommand")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `startup-guard template`: prints an env file or a table with every variable of the manifest.
 
-use crate::cli::Template;
+use super::arguments::Template;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;

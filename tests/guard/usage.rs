@@ -29,6 +29,20 @@ fn wrong_usage_ends_with_64_and_advice() {
             "`--format` must be text, json or github, not `yaml`",
         ),
         ("healthcheck", "`healthcheck` needs a URL"),
+        (
+            "export",
+            "`export` needs a PLATFORM: railway, docker, compose or kubernetes",
+        ),
+        (
+            "completions ksh",
+            "`SHELL` must be bash, zsh or fish, not `ksh`",
+        ),
+        ("audit app tests", "unexpected argument `tests` for `audit`"),
+        ("template --check=", "`--check` needs the name of a file"),
+        (
+            "help chek",
+            "unknown subcommand `chek`; did you mean `check`?",
+        ),
         ("run --skip", "missing argument for option '--skip'"),
     ] {
         Guard::with_manifest(EMPTY)
@@ -163,24 +177,25 @@ fn a_manifest_is_a_file_whatever_the_bytes_of_its_name_are() {
 
 #[test]
 fn help_and_version_go_to_stdout() {
-    for line in [
-        "--help",
-        "help",
-        "run --help",
-        "check --help",
-        "healthcheck --help",
-        "exit-codes --help",
-    ] {
-        let ended = Guard::new().line(line).run().expect_code(0);
+    let overview = Guard::new().line("--help").run().expect_code(0).stdout();
+    let rows = overview.lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("  startup-guard "));
+    let names = rows.filter_map(|row| row.split_whitespace().next());
+    let names = names.map(|name| name.trim_matches(['[', ']']));
+    let names: Vec<&str> = names
+        .filter(|name| name.starts_with(char::is_lowercase))
+        .collect();
+    assert!(names.len() >= 11, "{overview}");
+    let mut lines = ["--help", "-h", "help"].map(str::to_owned).to_vec();
+    for name in names {
+        lines.extend(["{} --help", "{} -h", "help {}"].map(|line| line.replace("{}", name)));
+    }
+    for line in lines {
+        let ended = Guard::new().line(&line).run().expect_code(0);
         assert!(ended.stdout().contains("Usage:"), "{ended}");
         assert!(ended.stderr().is_empty(), "{ended}");
-        assert!(
-            ended
-                .stdout()
-                .lines()
-                .all(|line| line.chars().count() <= 100),
-            "{ended}"
-        );
+        let fits = |line: &str| line.chars().count() <= 100 && !line.ends_with(' ');
+        assert!(ended.stdout().lines().all(fits), "{ended}");
     }
     let version = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
     Guard::new()
