@@ -170,33 +170,41 @@ fn the_manifests_page_names_keys_that_the_manifest_has() {
     }
 }
 
+/// The options in a text.
+fn options(text: &str) -> BTreeSet<String> {
+    let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let words = text.split(|letter: char| !is_part(letter));
+    let options = words.filter(|word| word.starts_with("--") && *word != "--");
+    options.map(str::to_owned).collect()
+}
+
 #[test]
-fn the_command_lines_page_has_every_flag_and_no_other() {
-    let flags = |text: &str| -> BTreeSet<String> {
-        let is_flag = |other: char| other.is_ascii_lowercase() || other == '-';
-        text.split(|other: char| !is_flag(other))
-            .filter(|word| word.starts_with("--") && !word.trim_matches('-').is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
-    let mut helped = BTreeSet::new();
-    for topic in [
-        "--help",
-        "run --help",
-        "check --help",
-        "healthcheck --help",
-        "exit-codes --help",
-    ] {
-        let ended = Guard::new().line(topic).run().expect_code(0);
-        helped.extend(flags(&ended.stdout()));
+fn the_command_lines_page_has_every_subcommand_with_its_options_and_no_other() {
+    let help = |line: &str| Guard::new().line(line).run().expect_code(0).stdout();
+    let page = page("docs/command-line.md");
+    let mut documented = BTreeSet::new();
+    for row in page
+        .lines()
+        .filter(|line| line.starts_with("| `startup-guard "))
+    {
+        let (usage, _) = row.split_once("` | ").expect("a row has two cells");
+        let mut words = usage.split([' ', '[', ']']);
+        let name = words.find(|word| word.starts_with(char::is_lowercase));
+        let name = name.expect("the usage has a subcommand").to_owned();
+        let rows = help(&format!("{name} --help"));
+        let rows = rows.lines().filter(|line| line.starts_with("  --"));
+        let helped = rows.filter_map(|row| row.split_whitespace().next());
+        let helped: BTreeSet<String> = helped.map(str::to_owned).collect();
+        assert_eq!(options(usage), helped, "{name}");
+        documented.insert(name);
     }
-    helped.remove("--kv");
-    let mut documented = flags(&page("docs/command-line.md"));
-    documented.remove("--port");
-    documented.remove("--version");
-    helped.remove("--version");
-    documented.insert("--help".to_owned());
-    assert_eq!(documented, helped);
+    let told = Guard::new().line("?").run().expect_code(64).stderr();
+    let (_, known) = told
+        .split_once("it must be ")
+        .expect("the error has the names");
+    let (known, _) = known.split_once(". ").expect("the names are a sentence");
+    let known = known.replace(" or ", ", ");
+    assert_eq!(documented, known.split(", ").map(str::to_owned).collect());
 }
 
 #[test]
