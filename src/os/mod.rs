@@ -10,6 +10,7 @@ pub mod program;
 mod signal;
 pub mod signals;
 pub mod spawn;
+pub mod tool;
 pub mod tree;
 pub mod user;
 

@@ -86,6 +86,15 @@ impl Signals {
         }))
     }
 
+    /// The claim that was made.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn claimed() -> io::Result<&'static Self> {
+        let missing = || io::Error::other("the signals are not claimed");
+        SIGNALS.get().ok_or_else(missing)
+    }
+
     /// Reads all pending signals. Returns those that concern a step and have arrived since the last call. Also called
     /// right before a step starts, to discard earlier signals, which were not meant for that step.
     pub fn take(&self) -> Vec<Signal> {
