@@ -41,6 +41,27 @@ pub fn read(
     dialect: Option<Dialect>,
     own: Environment,
 ) -> Result<EnvFiles, dotenv::Error> {
+    read_each(files, dialect, own, false)
+}
+
+/// Like `read` with an empty environment, but keeps Railway's references, such as `${{Postgres.DATABASE_URL}}`, in every
+/// dialect. No reader of env files knows them: some reject them, some replace a part of them.
+///
+/// # Errors
+/// The error of the first file that cannot be read or parsed.
+pub fn read_for_railway(
+    files: &[OsString],
+    dialect: Option<Dialect>,
+) -> Result<EnvFiles, dotenv::Error> {
+    read_each(files, dialect, Environment::default(), true)
+}
+
+fn read_each(
+    files: &[OsString],
+    dialect: Option<Dialect>,
+    own: Environment,
+    keeps_references: bool,
+) -> Result<EnvFiles, dotenv::Error> {
     let mut all = EnvFiles::default();
     let mut values: BTreeMap<String, String> = BTreeMap::new();
     for path in files {
@@ -50,18 +71,28 @@ pub fn read(
             let own = own.get(name).and_then(OsStr::to_str);
             own.or_else(|| Some(values.get(name)?.as_str()))
         };
+        let mut has_stand_ins = false;
         let file = dotenv::load(&name, dialect, &lookup, |limit| {
-            if path == "-" {
+            let content = if path == "-" {
                 file::read_standard_input(limit)
             } else {
                 file::read_input(Path::new(path), limit)
-            }
+            }?;
+            let replaced = Some(&content).filter(|_| keeps_references);
+            let replaced = replaced.and_then(|content| with_stand_ins(content));
+            has_stand_ins = replaced.is_some();
+            Ok(replaced.unwrap_or(content))
         })?;
         for entry in file.entries {
             let (file, line) = (name.clone(), entry.line);
             let origin = (Source { file, line }, entry.finding);
             all.sources.insert(entry.name.clone(), origin);
-            values.insert(entry.name, entry.value);
+            let value = if has_stand_ins {
+                entry.value.replace(STAND_IN, REFERENCE)
+            } else {
+                entry.value
+            };
+            values.insert(entry.name, value);
         }
         all.notes.extend(file.notes);
     }
@@ -71,10 +102,48 @@ pub fn read(
     Ok(all)
 }
 
+/// The beginning of a reference on Railway.
+const REFERENCE: &str = "${{";
+
+/// What stands for that while a file is parsed: a character that no text contains, and that is as long in UTF-8.
+const STAND_IN: &str = "\u{fdd0}";
+
+/// The content with the stand-in for the beginning of each reference. A `$` or a backslash before it is an escape, which
+/// the dialect decodes. `None` if nothing is to be replaced, or if the content is not UTF-8 or contains the stand-in.
+fn with_stand_ins(content: &[u8]) -> Option<Vec<u8>> {
+    let text = str::from_utf8(content).ok()?;
+    let mut parts = text.split(REFERENCE);
+    let mut replaced = parts.next()?.to_owned();
+    for part in parts {
+        let is_escaped = replaced.ends_with(['$', '\\']);
+        replaced += if is_escaped { REFERENCE } else { STAND_IN };
+        replaced += part;
+    }
+    let is_usable = !text.contains(STAND_IN) && replaced != text;
+    is_usable.then(|| replaced.into_bytes())
+}
+
 impl EnvFiles {
-    /// The notes for a report.
+    /// The notes for the report of a check.
     pub fn notes(&self, manifest: &Manifest) -> Vec<Note> {
         let names = Names::of(manifest);
+        let mut notes = self.remarks(&names);
+        let skipped = |name: &String| !names.declared.contains(name) && !is_injected(name);
+        notes.extend(self.undeclared(&names, "check", skipped));
+        notes
+    }
+
+    /// The notes for an export, which does not skip the names that platforms inject silently.
+    pub fn notes_of_export(&self, manifest: &Manifest) -> Vec<Note> {
+        let names = Names::of(manifest);
+        let mut notes = self.remarks(&names);
+        let skipped = |name: &String| !names.declared.contains(name);
+        notes.extend(self.undeclared(&names, "export", skipped));
+        notes
+    }
+
+    /// The notes on lines of the files.
+    fn remarks(&self, names: &Names<'_>) -> Vec<Note> {
         let mut notes = self.notes.clone();
         // A finding is not repeated as a note.
         let is_checked =
@@ -85,13 +154,16 @@ impl EnvFiles {
         for note in &mut notes {
             note.variables.retain(|name| names.may_show(name));
         }
-        notes.extend(self.undeclared(&names));
         notes
     }
 
-    fn undeclared(&self, names: &Names<'_>) -> Option<Note> {
-        let is_declared = |name: &String| names.declared.contains(name) || is_injected(name);
-        let sources = self.sources.iter().filter(|(name, _)| !is_declared(name));
+    fn undeclared(
+        &self,
+        names: &Names<'_>,
+        command: &str,
+        is_skipped: impl Fn(&String) -> bool,
+    ) -> Option<Note> {
+        let sources = self.sources.iter().filter(|(name, _)| is_skipped(name));
         let mut undeclared: Vec<_> = sources.map(|(name, (source, _))| (source, name)).collect();
         undeclared.sort();
         // A name that must not be shown is listed by its line only.
@@ -111,7 +183,7 @@ impl EnvFiles {
             code: NoteCode::Undeclared,
             source: None,
             text: format!(
-                "the check skips {} that the manifest does not declare: {}{more}",
+                "the {command} skips {} that the manifest does not declare: {}{more}",
                 count(undeclared.len(), "variable"),
                 places.join(", ")
             ),

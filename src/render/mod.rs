@@ -17,6 +17,18 @@ pub struct View {
     pub diagnosis: Diagnosis,
 }
 
+impl View {
+    /// A report alone, without a place and a diagnosis.
+    pub fn of_report(service: Option<String>, report: Report) -> Self {
+        Self {
+            service,
+            place: None,
+            report,
+            diagnosis: Diagnosis::default(),
+        }
+    }
+}
+
 fn label(cause: &Cause) -> &'static str {
     match cause.certainty {
         CERTAIN => "Cause",

@@ -1,0 +1,158 @@
+//! Runs Railway's command-line program.
+
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use super::railway::Call;
+use super::values::{Item, is_blank};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::os::family::Ending;
+use crate::os::output::STDERR;
+use crate::os::tool::{self, Finished};
+use crate::text::{count, names};
+
+const PROGRAM: &str = "railway";
+
+/// The time after which a call is stopped.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// The first version that has `railway variable set`.
+const FIRST_VERSION: (u32, u32) = (4, 24);
+
+/// The shortest value that is masked in the program's messages if it is not a secret, in bytes.
+const MIN_MASKED: usize = 4;
+
+/// The maximum number of characters of a message of the program that are shown.
+const MAX_MESSAGE: usize = 600;
+
+/// Makes the calls in their order, and reports each on standard error. Stops at the first that fails.
+///
+/// # Errors
+/// If the program is missing or too old, or if a call fails. The error names what was set and what was not.
+pub fn apply(calls: &[Call<'_>], items: &[Item]) -> Result<(), Error> {
+    let version = run(&["--version"], "").map_err(unavailable)?;
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    if version_in(&version).is_some_and(|version| version < FIRST_VERSION) {
+        let shown = version.escape_debug();
+        let text = format!(
+            "nothing was set: `{shown}` has no `variable set`; update it to 4.24 or later, or set the values in the dashboard"
+        );
+        return Err(error(Exit::STEP_FAILED, text));
+    }
+    for (index, call) in calls.iter().enumerate() {
+        let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
+        let names = names(&call.names);
+        let finished = run(&arguments, call.input.unwrap_or_default());
+        let (exit, what) = match &finished {
+            Ok(Finished {
+                ending: Ending::Exited(0),
+                ..
+            }) => {
+                STDERR.push(format!("set {names} (exit status 0)\n").as_bytes());
+                continue;
+            }
+            Ok(finished) => (Exit::STEP_FAILED, told(finished, items)),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                let what = format!(
+                    "did not end within {} seconds and was stopped",
+                    LIMIT.as_secs()
+                );
+                (Exit::TIMED_OUT, what)
+            }
+            Err(error) => (Exit::OS_REFUSED, format!("could not be run: {error}")),
+        };
+        return Err(error(
+            exit,
+            format!("railway {what}; {}", left(calls, index)),
+        ));
+    }
+    Ok(())
+}
+
+fn run(arguments: &[&str], input: &str) -> io::Result<Finished> {
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
+    tool::run(PROGRAM, &arguments, input.as_bytes(), LIMIT)
+}
+
+fn error(exit: Exit, text: String) -> Error {
+    Error::Author { exit, text }
+}
+
+/// The error for a program that cannot be run at all.
+fn unavailable(cause: io::Error) -> Error {
+    match cause.kind() {
+        ErrorKind::NotFound => error(
+            Exit::NOT_FOUND,
+            "nothing was set: there is no `railway` in PATH; install Railway's command-line program, or leave out `--apply` to print the commands".to_owned(),
+        ),
+        ErrorKind::PermissionDenied => error(
+            Exit::CANNOT_EXECUTE,
+            "nothing was set: the `railway` in PATH may not be executed; check its permissions".to_owned(),
+        ),
+        _ => Error::system("run railway")(cause),
+    }
+}
+
+/// The first two numbers of a version such as `railway 4.24.1`.
+fn version_in(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.rsplit(' ').next()?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// What is set and what is not after a failed call, as the second half of a sentence.
+fn left(calls: &[Call<'_>], failed: usize) -> String {
+    let names_of = |calls: &[Call<'_>]| {
+        let names: Vec<&str> = calls.iter().flat_map(|call| &call.names).copied().collect();
+        (names.join(", "), names.len())
+    };
+    let (set, number) = names_of(&calls[..failed]);
+    let (missing, _) = names_of(&calls[failed..]);
+    let set = match number {
+        0 => "nothing was set".to_owned(),
+        _ => format!("{} set and not deployed: {set}", was(number)),
+    };
+    format!("{set}; not set: {missing}")
+}
+
+fn was(number: usize) -> String {
+    let verb = if number == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(number, "variable"))
+}
+
+/// How a call failed, with the program's own message. The values in it are masked, because the program repeats an
+/// argument that it does not accept.
+fn told(finished: &Finished, items: &[Item]) -> String {
+    let ending = match finished.ending {
+        Ending::Exited(code) => format!("failed with exit status {code}"),
+        Ending::Signaled(signal) => format!("was terminated by {}", signal.name()),
+    };
+    let message = masked(&String::from_utf8_lossy(&finished.stderr), items);
+    let shown: String = message.trim().chars().take(MAX_MESSAGE).collect();
+    match shown.as_str() {
+        "" => ending,
+        shown => format!("{ending} and this message: \"{}\"", shown.escape_debug()),
+    }
+}
+
+/// The text with each value, and each long line of one, replaced.
+fn masked(text: &str, items: &[Item]) -> String {
+    let mut hidden: Vec<&str> = Vec::new();
+    for Item {
+        value, is_secret, ..
+    } in items
+    {
+        hidden.extend(Some(value.as_str()).filter(|_| *is_secret));
+        let parts = value.lines().chain([value.as_str()]).map(str::trim);
+        hidden.extend(parts.filter(|part| part.len() >= MIN_MASKED));
+    }
+    hidden.retain(|part| !is_blank(part));
+    // A longer one can contain a shorter one.
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let mut text = text.to_owned();
+    for part in hidden {
+        text = text.replace(part, "***");
+    }
+    text
+}
