@@ -12,12 +12,12 @@ code    retry?   meaning
 65      no       the manifest or an env file is invalid, empty, or too large (1 MiB)
 66      no       the manifest or an env file does not exist, is a directory, or cannot be read
 69      yes      a dependency was not ready in time
-70      perhaps  a step failed (the message has its own exit code or signal)
+70      perhaps  a step, or the program of `export --apply`, failed (the message has its own exit code or signal)
 71      yes      a system call failed (fork, pipe, memory), or a process of a step survived SIGKILL
 75      yes      the migration lock was not free in time, or was lost
 77      no       a dependency rejected the credentials or has an untrusted certificate, or the guard cannot switch to `user`
 78      no       the environment is invalid (variables are missing, placeholders or wrong), or a connection can never work
-124     perhaps  a step did not end within its time-out and was stopped
+124     perhaps  a step, or the program of `export --apply`, did not end within its time-out and was stopped
 126     no       a command cannot be executed (permission, directory, no `#!` line, another processor, Windows line endings, arguments too long)
 127     no       a command, or its interpreter or loader, was not found
 128+n            stopped by signal n before the server started

@@ -33,6 +33,9 @@ NEEDS = [
     ("there is no musl-gcc", "musl-gcc --version"),
     # The tools that read recipes and completions, and the programs of which docs/migrate-from.md speaks.
     *((f"there is no {tool}", f"command -v {tool}") for tool in TOOLS),
+    # The clients that read what `export` prints. They need no server for it.
+    ("there is no docker", "command -v docker"),
+    ("there is no kubectl", "command -v kubectl"),
 ]
 
 # `test [reason] name ... ignored` of libtest-mimic, `test name ... ignored, reason` of Rust's own harness.

@@ -14,6 +14,9 @@ mod completions;
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod environment;
 mod examples;
+mod export;
+#[path = "../author/export/hostile.rs"]
+mod hostile;
 mod migrate_from;
 #[path = "../service/postgres.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         alerts::TESTS,
         completions::TESTS,
         examples::TESTS,
+        export::TESTS,
         migrate_from::TESTS,
         runbook::TESTS,
     ];

@@ -153,3 +153,11 @@ pub fn env_file(values: &[String]) -> String {
     };
     values.iter().enumerate().map(line).collect()
 }
+
+/// Whether the value can be written so that compose v2 and python-dotenv read it alike. The latter, with which
+/// docker-compose 1 reads env files, has no escape for `${`, for a `$` in the double quotes that a backslash and a
+/// carriage return can need, and for a backslash before the closing quote.
+pub fn is_portable(value: &str) -> bool {
+    let has_two = value.contains('$') && value.contains(['\\', '\r', '{']);
+    !has_two && !value.ends_with('\\')
+}

@@ -181,6 +181,15 @@ server: {command: [serve, \"${MODE}\"]}
 }
 
 #[test]
+fn a_text_with_the_character_that_stands_for_references_is_unchanged() {
+    let values = "TOKEN=${{api.TOKEN}}\nDATABASE_URL=${{db.URL}}\nMODE=live\nTITLE=a\u{fdd0}b\n";
+    let ended = export(values, "railway --dialect kv").expect_code(0);
+    ended.expect_stdout(
+        "railway variable set 'TOKEN=${{api.TOKEN}}' 'DATABASE_URL=${{db.URL}}' MODE=live 'TITLE=a\u{fdd0}b'\n",
+    );
+}
+
+#[test]
 fn a_secret_that_contains_a_reference_is_still_a_secret() {
     let values = VALUES.replace("db.internal", "${{Postgres.HOST}}");
     let ended = export(&values, "railway").expect_code(0);
