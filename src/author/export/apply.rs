@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::os::family::Ending;
 use crate::os::output::STDERR;
 use crate::os::tool::{self, Finished};
-use crate::text::{count, names};
+use crate::text::count;
 
 const PROGRAM: &str = "railway";
 
@@ -43,7 +43,7 @@ pub fn apply(calls: &[Call<'_>], items: &[Item]) -> Result<(), Error> {
     }
     for (index, call) in calls.iter().enumerate() {
         let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
-        let names = names(&call.names);
+        let names = call.names.join(", ");
         let finished = run(&arguments, call.input.unwrap_or_default());
         let (exit, what) = match &finished {
             Ok(Finished {

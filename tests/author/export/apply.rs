@@ -37,7 +37,7 @@ fn each_secret_is_passed_on_standard_input_and_the_rest_in_one_call_that_deploys
     ended
         .expect_code(0)
         .expect_stdout("")
-        .expect_stderr("set TOKEN (exit status 0)\nset DATABASE_URL (exit status 0)\nset MODE and TITLE (exit status 0)\n");
+        .expect_stderr("set TOKEN (exit status 0)\nset DATABASE_URL (exit status 0)\nset MODE, TITLE (exit status 0)\n");
     let calls = recorded(folder.path());
     let calls: Vec<(String, &str)> = calls
         .iter()
@@ -165,9 +165,9 @@ fn a_program_that_does_not_read_its_input_or_prints_much_is_no_problem() {
 
 #[test]
 fn the_program_has_the_signals_that_the_guard_was_started_with() {
-    let script = format!(
-        "{RECORDER}/bin/grep -E '^Sig(Blk|Ign)' /proc/self/status >\"$folder/../signals\"\n"
-    );
+    // dash would unblock the signals.
+    let script = RECORDER.replace("/bin/sh", "/bin/bash")
+        + "/bin/grep -E '^Sig(Blk|Ign)' /proc/self/status >\"$folder/../signals\"\n";
     let (ended, folder) = apply(&script);
     ended.expect_code(0);
     let signals = fs::read_to_string(folder.path().join("signals")).expect("it was recorded");
