@@ -11,7 +11,6 @@ use crate::exit::Exit;
 use crate::os::family::Ending;
 use crate::os::output::STDERR;
 use crate::os::tool::{self, Finished};
-use crate::text::count;
 
 const PROGRAM: &str = "railway";
 
@@ -101,24 +100,22 @@ fn version_in(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// What is set and what is not after a failed call, as the second half of a sentence.
+/// What was done when a call failed, as the second half of a sentence. Whether the failed call has set something is
+/// unknown.
 fn left(calls: &[Call<'_>], failed: usize) -> String {
-    let names_of = |calls: &[Call<'_>]| {
+    let listed = |title: &str, calls: &[Call<'_>]| {
         let names: Vec<&str> = calls.iter().flat_map(|call| &call.names).copied().collect();
-        (names.join(", "), names.len())
+        let names = names.join(", ");
+        (!names.is_empty()).then(|| format!("{title}: {names}"))
     };
-    let (set, number) = names_of(&calls[..failed]);
-    let (missing, _) = names_of(&calls[failed..]);
-    let set = match number {
-        0 => "nothing was set".to_owned(),
-        _ => format!("{} set and not deployed: {set}", was(number)),
-    };
-    format!("{set}; not set: {missing}")
-}
-
-fn was(number: usize) -> String {
-    let verb = if number == 1 { "was" } else { "were" };
-    format!("{} {verb}", count(number, "variable"))
+    let set = listed("set, and not deployed", &calls[..failed]);
+    let parts = [
+        Some(set.unwrap_or_else(|| "nothing was set before".to_owned())),
+        listed("failed", &calls[failed..=failed]),
+        listed("not tried", &calls[failed + 1..]),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 /// How a call failed, with the program's own message. The values in it are masked, because the program repeats an

@@ -23,34 +23,21 @@ pub struct Call<'a> {
 /// # Errors
 /// A sentence on the names and values that the program does not accept.
 pub fn calls<'a>(items: &'a [Item], export: &Export) -> Result<Vec<Call<'a>>, String> {
-    let options = items.iter().filter(|item| item.name.starts_with('-'));
-    let options: Vec<&str> = options.map(|item| item.name.as_str()).collect();
     let (secrets, open): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.is_secret);
-    let trimmed = secrets
-        .iter()
-        .filter(|item| item.value.ends_with(['\n', '\r']));
-    let trimmed: Vec<&str> = trimmed.map(|item| item.name.as_str()).collect();
-    if !options.is_empty() {
-        let names = names(&options);
-        return Err(format!(
-            "railway takes {names} for an option, because the name begins with `-`"
-        ));
-    }
-    if !trimmed.is_empty() {
-        let names = names(&trimmed);
-        return Err(format!(
+    refuse(
+        items,
+        |item| item.name.starts_with('-'),
+        |names| format!("railway takes {names} for an option, because the name begins with `-`"),
+    )?;
+    let is_trimmed = |item: &Item| item.is_secret && item.value.ends_with(['\n', '\r']);
+    refuse(items, is_trimmed, |names| {
+        format!(
             "railway removes line breaks from the end of a secret: remove them from {names} in the env file, or set the value in Railway's dashboard"
-        ));
-    }
+        )
+    })?;
     let mut calls: Vec<Call<'_>> = secrets.iter().map(|item| of_secret(item)).collect();
     if !open.is_empty() {
-        let words = open.iter();
-        let words = words.map(|item| format!("{}={}", item.name, item.value));
-        calls.push(Call {
-            names: open.iter().map(|item| item.name.as_str()).collect(),
-            arguments: words.collect(),
-            input: None,
-        });
+        calls.push(of_open(&open));
     }
     let places = [
         ("--service", &export.service),
@@ -63,21 +50,46 @@ pub fn calls<'a>(items: &'a [Item], export: &Export) -> Result<Vec<Call<'a>>, St
             call.arguments.push("--skip-deploys".to_owned());
         }
         for (flag, name) in places {
-            let name = name.iter().cloned();
-            call.arguments
-                .extend(name.flat_map(|name| [flag.to_owned(), name]));
+            let words = name.iter().flat_map(|name| [flag.to_owned(), name.clone()]);
+            call.arguments.extend(words);
         }
-        call.arguments
-            .splice(0..0, ["variable", "set"].map(str::to_owned));
     }
     Ok(calls)
 }
 
+/// # Errors
+/// The sentence on the names of the items that are refused, if there are any.
+fn refuse(
+    items: &[Item],
+    is_refused: impl Fn(&Item) -> bool,
+    sentence: impl Fn(String) -> String,
+) -> Result<(), String> {
+    let refused = items.iter().filter(|item| is_refused(item));
+    let refused: Vec<&str> = refused.map(|item| item.name.as_str()).collect();
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(sentence(names(&refused)))
+    }
+}
+
 fn of_secret(item: &Item) -> Call<'_> {
+    let arguments = ["variable", "set", &item.name, "--stdin"];
     Call {
         names: vec![&item.name],
-        arguments: vec![item.name.clone(), "--stdin".to_owned()],
+        arguments: arguments.map(str::to_owned).to_vec(),
         input: Some(&item.value),
+    }
+}
+
+fn of_open<'a>(items: &[&'a Item]) -> Call<'a> {
+    let mut arguments = ["variable", "set"].map(str::to_owned).to_vec();
+    let words = items.iter();
+    arguments.extend(words.map(|item| format!("{}={}", item.name, item.value)));
+    Call {
+        names: items.iter().map(|item| item.name.as_str()).collect(),
+        arguments,
+        input: None,
     }
 }
 

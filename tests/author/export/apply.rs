@@ -84,7 +84,7 @@ fn the_first_failure_ends_it_and_its_message_is_masked() {
     let ended = ended
         .expect_code(70)
         .expect_stderr("set TOKEN (exit status 0)\n");
-    let told = "railway failed with exit status 3 and this message: \"No linked project: DATABASE_URL ***\"; 1 variable was set and not deployed: TOKEN; not set: DATABASE_URL, MODE, TITLE";
+    let told = "railway failed with exit status 3 and this message: \"No linked project: DATABASE_URL ***\"; set, and not deployed: TOKEN; failed: DATABASE_URL; not tried: MODE, TITLE";
     ended.expect_stderr(told);
     assert_eq!(recorded(folder.path()).len(), 3);
 }
@@ -93,14 +93,14 @@ fn the_first_failure_ends_it_and_its_message_is_masked() {
 fn open_values_in_a_message_are_masked_too() {
     let script = "#!/bin/sh\ncase $3 in MODE=*) echo \"Invalid variable format: $3 $4\" >&2; exit 1;; esac\n";
     let (ended, _folder) = apply(script);
-    let told = "railway failed with exit status 1 and this message: \"Invalid variable format: MODE=*** TITLE=***\"; 2 variables were set and not deployed: TOKEN, DATABASE_URL; not set: MODE, TITLE";
+    let told = "railway failed with exit status 1 and this message: \"Invalid variable format: MODE=*** TITLE=***\"; set, and not deployed: TOKEN, DATABASE_URL; failed: MODE, TITLE";
     ended.expect_code(70).expect_stderr(told);
 }
 
 #[test]
 fn a_program_that_a_signal_terminates_is_a_failure() {
     let (ended, _folder) = apply("#!/bin/sh\n[ \"$1\" = --version ] || kill -9 $$\n");
-    let told = "railway was terminated by SIGKILL; nothing was set; not set: TOKEN, DATABASE_URL, MODE, TITLE";
+    let told = "railway was terminated by SIGKILL; nothing was set before; failed: TOKEN; not tried: DATABASE_URL, MODE, TITLE";
     ended.expect_code(70).expect_stderr(told);
 }
 
