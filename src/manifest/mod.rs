@@ -142,45 +142,85 @@ pub struct Variable {
 /// How to generate a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generate {
-    /// The number of random bytes, before they are encoded.
-    pub bytes: u32,
+    /// The number of random bytes, before they are encoded. For `Alphanumeric`, the number of characters.
+    pub size: u32,
     pub format: GenerateFormat,
 }
 
 /// The encoding of random bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GenerateFormat {
+    /// With padding.
     #[default]
     Base64,
+    /// With `-` and `_`, and without padding.
+    Base64Url,
     Hex,
+    /// Letters and digits, each random by itself.
+    Alphanumeric,
+}
+
+impl GenerateFormat {
+    /// The characters of a value, without the padding.
+    pub fn alphabet(self) -> &'static str {
+        match self {
+            Self::Base64 => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+            Self::Base64Url => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+            Self::Hex => "0123456789abcdef",
+            Self::Alphanumeric => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        }
+    }
+
+    /// The smallest number of bytes that is encoded without a rest, and the number of characters for them.
+    fn group(self) -> (u32, u32) {
+        match self {
+            Self::Base64 | Self::Base64Url => (3, 4),
+            Self::Hex => (1, 2),
+            Self::Alphanumeric => (1, 1),
+        }
+    }
 }
 
 impl Generate {
+    /// The number of random characters of a value, and the number of padding characters after them.
+    pub fn length(self) -> (usize, usize) {
+        let (group, encoded) = self.format.group();
+        let length = (self.size * encoded).div_ceil(group);
+        let is_padded = self.format == GenerateFormat::Base64;
+        let padding = if is_padded {
+            length.next_multiple_of(4) - length
+        } else {
+            0
+        };
+        (length as usize, padding as usize)
+    }
+
     /// Texts of the same form as the command's output. Each begins with another character, and together they have every
     /// character at every position.
     fn samples(self) -> impl Iterator<Item = String> {
-        const DIGITS: &str = "0123456789abcdefABCDEFghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ+/";
-        let bytes = self.bytes as usize;
-        let (digits, length, padding) = match self.format {
-            GenerateFormat::Base64 => (64, (bytes * 4).div_ceil(3), (3 - bytes % 3) % 3),
-            GenerateFormat::Hex => (16, bytes * 2, 0),
-        };
-        (0..digits).map(move |first| {
-            let digits = DIGITS[..digits].chars().cycle().skip(first).take(length);
+        let (alphabet, (length, padding)) = (self.format.alphabet(), self.length());
+        (0..alphabet.len()).map(move |first| {
+            let digits = alphabet.chars().cycle().skip(first).take(length);
             digits.chain(std::iter::repeat_n('=', padding)).collect()
         })
     }
 
     /// The shell command that prints a new value on one line.
     pub fn command(self) -> String {
-        let bytes = self.bytes;
+        let size = self.size;
         match self.format {
             // openssl breaks base64 into lines of 64 characters, which encode 48 bytes.
-            GenerateFormat::Base64 if bytes > 48 => {
-                format!("openssl rand -base64 {bytes} | tr -d '\\n'")
+            GenerateFormat::Base64 if size > 48 => {
+                format!("openssl rand -base64 {size} | tr -d '\\n'")
             }
-            GenerateFormat::Base64 => format!("openssl rand -base64 {bytes}"),
-            GenerateFormat::Hex => format!("openssl rand -hex {bytes}"),
+            GenerateFormat::Base64 => format!("openssl rand -base64 {size}"),
+            GenerateFormat::Base64Url => {
+                format!("openssl rand -base64 {size} | tr '/+' '_-' | tr -d '=\\n'")
+            }
+            GenerateFormat::Hex => format!("openssl rand -hex {size}"),
+            GenerateFormat::Alphanumeric => {
+                format!("LC_ALL=C tr -dc A-Za-z0-9 </dev/urandom | head -c {size}")
+            }
         }
     }
 }

@@ -365,6 +365,31 @@ fn a_generator_is_offered_only_if_each_of_its_values_keeps_the_rule() {
         ("generate: {}, pattern: '^[0-9A-Za-z]+=*$'", false),
         ("generate: {}, pattern: '^[a-z]'", false),
         ("generate: {format: hex}, type: integer", false),
+        (
+            "generate: {length: 32}, min_length: 32, max_length: 32",
+            true,
+        ),
+        ("generate: {format: hex, length: 40}, max_length: 40", true),
+        (
+            "generate: {format: base64url}, pattern: '^[0-9A-Za-z_-]{43}$'",
+            true,
+        ),
+        (
+            "generate: {format: base64url, length: 24}, pattern: '^[^=]{24}$'",
+            true,
+        ),
+        (
+            "generate: {format: base64url}, pattern: '^[0-9A-Za-z]+$'",
+            false,
+        ),
+        (
+            "generate: {format: alphanumeric}, pattern: '^[0-9A-Za-z]{43}$'",
+            true,
+        ),
+        (
+            "generate: {format: alphanumeric, length: 22}, min_length: 23",
+            false,
+        ),
         ("generate: {}, shared: true", false),
         ("min_length: 1", false),
     ] {
@@ -373,6 +398,83 @@ fn a_generator_is_offered_only_if_each_of_its_values_keeps_the_rule() {
         let generator = manifest.variables[0].generator();
         assert_eq!(generator.is_some(), is_offered, "{rule}");
     }
+}
+
+#[test]
+fn a_generator_without_a_meaning_or_with_too_little_randomness_is_a_fault() {
+    let too_few = "makes 15 random bytes, which must be from 16 to 4096";
+    for (generate, fault) in [
+        ("bytes: 15", ".bytes: must be from 16 to 4096"),
+        ("bytes: 4097", ".bytes: must be from 16 to 4096"),
+        ("length: 20", &format!(".length: {too_few}")),
+        ("length: 30, format: hex", &format!(".length: {too_few}")),
+        (
+            "length: 20, format: base64url",
+            &format!(".length: {too_few}"),
+        ),
+        (
+            "length: 21, format: alphanumeric",
+            ".length: must be from 22 to 4096",
+        ),
+        (
+            "length: 4097, format: alphanumeric",
+            ".length: must be from 22 to 4096",
+        ),
+        (
+            "length: 33",
+            ".length: must be a multiple of 4 with `format: base64`",
+        ),
+        (
+            "length: 33, format: hex",
+            ".length: must be even with `format: hex`",
+        ),
+        (
+            "length: 33, format: base64url",
+            ".length: must not leave the remainder 1 when divided by 4 with `format: base64url`",
+        ),
+        (
+            "bytes: 32, length: 44",
+            ".length: cannot be set together with `bytes`, which determines it",
+        ),
+        (
+            "bytes: 32, format: alphanumeric",
+            ".bytes: is not valid with `format: alphanumeric`; use `length`, the number of letters and digits",
+        ),
+        (
+            "format: base32",
+            ".format: `base32` is not one of base64, base64url, hex, alphanumeric; did you mean `base64`?",
+        ),
+    ] {
+        let text =
+            format!("version: 1\nvariables: {{A: {{secret: true, generate: {{{generate}}}}}}}\n");
+        let faults = Manifest::parse(text.as_bytes(), false).expect_err("it has a fault");
+        let messages: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
+        assert_eq!(
+            messages,
+            [format!("variables.A.generate{fault}")],
+            "{generate}"
+        );
+    }
+}
+
+#[test]
+fn a_length_gives_values_of_this_length() {
+    let mut count = 0;
+    for format in ["base64", "base64url", "hex", "alphanumeric"] {
+        for length in 32..=128 {
+            let text = format!(
+                "version: 1\nvariables: {{A: {{generate: {{length: {length}, format: {format}}}}}}}\n"
+            );
+            let Ok(manifest) = Manifest::parse(text.as_bytes(), false) else {
+                continue;
+            };
+            let generate = manifest.variables[0].generate.expect("it has a generator");
+            let (characters, padding) = generate.length();
+            assert_eq!((characters, padding), (length, 0), "{format}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 25 + 73 + 49 + 97, "a length is refused");
 }
 
 #[test]

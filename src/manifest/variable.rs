@@ -17,9 +17,11 @@ const LEVELS: [(&str, Level); 3] = [
 
 const LISTS: [(&str, List); 2] = [("csv", List::Csv), ("json", List::Json)];
 
-const FORMATS: [(&str, GenerateFormat); 2] = [
+const FORMATS: [(&str, GenerateFormat); 4] = [
     ("base64", GenerateFormat::Base64),
+    ("base64url", GenerateFormat::Base64Url),
     ("hex", GenerateFormat::Hex),
+    ("alphanumeric", GenerateFormat::Alphanumeric),
 ];
 
 /// The message for a `required_when` that is not a mapping.
@@ -27,6 +29,9 @@ const CONDITIONS: &str = "expected a mapping of a variable to the values that re
 
 /// The default number of a secret's random bytes, before encoding.
 const DEFAULT_RANDOMNESS: u32 = 32;
+
+/// The default number of letters and digits, which have as much randomness as 32 bytes.
+const DEFAULT_LENGTH: u32 = 43;
 
 /// The declared variables by name.
 pub struct Declared<'a> {
@@ -230,12 +235,44 @@ fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
 
 fn generate(keys: &mut Keys<'_>) -> Option<Generate> {
     let mut generate = keys.mapping("generate", MAPPING)?;
-    let bytes = generate.read("bytes").unwrap_or(DEFAULT_RANDOMNESS);
+    let bytes: Option<u32> = generate.read("bytes");
+    let length: Option<u32> = generate.read("length");
     let format = generate.choice("format", &FORMATS).unwrap_or_default();
     generate.finish();
-    let is_outside = !(16..=4096).contains(&bytes);
-    generate.fault_if(is_outside, "bytes", "must be from 16 to 4096");
-    Some(Generate { bytes, format })
+    if format == GenerateFormat::Alphanumeric {
+        let message = "is not valid with `format: alphanumeric`; use `length`, the number of letters and digits";
+        generate.fault_if(generate.has("bytes"), "bytes", message);
+        let size = length.unwrap_or(DEFAULT_LENGTH);
+        // 22 letters and digits have more randomness than 16 bytes.
+        let is_outside = !(22..=4096).contains(&size);
+        generate.fault_if(is_outside, "length", "must be from 22 to 4096");
+        return Some(Generate { size, format });
+    }
+    let has_both = generate.has("bytes") && generate.has("length");
+    let message = "cannot be set together with `bytes`, which determines it";
+    generate.fault_if(has_both, "length", message);
+    let (group, encoded) = format.group();
+    let rest = length.unwrap_or_default() % encoded;
+    // Without padding, 2 or 3 characters encode 1 or 2 bytes.
+    let is_broken = rest != 0 && (format != GenerateFormat::Base64Url || rest == 1);
+    let message = match format {
+        GenerateFormat::Base64 => "must be a multiple of 4 with `format: base64`",
+        GenerateFormat::Base64Url => {
+            "must not leave the remainder 1 when divided by 4 with `format: base64url`"
+        }
+        _ => "must be even with `format: hex`",
+    };
+    generate.fault_if(is_broken, "length", message);
+    let of_length = length.map(|length| length / encoded * group + rest.saturating_sub(1));
+    let size = bytes.or(of_length).unwrap_or(DEFAULT_RANDOMNESS);
+    let is_outside = !(16..=4096).contains(&size);
+    if bytes.is_some() {
+        generate.fault_if(is_outside, "bytes", "must be from 16 to 4096");
+    } else {
+        let message = format_args!("makes {size} random bytes, which must be from 16 to 4096");
+        generate.fault_if(is_outside && !is_broken, "length", message);
+    }
+    Some(Generate { size, format })
 }
 
 /// Checks keys that depend on the type or on each other.

@@ -95,6 +95,7 @@ pub fn placeholder(value: &str) -> Option<Placeholder> {
         || is_inside(whole, NAME_GAPS, is_name)
         // A command that was to be run, not pasted.
         || whole.contains("openssl rand ")
+        || whole.contains("/dev/urandom")
     {
         Some(Placeholder::Unrendered)
     } else if whole.starts_with("# ") {
