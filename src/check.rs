@@ -23,7 +23,7 @@ pub use findings::Sources;
 #[cfg(feature = "postgres")]
 pub use plan::{AlembicQuestion, Lock};
 pub use plan::{Awaited, Plan, Question, Step, Wait, Words};
-pub use resolve::ReadFile;
+pub use resolve::{ReadFile, is_absent};
 pub use selection::Selection;
 
 /// The result of a check.

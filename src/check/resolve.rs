@@ -87,6 +87,13 @@ impl Value {
     }
 }
 
+/// Whether the check treats this value of a variable as missing or as a placeholder. `listed` are the placeholders that
+/// the manifest names.
+pub fn is_absent(variable: &Variable, value: &str, listed: &[String]) -> bool {
+    let value = Value::of(OsStr::new(value), variable, listed);
+    matches!(value, Value::Missing | Value::Placeholder(_))
+}
+
 /// Determines the value of a variable. The environment takes precedence over the file, and both over the default.
 /// `listed` are the placeholders that the manifest names.
 pub fn resolve<'a>(
