@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// The longest string that Linux accepts in an environment, in bytes (`MAX_ARG_STRLEN`): `NAME=value` and a NUL.
 const MAX_STRING: usize = 128 * 1024;
@@ -33,6 +34,9 @@ pub struct Statement {
     pub value: Value,
     /// Whether the value has lost a reference to a variable that is not set.
     pub is_lossy: bool,
+    /// Where the statement is in the text, in bytes: from its name, or the word `export`, to the end of its value or of
+    /// the comment behind it. Further white space can be included.
+    pub range: Range<usize>,
 }
 
 /// The value that a statement sets; `None` for a name without `=`, whose value some readers take from the caller's
@@ -57,6 +61,7 @@ impl Statement {
             name,
             value,
             is_lossy: false,
+            range: 0..0,
         }
     }
 }
@@ -123,7 +128,7 @@ pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<
         if cursor.rest.is_empty() {
             return statements;
         }
-        let line = cursor.line;
+        let (line, start) = (cursor.line, text.len() - cursor.rest.len());
         cursor.is_lossy.set(false);
         let mut statement = match (rules.assignment)(&mut cursor) {
             Ok(None) => continue,
@@ -131,6 +136,7 @@ pub fn statements(text: &str, lookup: Lookup<'_>, rules: &'static Rules) -> Vec<
             Err(fault) => Statement::new(line, "", Err(fault)),
         };
         statement.is_lossy = cursor.is_lossy.get();
+        statement.range = start..text.len() - cursor.rest.len();
         match &statement.value {
             Ok(Some(value)) => {
                 let name = statement.name.clone();

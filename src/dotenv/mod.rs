@@ -10,13 +10,16 @@ mod suspicion;
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 
 use crate::report::{Note, NoteCode, ValueFinding};
-use cursor::{Budget, Lookup, Statement, TOO_MUCH};
+use cursor::{Budget, Statement, TOO_MUCH};
 use remarks::{compare, limit, note};
 
+pub use cursor::Lookup;
+
 /// The largest env file that is read, in bytes.
-const MAX_SIZE: usize = 1024 * 1024;
+pub const MAX_SIZE: usize = 1024 * 1024;
 
 /// The reader whose rules apply to a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Dialect {
     ];
 
     /// Detects the dialect of a text: `Kv` for the output of Railway's command line, else `Compose`.
-    fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let is_listed = |line: &&str| RAILWAYS.split(' ').any(|name| line.starts_with(name));
         let listed = text.lines().find(is_listed);
         listed.map_or(Self::Compose, |_| Self::Kv)
@@ -108,6 +111,9 @@ pub struct Entry {
     pub finding: Option<ValueFinding>,
     /// The line where the entry begins, counted from 1.
     pub line: usize,
+    /// Where the entry is in the text, in bytes: from its name, or the word `export`, to the end of its value or of the
+    /// comment behind it. Further white space can be included.
+    pub range: Range<usize>,
 }
 
 /// An env file that cannot be used.
@@ -178,7 +184,11 @@ pub fn load(
     file().map_err(|fault| Error { name, fault })
 }
 
-fn text_of(content: &[u8]) -> Result<&str, Fault> {
+/// The text of a file, without its byte-order mark.
+///
+/// # Errors
+/// If it is too large, or is not UTF-8 text.
+pub fn text_of(content: &[u8]) -> Result<&str, Fault> {
     let not_text = |at: usize, what| {
         let line = 1 + memchr::memchr_iter(b'\n', &content[..at]).count();
         Fault::Invalid(format!("it is not text: line {line} {what}"))
@@ -206,7 +216,7 @@ fn text_of(content: &[u8]) -> Result<&str, Fault> {
 ///
 /// # Errors
 /// The faults of all lines that cannot be parsed.
-fn parse(
+pub fn parse(
     source: &str,
     text: &str,
     dialect: Dialect,
@@ -267,6 +277,7 @@ fn parse(
                     value,
                     finding,
                     line,
+                    range: statement.range,
                 });
             }
         }

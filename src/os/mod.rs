@@ -65,6 +65,26 @@ pub fn is_in_container() -> bool {
     marks.iter().any(|mark| Path::new(mark).exists())
 }
 
+/// Random bytes of the kernel, for secrets. Waits until the kernel has collected enough randomness after it was started.
+///
+/// # Errors
+/// If the kernel has no such call.
+pub fn random_bytes(count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    let mut filled = 0;
+    while filled < count {
+        let rest = &mut bytes[filled..];
+        // SAFETY: the kernel writes at most `rest.len()` bytes to `rest`.
+        let result = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match Errno::result(result) {
+            Ok(written) => filled += written.unsigned_abs(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(bytes)
+}
+
 /// Starts a helper thread for calls that block and cannot be interrupted: name resolution and the database client.
 /// Nothing joins the thread: it ends when the process ends or executes the server. It inherits a signal mask that
 /// blocks all signals, so that the main thread receives them.

@@ -186,7 +186,7 @@ fn assignments(file: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
     assert!(
         python.exists(),
