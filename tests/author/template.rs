@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -514,4 +515,29 @@ fn a_file_that_cannot_be_compared_has_an_error_of_its_own() {
     compared(vec![b'x'; 1024 * 1024 + 1], "env").expect_code(65);
     // Neither text nor short lines, and much to compare.
     compared(b"\xff\n".repeat(300_000), "env").expect_code(78);
+}
+
+#[test]
+fn the_commands_of_the_page_run() {
+    let page = include_str!("../../docs/template-and-generate.md");
+    let blocks: Vec<&str> = page
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(blocks.len(), 4);
+    for block in blocks {
+        let guard = Guard::with_manifest(EXAMPLE);
+        let folder = guard.folder.path();
+        let binary = folder.join("startup-guard");
+        symlink(env!("CARGO_BIN_EXE_startup-guard"), binary).expect("it can be linked");
+        let path = format!("{}:/usr/bin:/bin", folder.display());
+        let output = Command::new("sh")
+            .args(["-e", "-c", block])
+            .current_dir(folder)
+            .env("PATH", path)
+            .output()
+            .expect("there is a shell");
+        assert!(output.status.success(), "{block}\n{output:?}");
+    }
 }
