@@ -13,6 +13,12 @@ pub struct Change<'f> {
     pub entry: Option<&'f Entry>,
 }
 
+impl Change<'_> {
+    fn replaces(&self, entry: &Entry) -> bool {
+        self.entry.is_some_and(|other| std::ptr::eq(other, entry))
+    }
+}
+
 /// The text with the changes. `None` if the dialect would not read the new values and all other values from it, for
 /// example because it does not accept a name.
 pub fn edited(
@@ -24,28 +30,35 @@ pub fn edited(
 ) -> Option<String> {
     // A comment behind a value stays if that is possible.
     let attempts = [true, false].into_iter();
-    let mut edited = attempts.map(|keeps_comments| apply(text, dialect, changes, keeps_comments));
+    let mut edited =
+        attempts.map(|keeps_comments| apply(text, file, dialect, changes, keeps_comments));
     edited.find(|edited| {
         let read = parse("", edited, dialect, lookup);
         read.is_ok_and(|read| is_right(text, file, &read, changes))
     })
 }
 
-fn apply(text: &str, dialect: Dialect, changes: &[Change<'_>], keeps_comments: bool) -> String {
-    let mut edited = text.to_owned();
-    let replaced = changes
-        .iter()
-        .filter_map(|change| Some((change.entry?, change)));
-    let mut replaced: Vec<_> = replaced.collect();
-    // From the end, so that the earlier ranges stay valid.
-    replaced.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.range.start));
-    for (entry, change) in replaced {
-        let raw = &text[entry.range.clone()];
-        if let Some(place) = value_in(raw, dialect, keeps_comments) {
-            let start = entry.range.start;
-            edited.replace_range(start + place.start..start + place.end, &change.value);
+fn apply(
+    text: &str,
+    file: &EnvFile,
+    dialect: Dialect,
+    changes: &[Change<'_>],
+    keeps_comments: bool,
+) -> String {
+    let mut edited = String::with_capacity(text.len());
+    let mut copied = 0;
+    for entry in &file.entries {
+        let Some(change) = changes.iter().find(|change| change.replaces(entry)) else {
+            continue;
+        };
+        let start = entry.range.start;
+        if let Some(place) = value_in(&text[entry.range.clone()], dialect, keeps_comments) {
+            edited += &text[copied..start + place.start];
+            edited += &change.value;
+            copied = start + place.end;
         }
     }
+    edited += &text[copied..];
     let line_break = if text.contains("\r\n") { "\r\n" } else { "\n" };
     for change in changes.iter().filter(|change| change.entry.is_none()) {
         if !edited.is_empty() && !edited.ends_with('\n') {
@@ -90,12 +103,9 @@ fn value_in(raw: &str, dialect: Dialect, keeps_comments: bool) -> Option<Range<u
 
 /// Whether the edited file has the new values, and the same other entries as before.
 fn is_right(text: &str, before: &EnvFile, after: &EnvFile, changes: &[Change<'_>]) -> bool {
-    let is_replaced = |entry: &Entry, change: &Change<'_>| {
-        change.entry.is_some_and(|other| other.range == entry.range)
-    };
     let kept = before.entries.iter().map(|entry| {
         let mut changes = changes.iter();
-        match changes.find(|change| is_replaced(entry, change)) {
+        match changes.find(|change| change.replaces(entry)) {
             Some(change) => (&entry.name, Some(&change.value)),
             // A reference to a variable that is set now has another value.
             None if text[entry.range.clone()].contains('$') => (&entry.name, None),
