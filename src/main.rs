@@ -26,6 +26,7 @@ mod net;
 #[expect(unsafe_code, reason = "all unsafe system calls are in this module")]
 mod os;
 mod platform;
+mod python;
 mod render;
 mod report;
 mod rule;

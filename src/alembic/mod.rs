@@ -9,7 +9,6 @@ mod files;
 mod history;
 mod ini;
 mod python;
-mod tokens;
 
 #[cfg(test)]
 mod tests;

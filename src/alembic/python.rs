@@ -1,6 +1,6 @@
 //! Reads the variables of a revision file, and searches `env.py`, without running them.
 
-use super::tokens::{Line, Lines, Reason, Token};
+use crate::python::{Line, Lines, Reason, Token};
 
 /// The variables that alembic reads from a revision file.
 const VARIABLES: [&str; 4] = ["revision", "down_revision", "depends_on", "branch_labels"];
@@ -41,7 +41,7 @@ pub fn variables(source: &str) -> Result<Variables, Reason> {
     // The indentation of the function or class whose body the line can belong to.
     let mut scope = None;
     let mut found = Found::default();
-    while let Some(Line { indent, tokens }) = lines.next()? {
+    while let Some(Line { indent, tokens, .. }) = lines.next()? {
         refuse_indirect(&tokens)?;
         scope = scope.filter(|margin| indent > *margin);
         let defined = defined(&tokens);
@@ -185,7 +185,7 @@ fn refuse_indirect(tokens: &[Token<'_>]) -> Result<(), Reason> {
                 let mut words = text.split(|next: char| !next.is_alphanumeric() && next != '_');
                 text.contains(":=") || words.any(|word| is_in(INDIRECT, word))
             }
-            Token::Text(..) | Token::Number | Token::Operator(_) => false,
+            Token::Text(..) | Token::Number(_) | Token::Operator(_) => false,
         };
         if is_indirect {
             return Err("can set variables indirectly".to_owned());

@@ -1,1 +1,0 @@
-//! Finds the environment variables that Python code reads.
