@@ -1,23 +1,352 @@
 //! `startup-guard audit`: compares the variables that code reads with those that the manifest declares.
 
+mod render;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+
+use serde::Serialize;
+
 use super::arguments::Audit;
+use super::scan::{self, Read, Scan};
+use crate::cli::ReportFormat;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::exit::Exit;
+use crate::input::manifest_file;
+use crate::manifest::{
+    Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate, Variable,
+};
+use crate::platform::is_injected;
+use crate::text::{count, nearest};
+
+/// Names that Python, its servers and its tools read themselves, or that operating systems set, beside those of
+/// [`is_injected`]. A `*` at the end of a name matches any text.
+const USUAL: &str = "APPDATA COLUMNS DJANGO_SETTINGS_MODULE FORWARDED_ALLOW_IPS GUNICORN_CMD_ARGS LINES \
+    LOCALAPPDATA PYTEST_* PYTHON* SSL_CERT_DIR SSL_CERT_FILE SYSTEMROOT TEMP TMP USERNAME USERPROFILE UVICORN_* \
+    VIRTUAL_ENV XDG_*";
+
+/// How many declared names an undeclared one is compared to.
+const MAX_NAMES: usize = 500;
+
+/// The kinds of drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Code {
+    /// The code reads a variable that the manifest does not declare.
+    Undeclared,
+    /// The manifest declares a variable that the code does not read.
+    Unread,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Place {
+    file: String,
+    /// Counted from 1.
+    line: Option<usize>,
+}
+
+/// A drift between the code and the manifest.
+#[derive(Debug, Serialize)]
+struct Finding {
+    variable: String,
+    #[serde(rename = "finding")]
+    code: Code,
+    /// Where the code reads it, or the manifest declares it. At least one.
+    places: Vec<Place>,
+    /// A similar name on the other side.
+    near: Option<String>,
+}
+
+/// Something to know that is no drift.
+#[derive(Debug, Serialize)]
+struct Remark {
+    #[serde(flatten)]
+    place: Place,
+    text: String,
+}
+
+/// The result of an audit.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// The number of Python files.
+    files: usize,
+    findings: Vec<Finding>,
+    notes: Vec<Remark>,
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// If an input cannot be read, or an output cannot be written.
+/// If an input cannot be read, if standard output cannot be written to, or if there is drift.
 pub fn run(arguments: &Audit, environment: &Environment) -> Result<(), Error> {
-    let manifest = super::manifest(&arguments.manifest, environment, false)?;
-    let scan = super::scan::scan(&arguments.path)?;
-    let lines = scan.reads.iter().map(|read| format!("{read:?}\n"));
-    let notes = scan.notes.iter().map(|note| format!("{note:?}\n"));
-    let text: String = lines.chain(notes).collect();
-    let count = format!(
-        "{} variables, {} files\n",
-        manifest.variables.len(),
-        scan.files
+    let file = manifest_file(&arguments.manifest, environment).unwrap_or_default();
+    let manifest = super::manifest(&arguments.manifest, environment, true)?;
+    let scan = scan::scan(&arguments.path)?;
+    if scan.files == 0 {
+        return no_code(&arguments.path);
+    }
+    let report = compare(&manifest, &file.to_string_lossy(), &scan);
+    let text = match arguments.format {
+        ReportFormat::Text => render::text(&report, &file),
+        ReportFormat::Json => render::json(&report),
+        ReportFormat::Github => render::github(&report, &file),
+    };
+    super::print(&text)?;
+    match report.findings.len() {
+        0 => Ok(()),
+        findings => {
+            let manifest = file.display();
+            let text = format!(
+                "the code and {manifest} differ in {}",
+                count(findings, "variable")
+            );
+            super::failure(Exit::INVALID_ENVIRONMENT, text)
+        }
+    }
+}
+
+fn no_code(path: &Path) -> Result<(), Error> {
+    let text = format!(
+        "there is no Python file in {}, apart from tests; name the folder with the code",
+        path.display()
     );
-    super::print(&(text + &count))
+    super::failure(Exit::NO_INPUT, text)
+}
+
+/// Compares a scan with the manifest whose path is `file`.
+fn compare(manifest: &Manifest, file: &str, scan: &Scan) -> Report {
+    let known = Known::of(manifest);
+    let mut report = Report {
+        files: scan.files,
+        ..Report::default()
+    };
+    let mut read = HashSet::new();
+    let mut undeclared: BTreeMap<&str, Vec<&Read>> = BTreeMap::new();
+    for each in &scan.reads {
+        match known.variable(&each.name, each.ignores_case) {
+            Some((variable, is_former)) => {
+                read.insert(variable.name.as_str());
+                if is_former {
+                    let new = &variable.name;
+                    let text = format!(
+                        "the code reads {}, which is a former name of {new}; read {new} instead",
+                        each.name
+                    );
+                    report.notes.push(remark(each, text));
+                }
+            }
+            None if is_expected(manifest, &each.name) => {}
+            None => undeclared.entry(&each.name).or_default().push(each),
+        }
+    }
+    let declared = || manifest.variables.iter().map(|each| each.name.as_str());
+    for (name, reads) in undeclared {
+        let is_drift =
+            |read: &&&Read| read.instead_of.is_none() && !known.has_other_name(read, scan);
+        let places: Vec<Place> = reads
+            .iter()
+            .filter(is_drift)
+            .map(|read| place(read))
+            .collect();
+        if !places.is_empty() {
+            report.findings.push(Finding {
+                variable: name.to_owned(),
+                code: Code::Undeclared,
+                places,
+                near: nearest(name, declared().take(MAX_NAMES)).map(str::to_owned),
+            });
+        }
+    }
+    let used = used(manifest);
+    let undeclared: Vec<String> = report
+        .findings
+        .iter()
+        .map(|each| each.variable.clone())
+        .collect();
+    let is_certain = scan.notes.is_empty();
+    for variable in &manifest.variables {
+        let name = variable.name.as_str();
+        if read.contains(name) {
+            continue;
+        }
+        if used.contains(name) || is_expected(manifest, name) {
+            continue;
+        }
+        let place = Place {
+            file: file.to_owned(),
+            line: variable.line,
+        };
+        if is_certain {
+            let names = undeclared.iter().map(String::as_str);
+            report.findings.push(Finding {
+                variable: name.to_owned(),
+                code: Code::Unread,
+                places: vec![place],
+                near: nearest(name, names.take(MAX_NAMES)).map(str::to_owned),
+            });
+        } else {
+            let text = format!(
+                "no read of {name} was found, but there is code that cannot be read (see the other notes)"
+            );
+            report.notes.push(Remark { place, text });
+        }
+    }
+    report.notes.extend(conflicts(&known, scan));
+    let notes = scan.notes.iter().map(|note| Remark {
+        place: Place {
+            file: note.file.clone(),
+            line: note.line,
+        },
+        text: note.text.clone(),
+    });
+    report.notes.extend(notes);
+    report
+}
+
+fn place(read: &Read) -> Place {
+    Place {
+        file: read.file.clone(),
+        line: Some(read.line),
+    }
+}
+
+fn remark(read: &Read, text: String) -> Remark {
+    Remark {
+        place: place(read),
+        text,
+    }
+}
+
+/// The first read of each variable without which the code fails, but which the manifest admits to be missing.
+fn conflicts(known: &Known<'_>, scan: &Scan) -> Vec<Remark> {
+    let mut seen = BTreeSet::new();
+    let mut remarks = Vec::new();
+    for read in scan.reads.iter().filter(|read| read.is_required) {
+        let Some((variable, false)) = known.variable(&read.name, read.ignores_case) else {
+            continue;
+        };
+        let may_be_missing = variable.level == Level::Optional
+            && variable.default.is_none()
+            && variable.required_when.is_empty();
+        if may_be_missing && !known.has_other_name(read, scan) && seen.insert(&variable.name) {
+            let text = format!(
+                "the code needs {}, which the manifest declares as optional without a default",
+                variable.name
+            );
+            remarks.push(remark(read, text));
+        }
+    }
+    remarks
+}
+
+/// The declared variables, by every name under which code can read them.
+struct Known<'m> {
+    /// Each variable, and whether the name is a former one.
+    by_name: HashMap<String, (&'m Variable, bool)>,
+    by_upper_name: HashMap<String, &'m Variable>,
+}
+
+impl<'m> Known<'m> {
+    fn of(manifest: &'m Manifest) -> Self {
+        let mut by_name = HashMap::new();
+        for variable in &manifest.variables {
+            for former in &variable.renamed_from {
+                by_name.insert(former.clone(), (variable, true));
+            }
+        }
+        for variable in &manifest.variables {
+            let names = variable
+                .file_name()
+                .into_iter()
+                .chain([variable.name.clone()]);
+            by_name.extend(names.map(|name| (name, (variable, false))));
+        }
+        let upper = manifest.variables.iter();
+        let upper = upper.map(|variable| (variable.name.to_uppercase(), variable));
+        Self {
+            by_upper_name: upper.collect(),
+            by_name,
+        }
+    }
+
+    /// The variable that code reads under this name, and whether it is a former name.
+    fn variable(&self, name: &str, ignores_case: bool) -> Option<(&'m Variable, bool)> {
+        let exact = self.by_name.get(name).copied();
+        exact.or_else(|| {
+            let upper = ignores_case.then(|| name.to_uppercase());
+            Some((*self.by_upper_name.get(&upper?)?, false))
+        })
+    }
+
+    /// Whether another name of the same field is declared.
+    fn has_other_name(&self, read: &Read, scan: &Scan) -> bool {
+        let others = scan.reads.iter().filter(|other| {
+            other.instead_of.as_ref() == Some(&read.name)
+                && other.line == read.line
+                && other.file == read.file
+        });
+        let mut others = others.map(|other| self.variable(&other.name, other.ignores_case));
+        others.any(|other| other.is_some())
+    }
+}
+
+/// Whether a name needs no declaration: the manifest ignores it, or a platform, Python or a server has it.
+fn is_expected(manifest: &Manifest, name: &str) -> bool {
+    let matches = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    };
+    let mut ignored = manifest.audit_ignored.iter();
+    ignored.any(|pattern| matches(pattern)) || USUAL.split(' ').any(matches) || is_injected(name)
+}
+
+/// The names that the manifest itself uses.
+fn used(manifest: &Manifest) -> HashSet<&str> {
+    let mut used = HashSet::new();
+    let mut addresses: Vec<&Address> = Vec::new();
+    let mut templates: Vec<&Template> = manifest.announce.iter().collect();
+    for wait in &manifest.waits {
+        if let Awaited::Server(_, address) = &wait.awaited {
+            addresses.push(address);
+        }
+    }
+    for step in &manifest.steps {
+        let Step {
+            announce_start,
+            announce_done,
+            command,
+            up_to_date,
+            lock,
+            ..
+        } = step;
+        templates.extend(announce_start.iter().chain(announce_done).chain(command));
+        addresses.extend(lock.iter().map(|lock| &lock.place));
+        match up_to_date {
+            Some(UpToDate::Command(command)) => templates.extend(command),
+            Some(UpToDate::Alembic(alembic)) => {
+                addresses.push(&alembic.place);
+                templates.extend(alembic.command.iter().flatten());
+            }
+            None => {}
+        }
+    }
+    if let Some(server) = &manifest.server {
+        templates.extend(server.announce.iter().chain(&server.command));
+    }
+    for address in addresses {
+        match address {
+            Address::Variable(name) => drop(used.insert(name.as_str())),
+            Address::Literal(_) => {}
+        }
+    }
+    let references = templates.iter().flat_map(|template| template.references());
+    used.extend(references.map(|(name, _)| name));
+    let conditions = manifest
+        .variables
+        .iter()
+        .flat_map(|each| &each.required_when);
+    used.extend(conditions.map(|(name, _)| name.as_str()));
+    used
 }

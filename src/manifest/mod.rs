@@ -56,6 +56,8 @@ pub struct Manifest {
     pub empty: Empty,
     /// Further values that count as placeholders. Case is ignored.
     pub placeholders: Vec<String>,
+    /// The names that `audit` does not report. A `*` at the end of a name matches any text.
+    pub audit_ignored: Vec<String>,
     /// The user of the steps and the server: a name or uid, and optionally a group.
     pub user: Option<String>,
     pub variables: Vec<Variable>,
@@ -479,6 +481,7 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
         fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
         empty: root.choice("empty", &EMPTY).unwrap_or_default(),
         placeholders: variable::placeholders(&mut root),
+        audit_ignored: variable::audit_ignored(&mut root),
         user: process::user(&mut root),
         waits: process::waits(&mut root, &declared, &steps),
         steps,

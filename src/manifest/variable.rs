@@ -188,6 +188,27 @@ pub fn placeholders(root: &mut Keys<'_>) -> Vec<String> {
     texts
 }
 
+/// Reads `ignore` of the root's `audit`.
+pub fn audit_ignored(root: &mut Keys<'_>) -> Vec<String> {
+    let expected = "expected a mapping such as {ignore: [NAME, PREFIX_*]}";
+    let Some(mut audit) = root.mapping("audit", expected) else {
+        return Vec::new();
+    };
+    let names: Vec<String> = audit.read("ignore").unwrap_or_default();
+    audit.finish();
+    let message = "has no names; write at least one, or remove `audit`";
+    audit.fault_if(names.is_empty(), "ignore", message);
+    for name in &names {
+        let stem = name.strip_suffix('*').unwrap_or(name);
+        let is_wrong = stem.is_empty() || stem.contains('*');
+        let message = format_args!(
+            "`{name}` is no name: write a whole name, or a prefix with one `*` at its end"
+        );
+        audit.fault_if(is_wrong, "ignore", message);
+    }
+    names
+}
+
 fn conditions(keys: &mut Keys<'_>) -> Vec<(String, Vec<String>)> {
     let conditions = keys.mapping("required_when", CONDITIONS);
     let entries = conditions.iter().flat_map(Keys::entries);

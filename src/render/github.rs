@@ -42,12 +42,14 @@ fn place_of(source: &Source) -> String {
     }
 }
 
-fn place(file: &str, line: Option<usize>) -> String {
+/// The properties that place an annotation at a line of a file.
+pub fn place(file: &str, line: Option<usize>) -> String {
     let line = line.map(|line| format!("line={line},"));
     format!("file={},{}", property(file), line.unwrap_or_default())
 }
 
-fn annotation(level: impl Display, place: &str, title: &str, message: &str) -> String {
+/// An annotation, with a line break at its end. `place` is empty, or the result of [`place`].
+pub fn annotation(level: impl Display, place: &str, title: &str, message: &str) -> String {
     let (title, message) = (property(title), data(message));
     format!("::{level} {place}title={title}::{message}\n")
 }

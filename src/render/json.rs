@@ -43,7 +43,8 @@ pub fn report(view: &View) -> String {
     lines.map(|line| line + "\n").collect()
 }
 
-fn line(kind: &'static str, object: &impl Serialize) -> String {
+/// An object on a line of its own, without a line break.
+pub fn line(kind: &'static str, object: &impl Serialize) -> String {
     let line = serde_json::to_string(&Line { kind, object });
     line.expect("strings and numbers can always be serialized")
 }
