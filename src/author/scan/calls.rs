@@ -1,14 +1,16 @@
 //! Finds the reads by subscripts of `os.environ` and by calls: of the standard library, starlette, environs,
 //! django-environ, python-decouple and dj-database-url.
 
+mod libraries;
+
 use std::collections::HashMap;
 
 use super::module::{Module, Statement, argument, arguments, closing, dotted, is_operator, parts};
 use super::project::Project;
-use super::values::{Form, apply, cast, convert, default, form};
+use super::values::{Form, apply, cast, convert, default};
 use super::{Note, Read, Scan};
 use crate::python::Token;
-use crate::rule::Type;
+use libraries::Scheme;
 
 /// How a function takes its arguments: the positions of the default and the cast.
 #[derive(Clone, Copy)]
@@ -20,65 +22,86 @@ struct Signature {
 /// The position of an argument that can only be given by its name.
 const NEVER: usize = usize::MAX;
 
-/// The default of a variable in the `Env(…)` of django-environ, and its type.
-type Scheme = HashMap<String, (Form, Option<Option<String>>)>;
+/// Begins and separates the parts of a name that is a parameter of a function: what is put before it, the path of the
+/// function, and the position of the parameter. No environment variable has this character in its name.
+const PARAMETER: char = '\0';
+
+/// How many functions that read their parameters may call each other.
+const MAX_HELPERS: usize = 4;
+
+/// The functions that read the variable that a parameter names: what is put before the name, the position of the
+/// parameter, and how it is read.
+type Helpers = HashMap<String, (String, usize, Read)>;
 
 /// Finds the reads of all modules.
 pub fn find(project: &Project<'_>, scan: &mut Scan) {
-    let scheme = scheme(project);
-    for module in &project.modules {
-        let mut reader = Reader {
-            project,
-            module,
-            scheme: &scheme,
-            prefixes: Vec::new(),
-            hidden: Vec::new(),
-            tested: Vec::new(),
-            reads: Vec::new(),
-            notes: &mut scan.notes,
-        };
-        for statement in &module.statements {
-            reader.statement(statement);
+    let scheme = libraries::scheme(project);
+    let mut helpers = Helpers::new();
+    for round in 1.. {
+        let (mut reads, mut notes) = (Vec::new(), Vec::new());
+        for module in &project.modules {
+            let mut reader = Reader {
+                project,
+                module,
+                scheme: &scheme,
+                helpers: &helpers,
+                prefixes: Vec::new(),
+                parameters: Vec::new(),
+                tested: Vec::new(),
+                reads: Vec::new(),
+                notes: &mut notes,
+            };
+            for statement in &module.statements {
+                reader.statement(statement);
+            }
+            let Reader {
+                tested, reads: own, ..
+            } = reader;
+            reads.extend(own.into_iter().map(|read| Read {
+                is_required: read.is_required && !tested.contains(&read.name),
+                ..read
+            }));
         }
-        let Reader { tested, reads, .. } = reader;
-        scan.reads.extend(reads.into_iter().map(|read| Read {
-            is_required: read.is_required && !tested.contains(&read.name),
-            ..read
-        }));
+        let count = helpers.len();
+        let (parameters, reads): (Vec<_>, Vec<_>) = reads
+            .into_iter()
+            .partition(|read| read.name.contains(PARAMETER));
+        for read in parameters {
+            add_helper(&mut helpers, &read);
+        }
+        if helpers.len() == count || round == MAX_HELPERS {
+            scan.reads.extend(reads);
+            scan.notes.extend(notes);
+            return;
+        }
     }
 }
 
-/// The variables that the calls of django-environ's `Env` declare.
-fn scheme(project: &Project<'_>) -> Scheme {
-    let mut scheme = Scheme::new();
-    for module in &project.modules {
-        for statement in &module.statements {
-            let tokens = &statement.tokens;
-            for at in 0..tokens.len() {
-                let Some((path, end)) = dotted(tokens, at) else {
-                    continue;
-                };
-                let is_call = tokens.get(end).is_some_and(|token| is_operator(token, "("));
-                if !is_call || !path.ends_with("Env") {
-                    continue;
-                }
-                let path = project.resolve(module, &path);
-                if path != "environ.Env" && path != "environ.FileAwareEnv" {
-                    continue;
-                }
-                for (name, value) in arguments(tokens, end) {
-                    let Some(name) = name else { continue };
-                    let items = arguments(value, 0);
-                    let declared = match items.as_slice() {
-                        [(None, kind), (None, value)] => (cast(kind), Some(default(value))),
-                        _ => (cast(value), None),
-                    };
-                    scheme.insert(name.to_owned(), declared);
-                }
-            }
-        }
-    }
-    scheme
+/// Records the function that reads a parameter.
+fn add_helper(helpers: &mut Helpers, read: &Read) {
+    let parts: Vec<&str> = read.name.split(PARAMETER).collect();
+    let [prefix, path, position] = parts[..] else {
+        return;
+    };
+    let (prefix, path) = (prefix.to_owned(), path.to_owned());
+    let position = position.parse().unwrap_or(0);
+    let helper = helpers
+        .entry(path)
+        .or_insert_with(|| (prefix, position, read.clone()));
+    let known = &mut helper.2;
+    known.is_required &= read.is_required;
+    known.value_type = known.value_type.or(read.value_type);
+    known.list = known.list.or(read.list);
+}
+
+/// A parameter of a function.
+struct Parameter<'a> {
+    /// The indentation of the function.
+    indent: usize,
+    name: &'a str,
+    /// The function, if it is one of the module itself.
+    function: Option<&'a str>,
+    position: usize,
 }
 
 struct Reader<'p, 'a> {
@@ -87,8 +110,9 @@ struct Reader<'p, 'a> {
     scheme: &'p Scheme,
     /// The open `with env.prefixed(…)`: the indentation, and the prefix.
     prefixes: Vec<(usize, String)>,
-    /// The parameters of the open functions, which hide names of the module: the indentation, and the name.
-    hidden: Vec<(usize, &'a str)>,
+    helpers: &'p Helpers,
+    /// The parameters of the open functions, which hide names of the module.
+    parameters: Vec<Parameter<'a>>,
     /// The names that the module tests with `in`.
     tested: Vec<String>,
     reads: Vec<Read>,
@@ -100,23 +124,22 @@ impl<'a> Reader<'_, 'a> {
         let tokens = &statement.tokens;
         self.prefixes
             .retain(|(indent, _)| statement.indent > *indent);
-        self.hidden.retain(|(indent, _)| statement.indent > *indent);
+        self.parameters
+            .retain(|parameter| statement.indent > parameter.indent);
         if let [Token::Name("import" | "from"), ..] = tokens.as_slice() {
             return;
         }
-        if let Some(open) = parameters(tokens) {
-            for part in parts(&tokens[open + 1..closing(tokens, open)], ",") {
-                if let Some(Token::Name(name)) = part.first() {
-                    self.hidden.push((statement.indent, name));
-                }
-            }
-        }
+        self.open_function(statement);
         for at in 0..tokens.len() {
             let Token::Name(first) = tokens[at] else {
                 continue;
             };
-            let is_attribute = at > 0 && is_operator(&tokens[at - 1], ".");
-            if is_attribute || self.hidden.iter().any(|(_, name)| *name == first) {
+            let before = at.checked_sub(1).map(|before| tokens[before]);
+            let is_other = matches!(
+                before,
+                Some(Token::Operator(".") | Token::Name("def" | "class"))
+            );
+            if is_other || self.parameter(first).is_some() {
                 continue;
             }
             if !self.module.names.contains_key(first) && self.module.wildcards.is_empty() {
@@ -127,6 +150,35 @@ impl<'a> Reader<'_, 'a> {
                 self.expression(statement, at, end, &path);
             }
         }
+    }
+
+    /// Records the parameters of the function that a statement begins.
+    fn open_function(&mut self, statement: &Statement<'a>) {
+        let tokens = &statement.tokens;
+        let Some(open) = parameters(tokens) else {
+            return;
+        };
+        let function = match tokens.get(open - 1) {
+            Some(Token::Name(name)) if statement.indent == 0 => Some(*name),
+            _ => None,
+        };
+        let items = parts(&tokens[open + 1..closing(tokens, open)], ",");
+        for (position, item) in items.into_iter().enumerate() {
+            if let Some(Token::Name(name)) = item.first() {
+                self.parameters.push(Parameter {
+                    indent: statement.indent,
+                    name,
+                    function,
+                    position,
+                });
+            }
+        }
+    }
+
+    /// The parameter of an open function with this name.
+    fn parameter(&self, name: &str) -> Option<&Parameter<'a>> {
+        let mut parameters = self.parameters.iter().rev();
+        parameters.find(|parameter| parameter.name == name)
     }
 
     /// Reads the expression that begins with a path: `tokens[at..end]`.
@@ -162,147 +214,6 @@ impl<'a> Reader<'_, 'a> {
             }
         } else if next == "(" {
             self.library(statement, at, end, path);
-        }
-    }
-
-    fn library(&mut self, statement: &Statement<'a>, at: usize, end: usize, path: &str) {
-        let standard = Signature {
-            default: 1,
-            cast: NEVER,
-        };
-        if path == "os.getenv" || path == "os.getenvb" {
-            self.call(statement, at, end, &standard, |read, _| {
-                read.is_required = false
-            });
-        } else if let Some(rest) = path.strip_prefix("starlette.config.Config(") {
-            if let Some((prefix, "" | ".get")) = rest.split_once(')') {
-                let signature = Signature {
-                    default: 2,
-                    cast: 1,
-                };
-                self.call(statement, at, end, &signature, |read, _| {
-                    read.name.insert_str(0, prefix);
-                });
-            }
-        } else if let "decouple.config"
-        | "decouple.config.get"
-        | "decouple.Config()"
-        | "decouple.Config().get"
-        | "decouple.AutoConfig()"
-        | "decouple.AutoConfig().get" = path
-        {
-            let signature = Signature {
-                default: 1,
-                cast: 2,
-            };
-            self.call(statement, at, end, &signature, |_, _| ());
-        } else if path == "dj_database_url.config" {
-            self.standard_url(statement, at, end, "DATABASE_URL", &["env"], &standard);
-        } else if let Some(method) = method(path, &["environs.Env()", "environs.env"]) {
-            self.environs(statement, at, end, method);
-        } else if let Some(method) = method(path, &["environ.Env()", "environ.FileAwareEnv()"]) {
-            self.django(statement, at, end, method);
-        }
-    }
-
-    /// A call of environs' `Env`, or of its method.
-    fn environs(&mut self, statement: &Statement<'a>, at: usize, end: usize, method: &str) {
-        let tokens = &statement.tokens;
-        match method {
-            "read_env" | "seal" | "dump" | "add_parser" | "parser_for" | "add_validator" => {}
-            "prefixed" => {
-                let arguments = arguments(tokens, end);
-                let prefix = argument(&arguments, 0, &["prefix"]);
-                match prefix.and_then(|prefix| self.project.text(self.module, prefix)) {
-                    Some(prefix) => self.prefixes.push((statement.indent, prefix)),
-                    None => self.computed(statement, at),
-                }
-            }
-            _ => {
-                let prefix: String = self.prefixes.iter().map(|(_, prefix)| &**prefix).collect();
-                let form = form(method);
-                let signature = Signature {
-                    default: 1,
-                    cast: NEVER,
-                };
-                self.call(statement, at, end, &signature, |read, inner| {
-                    read.name.insert_str(0, &prefix);
-                    apply(read, &form);
-                    if read.list.is_some() {
-                        read.value_type = inner.value_type;
-                    }
-                });
-            }
-        }
-    }
-
-    /// A call of django-environ's `Env`, or of its method.
-    fn django(&mut self, statement: &Statement<'a>, at: usize, end: usize, method: &str) {
-        let standard = match method {
-            "read_env"
-            | "parse_value"
-            | "db_url_config"
-            | "cache_url_config"
-            | "email_url_config"
-            | "search_url_config"
-            | "channels_url_config" => return,
-            "db" | "db_url" => "DATABASE_URL",
-            "cache" | "cache_url" => "CACHE_URL",
-            "email" | "email_url" => "EMAIL_URL",
-            "search" | "search_url" => "SEARCH_URL",
-            "channels" | "channels_url" => "CHANNELS_URL",
-            _ => "",
-        };
-        let signature = match method {
-            "" | "get_value" | "list" | "tuple" | "dict" => Signature {
-                default: 2,
-                cast: 1,
-            },
-            _ => Signature {
-                default: 1,
-                cast: NEVER,
-            },
-        };
-        if !standard.is_empty() {
-            self.standard_url(statement, at, end, standard, &["var"], &signature);
-            return;
-        }
-        let (form, scheme) = (form(method), self.scheme);
-        self.call(statement, at, end, &signature, |read, _| {
-            apply(read, &form);
-            if let Some((form, default)) = scheme.get(&read.name) {
-                apply(read, form);
-                if let Some(default) = default {
-                    read.is_required = false;
-                    read.default = read.default.take().or_else(|| default.clone());
-                }
-            }
-        });
-    }
-
-    /// A call that reads a URL, from a variable with this name if it names no other one.
-    fn standard_url(
-        &mut self,
-        statement: &Statement<'a>,
-        at: usize,
-        end: usize,
-        standard: &str,
-        keys: &[&str],
-        signature: &Signature,
-    ) {
-        let is_url = |read: &mut Read, _: &Form| {
-            read.value_type = Some(Type::Url);
-            // dj-database-url returns an empty configuration.
-            read.is_required &= keys != ["env"];
-        };
-        let arguments = arguments(&statement.tokens, end);
-        if argument(&arguments, 0, keys).is_some() {
-            self.call(statement, at, end, signature, is_url);
-        } else {
-            let mut read =
-                self.read_with(statement, at, standard.to_owned(), &arguments, signature);
-            is_url(&mut read, &Form::default());
-            self.reads.push(read);
         }
     }
 
@@ -415,6 +326,13 @@ impl<'a> Reader<'_, 'a> {
 
     /// The name of a variable that an expression stands for.
     fn name(&self, tokens: &[Token<'a>]) -> Option<String> {
+        if let [Token::Name(name)] = tokens
+            && let Some(parameter) = self.parameter(name)
+        {
+            let path = self.module.own(parameter.function?);
+            let position = parameter.position;
+            return Some(format!("{PARAMETER}{path}{PARAMETER}{position}"));
+        }
         let is_outside = |other: char| other == '=' || other.is_whitespace() || other.is_control();
         let name = self.project.text(self.module, tokens)?;
         (!name.is_empty() && !name.contains(is_outside)).then_some(name)
@@ -453,15 +371,6 @@ fn environment(path: &str) -> Option<&str> {
         .or_else(|| path.strip_prefix("os.environ"))?;
     let rest = rest.strip_prefix(".copy()").unwrap_or(rest);
     (rest.is_empty() || rest.starts_with('.')).then_some(rest)
-}
-
-/// The method of one of these objects that a path stands for; empty for the object itself.
-fn method<'p>(path: &'p str, objects: &[&str]) -> Option<&'p str> {
-    let rest = objects
-        .iter()
-        .find_map(|object| path.strip_prefix(object))?;
-    let method = rest.strip_prefix('.').unwrap_or(rest);
-    (!method.contains(['.', '('])).then_some(method)
 }
 
 /// The position of the parenthesis before the parameters of a function.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::module::{Module, dotted, literal, parts};
-use crate::python::Token;
+use crate::python::{self, Token};
 
 /// How many imports are followed from one name.
 const MAX_IMPORTS: usize = 16;
@@ -104,19 +104,32 @@ impl<'a> Project<'a> {
         named.filter(is_it).max_by_key(near)
     }
 
-    /// The text of an expression that consists of string literals and constants with `+` between them.
+    /// The text of an expression that consists of string literals and constants, with `+` between them or in an f-string.
     pub fn text(&self, module: &Module<'a>, tokens: &[Token<'a>]) -> Option<String> {
         if let Some(text) = literal(tokens) {
             return Some(text);
         }
         let parts = parts(tokens, "+");
-        let texts = parts.iter().map(|part| match dotted(part, 0) {
-            Some((path, end)) if end == part.len() => self.constant(module, &path),
+        let texts = parts.iter().map(|part| match (dotted(part, 0), *part) {
+            (Some((path, end)), _) if end == part.len() => self.constant(module, &path),
+            (_, [Token::Text(_, content)]) if part[0].is_template() => self.filled(module, content),
             _ => literal(part),
         });
         texts
             .collect::<Option<Vec<_>>>()
             .map(|texts| texts.concat())
+    }
+
+    /// The content of an f-string whose expressions are constants.
+    fn filled(&self, module: &Module<'a>, content: &str) -> Option<String> {
+        let (mut text, mut end) = (String::new(), 0);
+        for range in python::expressions(content) {
+            text += content[end..range.start].strip_suffix('{')?;
+            text += &self.constant(module, &content[range.clone()])?;
+            end = range.end + 1;
+        }
+        text += &content[end..];
+        (!text.contains(['{', '}', '\\'])).then_some(text)
     }
 
     /// The text of a constant of this module, or of another one that it imports.

@@ -208,14 +208,14 @@ impl Names<'_> {
             let model = model.clone().find(|model| model.kind != Kind::Other);
             let depth = nested.map_or(0, |(_, depth)| depth);
             match (model, &config.delimiter) {
+                // The model reads its own variables.
+                (Some(model), _) if model.kind.is_settings() && field.has_default => {}
                 (Some(model), Some(delimiter)) if depth < MAX_NESTED && !delimiter.is_empty() => {
                     for name in names {
                         let prefix = format!("{name}{delimiter}");
                         self.reads(model, Some((&prefix, depth + 1)), is_required, reads);
                     }
                 }
-                // The model reads its own variables.
-                (Some(model), _) if model.kind.is_settings() && field.has_default => {}
                 _ => {
                     let value_type = model.map_or(field.form.value_type, |_| Some(Type::Json));
                     let first = names.first().map(|name| self.cased(name));

@@ -52,7 +52,15 @@ pub fn annotation(tokens: &[Token<'_>]) -> Form {
 }
 
 fn collect(tokens: &[Token<'_>], form: &mut Form) {
-    for part in parts(tokens, "|") {
+    union(&parts(tokens, "|"), form);
+}
+
+fn union(members: &[&[Token<'_>]], form: &mut Form) {
+    let types = members
+        .iter()
+        .filter(|part| **part != [Token::Name("None")]);
+    let is_ambiguous = types.count() > 1;
+    for part in members {
         let Some((path, end)) = dotted(part, 0) else {
             // An annotation can be in quotes.
             if let Some(text) = literal(part)
@@ -67,6 +75,11 @@ fn collect(tokens: &[Token<'_>], form: &mut Form) {
             _ => &[],
         };
         note_name(&path, inside, form);
+    }
+    // A list, or a text that a validator splits.
+    if is_ambiguous && form.list.is_some() {
+        form.list = None;
+        form.value_type = None;
     }
 }
 
@@ -83,9 +96,7 @@ fn note_name(path: &str, inside: &[Token<'_>], form: &mut Form) {
             form.is_optional = true;
             collect(inside, form);
         }
-        "Union" => parts(inside, ",")
-            .iter()
-            .for_each(|part| collect(part, form)),
+        "Union" => union(&parts(inside, ","), form),
         "Annotated" | "Final" => {
             let items = parts(inside, ",");
             if let [first, metadata @ ..] = items.as_slice() {
