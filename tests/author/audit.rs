@@ -300,3 +300,298 @@ fn the_variables_of_a_settings_class_are_those_that_pydantic_reads() {
         fs::read_to_string(&file).unwrap_or_default()
     );
 }
+
+/// A guard whose folder has this manifest below `version: 1`, and the file `app/main.py` with this code.
+fn guard(manifest: &str, code: &str) -> Guard {
+    let server = if manifest.contains("server:") {
+        ""
+    } else {
+        "server: {command: [x]}\n"
+    };
+    let guard = Guard::with_manifest(&format!("version: 1\n{manifest}{server}"));
+    fs::create_dir(guard.folder.path().join("app")).expect("the folder can be made");
+    guard.folder.file("app/main.py", code);
+    guard
+}
+
+/// The names that an audit reports, each with its kind, and the texts of its notes.
+fn drift(manifest: &str, code: &str) -> (Vec<String>, Vec<String>) {
+    let ended = guard(manifest, code).line("audit app --format json").run();
+    let (mut findings, mut notes) = (Vec::new(), Vec::new());
+    for line in lines(&ended) {
+        match text(&line["kind"]) {
+            "finding" => {
+                findings.push(format!(
+                    "{} {}",
+                    text(&line["variable"]),
+                    text(&line["finding"])
+                ));
+            }
+            "note" => notes.push(text(&line["text"]).to_owned()),
+            _ => {}
+        }
+    }
+    ended.expect_code(if findings.is_empty() { 0 } else { 78 });
+    (findings, notes)
+}
+
+fn assert_no_drift(manifest: &str, code: &str) {
+    assert_eq!(drift(manifest, code), (vec![], vec![]), "{manifest}{code}");
+}
+
+#[test]
+fn drift_in_both_directions_is_reported_with_its_places() {
+    let manifest = "variables:\n  STRIPE_API_KEY: {secret: true}\n  OLD_FLAG: {level: optional}\n";
+    let code = "import os\nA = os.environ['STRIPE_API_KEYS']\nB = os.getenv('STRIPE_API_KEYS')\n";
+    guard(manifest, code)
+        .line("audit app")
+        .run()
+        .expect_code(78)
+        .expect_stdout(
+            "the code and required-vars.yaml differ in 3 variables: 1 Python file read
+❌ STRIPE_API_KEYS is read by the code, but not declared in the manifest; did you mean STRIPE_API_KEY?
+   [undeclared] (app/main.py:2 and app/main.py:3)
+   → declare it under `variables`, or add it to `ignore` under `audit`
+❌ STRIPE_API_KEY is declared in the manifest, but the code does not read it; did you mean STRIPE_API_KEYS?
+   [unread] (required-vars.yaml:3)
+❌ OLD_FLAG is declared in the manifest, but the code does not read it [unread] (required-vars.yaml:4)
+   → remove it from `variables`, or add it to `ignore` under `audit`
+",
+        );
+    let told = guard(manifest, code)
+        .line("audit app --format github")
+        .run();
+    assert_eq!(
+        told.expect_code(78).stdout().lines().next(),
+        Some(
+            "::error file=app/main.py,line=2,title=STRIPE_API_KEYS undeclared::STRIPE_API_KEYS is read by the code, but \
+             not declared in the manifest; did you mean STRIPE_API_KEY? → declare it under `variables`, or add it to \
+             `ignore` under `audit`"
+        )
+    );
+    let ended = guard(manifest, code).line("audit app --format json").run();
+    let lines = lines(&ended.expect_code(78));
+    let summary = lines.last().expect("there is a summary");
+    assert_eq!(summary["kind"], "summary");
+    assert_eq!(summary["version"], 1);
+    assert_eq!(summary["verdict"], "drift");
+    assert_eq!(summary["findings"].as_array().map(Vec::len), Some(3));
+    assert_eq!(lines[0]["places"][1]["line"], 3);
+    assert_eq!(lines[0]["near"], "STRIPE_API_KEY");
+}
+
+#[test]
+fn a_file_name_cannot_forge_an_annotation_or_a_line() {
+    let guard = guard("variables: {}\n", "");
+    guard
+        .folder
+        .file("app/a\n::error::b%,c.py", "import os\nos.environ['X']\n");
+    let told = guard.line("audit app --format github").run();
+    let place = "::error file=app/a%0A%3A%3Aerror%3A%3Ab%25%2Cc.py,line=2,";
+    let told = told.expect_code(78).stdout();
+    assert!(
+        told.starts_with(place) && told.lines().count() == 2,
+        "{told}"
+    );
+}
+
+#[test]
+fn a_name_that_is_known_in_another_way_is_no_drift() {
+    let read = |name: &str| format!("import os\nos.getenv('{name}')\n");
+    assert_no_drift("variables: {KEY: {secret: true}}\n", &read("KEY_FILE"));
+    for name in [
+        "PATH",
+        "HOME",
+        "PORT",
+        "WEB_CONCURRENCY",
+        "PYTHONPATH",
+        "RAILWAY_SERVICE_NAME",
+    ] {
+        assert_no_drift("variables: {}\n", &read(name));
+    }
+    let ignore = "variables: {}\naudit: {ignore: [AWS_*, ONE]}\n";
+    assert_no_drift(ignore, &read("AWS_REGION"));
+    assert_no_drift(ignore, &read("ONE"));
+    let found = vec!["ONES undeclared".to_owned()];
+    assert_eq!(drift(ignore, &read("ONES")), (found, vec![]));
+    let unread = "variables: {AWS_REGION: {}}\naudit: {ignore: [AWS_*]}\n";
+    assert_no_drift(unread, "");
+    let (found, notes) = drift("variables: {NEW: {renamed_from: [OLD]}}\n", &read("OLD"));
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(
+        notes,
+        ["the code reads OLD, which is a former name of NEW; read NEW instead"]
+    );
+}
+
+#[test]
+fn a_variable_that_the_manifest_itself_uses_is_no_drift() {
+    for (name, rest) in [
+        ("A", "wait_for: [{postgres: A}]\n"),
+        ("A", "steps: [{name: s, command: [echo, '${A}']}]\n"),
+        (
+            "A",
+            "steps: [{name: s, command: [x], announce: {start: 'the ${A}'}}]\n",
+        ),
+        (
+            "A",
+            "steps: [{name: s, command: [x], up_to_date: [test, '${A}']}]\n",
+        ),
+        (
+            "A",
+            "steps: [{name: s, command: [x], lock: {postgres: A}}]\n",
+        ),
+        ("A", "server: {command: [x, '--level', '${A:-info}']}\n"),
+        ("A", "announce: 'the ${A}'\n"),
+    ] {
+        let manifest = format!("variables: {{{name}: {{}}}}\n{rest}");
+        assert_no_drift(&manifest, "");
+    }
+    let manifest = "variables: {A: {one_of: [x, y]}, B: {required_when: {A: [x]}}}\n";
+    assert_no_drift(manifest, "import os\nos.environ['B']\n");
+    let unused = vec!["A unread".to_owned()];
+    assert_eq!(drift("variables: {A: {}}\n", ""), (unused, vec![]));
+}
+
+#[test]
+fn one_declared_name_of_several_for_a_field_is_enough() {
+    let code = "from pydantic import AliasChoices, Field\nfrom pydantic_settings import BaseSettings\n\
+                class S(BaseSettings):\n    key: str = Field(validation_alias=AliasChoices('ONE', 'TWO'))\n";
+    assert_no_drift("variables: {ONE: {}}\n", code);
+    assert_no_drift("variables: {TWO: {}}\n", code);
+    assert_no_drift("variables: {two: {}}\n", code);
+    let found = vec!["ONE undeclared".to_owned()];
+    assert_eq!(drift("variables: {}\n", code), (found, vec![]));
+}
+
+#[test]
+fn code_that_cannot_be_read_is_a_note_and_makes_unread_variables_notes() {
+    let manifest = "variables: {A: {}, B: {}}\n";
+    for code in [
+        "import os\nos.environ['A']\nx = 'unterminated\nos.environ[name()]\n",
+        "import os\nos.environ['A']\nos.getenv(f'X_{name}')\n",
+        "import os\nprint(os.environ['A']\n",
+        "import os\nx = ]\nos.environ['A']\n",
+        "import os\né = os.environ['A'] ; ü = os.environ[é]\n",
+        "import os\nos.environ['A']\nfrom kit import BaseSettings\nclass S(BaseSettings):\n    b: str\n",
+    ] {
+        let (found, notes) = drift(manifest, code);
+        assert!(found.is_empty(), "{code}: {found:?}");
+        assert!(notes.len() >= 2, "{code}: {notes:?}");
+        assert!(notes[0].starts_with("no read of B was found"), "{notes:?}");
+    }
+    // The keys of any other mapping are not the environment's.
+    let code =
+        "import os\nos.environ['A']\nos.environ['B']\nd = {}\nd['C']; d.get('D'); 'E' in d\n";
+    assert_no_drift(manifest, code);
+}
+
+#[test]
+fn tests_virtual_environments_and_hidden_folders_are_not_scanned() {
+    let guard = guard("variables: {}\n", "");
+    for (folder, file) in [
+        ("app/tests", "x.py"),
+        ("app/.hidden", "x.py"),
+        ("app/node_modules/x", "x.py"),
+        ("app/my-env/lib", "x.py"),
+        ("app/pkg", "test_x.py"),
+        ("app/pkg", "conftest.py"),
+        ("app/pkg", "x.txt"),
+    ] {
+        let folder = guard.folder.path().join(folder);
+        fs::create_dir_all(&folder).expect("the folder can be made");
+        fs::write(folder.join(file), "import os\nos.environ['X']\n").expect("it can be written");
+    }
+    guard.folder.file("app/my-env/pyvenv.cfg", "");
+    std::os::unix::fs::symlink("..", guard.folder.path().join("app/loop"))
+        .expect("a link can be made");
+    guard
+        .line("audit app")
+        .run()
+        .expect_code(0)
+        .expect_stdout("the code and required-vars.yaml agree: 1 Python file read\n");
+}
+
+#[test]
+fn a_wrong_path_or_manifest_has_its_own_exit_code() {
+    let run = |line: &str, manifest: &str| guard(manifest, "").line(line).run();
+    run("audit missing", "variables: {}\n")
+        .expect_code(66)
+        .expect_stderr("there is no missing; name the folder with the Python code");
+    let empty = guard("variables: {}\n", "");
+    fs::remove_file(empty.folder.path().join("app/main.py")).expect("it can be removed");
+    empty
+        .line("audit app")
+        .run()
+        .expect_code(66)
+        .expect_stderr("there is no Python file in app");
+    run("audit", "variables: {}\n").expect_code(64);
+    for (audit, fault) in [
+        ("{ignore: []}", "audit.ignore: has no names"),
+        ("{}", "audit.ignore: has no names"),
+        ("{ignore: [A*B]}", "audit.ignore: `A*B` is no name"),
+        ("{ignore: ['*']}", "audit.ignore: `*` is no name"),
+        (
+            "{ignored: [A]}",
+            "audit.ignored: unknown key `ignored`; did you mean `ignore`?",
+        ),
+        (
+            "[A]",
+            "audit: expected a mapping such as {ignore: [NAME, PREFIX_*]}",
+        ),
+    ] {
+        let manifest = format!("variables: {{}}\naudit: {audit}\n");
+        run("audit app", &manifest)
+            .expect_code(65)
+            .expect_stderr(fault);
+    }
+}
+
+#[test]
+fn no_text_of_the_code_but_names_is_shown() {
+    let canary = "c4n4ry-s3cret";
+    let code = format!(
+        "import os\nA = os.getenv('A', '{canary}')\nB = os.environ[f'{canary}{{x}}']\nC = '{canary}\n\
+         D = os.environ.get('D') or '{canary}'\n"
+    );
+    for format in ["text", "json", "github"] {
+        let line = format!("audit app --format {format}");
+        let ended = guard("variables: {Z: {default: c4n4ry-s3cret}}\n", &code)
+            .line(&line)
+            .run();
+        let told = format!("{}{}", ended.stdout(), ended.stderr());
+        assert!(told.contains("main.py") && !told.contains(canary), "{told}");
+    }
+}
+
+#[test]
+fn hostile_code_ends_in_time() {
+    let nested = format!("import os\nx = {}", "os.getenv(".repeat(9_000));
+    let subscripts = format!("import os\nx = [{}]", "'A' in os.environ, ".repeat(20_000));
+    let chain = format!("import os\n{}", "os = os.x\n".repeat(20_000));
+    let all = |count: u32, class: fn(u32) -> String| (0..count).map(class).collect::<String>();
+    let classes = all(3000, |number| {
+        format!("class K{number}(K{}, K{}): pass\n", number + 1, number + 2)
+    });
+    let models = all(300, |number| {
+        let next = number + 1;
+        format!("class M{number}(BaseModel):\n  a: M{next}\n  b: M{next}\n")
+    });
+    let models = format!(
+        "from pydantic import BaseModel\nfrom pydantic_settings import BaseSettings\n{models}\
+         class S(BaseSettings):\n  model_config = {{'env_nested_delimiter': '__'}}\n  m: M0\n"
+    );
+    let annotation = format!(
+        "x: {}int{}\n",
+        "Optional[".repeat(90_000),
+        "]".repeat(90_000)
+    );
+    let wildcards = format!("{}os.environ[x]\n", "from app.main import *\n".repeat(2000));
+    for code in [
+        wildcards, nested, subscripts, chain, classes, models, annotation,
+    ] {
+        guard("variables: {}\n", &code)
+            .line("audit app --format json")
+            .run();
+    }
+}

@@ -10,7 +10,7 @@ use crate::python::{self, Lines, Token};
 const MAX_NESTED: usize = 4;
 
 /// The longest dotted path that is followed, in bytes. `x = x.y` makes it longer each time.
-const MAX_PATH: usize = 256;
+const MAX_PATH: usize = 128;
 
 /// A simple statement, the header of a block, or an expression of an f-string.
 pub struct Statement<'a> {

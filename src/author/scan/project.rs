@@ -42,26 +42,44 @@ impl<'a> Project<'a> {
             let expanded = module.expand(path);
             return self.absolute(module, &expanded, count);
         }
-        if count < MAX_IMPORTS {
-            for wildcard in &module.wildcards {
-                let from = self.find(module, wildcard);
-                if let Some(from) = from.filter(|from| from.has(first)) {
-                    return self.follow(from, path, count + 1);
-                }
-                // A module of several wildcards, such as `production` → `base` → `common`.
-                if let Some(from) = from.filter(|from| !from.wildcards.is_empty()) {
-                    let found = self.follow(from, path, count + 1);
-                    if found != path {
-                        return found;
-                    }
+        match self.provider(module, first, &mut Vec::new()) {
+            Some(from) if count < MAX_IMPORTS => self.follow(from, path, count + 1),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// The module from which `import *` imports a name, also by way of others. `seen` has the modules that are already
+    /// searched.
+    fn provider<'p>(
+        &'p self,
+        module: &'p Module<'a>,
+        name: &str,
+        seen: &mut Vec<&'p str>,
+    ) -> Option<&'p Module<'a>> {
+        for wildcard in &module.wildcards {
+            let Some(from) = self.find(module, wildcard) else {
+                continue;
+            };
+            if from.has(name) {
+                return Some(from);
+            }
+            if seen.len() < MAX_IMPORTS && !seen.contains(&from.source.module.as_str()) {
+                seen.push(&from.source.module);
+                let found = self.provider(from, name, seen);
+                if found.is_some() {
+                    return found;
                 }
             }
         }
-        path.to_owned()
+        None
     }
 
     /// Follows a path of a module to where its last name is defined.
     fn absolute(&self, importer: &Module<'a>, path: &str, count: usize) -> String {
+        let end = path.find(['.', '(']).unwrap_or(path.len());
+        if KNOWN.split(' ').any(|known| known == &path[..end]) {
+            return path.to_owned();
+        }
         let end = path.find('(').unwrap_or(path.len());
         for (dot, _) in path[..end].rmatch_indices('.') {
             let Some(module) = self.find(importer, &path[..dot]) else {
@@ -81,12 +99,8 @@ impl<'a> Project<'a> {
     }
 
     /// The module with this name. Of several, the one that is nearest to the importing module.
-    fn find(&self, importer: &Module<'a>, name: &str) -> Option<&Module<'a>> {
+    fn find<'p>(&'p self, importer: &Module<'a>, name: &str) -> Option<&'p Module<'a>> {
         let last = name.rsplit('.').next()?;
-        let first = name.split('.').next()?;
-        if KNOWN.split(' ').any(|known| known == first) {
-            return None;
-        }
         let named = self.by_name.get(last)?.iter();
         let named = named.map(|index| &self.modules[*index]);
         let is_it = |module: &&Module<'a>| {

@@ -77,6 +77,7 @@ pub fn find(project: &Project<'_>, scan: &mut Scan) {
         let Some(own) = whole.get(path) else {
             continue;
         };
+        scan.notes.extend(foreign_base(class, own, &classes));
         let is_read = !bases.contains(path.as_str()) || called.contains(path);
         if !own.kind.is_settings() || !is_read {
             continue;
@@ -95,6 +96,22 @@ pub fn find(project: &Project<'_>, scan: &mut Scan) {
         from.reads(own, None, true, &mut reads);
         scan.reads.extend(reads);
     }
+}
+
+/// The note that a class may be a settings class, because a base that is not scanned has the name of one.
+fn foreign_base(class: &Class, own: &Whole, classes: &HashMap<String, Class>) -> Option<Note> {
+    let is_foreign = |base: &&String| {
+        base.ends_with("Settings") && !classes.contains_key(*base) && Kind::of(base) == Kind::Other
+    };
+    let base = class.bases.iter().find(is_foreign)?;
+    let text = format!(
+        "the class inherits from {base}, which is not in the scanned code, so its fields are not read"
+    );
+    (own.kind == Kind::Other).then(|| Note {
+        file: class.file.clone(),
+        line: Some(class.line),
+        text,
+    })
 }
 
 /// Those of the classes that the code calls.
