@@ -89,13 +89,13 @@ SIGNALS = [prefix + name for prefix in ("", "SIG") for name in "TERM INT QUIT HU
 GENERATE = {
     "format": ["base64", "hex", "base64url", "alphanumeric", "~"],
     "bytes": ["16", "32", "4096", "~"],
-    "length": ["22", "23", "24", "28", "32", "45", "64", "4096", "4097", "5460", "5462", "5463", "5464", "8192", "8194", "~"],
+    "length": ["20", "22", "23", "24", "28", "32", "45", "64", "4096", "4097", "5460", "5462", "5463", "5464", "8192", "8194", "~"],
 }
 VARIABLE = {
     "level": ["critical", "required", "optional", "~"],
     "type": "string integer number boolean port url origin email json path duration pem ~".split(),
     "list": ["csv", "json", "~"],
-    "schemes": ["https", ["https", "postgresql+psycopg"], "~"],
+    "schemes": ["https", ["https", "postgresql+psycopg"], "'a/b'", ["'a:b'"], "~"],
     "one_of": ["x", ["x", "1.10", "yes"], "~"],
     "pattern": ["^re_", "'('", "5", "~"],
     "min_length": COUNTS,
@@ -120,7 +120,7 @@ VARIABLE = {
 WAIT = {"postgres": PLACES, "tcp": PLACES, "http": PLACES, "up_to_date": ["one", "two", "bare"], "timeout": TIMES}
 ALEMBIC = {
     "alembic": ["DATABASE_URL", "OTHER"],
-    "config": ["alembic.ini", ["alembic.ini", "pyproject.toml"], "~"],
+    "config": ["alembic.ini", ["alembic.ini", "pyproject.toml"], ["1", "true"], ["~"], "~"],
     "version_table": ["versions", "7", "~"],
     "version_table_schema": ["app", "~"],
     "heads": ["all", ["a@head", "b"], "7", "~"],
@@ -141,6 +141,7 @@ STEP = {
     "lock": [LOCK, "~"],
 }
 SERVER = {"announce": TEXTS, "command": [*COMMANDS, "~"], "init": FLAGS}
+AUDIT = {"ignore": ["HOSTNAME", ["HOSTNAME", "OTEL_*"], "'*'", ["A_*_B"], "'A**'"]}
 ROOT = {
     "version": ["1"],
     "service": ["x", "1.10", "yes", "''", "~"],
@@ -149,6 +150,7 @@ ROOT = {
     "empty": ["keep", "unset", "~"],
     "placeholders": ["x", ["x", "1.10"], [], "~"],
     "user": ["app", "1000", "1000:1000", "':'", "''", "~"],
+    "audit": [AUDIT, "~"],
     "variables": [],
     "wait_for": [],
     "steps": [],
@@ -157,6 +159,7 @@ ROOT = {
 # Each mapping with its definition in the schema and the keys that it cannot be without.
 MAPPINGS = {
     "ROOT": (ROOT, "", ["version"]),
+    "AUDIT": (AUDIT, "properties/audit", ["ignore"]),
     "SERVER": (SERVER, "properties/server", []),
     "VARIABLE": (VARIABLE, "definitions/variable", []),
     "GENERATE": (GENERATE, "definitions/variable/properties/generate", []),
@@ -191,8 +194,8 @@ def manifest_with(name, entries):
     step = {"name": "one", "command": ["x"]}
     if name == "ROOT":
         return {**manifest, **entries}
-    if name == "SERVER":
-        return {**manifest, "server": entries}
+    if name in ("AUDIT", "SERVER"):
+        return {**manifest, name.lower(): entries}
     if name == "VARIABLE":
         manifest["variables"]["X"] = entries
     elif name == "GENERATE":
@@ -207,15 +210,16 @@ def manifest_with(name, entries):
 
 
 def companions(name, key):
-    """Further entries without which a key is not valid."""
+    """Further entries with which the guard may judge a key differently."""
     if name == "WAIT" and key == "timeout":
         return [{"tcp": "redis:6379"}, {"up_to_date": "two"}]
-    if name == "VARIABLE":
-        with_type = {"schemes": ["url", "origin"], "escaped": ["pem"], "min": ["integer", "number", "duration"]}
-        with_type["max"] = with_type["min"]
-        return [{}, *({"type": word} for word in with_type.get(key, []))] + ([{"secret": "true"}] if key == "file" else [])
-    if name == "GENERATE":
-        return [{}, *({"format": word} for word in GENERATE["format"][1:-1] if key != "format")]
+    if name == "VARIABLE" and key in ("schemes", "escaped", "min", "max"):
+        return [{}, *({"type": word} for word in ("string", "url", "origin", "pem", "integer", "number", "duration"))]
+    if name == "VARIABLE" and key == "file":
+        return [{}, {"secret": "true"}, {"secret": "false"}]
+    if name == "GENERATE" and key != "format":
+        other = {"length": "64"} if key == "bytes" else {"bytes": "32"}
+        return [{}, other, *({"format": word} for word in GENERATE["format"])]
     return [{}]
 
 
@@ -231,6 +235,16 @@ def every_value():
             for others in companions(name, key):
                 for value in values:
                     yield manifest_with(name, {**others, key: value})
+    for name, (grammar, _, required) in MAPPINGS.items():
+        sound = {key: grammar[key][0] for key in required}
+        yield manifest_with(name, {**sound, "kye": "1"})
+        for key in required:
+            manifest = manifest_with(name, {**sound, key: "~"})
+            yield manifest
+            remove(manifest, key)
+            yield manifest
+    for variable in ["my.key", "é", "1", "true", "'a b'", "a=b", "''", '"a\\x01"']:
+        yield {**base(), "variables": {variable: "~"}}
     # Keys that contradict each other.
     yield manifest_with("VARIABLE", {"min_length": "2", "max_length": "1"})
     yield manifest_with("VARIABLE", {"type": "number", "min": "2", "max": "1"})
@@ -249,6 +263,13 @@ def samples(schema):
                 # JSON is YAML.
                 entries = [{**others, key: json.dumps(value)} for others in companions(name, key)]
                 yield f"{name} {key} {value}", [text_of(manifest_with(name, each)) for each in entries]
+
+
+def remove(value, key):
+    """Removes the entries without a value that have this key."""
+    for place in places(value):
+        if isinstance(place, dict) and place.get(key) == "~":
+            del place[key]
 
 
 def drawn(rng, grammar, share):
@@ -373,7 +394,7 @@ def main(guard, schema, differences, seed, count, folder):
     texts += [text_of(drawn_manifest(rng)) for _ in range(int(count))]
     sampled = dict(samples(schema))
     texts += [text for manifests in sampled.values() for text in manifests]
-    texts = list(dict.fromkeys(texts))
+    texts = list(dict.fromkeys([*texts, "[]\n", "x\n"]))
 
     def judge(numbered):
         number, text = numbered

@@ -18,8 +18,9 @@ const MODELINE: &str = "# yaml-language-server: $schema=";
 const STRANGE: &str = "zzzzzzzz";
 
 /// Where the schema has the keys of each mapping, with the beginning and the end of a manifest around an entry of it.
-const MAPPINGS: [(&str, &str, &str); 9] = [
+const MAPPINGS: [(&str, &str, &str); 10] = [
     ("", "", ""),
+    ("/properties/audit", "audit: {", "}"),
     ("/properties/server", "server: {", "}"),
     ("/definitions/variable", "variables: {X: {", "}}"),
     (
