@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 # What `.ci/run` installs where it can.
-TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl"]
+TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl", "node", "tini",
+         "dumb-init", "gosu", "wait-for-it", "envsubst"]
 
 # What a machine may lack: how the reason of an ignored test begins, and a command that succeeds where the need is
 # met. What anybody can install, such as strace, is not among them: `.ci/run` installs it.

@@ -31,8 +31,11 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test: its name, the programs that it needs, and its function.
+/// A test: its name, the programs that it needs, and its function. `ROOT` is not a program.
 type Test = (&'static str, &'static [&'static str], fn());
+
+/// The permission to become other users.
+const ROOT: &str = "root";
 
 /// Whether PATH has a program with this name. System administration tools may be outside of a user's PATH.
 fn has(program: &str) -> bool {
@@ -43,8 +46,11 @@ fn has(program: &str) -> bool {
 
 /// Turns a test into a trial. `tests/ignored.py` knows the reason for which it may be ignored.
 fn trial((name, programs, function): Test) -> Trial {
-    let missing = programs.iter().find(|program| !has(program));
-    let kind = missing.map(|program| format!("there is no {program}"));
+    let kind = programs.iter().find_map(|program| match *program {
+        ROOT => (!nix::unistd::geteuid().is_root())
+            .then(|| "becoming another user needs root".to_owned()),
+        program => (!has(program)).then(|| format!("there is no {program}")),
+    });
     let trial = Trial::test(name, move || {
         function();
         Ok(())

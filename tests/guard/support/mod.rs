@@ -69,8 +69,13 @@ pub struct Guard {
 
 impl Guard {
     pub fn new() -> Self {
+        Self::instead(env!("CARGO_BIN_EXE_startup-guard"))
+    }
+
+    /// Another program instead of the guard, to compare the two.
+    pub fn instead(program: impl AsRef<OsStr>) -> Self {
         let folder = Folder::new();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_startup-guard"));
+        let mut command = Command::new(program);
         command
             .current_dir(folder.path())
             .env_clear()
