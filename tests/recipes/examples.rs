@@ -48,6 +48,11 @@ pub const TESTS: &[Test] = &[
         &["node"],
         railway_run,
     ),
+    (
+        "the_deployment_of_kubernetes_reads_what_is_exported",
+        &[],
+        kubernetes_export,
+    ),
 ];
 
 const CANARIES: [&str; 2] = [
@@ -59,16 +64,16 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn example(path: &str) -> PathBuf {
+pub fn example(path: &str) -> PathBuf {
     root().join("examples").join(path)
 }
 
-fn text_of(path: &str) -> String {
+pub fn text_of(path: &str) -> String {
     fs::read_to_string(example(path)).expect("the example can be read")
 }
 
 /// The documents of a YAML text.
-fn documents(text: &str) -> Vec<Value> {
+pub fn documents(text: &str) -> Vec<Value> {
     use serde::Deserialize;
     let documents = serde_yaml::Deserializer::from_str(text);
     documents
@@ -77,7 +82,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 /// A list of words in YAML or JSON.
-fn words(list: &Value) -> Vec<String> {
+pub fn words(list: &Value) -> Vec<String> {
     let list = list.as_array().expect("it is a list");
     list.iter()
         .map(|word| word.as_str().expect("it is a word").to_owned())
@@ -85,7 +90,7 @@ fn words(list: &Value) -> Vec<String> {
 }
 
 #[track_caller]
-fn succeeds(command: &mut Command) -> String {
+pub fn succeeds(command: &mut Command) -> String {
     let output = command.output().expect("the tool starts");
     assert!(output.status.success(), "{}", both(&output));
     both(&output)
@@ -93,7 +98,7 @@ fn succeeds(command: &mut Command) -> String {
 
 /// Asserts that a tool rejects its input, and names the reason.
 #[track_caller]
-fn rejects(command: &mut Command, reason: &str) {
+pub fn rejects(command: &mut Command, reason: &str) {
     let output = command.output().expect("the tool starts");
     assert!(!output.status.success(), "{}", both(&output));
     assert!(both(&output).contains(reason), "{}", both(&output));
@@ -105,7 +110,7 @@ fn both(output: &Output) -> String {
 }
 
 /// A file with an example in which a text is replaced.
-fn changed(folder: &Folder, path: &str, from: &str, to: &str) -> PathBuf {
+pub fn changed(folder: &Folder, path: &str, from: &str, to: &str) -> PathBuf {
     let text = text_of(path);
     assert!(text.contains(from), "{path} has no {from:?}");
     let name = path.rsplit('/').next().expect("a path has a name");
@@ -234,12 +239,14 @@ fn compose() {
 }
 
 /// Validates with the strict schemas of a version of Kubernetes, which know no other properties.
+fn kubernetes_validate(version: &str, file: &Path) -> Command {
+    let mut command = Command::new(venv("kubernetes-validate"));
+    command.args(["--strict", "-k", version]).arg(file);
+    command
+}
+
 fn kubernetes_schemas() {
-    let validate = |version: &str, file: &Path| {
-        let mut command = Command::new(venv("kubernetes-validate"));
-        command.args(["--strict", "-k", version]).arg(file);
-        command
-    };
+    let validate = kubernetes_validate;
     let folder = Folder::new();
     for version in ["1.34", "1.37"] {
         let shown = succeeds(&mut validate(version, &example("kubernetes/backend.yaml")));
@@ -290,7 +297,7 @@ fn kubernetes_run() {
 
     let probe = || container(&backend["startupProbe"]["exec"]["command"]).run();
     let running = container(&backend["command"]).start();
-    running.wait_for("waiting");
+    running.wait_for("for the step migrate");
     probe().expect_code(1);
     assert!(!running.shown().contains("Uvicorn"), "{}", running.shown());
     container(&migrate["command"])
@@ -300,6 +307,38 @@ fn kubernetes_run() {
     until_healthy(port);
     probe().expect_code(0);
     stop(running, &postgres);
+}
+
+fn kubernetes_export() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "production.env",
+        "DATABASE_URL=postgresql://app:canary-0123@db:5432/app\nNEXTAUTH_SECRET=canary-nextauth-0123456789abcdefghij\nALLOWED_ORIGINS=https://app.example.com\n",
+    );
+    let exported = Guard::new()
+        .line("export kubernetes --manifest")
+        .args([example("kubernetes/required-vars.yaml")])
+        .args([Path::new("--env-file"), &file])
+        .run()
+        .expect_code(0);
+    let exported = folder.file("exported.yaml", exported.stdout);
+    succeeds(&mut kubernetes_validate("1.37", &exported));
+    let text = fs::read_to_string(&exported).expect("it can be read");
+    let names: BTreeMap<String, Value> = documents(&text)
+        .into_iter()
+        .filter_map(|resource| {
+            let kind = resource["kind"].as_str()?.to_owned();
+            Some((kind, resource["metadata"]["name"].clone()))
+        })
+        .collect();
+    for resource in documents(&text_of("kubernetes/backend.yaml")) {
+        let container = &resource["spec"]["template"]["spec"]["containers"][0];
+        let sources = json!([
+            {"configMapRef": {"name": names["ConfigMap"]}},
+            {"secretRef": {"name": names["Secret"]}},
+        ]);
+        assert_eq!(container["envFrom"], sources);
+    }
 }
 
 /// The value of each setting of the unit's `[Service]` section; the last one if there are several.

@@ -9,6 +9,7 @@
 )]
 
 mod alerts;
+mod ci;
 mod completions;
 #[path = "../service/environment.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
@@ -63,6 +64,7 @@ fn trial((name, programs, function): Test) -> Trial {
 fn main() -> ExitCode {
     let tests = [
         alerts::TESTS,
+        ci::TESTS,
         completions::TESTS,
         examples::TESTS,
         export::TESTS,
