@@ -290,6 +290,9 @@ fn kubernetes_run() {
         job["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["containerName"],
         migrate["name"]
     );
+    let number = |key: &str| backend["startupProbe"][key].as_u64().unwrap_or_default();
+    let patience = number("failureThreshold") * number("periodSeconds");
+    assert!(patience > 600, "a wait for a step lasts up to 10 minutes");
     let manifest = example("kubernetes/required-vars.yaml");
     let (postgres, port) = (Postgres::start(), free_port());
     let container =

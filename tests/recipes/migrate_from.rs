@@ -316,10 +316,17 @@ fn signalled(entrypoint: &[String], script: &str, signal: Option<Signal>) -> End
     running.end()
 }
 
+/// A process that the server leaves running, and one that ignores SIGTERM. Both write their process ID first.
+const LEFT: &str = "sh -c 'echo $$; exec sleep 1000'";
+const STUBBORN: &str = "sh -c \"trap '' TERM; echo \\$\\$; exec sleep 1000\"";
+
+/// Waits until the process has written its ID.
+const UNTIL_LEFT: &str = "while [ ! -s left ]; do sleep 0.01; done";
+
 /// Whether a process that the server leaves running has ended with the init. Ends it otherwise.
-fn ends_leftovers(entrypoint: &[String]) -> bool {
-    let script = "sleep 1000 < /dev/null > /dev/null 2>&1 & echo $! > left; echo ready";
-    let ended = signalled(entrypoint, script, None).expect_code(0);
+fn ends_leftovers(entrypoint: &[String], process: &str) -> bool {
+    let script = format!("{process} < /dev/null > left 2>&1 & {UNTIL_LEFT}; echo ready");
+    let ended = signalled(entrypoint, &script, None).expect_code(0);
     let pid = fs::read_to_string(ended.folder.path().join("left")).expect("the server wrote it");
     let pid: i32 = pid.trim().parse().expect("it is a number");
     let has_ended = !is_alive(pid);
@@ -355,8 +362,8 @@ fn tini() {
             .run()
             .expect_code(127);
     }
-    assert!(!ends_leftovers(&before[0]));
-    assert!(ends_leftovers(&after[0]) && ends_leftovers(&after[1]));
+    assert!(!ends_leftovers(&before[0], LEFT));
+    assert!(ends_leftovers(&after[0], LEFT) && ends_leftovers(&after[1], LEFT));
 }
 
 fn dumb_init() {
@@ -372,6 +379,8 @@ fn dumb_init() {
             .expect_code(5)
             .expect_stdout("ready\nouter\ninner 6\n");
         signalled(&entrypoints[0], "echo ready; exit 7", None).expect_code(7);
+        let is_after = when == "After";
+        assert_eq!(ends_leftovers(&entrypoints[0], STUBBORN), is_after);
     }
 }
 
