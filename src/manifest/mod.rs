@@ -25,9 +25,10 @@ use crate::targets::Protocol;
 use crate::text::count;
 
 use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
-use node::{Fault, Node};
+use node::Fault;
 use variable::Declared;
 
+pub use node::{Node, Value};
 pub use template::{Template, takes_text, unbraced};
 
 /// The default name of the manifest's file.

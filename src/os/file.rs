@@ -1,7 +1,7 @@
 //! Reads files that the user names. Only regular files are read, and, for an input on the command line, anonymous
 //! pipes: a read of any other file could block forever.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -55,6 +55,21 @@ pub fn read_input(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 /// If the read fails. `Interrupted` if a stop arrives.
 pub fn read_standard_input(limit: usize) -> io::Result<Vec<u8>> {
     read_to_end(io::stdin().as_fd(), limit, true)
+}
+
+/// Creates a file with this text. If the text cannot be written, no file is left.
+///
+/// # Errors
+/// `AlreadyExists` if the path exists, also as a symbolic link that leads nowhere. Any other error of the system.
+pub fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// Writes a line to the termination log, if that file exists. Ignores errors.

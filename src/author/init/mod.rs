@@ -1,0 +1,187 @@
+//! `startup-guard init`: writes a first manifest from the env files, the compose file, the code and the start of a
+//! service.
+
+mod draft;
+mod names;
+mod sources;
+mod start;
+mod words;
+mod yaml;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::scan::{Note, scan};
+use crate::author::arguments::Init;
+use crate::cli::ManifestChoice;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::input::manifest_file;
+use crate::manifest::{DEFAULT_FILE, Manifest};
+use crate::os::file;
+use crate::platform::quoted;
+use crate::text::count;
+
+/// Files that name the packages of a Python service.
+const REQUIREMENTS: [&str; 4] = [
+    "requirements.txt",
+    "requirements/base.txt",
+    "pyproject.toml",
+    "Pipfile",
+];
+
+/// Drivers of `PostgreSQL`, and those of other databases of SQL, separated by spaces.
+const POSTGRES_DRIVERS: &str = "psycopg psycopg2 psycopg2-binary psycopg-binary asyncpg pg8000";
+const OTHER_DRIVERS: &str = "pymysql mysqlclient aiomysql asyncmy mysql-connector-python aiosqlite pyodbc aioodbc pymssql \
+    oracledb cx-oracle cx_oracle duckdb libsql";
+
+/// The largest number of notes that are logged.
+const MAX_NOTES: usize = 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// If nothing is found, if the manifest exists already, or if an output cannot be written.
+pub fn run(arguments: &Init, environment: &Environment) -> Result<(), Error> {
+    let folder = &arguments.path;
+    if !folder.is_dir() {
+        let text = format!(
+            "{} is not a folder; name the folder of the service",
+            folder.display()
+        );
+        return super::failure(Exit::NO_INPUT, text);
+    }
+    let sources = sources::read(folder);
+    let code = scan(folder)?;
+    log_notes(sources.notes, code.notes);
+    let has_code = !code.reads.is_empty();
+    let mut reads = code.reads;
+    for read in &mut reads {
+        // The manifest is in the folder.
+        if let Ok(file) = Path::new(&read.file).strip_prefix(folder) {
+            read.file = file.display().to_string();
+        }
+    }
+    let drafts = draft::drafts(sources.listed, reads, has_code, has_only_postgres(folder));
+    if drafts.variables.is_empty() {
+        let text = format!(
+            "{} has no env file, no compose file and no Python code that names a variable",
+            folder.display()
+        );
+        return super::failure(Exit::NO_INPUT, text);
+    }
+    let text = yaml::manifest(&yaml::Service {
+        drafts: &drafts,
+        start: &start::read(folder),
+        has_alembic: folder.join("alembic.ini").is_file(),
+        has_code,
+    });
+    if let Err(faults) = Manifest::parse(text.as_bytes(), true) {
+        let fault = faults.first().map(ToString::to_string).unwrap_or_default();
+        let text =
+            format!("internal error: the new manifest is invalid: {fault}; please report it");
+        return super::failure(Exit::INVALID_INPUT, text);
+    }
+    let file = target(arguments, environment);
+    if !arguments.write {
+        super::print(&text)?;
+        tracing::info!(
+            "nothing was written; add --write to write it to {}",
+            file.display()
+        );
+        return Ok(());
+    }
+    write(&file, &text)?;
+    let variables = count(drafts.variables.len(), "variable");
+    tracing::info!(
+        "wrote {} with {variables}; read it, then run: {}",
+        file.display(),
+        next(arguments, environment)
+    );
+    Ok(())
+}
+
+/// The file to write: the one that is named, or the default one in the folder of the service.
+fn target(arguments: &Init, environment: &Environment) -> PathBuf {
+    let named = manifest_file(&arguments.manifest, environment);
+    let is_named = matches!(arguments.manifest, ManifestChoice::File(_));
+    let is_default = |file: &PathBuf| !is_named && file == Path::new(DEFAULT_FILE);
+    let named = named.filter(|file| !is_default(file));
+    named.unwrap_or_else(|| inside(&arguments.path, DEFAULT_FILE))
+}
+
+/// The path of a file in a folder, without a `./` before it.
+fn inside(folder: &Path, name: &str) -> PathBuf {
+    if folder == Path::new(".") {
+        PathBuf::from(name)
+    } else {
+        folder.join(name)
+    }
+}
+
+/// Creates the file with the manifest.
+///
+/// # Errors
+/// If the file, or a symbolic link in its place, exists already, or if it cannot be written.
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    let shown = file.display();
+    match file::create(file, text) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => super::failure(
+            Exit::USAGE,
+            format!(
+                "{shown} exists already and is not changed; name another file with --manifest, or leave out --write to print the new manifest"
+            ),
+        ),
+        Err(error) => super::failure(
+            Exit::OS_REFUSED,
+            format!("{shown} cannot be written: {error}"),
+        ),
+    }
+}
+
+/// The command that checks the new manifest.
+fn next(arguments: &Init, environment: &Environment) -> String {
+    let file = target(arguments, environment);
+    let has_env_file = arguments.path.join(".env").is_file();
+    let mut command = "startup-guard check".to_owned();
+    if file != Path::new(DEFAULT_FILE) {
+        command += &format!(" --manifest {}", quoted(&file.to_string_lossy()));
+    }
+    if has_env_file {
+        let file = inside(&arguments.path, ".env");
+        command += &format!(" --env-file {}", quoted(&file.to_string_lossy()));
+    }
+    command
+}
+
+/// Logs what could not be read.
+fn log_notes(mut notes: Vec<String>, code: Vec<Note>) {
+    notes.extend(code.into_iter().map(|note| match note.line {
+        Some(line) => format!("{}:{line}: {}", note.file, note.text),
+        None => format!("{}: {}", note.file, note.text),
+    }));
+    for note in notes.iter().take(MAX_NOTES) {
+        tracing::warn!("{note}");
+    }
+    let more = notes.len().saturating_sub(MAX_NOTES);
+    if more > 0 {
+        tracing::warn!("and {}", count(more, "more note"));
+    }
+}
+
+/// Whether the packages of a service include drivers of `PostgreSQL`, and of no other database.
+fn has_only_postgres(folder: &Path) -> bool {
+    let texts = REQUIREMENTS
+        .iter()
+        .filter_map(|name| sources::text(&folder.join(name)).ok());
+    let all = texts.collect::<Vec<_>>().join("\n").to_lowercase();
+    let is_part = |other: char| other.is_ascii_alphanumeric() || "-_".contains(other);
+    let words: Vec<&str> = all.split(|other| !is_part(other)).collect();
+    let has = |list: &str| {
+        list.split_ascii_whitespace()
+            .any(|driver| words.contains(&driver))
+    };
+    has(POSTGRES_DRIVERS) && !has(OTHER_DRIVERS)
+}
