@@ -108,7 +108,6 @@ variables:
   PROJECT_NAME:  # .env.example:4 and app/main.py:5
     level: optional
     description: Name in e-mails
-    example: My project
   CORS_ORIGINS:  # .env.example:9 and app/main.py:7
     level: optional
     type: origin

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "shared with the tests of the guard alone")]
 mod support;
 
+mod adopt;
 mod demo;
 mod environment;
 #[allow(dead_code, reason = "each target needs a part of it")]

@@ -36,6 +36,12 @@ const POSTGRES_DRIVERS: &str = "psycopg psycopg2 psycopg2-binary psycopg-binary 
 const OTHER_DRIVERS: &str = "pymysql mysqlclient aiomysql asyncmy mysql-connector-python aiosqlite pyodbc aioodbc pymssql \
     oracledb cx-oracle cx_oracle duckdb libsql";
 
+/// The longest name that is declared, in bytes. YAML's limit for a key is 1024 characters.
+const MAX_NAME: usize = 200;
+
+/// The largest number of places at which the files and the code name variables.
+const MAX_PLACES: usize = 5000;
+
 /// The largest number of notes that are logged.
 const MAX_NOTES: usize = 20;
 
@@ -53,17 +59,25 @@ pub fn run(arguments: &Init, environment: &Environment) -> Result<(), Error> {
         return super::failure(Exit::NO_INPUT, text);
     }
     let sources = sources::read(folder);
-    let code = scan(folder)?;
-    log_notes(sources.notes, code.notes);
+    let mut code = scan(folder)?;
     let has_code = !code.reads.is_empty();
-    let mut reads = code.reads;
-    for read in &mut reads {
+    code.reads.retain(|read| is_name(&read.name));
+    for read in &mut code.reads {
         // The manifest is in the folder.
         if let Ok(file) = Path::new(&read.file).strip_prefix(folder) {
             read.file = file.display().to_string();
         }
     }
-    let drafts = draft::drafts(sources.listed, reads, has_code, has_only_postgres(folder));
+    log_notes(sources.notes, code.notes);
+    if sources.listed.len() + code.reads.len() > MAX_PLACES {
+        let text = format!(
+            "{} names variables in more than {MAX_PLACES} places; name a smaller folder",
+            folder.display()
+        );
+        return super::failure(Exit::INVALID_INPUT, text);
+    }
+    let only_postgres = has_only_postgres(folder);
+    let drafts = draft::drafts(sources.listed, code.reads, has_code, only_postgres);
     if drafts.variables.is_empty() {
         let text = format!(
             "{} has no env file, no compose file and no Python code that names a variable",
@@ -100,6 +114,12 @@ pub fn run(arguments: &Init, environment: &Environment) -> Result<(), Error> {
         next(arguments, environment)
     );
     Ok(())
+}
+
+/// Whether a manifest can declare a variable with this name.
+fn is_name(name: &str) -> bool {
+    let is_outside = |other: char| other == '=' || other.is_whitespace() || other.is_control();
+    !name.contains(is_outside) && (1..=MAX_NAME).contains(&name.len())
 }
 
 /// The file to write: the one that is named, or the default one in the folder of the service.

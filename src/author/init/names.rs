@@ -1,6 +1,7 @@
 //! What the name or the text of a value tells about secrets.
 
-use crate::rule::placeholder;
+use email_address::EmailAddress;
+
 use crate::url::{self, Url};
 
 /// Parts of names whose values are secrets, separated by spaces.
@@ -25,14 +26,19 @@ const URLS: &str = "DATABASE_URL DATABASE_URI DB_URL DB_URI POSTGRES_URL POSTGRE
 const OWN: &str = "SECRET_KEY JWT_SECRET JWT_SECRET_KEY JWT_REFRESH_SECRET JWT_REFRESH_SECRET_KEY SESSION_SECRET \
     SESSION_SECRET_KEY COOKIE_SECRET CSRF_SECRET CSRF_SECRET_KEY DJANGO_SECRET_KEY FLASK_SECRET_KEY APP_SECRET_KEY";
 
-/// The longest part of a text, between other characters than letters and digits, that is taken for a word, in bytes.
+/// Values that are certainly no secrets, in lower case, separated by spaces.
+const WORDS: &str = "development dev production prod staging test testing local debug info warning warn error critical true \
+    false yes no on off hs256 hs384 hs512 rs256 es256 utc utf-8 localhost memory redis postgres sqlite json text console lax \
+    strict none smtp http https";
+
+/// The longest part of a text that is taken for a word, in bytes.
 const LONGEST_WORD: usize = 20;
 
 /// The longest part with letters and digits that is taken for a name, such as `sha256`, in bytes.
 const LONGEST_CODE: usize = 6;
 
-/// The longest value that is shown, in bytes.
-const LONGEST_SHOWN: usize = 60;
+/// The longest part with letters and digits in any order that is taken for a number with its unit, such as `30s`, in bytes.
+const LONGEST_UNIT: usize = 3;
 
 fn has(list: &str, word: &str) -> bool {
     list.split_ascii_whitespace().any(|known| known == word)
@@ -76,43 +82,35 @@ pub fn has_credentials(value: &str) -> bool {
         || Url::cut(value).is_some_and(|url| url.user.is_some())
 }
 
-/// Whether a part of a text looks like a random one: it is longer than `limit` bytes and mixes letters and digits, or it
-/// is longer than a word.
-pub fn looks_secret(text: &str, limit: usize) -> bool {
-    parts(text).any(|part| {
-        let has_digit = part.contains(char::is_numeric);
-        let has_letter = part.contains(char::is_alphabetic);
-        part.len() > LONGEST_WORD || part.len() > limit && has_digit && has_letter
+/// Whether a part of a text, between other characters than letters and digits, looks like a random one. Names such as
+/// `sha256` have digits only at their end, and at most `longest` bytes.
+pub fn looks_secret(text: &str, longest: usize) -> bool {
+    let mut parts = text.split(|other: char| !other.is_alphanumeric());
+    parts.any(|part| {
+        let letters = part.trim_end_matches(char::is_numeric);
+        let has_both = part.contains(char::is_numeric) && !letters.is_empty();
+        let is_name = part.len() <= longest && !letters.contains(char::is_numeric);
+        part.len() > LONGEST_WORD || has_both && !is_name && part.len() > LONGEST_UNIT
     })
 }
 
-/// The parts of a text between other characters than letters and digits.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|other: char| !other.is_alphanumeric())
-}
-
-/// Whether a value of a variable that is no secret may be shown: it is short and consists of plain words and numbers.
+/// Whether a value of a variable that is no secret is certainly none itself: a number, a usual word, or URLs or e-mail
+/// addresses without anything that may be a secret.
 pub fn is_showable(value: &str) -> bool {
-    let is_url = value.contains("://");
-    let is_long = value.len() > LONGEST_SHOWN || is_url && value.contains(['?', '#']);
-    let is_blank = value.trim().is_empty() || value.trim() != value;
-    // Random letters are of both cases.
-    let is_random = |part: &str| {
-        let rest = part.strip_prefix(char::is_uppercase).unwrap_or(part);
-        part.len() > LONGEST_CODE
-            && rest.contains(char::is_uppercase)
-            && rest.contains(char::is_lowercase)
+    let is_number = value.len() <= LONGEST_CODE && value.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = has(WORDS, &value.to_ascii_lowercase());
+    let is_address = |part: &str| match Url::cut(part) {
+        Some(url) => matches!(url.rest, "" | "/") && url.hosts().is_some(),
+        None => EmailAddress::is_valid(part),
     };
-    let is_secret = has_credentials(value)
-        || looks_secret(value, LONGEST_CODE)
-        || parts(value).any(is_random)
-        || placeholder(value).is_some();
-    !is_long && !is_blank && !is_secret && !value.contains(char::is_control)
+    let is_known = is_number || is_word || value.split(',').all(is_address);
+    !value.is_empty() && is_known && !has_credentials(value) && !looks_secret(value, LONGEST_CODE)
 }
 
-/// Whether a comment may be shown. The one of a secret may say what it is, so it must not contain a pair.
+/// Whether a comment may be shown. The one of a secret must not contain a pair of a name and a value.
 pub fn is_showable_comment(comment: &str, is_secret: bool) -> bool {
+    let is_sentence = comment.contains(' ') && !comment.contains(char::is_control);
     let is_pair = comment.contains([':', '=', '"', '\'', '`']);
-    let is_risky = comment.contains(char::is_control) || has_credentials(comment);
-    !is_risky && !looks_secret(comment, LONGEST_CODE) && (!is_secret || !is_pair)
+    let is_risky = has_credentials(comment) || looks_secret(comment, LONGEST_CODE);
+    is_sentence && !is_risky && (!is_secret || !is_pair)
 }

@@ -202,6 +202,10 @@ impl Reader<'_> {
         if words.first().is_some_and(|first| first == "exec") {
             words.remove(0);
         }
+        words = without_guard(words);
+        if words.is_empty() {
+            return;
+        }
         let first = words.first().map_or("", String::as_str);
         let script = match &*words {
             [shell, option, line] if is_shell(shell) && takes_text(option) => {
@@ -273,7 +277,7 @@ impl Reader<'_> {
         {
             place = format!("Dockerfile:{line}");
             match list {
-                Some(list) => words = without_guard(list).to_vec(),
+                Some(list) => words.clone_from(list),
                 // In this form, Docker ignores CMD.
                 None => return self.line(text, &place),
             }
@@ -291,6 +295,7 @@ impl Reader<'_> {
                 None => words.extend(["/bin/sh", "-c", text].map(str::to_owned)),
             }
         }
+        words = without_guard(words);
         if matches!(&*words, [shell, option, _] if is_shell(shell) && takes_text(option)) {
             self.last(words, &place, &[]);
         } else if let Some(words) = listed(&words) {
@@ -301,14 +306,14 @@ impl Reader<'_> {
     }
 }
 
-/// The command that follows the guard in an ENTRYPOINT, or the whole ENTRYPOINT.
-fn without_guard(words: &[String]) -> &[String] {
+/// The command that follows the guard, or the whole command if the guard is not in it.
+fn without_guard(mut words: Vec<String>) -> Vec<String> {
     let is_guard = |word: &String| word.rsplit('/').next() == Some("startup-guard");
-    if !words.first().is_some_and(is_guard) {
-        return words;
+    if words.first().is_some_and(is_guard) {
+        let end = words.iter().position(|word| word == "--");
+        words.drain(..end.map_or(words.len(), |end| end + 1));
     }
-    let end = words.iter().position(|word| word == "--");
-    &words[end.map_or(words.len(), |end| end + 1)..]
+    words
 }
 
 /// Whether a word is the path of a script for a shell or Python.
