@@ -374,6 +374,12 @@ const STARTS: &[(Files, &str, &str)] = &[
     ),
     (&[("start.sh", STARTED)], UVICORN, STEPS),
     (
+        &[("Procfile", "web: startup-guard run -- serve\n")],
+        "serve",
+        "",
+    ),
+    (&[("Procfile", "web: startup-guard run\n")], "", ""),
+    (
         &[("prestart.sh", SCRIPT), ("Procfile", "web: serve\n")],
         "serve",
         STEPS,
@@ -622,6 +628,76 @@ fn the_database_is_waited_for_only_if_it_is_certainly_postgresql() {
         ("app/main.py", sqlite),
         ("requirements.txt", "psycopg\n")
     ])));
+}
+
+#[test]
+fn the_code_tells_levels_types_and_secrets() {
+    let code = "from pydantic import AliasChoices, Field, SecretStr\nfrom pydantic_settings import BaseSettings, SettingsConfigDict\n\n\n\
+        class Settings(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix=\"APP_\")\n    \
+        workers: int\n    debug: bool = False\n    phrase: SecretStr\n    smtp_port: int = 587\n    origins: list[str]\n    \
+        cache: str = Field(validation_alias=AliasChoices(\"CACHE\", \"OLD_CACHE\"))\n";
+    let manifest = manifest(&[("app/config.py", code), (".env.example", "app_phrase=\n")]);
+    for (name, expected) in [
+        (
+            "APP_WORKERS",
+            "APP_WORKERS:  # app/config.py:7\ntype: integer\n",
+        ),
+        (
+            "APP_DEBUG",
+            "APP_DEBUG:  # app/config.py:8\nlevel: optional\ntype: boolean\nexample: \"False\"\n",
+        ),
+        // The file shows how the variable is written here.
+        (
+            "app_phrase",
+            "app_phrase:  # .env.example:1 and app/config.py:9\nsecret: true\n",
+        ),
+        (
+            "APP_SMTP_PORT",
+            "APP_SMTP_PORT:  # app/config.py:10\nlevel: optional\ntype: port\nexample: \"587\"\n",
+        ),
+        (
+            "APP_ORIGINS",
+            "APP_ORIGINS:  # app/config.py:11\nlist: json\n",
+        ),
+        // Either of them is enough.
+        ("CACHE", "CACHE:  # app/config.py:12\nlevel: optional\n"),
+        (
+            "OLD_CACHE",
+            "OLD_CACHE:  # app/config.py:12\nlevel: optional\n",
+        ),
+    ] {
+        assert_eq!(variable(&manifest, name), expected, "{manifest}");
+    }
+}
+
+#[test]
+fn names_that_no_manifest_can_have_and_too_many_names_are_no_manifest() {
+    let code = format!(
+        "import os\nos.environ[\"A\"]\nos.environ[\"B C\"]\nos.environ[\"{}\"]\n",
+        "X".repeat(201)
+    );
+    let manifest = manifest(&[("app/main.py", &code)]);
+    assert!(
+        manifest.contains("  A: {}") && !manifest.contains("B C") && !manifest.contains("XX"),
+        "{manifest}"
+    );
+
+    let many: Vec<String> = (0..5001).map(|number| format!("A{number}=\n")).collect();
+    let folder = service(&[(".env.example", &many.concat())]);
+    init(folder.path(), "")
+        .expect_code(65)
+        .expect_stderr(". names variables in more than 5000 places; name a smaller folder");
+}
+
+#[test]
+fn a_file_variable_that_the_code_reads_itself_stays_one() {
+    let code = "import os\nos.environ[\"API_TOKEN\"]\nos.environ.get(\"API_TOKEN_FILE\")\n";
+    let manifest = manifest(&[("app/main.py", code)]);
+    assert_eq!(
+        variable(&manifest, "API_TOKEN"),
+        "API_TOKEN:  # app/main.py:2\nsecret: true\nfile: false\n"
+    );
+    assert!(manifest.contains("\n  API_TOKEN_FILE:"), "{manifest}");
 }
 
 #[test]
