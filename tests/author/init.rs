@@ -8,8 +8,9 @@ use proptest::prelude::*;
 
 use crate::support::{Ended, Folder, Guard};
 
-/// A text that no output may contain.
+/// Texts that no output may contain: a random one, and a password that is a word.
 const CANARY: &str = "hush7canary9value";
+const WORD: &str = "swordfish";
 
 /// A folder with these files.
 fn service(files: &[(&str, &str)]) -> Folder {
@@ -142,11 +143,11 @@ server:
 #[test]
 fn no_value_that_could_be_a_secret_is_shown_wherever_it_is() {
     let code = format!(
-        "import os\nA = os.environ.get(\"SECRET_KEY\", \"{CANARY}\")\nB = os.environ.get(\"GREETING\", \"{CANARY}\")\n\
+        "import os\nA = os.environ.get(\"SECRET_KEY\", \"{CANARY}\")\nB = os.environ.get(\"GREETING\", \"{CANARY}\")\nW = os.environ.get(\"MOTTO\", \"{WORD}\")\n\
          C = os.environ.get(\"BROKER\", \"redis://:{CANARY}@redis:6379/0\")\nD = os.environ.get(\"ADMIN_PASS\") or \"{CANARY}\"  # {CANARY}\n"
     );
     let example = format!(
-        "# {CANARY}\nAPI_KEY={CANARY}\n# The key is {CANARY}\nPLAIN={CANARY}\n# was: OLD={CANARY}\nURL=https://user:{CANARY}@example.com\n\
+        "# {CANARY}\nAPI_KEY={CANARY}\n# The key is {CANARY}\nPLAIN={CANARY}\nPLAINER={WORD}\nPAGE=https://example.com/{WORD}\n# was: OLD={CANARY}\nURL=https://user:{CANARY}@example.com\n\
          HOOK=https://example.com/{CANARY}\nQUERY=https://example.com/?key={CANARY}\nADMIN_PIN=73194\n\
          PEM=\"-----BEGIN PRIVATE KEY-----\n{CANARY}=\n-----END PRIVATE KEY-----\"\n# OLDER={CANARY}\nNAME='{CANARY} {CANARY}'\n"
     );
@@ -155,7 +156,7 @@ fn no_value_that_could_be_a_secret_is_shown_wherever_it_is() {
     );
     let compose = format!(
         "services:\n  api:\n    build: .\n    env_file: [.env]\n    environment:\n      TOKEN: {CANARY}\n      \
-         MODE: {CANARY}\n      DSN: postgresql://app:{CANARY}@db/app\n    # {CANARY}\n"
+         MODE: {CANARY}\n      LOGIN: {WORD}\n      DSN: postgresql://app:{CANARY}@db/app\n    # {CANARY}\n"
     );
     let starts = [
         ("Procfile", format!("web: serve --api-key {CANARY}\n")),
@@ -203,7 +204,10 @@ fn no_value_that_could_be_a_secret_is_shown_wherever_it_is() {
                 "{name}\n{ended}"
             );
         }
-        ended.expect_never(CANARY).expect_never("73194");
+        ended
+            .expect_never(CANARY)
+            .expect_never(WORD)
+            .expect_never("73194");
         let ended = init(folder.path(), "--write")
             .expect_code(0)
             .expect_never(CANARY);
@@ -714,6 +718,9 @@ fn the_first_example_file_is_read_and_a_real_one_only_without_an_example() {
     );
     let real = manifest_of(&[(".env", "# A comment\nREAL=plain\n")]);
     assert_eq!(variable(&real, "REAL"), "REAL: {}  # .env:2\n");
+    let with_value = manifest_of(&[(".env", "DATABASE_URL=postgresql://db/app\nA_PORT=80\n")]);
+    let without = manifest_of(&[(".env", "DATABASE_URL=\nA_PORT=\n")]);
+    assert_eq!(with_value, without, "only the names matter");
 }
 
 #[test]
