@@ -52,7 +52,7 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
         Target::Compose => files::compose(&items),
         Target::Kubernetes => files::kubernetes(service, &items),
         Target::Railway => match railway::calls(&items, arguments) {
-            Ok(calls) if arguments.apply => return apply::apply(&calls, &items),
+            Ok(calls) if arguments.apply => return apply::apply(&calls, &items, environment),
             Ok(calls) => Ok(railway::commands(&calls)),
             Err(reason) => Err(reason),
         },

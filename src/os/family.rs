@@ -69,6 +69,19 @@ pub(super) fn collect(mut tell: impl FnMut(i32, i32)) -> nix::Result<bool> {
     }
 }
 
+/// Collects a child if it has ended, and returns how it ended. Leaves other children alone.
+///
+/// # Errors
+/// If `waitpid` fails.
+pub(super) fn ending_of(child: Pid) -> nix::Result<Option<Ending>> {
+    let mut status = 0;
+    let pid = super::persistently(|| {
+        // SAFETY: `status` is valid for the write of the result.
+        Errno::result(unsafe { libc::waitpid(child.as_raw(), &raw mut status, libc::WNOHANG) })
+    })?;
+    Ok((pid != 0).then(|| Ending::of(status)).flatten())
+}
+
 /// Waits until a child has ended, and collects it.
 pub(super) fn collect_one(child: Pid) {
     while super::persistently(|| nix::sys::wait::waitpid(child, None)) == Err(Errno::EINTR) {}

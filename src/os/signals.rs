@@ -90,8 +90,8 @@ impl Signals {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn claimed() -> io::Result<&'static Self> {
-        let missing = || io::Error::other("the signals are not claimed");
+    pub(super) fn claimed() -> Result<&'static Self, StartError> {
+        let missing = || StartError::System("the signals are not claimed".to_owned());
         SIGNALS.get().ok_or_else(missing)
     }
 

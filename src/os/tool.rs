@@ -1,19 +1,17 @@
 //! Runs a program of the user, such as `git`, and collects its output.
 
-use std::ffi::OsStr;
-use std::io;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::getpid;
+use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, pipe2};
 
 use super::family::{self, Ending};
+use super::program::{Program, StartError};
 use super::signals::{Signal, Signals};
-use super::spawn::die_with;
+use super::spawn::{Launch, forked};
 
 /// How much is kept of each of a program's output streams, in bytes. The rest is read and discarded.
 const MAX_OUTPUT: usize = 64 * 1024;
@@ -30,79 +28,87 @@ pub struct Finished {
     pub stderr: Vec<u8>,
 }
 
-/// Runs a program, which is looked up in PATH, with the environment and the working directory of this process. It reads
-/// `input` from its standard input, and need not read all of it. If this process ends first, the kernel kills the
-/// program.
+/// Runs a command in the working directory of this process, with this environment, from which PATH is taken. The program
+/// reads `input` from its standard input, and need not read all of it. If this process ends first, the kernel kills the
+/// program. Returns `None` if the program does not end within `limit`: it is killed then, and so are its descendants.
 ///
 /// # Errors
-/// If the program cannot be started; `NotFound` if it does not exist. `TimedOut` if it does not end within `limit`: it is
-/// killed then, and so are its descendants.
+/// If the program cannot be started, or if a system call fails.
 pub fn run(
-    program: &str,
-    arguments: &[&OsStr],
+    words: &[&str],
+    environment: &[(OsString, OsString)],
     input: &[u8],
     limit: Duration,
-) -> io::Result<Finished> {
+) -> Result<Option<Finished>, StartError> {
     let deadline = Instant::now() + limit;
     let signals = Signals::claimed()?;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let guard = getpid();
-    let prepare = move || {
-        die_with(guard)?;
-        signals.restore();
-        Ok(())
-    };
-    // SAFETY: `prepare` makes only system calls, and allocates nothing.
-    unsafe { command.pre_exec(prepare) };
-    let mut child = command.spawn()?;
-    let result = finish(&mut child, signals, input, deadline);
-    if result.is_err() {
-        kill(&mut child);
+    let shown = words.first().copied().unwrap_or_default();
+    let words = words.iter().map(OsString::from).collect();
+    let program = Program::new(words, OsStr::new(shown), environment)?;
+    let pipe = || pipe2(OFlag::O_CLOEXEC);
+    let ((stdin_end, stdin), (stdout, stdout_end), (stderr, stderr_end)) =
+        (pipe()?, pipe()?, pipe()?);
+    for end in [&stdin, &stdout, &stderr] {
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
-    result
+    let prepare = || {
+        dup2_stdin(&stdin_end)?;
+        dup2_stdout(&stdout_end)?;
+        dup2_stderr(&stderr_end)
+    };
+    let launch = Launch {
+        program: &program,
+        user: None,
+        signals,
+        prepare: &prepare,
+    };
+    let (reports, reports_end) = pipe()?;
+    let guard = getpid();
+    let child = forked(|| launch.become_program(guard, &reports_end))?;
+    drop(reports_end);
+    launch.expect_start(&reports, child)?;
+    drop((stdin_end, stdout_end, stderr_end));
+    let finished = finish(child, signals, (stdin, input), [stdout, stderr], deadline);
+    if !matches!(finished, Ok(Some(_))) {
+        kill(child);
+    }
+    finished
 }
 
-/// Exchanges data with the child until it has ended.
+/// Exchanges data with the child until it has ended. Returns `None` at the deadline.
 fn finish(
-    child: &mut Child,
+    child: Pid,
     signals: &Signals,
-    mut input: &[u8],
+    (stdin, mut input): (OwnedFd, &[u8]),
+    outputs: [OwnedFd; 2],
     deadline: Instant,
-) -> io::Result<Finished> {
-    let mut stdin = child.stdin.take().map(OwnedFd::from);
-    let outputs = [
-        child.stdout.take().map(OwnedFd::from),
-        child.stderr.take().map(OwnedFd::from),
-    ];
-    for pipe in outputs.iter().chain([&stdin]).flatten() {
-        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    }
-    let mut outputs = outputs.map(|pipe| (pipe, Vec::new()));
+) -> Result<Option<Finished>, StartError> {
+    let mut stdin = Some(stdin);
+    let mut outputs = outputs.map(|pipe| (Some(pipe), Vec::new()));
     loop {
         // Before the output is read, so that all of it is read after the end.
-        let status = child.try_wait()?;
+        let ending = family::ending_of(child)?;
         write(&mut stdin, &mut input);
         for (pipe, content) in &mut outputs {
             read(pipe, content);
         }
-        if let Some(ending) = status.and_then(|status| Ending::of(status.into_raw())) {
+        if let Some(ending) = ending {
             let [(_, stdout), (_, stderr)] = outputs;
-            return Ok(Finished {
+            return Ok(Some(Finished {
                 ending,
                 stdout,
                 stderr,
-            });
+            }));
         }
         if Instant::now() >= deadline {
-            return Err(io::ErrorKind::TimedOut.into());
+            return Ok(None);
         }
         let readable = outputs.iter().filter_map(|(pipe, _)| pipe.as_ref());
         let readable: Vec<_> = readable.map(AsFd::as_fd).collect();
         let writable: Vec<_> = stdin.iter().map(AsFd::as_fd).collect();
         // SIGCHLD ends the wait as well.
-        signals.wait(None, &readable, &writable, Some(deadline))?;
+        let waited = signals.wait(None, &readable, &writable, Some(deadline));
+        waited.map_err(|error| StartError::System(error.to_string()))?;
         signals.take();
     }
 }
@@ -141,23 +147,21 @@ fn read(pipe: &mut Option<OwnedFd>, content: &mut Vec<u8>) {
 }
 
 /// Kills a child and its descendants. A wrapper script, for example of npm, starts the program itself in a child.
-fn kill(child: &mut Child) {
-    let root = i32::try_from(child.id()).unwrap_or_default();
-    for process in family::descendants(root, |_| false).unwrap_or_default() {
+fn kill(child: Pid) {
+    let descendants = family::descendants(child.as_raw(), |_| false);
+    for process in descendants.unwrap_or_default() {
         family::signal(process.pid, Signal::KILL);
     }
-    let _ = child.kill();
-    let _ = child.wait();
+    family::signal(child.as_raw(), Signal::KILL);
+    family::collect_one(child);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
     use std::fs;
-    use std::io::ErrorKind;
     use std::time::{Duration, Instant};
 
-    use super::{Signals, run};
+    use super::{Signals, StartError, run};
     use crate::environment::temporary_folder;
 
     #[test]
@@ -165,11 +169,14 @@ mod tests {
         Signals::claim().expect("the signals can be claimed");
         let file = temporary_folder().join(format!("tool-{}", std::process::id()));
         let script = format!("sleep 1234 & echo $! >{}; wait", file.display());
-        let arguments = ["-c", script.as_str()].map(OsStr::new);
         let (limit, started) = (Duration::from_secs(2), Instant::now());
-        let result = run("sh", &arguments, b"input that is not read", limit);
-        let kind = result.map(|_| ()).map_err(|error| error.kind());
-        assert_eq!(kind, Err(ErrorKind::TimedOut));
+        let result = run(
+            &["sh", "-c", &script],
+            &[],
+            b"input that is not read",
+            limit,
+        );
+        assert!(matches!(result, Ok(None)));
         assert!(started.elapsed() >= limit);
         let pid = fs::read_to_string(&file).expect("the script has started");
         let _ = fs::remove_file(&file);
@@ -187,8 +194,7 @@ mod tests {
     #[test]
     fn a_program_that_does_not_exist_is_an_error_of_its_own() {
         Signals::claim().expect("the signals can be claimed");
-        let result = run("no-such-program", &[], b"", Duration::from_secs(20));
-        let kind = result.map(|_| ()).map_err(|error| error.kind());
-        assert_eq!(kind, Err(ErrorKind::NotFound));
+        let result = run(&["no-such-program"], &[], b"", Duration::from_secs(20));
+        assert!(matches!(result, Err(StartError::NotFound(_))));
     }
 }

@@ -1,15 +1,15 @@
 //! Runs Railway's command-line program.
 
-use std::ffi::OsStr;
-use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::railway::Call;
 use super::values::{Item, is_blank};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::os::family::Ending;
 use crate::os::output::STDERR;
+use crate::os::program::StartError;
 use crate::os::tool::{self, Finished};
 
 const PROGRAM: &str = "railway";
@@ -30,9 +30,13 @@ const MAX_MESSAGE: usize = 600;
 ///
 /// # Errors
 /// If the program is missing or too old, or if a call fails. The error names what was set and what was not.
-pub fn apply(calls: &[Call<'_>], items: &[Item]) -> Result<(), Error> {
-    let version = run(&["--version"], "").map_err(unavailable)?;
-    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+pub fn apply(calls: &[Call<'_>], items: &[Item], environment: &Environment) -> Result<(), Error> {
+    let run = |words: &[&str], input: &str| {
+        tool::run(words, environment.entries(), input.as_bytes(), LIMIT)
+    };
+    let version = run(&[PROGRAM, "--version"], "").map_err(|cause| unavailable(&cause))?;
+    let version = version.map(|finished| finished.stdout).unwrap_or_default();
+    let version = String::from_utf8_lossy(&version).trim().to_owned();
     if version_in(&version).is_some_and(|version| version < FIRST_VERSION) {
         let shown = version.escape_debug();
         let text = format!(
@@ -41,38 +45,29 @@ pub fn apply(calls: &[Call<'_>], items: &[Item]) -> Result<(), Error> {
         return Err(error(Exit::STEP_FAILED, text));
     }
     for (index, call) in calls.iter().enumerate() {
-        let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
-        let names = call.names.join(", ");
-        let finished = run(&arguments, call.input.unwrap_or_default());
-        let (exit, what) = match &finished {
-            Ok(Finished {
+        let words = call.arguments.iter().map(String::as_str);
+        let words: Vec<&str> = [PROGRAM].into_iter().chain(words).collect();
+        let (exit, what) = match run(&words, call.input.unwrap_or_default()) {
+            Ok(Some(Finished {
                 ending: Ending::Exited(0),
                 ..
-            }) => {
+            })) => {
+                let names = call.names.join(", ");
                 STDERR.push(format!("set {names} (exit status 0)\n").as_bytes());
                 continue;
             }
-            Ok(finished) => (Exit::STEP_FAILED, told(finished, items)),
-            Err(error) if error.kind() == ErrorKind::TimedOut => {
-                let what = format!(
-                    "did not end within {} seconds and was stopped",
-                    LIMIT.as_secs()
-                );
+            Ok(Some(finished)) => (Exit::STEP_FAILED, told(&finished, items)),
+            Ok(None) => {
+                let limit = LIMIT.as_secs();
+                let what = format!("did not end within {limit} seconds and was stopped");
                 (Exit::TIMED_OUT, what)
             }
-            Err(error) => (Exit::OS_REFUSED, format!("could not be run: {error}")),
+            Err(cause) => (Exit::OS_REFUSED, format!("could not be run ({cause})")),
         };
-        return Err(error(
-            exit,
-            format!("railway {what}; {}", left(calls, index)),
-        ));
+        let text = format!("railway {what}; {}", left(calls, index));
+        return Err(error(exit, text));
     }
     Ok(())
-}
-
-fn run(arguments: &[&str], input: &str) -> io::Result<Finished> {
-    let arguments: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
-    tool::run(PROGRAM, &arguments, input.as_bytes(), LIMIT)
 }
 
 fn error(exit: Exit, text: String) -> Error {
@@ -80,17 +75,16 @@ fn error(exit: Exit, text: String) -> Error {
 }
 
 /// The error for a program that cannot be run at all.
-fn unavailable(cause: io::Error) -> Error {
-    match cause.kind() {
-        ErrorKind::NotFound => error(
+fn unavailable(cause: &StartError) -> Error {
+    match cause {
+        StartError::NotFound(_) => error(
             Exit::NOT_FOUND,
-            "nothing was set: there is no `railway` in PATH; install Railway's command-line program, or leave out `--apply` to print the commands".to_owned(),
+            "nothing was set: there is no `railway` in PATH that works; install Railway's command-line program, or leave out `--apply` to print the commands".to_owned(),
         ),
-        ErrorKind::PermissionDenied => error(
-            Exit::CANNOT_EXECUTE,
-            "nothing was set: the `railway` in PATH may not be executed; check its permissions".to_owned(),
-        ),
-        _ => Error::system("run railway")(cause),
+        StartError::NotExecutable(text) => {
+            error(Exit::CANNOT_EXECUTE, format!("nothing was set: {text}"))
+        }
+        other => error(Exit::OS_REFUSED, format!("nothing was set: {other}")),
     }
 }
 

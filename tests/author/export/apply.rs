@@ -122,13 +122,13 @@ fn a_missing_program_and_one_that_may_not_be_executed_are_errors_of_their_own() 
     let ended = guard(folder.path(), VALUES, "").run();
     expect_no_canary(&ended);
     ended.expect_code(127).expect_stderr(
-        "nothing was set: there is no `railway` in PATH; install Railway's command-line program",
+        "nothing was set: there is no `railway` in PATH that works; install Railway's command-line program",
     );
     folder.file("railway", "#!/bin/sh\n");
     let ended = guard(folder.path(), VALUES, "").run();
-    ended
-        .expect_code(126)
-        .expect_stderr("the `railway` in PATH may not be executed");
+    ended.expect_code(126).expect_stderr(
+        "nothing was set: the command `railway` may not be executed: check its permissions",
+    );
 }
 
 #[test]
