@@ -139,11 +139,16 @@ fn masked(text: &str, items: &[Item]) -> String {
         hidden.extend(parts.filter(|part| part.len() >= MIN_MASKED));
     }
     hidden.retain(|part| !is_blank(part));
-    // A longer one can contain a shorter one.
-    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
-    let mut text = text.to_owned();
-    for part in hidden {
-        text = text.replace(part, "***");
+    let (mut rest, mut masked) = (text, String::new());
+    while let Some(first) = rest.chars().next() {
+        let found = hidden.iter().filter(|part| rest.starts_with(**part));
+        // One value can begin with another one.
+        let length = found.map(|part| part.len()).max();
+        match length {
+            Some(_) => masked += "***",
+            None => masked.push(first),
+        }
+        rest = &rest[length.unwrap_or(first.len_utf8())..];
     }
-    text
+    masked
 }
