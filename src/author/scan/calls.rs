@@ -12,15 +12,50 @@ use super::{Note, Read, Scan};
 use crate::python::Token;
 use libraries::Scheme;
 
-/// How a function takes its arguments: the positions of the default and the cast.
-#[derive(Clone, Copy)]
-struct Signature {
-    default: usize,
-    cast: usize,
-}
-
 /// The position of an argument that can only be given by its name.
 const NEVER: usize = usize::MAX;
+
+/// How a function reads a variable.
+struct Idiom {
+    /// The positions of the arguments.
+    name: usize,
+    default: usize,
+    cast: usize,
+    /// The name that is read if no argument has it. Empty if there is none.
+    standard: &'static str,
+    /// What is put before the name.
+    prefix: String,
+    /// What the function itself tells about the value.
+    form: Form,
+    /// Whether the function fails without the variable, unless it is called with a default.
+    is_required: bool,
+    /// Whether the variables are also declared in the call of django-environ's `Env`.
+    has_scheme: bool,
+}
+
+impl Idiom {
+    /// A function whose first argument is the name, and that fails without the variable.
+    fn new(default: usize, cast: usize) -> Self {
+        Self {
+            name: 0,
+            default,
+            cast,
+            standard: "",
+            prefix: String::new(),
+            form: Form::default(),
+            is_required: true,
+            has_scheme: false,
+        }
+    }
+
+    /// A function that returns None without the variable.
+    fn tolerant() -> Self {
+        Self {
+            is_required: false,
+            ..Self::new(1, NEVER)
+        }
+    }
+}
 
 /// Begins and separates the parts of a name that is a parameter of a function: what is put before it, the path of the
 /// function, and the position of the parameter. No environment variable has this character in its name.
@@ -188,82 +223,52 @@ impl<'a> Reader<'_, 'a> {
             Some(Token::Operator(operator)) => *operator,
             _ => "",
         };
-        if let Some(rest) = environment(path) {
-            match (rest, next) {
-                ("", "[") => self.subscript(statement, at, end),
-                ("" | ".keys", _) if at > 0 && tokens[at - 1] == Token::Name("in") => {
-                    self.membership(statement, at);
-                }
-                (".get" | ".setdefault", "(") => {
-                    let signature = Signature {
-                        default: 1,
-                        cast: NEVER,
-                    };
-                    self.call(statement, at, end, &signature, |read, _| {
-                        read.is_required = false
-                    });
-                }
-                (".pop", "(") => {
-                    let signature = Signature {
-                        default: 1,
-                        cast: NEVER,
-                    };
-                    self.call(statement, at, end, &signature, |_, _| ());
-                }
-                _ => {}
-            }
-        } else if next == "(" {
-            self.library(statement, at, end, path);
+        let is_tested = at > 0 && tokens[at - 1] == Token::Name("in");
+        let idiom = match (environment(path), next) {
+            (Some(""), "[") => return self.subscript(statement, at, end),
+            (Some("" | ".keys"), _) if is_tested => return self.membership(statement, at),
+            (Some(".get" | ".setdefault"), "(") => Some(Idiom::tolerant()),
+            (Some(".pop"), "(") => Some(Idiom::new(1, NEVER)),
+            (None, "(") => self.library(statement, at, end, path),
+            _ => None,
+        };
+        if let Some(idiom) = idiom {
+            self.call(statement, at, end, idiom);
         }
     }
 
-    /// A call whose first argument is the name. `adapt` changes the read for the library.
-    fn call(
-        &mut self,
-        statement: &Statement<'a>,
-        at: usize,
-        end: usize,
-        signature: &Signature,
-        adapt: impl FnOnce(&mut Read, &Form),
-    ) {
+    fn call(&mut self, statement: &Statement<'a>, at: usize, end: usize, idiom: Idiom) {
         let tokens = &statement.tokens;
         let arguments = arguments(tokens, end);
-        let Some(name) = argument(&arguments, 0, &["key", "name", "var", "option", "env"]) else {
-            return;
+        let keys = ["key", "name", "var", "option", "env"];
+        let name = match argument(&arguments, idiom.name, &keys) {
+            Some(name) => self.name(name),
+            None if idiom.standard.is_empty() => return,
+            None => Some(idiom.standard.to_owned()),
         };
-        let Some(name) = self.name(name) else {
-            self.computed(statement, at);
-            return;
+        let Some(name) = name else {
+            return self.computed(statement, at);
         };
-        let mut read = self.read_with(statement, at, name, &arguments, signature);
-        let subcast = argument(&arguments, NEVER, &["subcast"]);
-        let inner = subcast.map(cast).unwrap_or_default();
-        adapt(&mut read, &inner);
-        let after = closing(tokens, end) + 1;
-        self.converted(&mut read, tokens, at, after);
+        let keys = ["default", "load_default", "missing"];
+        let given = argument(&arguments, idiom.default, &keys);
+        let mut read = self.read(statement, at, idiom.prefix + &name);
+        read.is_required = idiom.is_required && given.is_none();
+        read.default = given.and_then(|given| self.default(given));
+        if let Some(value) = argument(&arguments, idiom.cast, &["cast", "subcast"]) {
+            apply(&mut read, &cast(value));
+        }
+        apply(&mut read, &idiom.form);
+        if let Some((form, default)) = self.scheme.get(&read.name)
+            && idiom.has_scheme
+        {
+            apply(&mut read, form);
+            if let Some(default) = default {
+                read.is_required = false;
+                read.default = read.default.take().or_else(|| default.clone());
+            }
+        }
+        self.converted(&mut read, tokens, at, closing(tokens, end) + 1);
         self.reads.push(read);
-    }
-
-    fn read_with(
-        &self,
-        statement: &Statement<'a>,
-        at: usize,
-        name: String,
-        arguments: &[super::module::Argument<'_, 'a>],
-        signature: &Signature,
-    ) -> Read {
-        let given = argument(
-            arguments,
-            signature.default,
-            &["default", "load_default", "missing"],
-        );
-        let cast = argument(arguments, signature.cast, &["cast"]).map(cast);
-        let mut read = self.read(statement, at, name);
-        read.is_required = given.is_none();
-        read.default = given
-            .and_then(|given| default(given).or_else(|| self.project.text(self.module, given)));
-        apply(&mut read, &cast.unwrap_or_default());
-        read
     }
 
     fn read(&self, statement: &Statement<'a>, at: usize, name: String) -> Read {

@@ -3,12 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::{NEVER, Reader, Signature};
-use crate::author::scan::Read;
+use super::{Idiom, NEVER, Reader};
 use crate::author::scan::module::{Statement, argument, arguments, dotted, is_operator};
 use crate::author::scan::project::Project;
-use crate::author::scan::values::{Form, apply, cast, default, form};
-use crate::rule::Type;
+use crate::author::scan::values::{Form, cast, default, form};
 
 /// The default of a variable in the `Env(…)` of django-environ, and its type.
 pub type Scheme = HashMap<String, (Form, Option<Option<String>>)>;
@@ -47,179 +45,108 @@ pub fn scheme(project: &Project<'_>) -> Scheme {
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// A call of something that is neither `os.environ` nor a method of it.
-    pub fn library(&mut self, statement: &Statement<'a>, at: usize, end: usize, path: &str) {
-        let standard = Signature {
-            default: 1,
-            cast: NEVER,
-        };
-        if let Some((prefix, position, template)) = self.helpers.get(path) {
-            self.helper(statement, at, end, prefix, *position, template);
-        } else if path == "os.getenv" || path == "os.getenvb" {
-            self.call(statement, at, end, &standard, |read, _| {
-                read.is_required = false
-            });
-        } else if let Some(rest) = path.strip_prefix("starlette.config.Config(") {
-            if let Some((prefix, "" | ".get")) = rest.split_once(')') {
-                let signature = Signature {
-                    default: 2,
-                    cast: 1,
-                };
-                self.call(statement, at, end, &signature, |read, _| {
-                    read.name.insert_str(0, prefix);
-                });
-            }
-        } else if let "decouple.config"
-        | "decouple.config.get"
-        | "decouple.Config()"
-        | "decouple.Config().get"
-        | "decouple.AutoConfig()"
-        | "decouple.AutoConfig().get" = path
-        {
-            let signature = Signature {
-                default: 1,
-                cast: 2,
-            };
-            self.call(statement, at, end, &signature, |_, _| ());
-        } else if path == "dj_database_url.config" {
-            self.standard_url(statement, at, end, "DATABASE_URL", &["env"], &standard);
-        } else if let Some(method) = method(path, &["environs.Env()", "environs.env"]) {
-            self.environs(statement, at, end, method);
-        } else if let Some(method) = method(path, &["environ.Env()", "environ.FileAwareEnv()"]) {
-            self.django(statement, at, end, method);
-        }
-    }
-
-    /// A call of a function that reads the variable that its argument names.
-    fn helper(
+    /// How a function reads that is no method of `os.environ`; `None` if it reads no variable.
+    pub fn library(
         &mut self,
         statement: &Statement<'a>,
         at: usize,
         end: usize,
-        prefix: &str,
-        position: usize,
-        template: &Read,
-    ) {
-        let arguments = arguments(&statement.tokens, end);
-        let Some((_, name)) = arguments.get(position) else {
-            return;
-        };
-        let Some(name) = self.name(name) else {
-            self.computed(statement, at);
-            return;
-        };
-        let signature = Signature {
-            default: position + 1,
-            cast: NEVER,
-        };
-        let name = [prefix, &name].concat();
-        let mut read = self.read_with(statement, at, name, &arguments, &signature);
-        read.is_required &= template.is_required;
-        read.value_type = template.value_type;
-        read.list = template.list;
-        self.reads.push(read);
+        path: &str,
+    ) -> Option<Idiom> {
+        if let Some((prefix, position, template)) = self.helpers.get(path) {
+            return Some(Idiom {
+                name: *position,
+                prefix: prefix.clone(),
+                form: Form {
+                    value_type: template.value_type,
+                    list: template.list,
+                    ..Form::default()
+                },
+                is_required: template.is_required,
+                ..Idiom::new(position + 1, NEVER)
+            });
+        }
+        if let Some(rest) = path.strip_prefix("starlette.config.Config(")
+            && let Some((prefix, "" | ".get")) = rest.split_once(')')
+        {
+            return Some(Idiom {
+                prefix: prefix.to_owned(),
+                ..Idiom::new(2, 1)
+            });
+        }
+        match path.strip_suffix(".get").unwrap_or(path) {
+            "os.getenv" | "os.getenvb" => return Some(Idiom::tolerant()),
+            "decouple.config" | "decouple.Config()" | "decouple.AutoConfig()" => {
+                return Some(Idiom::new(1, 2));
+            }
+            // Without the variable, it returns an empty configuration.
+            "dj_database_url.config" => {
+                return Some(Idiom {
+                    standard: "DATABASE_URL",
+                    form: form("url"),
+                    ..Idiom::tolerant()
+                });
+            }
+            _ => {}
+        }
+        if let Some(method) = method(path, &["environs.Env()", "environs.env"]) {
+            self.environs(statement, at, end, method)
+        } else {
+            django(method(path, &["environ.Env()", "environ.FileAwareEnv()"])?)
+        }
     }
 
     /// A call of environs' `Env`, or of its method.
-    fn environs(&mut self, statement: &Statement<'a>, at: usize, end: usize, method: &str) {
-        let tokens = &statement.tokens;
+    fn environs(
+        &mut self,
+        statement: &Statement<'a>,
+        at: usize,
+        end: usize,
+        method: &str,
+    ) -> Option<Idiom> {
         match method {
-            "read_env" | "seal" | "dump" | "add_parser" | "parser_for" | "add_validator" => {}
+            "read_env" | "seal" | "dump" | "add_parser" | "parser_for" | "add_validator" => None,
             "prefixed" => {
-                let arguments = arguments(tokens, end);
+                let arguments = arguments(&statement.tokens, end);
                 let prefix = argument(&arguments, 0, &["prefix"]);
                 match prefix.and_then(|prefix| self.project.text(self.module, prefix)) {
                     Some(prefix) => self.prefixes.push((statement.indent, prefix)),
                     None => self.computed(statement, at),
                 }
+                None
             }
-            _ => {
-                let prefix: String = self.prefixes.iter().map(|(_, prefix)| &**prefix).collect();
-                let form = form(method);
-                let signature = Signature {
-                    default: 1,
-                    cast: NEVER,
-                };
-                self.call(statement, at, end, &signature, |read, inner| {
-                    read.name.insert_str(0, &prefix);
-                    apply(read, &form);
-                    if read.list.is_some() {
-                        read.value_type = inner.value_type;
-                    }
-                });
-            }
+            _ => Some(Idiom {
+                prefix: self.prefixes.iter().map(|(_, prefix)| &**prefix).collect(),
+                form: form(method),
+                ..Idiom::new(1, NEVER)
+            }),
         }
     }
+}
 
-    /// A call of django-environ's `Env`, or of its method.
-    fn django(&mut self, statement: &Statement<'a>, at: usize, end: usize, method: &str) {
-        let standard = match method {
-            "read_env"
-            | "parse_value"
-            | "db_url_config"
-            | "cache_url_config"
-            | "email_url_config"
-            | "search_url_config"
-            | "channels_url_config" => return,
-            "db" | "db_url" => "DATABASE_URL",
-            "cache" | "cache_url" => "CACHE_URL",
-            "email" | "email_url" => "EMAIL_URL",
-            "search" | "search_url" => "SEARCH_URL",
-            "channels" | "channels_url" => "CHANNELS_URL",
-            _ => "",
-        };
-        let signature = match method {
-            "" | "get_value" | "list" | "tuple" | "dict" => Signature {
-                default: 2,
-                cast: 1,
-            },
-            _ => Signature {
-                default: 1,
-                cast: NEVER,
-            },
-        };
-        if !standard.is_empty() {
-            self.standard_url(statement, at, end, standard, &["var"], &signature);
-            return;
-        }
-        let (form, scheme) = (form(method), self.scheme);
-        self.call(statement, at, end, &signature, |read, _| {
-            apply(read, &form);
-            if let Some((form, default)) = scheme.get(&read.name) {
-                apply(read, form);
-                if let Some(default) = default {
-                    read.is_required = false;
-                    read.default = read.default.take().or_else(|| default.clone());
-                }
-            }
-        });
-    }
-
-    /// A call that reads a URL, from a variable with this name if it names no other one.
-    fn standard_url(
-        &mut self,
-        statement: &Statement<'a>,
-        at: usize,
-        end: usize,
-        standard: &str,
-        keys: &[&str],
-        signature: &Signature,
-    ) {
-        let is_url = |read: &mut Read, _: &Form| {
-            read.value_type = Some(Type::Url);
-            // dj-database-url returns an empty configuration.
-            read.is_required &= keys != ["env"];
-        };
-        let arguments = arguments(&statement.tokens, end);
-        if argument(&arguments, 0, keys).is_some() {
-            self.call(statement, at, end, signature, is_url);
-        } else {
-            let mut read =
-                self.read_with(statement, at, standard.to_owned(), &arguments, signature);
-            is_url(&mut read, &Form::default());
-            self.reads.push(read);
-        }
-    }
+/// A call of django-environ's `Env`, or of its method.
+fn django(method: &str) -> Option<Idiom> {
+    let (standard, default, cast) = match method {
+        "read_env" | "parse_value" => return None,
+        _ if method.ends_with("_config") => return None,
+        "db" | "db_url" => ("DATABASE_URL", 1, NEVER),
+        "cache" | "cache_url" => ("CACHE_URL", 1, NEVER),
+        "email" | "email_url" => ("EMAIL_URL", 1, NEVER),
+        "search" | "search_url" => ("SEARCH_URL", 1, NEVER),
+        "channels" | "channels_url" => ("CHANNELS_URL", 1, NEVER),
+        "" | "get_value" | "list" | "tuple" | "dict" => ("", 2, 1),
+        _ => ("", 1, NEVER),
+    };
+    let form = match standard {
+        "" => form(method),
+        _ => form("url"),
+    };
+    Some(Idiom {
+        standard,
+        form,
+        has_scheme: true,
+        ..Idiom::new(default, cast)
+    })
 }
 
 /// The method of one of these objects that a path stands for; empty for the object itself.
