@@ -158,7 +158,7 @@ impl Subcommand {
     /// The help text.
     pub fn help(&self) -> String {
         let row = |known: &Argument| (format!("{} {}", known.name, known.value), known.help);
-        let rows = table(self.arguments.iter().map(row));
+        let rows = table(self.arguments.iter().map(row).collect());
         let about = wrapped_at(self.about, "", WIDTH);
         let mut help = format!("{about}\n\nUsage: startup-guard {}\n", self.usage);
         let parts = [&*rows, self.examples].into_iter();
@@ -172,7 +172,7 @@ impl Subcommand {
 pub fn overview(others: &[Subcommand]) -> String {
     let known = SUBCOMMANDS.iter().chain(others);
     let row = |known: &Subcommand| (format!("startup-guard {}", known.usage), known.summary);
-    let rows = table(known.map(row));
+    let rows = table(known.map(row).collect());
     format!(
         "startup-guard checks a container's environment against required-vars.yaml, waits for its
 dependencies, runs its steps (such as migrations), and then becomes its server.
@@ -192,8 +192,7 @@ Variables (flags take precedence):
 }
 
 /// Aligned rows of a label and a text.
-fn table(rows: impl Iterator<Item = (String, &'static str)>) -> String {
-    let rows: Vec<_> = rows.collect();
+fn table(rows: Vec<(String, &str)>) -> String {
     let widths = rows.iter().map(|(label, _)| label.chars().count());
     let width = widths.max().unwrap_or_default() + 2;
     let indent = " ".repeat(width + 2);

@@ -20,8 +20,6 @@ _startup_guard() {
     # `--option=value` has three words, or one word if COMP_WORDBREAKS has no `=`.
     if [[ $current == --*=* ]]; then
         option=${current%%=*} prefix=${current%%=*}= current=${current#*=}
-    elif [[ ${COMP_WORDS[COMP_CWORD]} == = ]]; then
-        option=${COMP_WORDS[COMP_CWORD - 1]} current=''
     elif ((COMP_CWORD > 2)) && [[ ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
         option=${COMP_WORDS[COMP_CWORD - 2]}
     else
