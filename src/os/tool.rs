@@ -1,6 +1,6 @@
 //! Runs a program of the user, such as `git`, and collects its output.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -35,16 +35,15 @@ pub struct Finished {
 /// # Errors
 /// If the program cannot be started, or if a system call fails.
 pub fn run(
-    words: &[&str],
+    words: Vec<OsString>,
     environment: &[(OsString, OsString)],
     input: &[u8],
     limit: Duration,
 ) -> Result<Option<Finished>, StartError> {
     let deadline = Instant::now() + limit;
     let signals = Signals::claimed()?;
-    let shown = words.first().copied().unwrap_or_default();
-    let words = words.iter().map(OsString::from).collect();
-    let program = Program::new(words, OsStr::new(shown), environment)?;
+    let shown = words.first().cloned().unwrap_or_default();
+    let program = Program::new(words, &shown, environment)?;
     let pipe = || pipe2(OFlag::O_CLOEXEC);
     let ((stdin_end, stdin), (stdout, stdout_end), (stderr, stderr_end)) =
         (pipe()?, pipe()?, pipe()?);
@@ -161,6 +160,8 @@ mod tests {
     use std::fs;
     use std::time::{Duration, Instant};
 
+    use std::ffi::OsString;
+
     use super::{Signals, StartError, run};
     use crate::environment::temporary_folder;
 
@@ -171,7 +172,7 @@ mod tests {
         let script = format!("sleep 1234 & echo $! >{}; wait", file.display());
         let (limit, started) = (Duration::from_secs(2), Instant::now());
         let result = run(
-            &["sh", "-c", &script],
+            ["sh", "-c", &script].map(OsString::from).to_vec(),
             &[],
             b"input that is not read",
             limit,
@@ -194,7 +195,12 @@ mod tests {
     #[test]
     fn a_program_that_does_not_exist_is_an_error_of_its_own() {
         Signals::claim().expect("the signals can be claimed");
-        let result = run(&["no-such-program"], &[], b"", Duration::from_secs(20));
+        let result = run(
+            vec!["no-such-program".into()],
+            &[],
+            b"",
+            Duration::from_secs(20),
+        );
         assert!(matches!(result, Err(StartError::NotFound(_))));
     }
 }

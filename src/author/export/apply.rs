@@ -1,5 +1,6 @@
 //! Runs Railway's command-line program.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use super::railway::Call;
@@ -32,6 +33,7 @@ const MAX_MESSAGE: usize = 600;
 /// If the program is missing or too old, or if a call fails. The error names what was set and what was not.
 pub fn apply(calls: &[Call<'_>], items: &[Item], environment: &Environment) -> Result<(), Error> {
     let run = |words: &[&str], input: &str| {
+        let words = words.iter().map(OsString::from).collect();
         tool::run(words, environment.entries(), input.as_bytes(), LIMIT)
     };
     let version = run(&[PROGRAM, "--version"], "").map_err(|cause| unavailable(&cause))?;

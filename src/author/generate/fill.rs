@@ -58,7 +58,7 @@ pub fn fill(
 
     let plan = plan(variables, manifest, &file, text, dialect)?;
     if !plan.changes.is_empty() {
-        let state = git::state(&target);
+        let state = git::state(&target, environment);
         refuse_tracked(state, arguments.force, &file_name)?;
         let Some(edited) = edit::edited(text, &file, dialect, &lookup, &plan.changes) else {
             let text = format!(

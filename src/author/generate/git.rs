@@ -1,11 +1,12 @@
 //! Asks `git` about a file.
 
-use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::environment::Environment;
 use crate::os::family::Ending;
+use crate::os::program::StartError;
 use crate::os::tool;
 
 /// How long `git` may take for one answer.
@@ -27,7 +28,7 @@ pub enum State {
 }
 
 /// Asks git about a file. The file need not exist, but its folder must.
-pub fn state(file: &Path) -> State {
+pub fn state(file: &Path, environment: &Environment) -> State {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         return State::Outside;
     };
@@ -37,29 +38,34 @@ pub fn state(file: &Path) -> State {
     }
     // The file's name is no pattern.
     let is_tracked = ["--literal-pathspecs", "ls-files", "--error-unmatch"];
-    match answer(folder, &is_tracked, name) {
+    match answer(folder, &is_tracked, name, environment) {
         Ok(0) => State::Tracked,
-        Ok(1) => match answer(folder, &["check-ignore", "--quiet"], name) {
+        Ok(1) => match answer(folder, &["check-ignore", "--quiet"], name, environment) {
             Ok(0) => State::Ignored,
             _ => State::Untracked,
         },
-        Err(ErrorKind::NotFound) => State::Outside,
+        Err(StartError::NotFound(_)) => State::Outside,
         _ => State::Unknown,
     }
 }
 
-/// The exit code of a command of git for a file.
+/// The exit code of a command of git for a file; -1 if git does not end in time, or is ended by a signal.
 ///
 /// # Errors
-/// `NotFound` if there is no git. Another kind if it does not end in time, or not regularly.
-fn answer(folder: &Path, command: &[&str], name: &OsStr) -> Result<i32, ErrorKind> {
+/// If git cannot be started; `NotFound` if there is none.
+fn answer(
+    folder: &Path,
+    command: &[&str],
+    name: &OsStr,
+    environment: &Environment,
+) -> Result<i32, StartError> {
     let name = Path::new(".").join(name);
-    let mut arguments = vec![OsStr::new("-C"), folder.as_os_str()];
-    arguments.extend(command.iter().map(OsStr::new));
-    arguments.extend([OsStr::new("--"), name.as_os_str()]);
-    let finished = tool::run("git", &arguments, b"", TIMEOUT);
-    match finished.map_err(|error| error.kind())?.ending {
-        Ending::Exited(code) => Ok(code),
-        Ending::Signaled(_) => Err(ErrorKind::Other),
-    }
+    let mut words = vec!["git".into(), "-C".into(), folder.into()];
+    words.extend(command.iter().map(OsString::from));
+    words.extend(["--".into(), name.into()]);
+    let finished = tool::run(words, environment.entries(), b"", TIMEOUT)?;
+    Ok(match finished.map(|finished| finished.ending) {
+        Some(Ending::Exited(code)) => code,
+        Some(Ending::Signaled(_)) | None => -1,
+    })
 }
