@@ -1,7 +1,5 @@
 //! Combines what the files and the code tell about each variable to the keys of the manifest.
 
-use std::collections::{BTreeMap, HashSet};
-
 use super::names::{has_credentials, is_own_key, is_secret_name, is_showable, is_showable_comment};
 use super::sources::Listed;
 use crate::author::scan::Read;
@@ -49,8 +47,7 @@ pub struct Draft {
     reason = "each is a fact of its own that a file or the code tells"
 )]
 struct Known {
-    /// The order in which it was found.
-    index: usize,
+    name: String,
     places: Vec<String>,
     is_read: bool,
     is_required: bool,
@@ -79,71 +76,82 @@ pub fn drafts(
     has_code: bool,
     only_postgres: bool,
 ) -> Drafts {
-    let mut known = BTreeMap::new();
+    let mut all = Vec::new();
     // Another variable can take the place of these, so they are not required.
     let alternatives = reads.iter().filter_map(|read| read.instead_of.clone());
-    let alternatives: HashSet<String> = alternatives.collect();
+    let alternatives: Vec<String> = alternatives.collect();
     for each in listed {
-        entry(&mut known, &each.name).add_listed(each);
+        entry(&mut all, &each.name, false).add_listed(each);
     }
     for each in reads {
-        let name = if each.ignores_case {
-            let mut names = known.keys();
-            names.find(|name| name.eq_ignore_ascii_case(&each.name))
-        } else {
-            None
-        };
-        let name = name.unwrap_or(&each.name).clone();
-        let is_only = !alternatives.contains(&name);
-        entry(&mut known, &name).add_read(each, is_only);
+        let known = entry(&mut all, &each.name, each.ignores_case);
+        let is_only = !alternatives.contains(&known.name);
+        known.add_read(each, is_only);
     }
-    join_files(&mut known);
-    let names: Vec<String> = known.keys().cloned().collect();
-    let mut all: Vec<(String, Known)> = known.into_iter().collect();
-    all.sort_by_key(|(_, known)| known.index);
-    let (own, injected): (Vec<_>, Vec<_>) = all
-        .into_iter()
-        .partition(|(name, known)| known.is_listed || name == "PORT" || !is_injected(name));
-    let draft = |(name, known): (String, Known)| {
-        let file = format!("{name}_FILE");
-        known.draft(
-            name,
-            has_code,
-            only_postgres,
-            names.binary_search(&file).is_ok(),
-        )
+    join_files(&mut all);
+    let names: Vec<String> = all.iter().map(|known| known.name.clone()).collect();
+    let mut drafts = Drafts {
+        variables: Vec::new(),
+        injected: Vec::new(),
     };
-    Drafts {
-        variables: own.into_iter().map(draft).collect(),
-        injected: injected.into_iter().map(|(name, _)| name).collect(),
+    for known in all {
+        if known.is_listed || known.name == "PORT" || !is_injected(&known.name) {
+            let has_file = names.contains(&format!("{}_FILE", known.name));
+            let draft = known.draft(has_code, only_postgres, has_file);
+            drafts.variables.push(draft);
+        } else {
+            drafts.injected.push(known.name);
+        }
     }
+    drafts
 }
 
-fn entry<'k>(known: &'k mut BTreeMap<String, Known>, name: &str) -> &'k mut Known {
-    let index = known.len();
-    let entry = known.entry(name.to_owned());
-    entry.or_insert_with(|| Known {
-        index,
-        ..Known::default()
-    })
+/// What is known about the variable with this name, which is added if it is new.
+fn entry<'k>(all: &'k mut Vec<Known>, name: &str, ignores_case: bool) -> &'k mut Known {
+    let is_it =
+        |known: &Known| known.name == name || ignores_case && known.name.eq_ignore_ascii_case(name);
+    let index = all.iter().position(is_it).unwrap_or(all.len());
+    if index == all.len() {
+        all.push(Known {
+            name: name.to_owned(),
+            ..Known::default()
+        });
+    }
+    &mut all[index]
 }
 
 /// Replaces each listed `NAME_FILE` that no code reads with the secret NAME, which it stands for in a compose file.
-fn join_files(known: &mut BTreeMap<String, Known>) {
-    let bases = known.iter().filter_map(|(name, file)| {
-        let base = name.strip_suffix("_FILE").filter(|base| !base.is_empty())?;
-        let is_secret = is_secret_name(base) || known.contains_key(base);
-        (is_secret && !file.is_read).then(|| base.to_owned())
-    });
-    for base in bases.collect::<Vec<_>>() {
-        if let Some(file) = known.remove(&format!("{base}_FILE")) {
-            let secret = entry(known, &base);
-            // A new one takes the place of the file.
-            secret.index = secret.index.min(file.index);
-            secret.is_secret = true;
-            secret.is_listed = true;
-            secret.places.extend(file.places);
+fn join_files(all: &mut Vec<Known>) {
+    let mut index = 0;
+    while index < all.len() {
+        let file = &all[index];
+        let base = file
+            .name
+            .strip_suffix("_FILE")
+            .unwrap_or_default()
+            .to_owned();
+        let existing = all.iter().position(|known| known.name == base);
+        let is_one = !base.is_empty() && !file.is_read;
+        if !is_one || existing.is_none() && !is_secret_name(&base) {
+            index += 1;
+            continue;
         }
+        let file = all.remove(index);
+        let existing = existing.map(|other| other - usize::from(other > index));
+        let place = existing.unwrap_or(index);
+        if existing.is_none() {
+            all.insert(
+                place,
+                Known {
+                    name: base,
+                    ..Known::default()
+                },
+            );
+        }
+        let secret = &mut all[place];
+        secret.is_secret = true;
+        secret.is_listed = true;
+        secret.places.extend(file.places);
     }
 }
 
@@ -169,19 +177,20 @@ impl Known {
         self.values.extend(read.default);
     }
 
-    fn draft(self, name: String, has_code: bool, only_postgres: bool, has_file: bool) -> Draft {
+    fn draft(self, has_code: bool, only_postgres: bool, has_file: bool) -> Draft {
+        let name = self.name.as_str();
         let group = match () {
             () if self.is_required || !has_code => Group::Required,
             () if self.is_read => Group::Optional,
             () => Group::Listed,
         };
         let has_credentials = self.values.iter().any(|value| has_credentials(value));
-        let is_secret = self.is_secret || has_credentials || is_secret_name(&name);
-        let is_postgres = self.is_postgres(&name, only_postgres);
+        let is_secret = self.is_secret || has_credentials || is_secret_name(name);
+        let is_postgres = self.is_postgres(name, only_postgres);
         let (value_type, list) = if is_postgres {
             (Type::Url, None)
         } else {
-            self.kind(&name)
+            self.kind(name)
         };
         let rule = Rule {
             value_type,
@@ -194,8 +203,8 @@ impl Known {
         let is_text = value_type == Type::String && list.is_none();
         let is_shown = |comment: &String| is_showable_comment(comment, is_secret);
         Draft {
-            is_generated: is_secret && is_text && is_own_key(&name),
-            name,
+            is_generated: is_secret && is_text && is_own_key(name),
+            name: self.name,
             places: self.places,
             group,
             value_type: rule.value_type,

@@ -1,6 +1,5 @@
 //! Reads how a service is started: from its Procfile, its Dockerfile or a script.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::sources::text;
@@ -398,7 +397,7 @@ struct Image {
 
 /// Reads the last stage of a Dockerfile, with what it inherits from earlier ones.
 fn image(text: &str) -> Image {
-    let mut stages: BTreeMap<String, Image> = BTreeMap::new();
+    let mut stages: Vec<(String, Image)> = Vec::new();
     let mut current = Image::default();
     let mut name = None;
     // Whether the stage itself has a CMD: an ENTRYPOINT discards that of the base.
@@ -426,13 +425,14 @@ fn image(text: &str) -> Image {
                     .filter(|word| !word.starts_with("--"))
                     .collect();
                 if let Some(name) = name.take() {
-                    stages.insert(name, current);
+                    stages.push((name, current));
                 }
                 let base = words
                     .first()
                     .map(|base| base.to_lowercase())
                     .unwrap_or_default();
-                current = stages.get(&base).cloned().unwrap_or_default();
+                let stage = stages.iter().rev().find(|(name, _)| *name == base);
+                current = stage.map_or_else(Image::default, |(_, image)| image.clone());
                 has_command = false;
                 name = words.get(2).map(|name| name.to_lowercase());
             }

@@ -1,6 +1,5 @@
 //! Writes the new manifest.
 
-use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use super::draft::{Draft, Drafts, Group};
@@ -162,12 +161,12 @@ fn steps(service: &Service<'_>, database: Option<&str>) -> String {
     if service.has_alembic && !commands.iter().any(|command| command.is_alembic()) {
         commands.insert(0, &alembic);
     }
-    let mut used = HashSet::new();
+    let mut used = Vec::new();
     let mut text = String::new();
     for command in commands {
         let mut name = command.step();
         for number in 2.. {
-            if used.insert(name.clone()) {
+            if !used.contains(&name) {
                 break;
             }
             name = format!("{}-{number}", command.step());
@@ -178,6 +177,7 @@ fn steps(service: &Service<'_>, database: Option<&str>) -> String {
             comment(&command.place),
             list(&command.words)
         );
+        used.push(name);
         if let Some(database) = database.map(scalar).filter(|_| command.is_migration()) {
             if command.is_alembic() {
                 text += &format!("    up_to_date: {{alembic: {database}}}\n");
