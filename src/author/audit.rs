@@ -2,7 +2,7 @@
 
 mod render;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,9 +14,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::input::manifest_file;
-use crate::manifest::{
-    Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate, Variable,
-};
+use crate::manifest::{Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate};
 use crate::platform::is_injected;
 use crate::text::{count, nearest};
 
@@ -122,69 +120,54 @@ fn compare(manifest: &Manifest, file: &str, scan: &Scan) -> Report {
         files: scan.files,
         ..Report::default()
     };
-    let mut read = HashSet::new();
-    let mut undeclared: BTreeMap<&str, Vec<&Read>> = BTreeMap::new();
-    for each in &scan.reads {
-        match known.variable(&each.name, each.ignores_case) {
-            Some((variable, is_former)) => {
-                read.insert(variable.name.as_str());
-                if is_former {
-                    let new = &variable.name;
-                    let text = format!(
-                        "the code reads {}, which is a former name of {new}; read {new} instead",
-                        each.name
-                    );
-                    report.notes.push(remark(each, text));
-                }
+    let mut is_read = used(manifest);
+    let (mut undeclared, mut index) = (Vec::<Finding>::new(), HashMap::new());
+    for read in &scan.reads {
+        if let Some(position) = known.position(&read.name, read.ignores_case) {
+            is_read[position] = true;
+            let variable = &manifest.variables[position];
+            if variable.renamed_from.contains(&read.name) {
+                let (old, new) = (&read.name, &variable.name);
+                let text = format!(
+                    "the code reads {old}, which is a former name of {new}; read {new} instead"
+                );
+                report.notes.push(remark(read, text));
             }
-            None if is_expected(manifest, &each.name) => {}
-            None => undeclared.entry(&each.name).or_default().push(each),
+        } else if read.instead_of.is_none()
+            && !is_expected(manifest, &read.name)
+            && !known.has_other_name(read, scan)
+        {
+            let position = *index.entry(read.name.clone()).or_insert(undeclared.len());
+            if position == undeclared.len() {
+                let declared = manifest.variables.iter().map(|each| each.name.as_str());
+                let near = nearest(&read.name, declared.take(MAX_NAMES)).map(str::to_owned);
+                undeclared.push(Finding {
+                    variable: read.name.clone(),
+                    code: Code::Undeclared,
+                    places: Vec::new(),
+                    near,
+                });
+            }
+            undeclared[position].places.push(place(read));
         }
     }
-    let declared = || manifest.variables.iter().map(|each| each.name.as_str());
-    for (name, reads) in undeclared {
-        let is_drift =
-            |read: &&&Read| read.instead_of.is_none() && !known.has_other_name(read, scan);
-        let places: Vec<Place> = reads
-            .iter()
-            .filter(is_drift)
-            .map(|read| place(read))
-            .collect();
-        if !places.is_empty() {
-            report.findings.push(Finding {
-                variable: name.to_owned(),
-                code: Code::Undeclared,
-                places,
-                near: nearest(name, declared().take(MAX_NAMES)).map(str::to_owned),
-            });
-        }
-    }
-    let used = used(manifest);
-    let undeclared: Vec<String> = report
-        .findings
-        .iter()
-        .map(|each| each.variable.clone())
-        .collect();
-    let is_certain = scan.notes.is_empty();
-    for variable in &manifest.variables {
+    let mut unread = Vec::new();
+    for (variable, is_read) in manifest.variables.iter().zip(is_read) {
         let name = variable.name.as_str();
-        if read.contains(name) {
-            continue;
-        }
-        if used.contains(name) || is_expected(manifest, name) {
+        if is_read || is_expected(manifest, name) {
             continue;
         }
         let place = Place {
             file: file.to_owned(),
             line: variable.line,
         };
-        if is_certain {
-            let names = undeclared.iter().map(String::as_str);
-            report.findings.push(Finding {
+        if scan.notes.is_empty() {
+            let others = undeclared.iter().map(|each| each.variable.as_str());
+            unread.push(Finding {
                 variable: name.to_owned(),
                 code: Code::Unread,
                 places: vec![place],
-                near: nearest(name, names.take(MAX_NAMES)).map(str::to_owned),
+                near: nearest(name, others.take(MAX_NAMES)).map(str::to_owned),
             });
         } else {
             let text = format!(
@@ -193,6 +176,8 @@ fn compare(manifest: &Manifest, file: &str, scan: &Scan) -> Report {
             report.notes.push(Remark { place, text });
         }
     }
+    undeclared.append(&mut unread);
+    report.findings = undeclared;
     report.notes.extend(conflicts(&known, scan));
     let notes = scan.notes.iter().map(|note| Remark {
         place: Place {
@@ -221,16 +206,19 @@ fn remark(read: &Read, text: String) -> Remark {
 
 /// The first read of each variable without which the code fails, but which the manifest admits to be missing.
 fn conflicts(known: &Known<'_>, scan: &Scan) -> Vec<Remark> {
-    let mut seen = BTreeSet::new();
+    let mut is_noted = vec![false; known.manifest.variables.len()];
     let mut remarks = Vec::new();
     for read in scan.reads.iter().filter(|read| read.is_required) {
-        let Some((variable, false)) = known.variable(&read.name, read.ignores_case) else {
+        let Some(position) = known.position(&read.name, read.ignores_case) else {
             continue;
         };
+        let variable = &known.manifest.variables[position];
         let may_be_missing = variable.level == Level::Optional
             && variable.default.is_none()
-            && variable.required_when.is_empty();
-        if may_be_missing && !known.has_other_name(read, scan) && seen.insert(&variable.name) {
+            && variable.required_when.is_empty()
+            && !variable.renamed_from.contains(&read.name);
+        if may_be_missing && !is_noted[position] && !known.has_other_name(read, scan) {
+            is_noted[position] = true;
             let text = format!(
                 "the code needs {}, which the manifest declares as optional without a default",
                 variable.name
@@ -243,52 +231,48 @@ fn conflicts(known: &Known<'_>, scan: &Scan) -> Vec<Remark> {
 
 /// The declared variables, by every name under which code can read them.
 struct Known<'m> {
-    /// Each variable, and whether the name is a former one.
-    by_name: HashMap<String, (&'m Variable, bool)>,
-    by_upper_name: HashMap<String, &'m Variable>,
+    manifest: &'m Manifest,
+    /// The positions of the variables in the manifest by their names, former names, and names of files.
+    by_name: HashMap<String, usize>,
+    by_upper_name: HashMap<String, usize>,
 }
 
 impl<'m> Known<'m> {
     fn of(manifest: &'m Manifest) -> Self {
-        let mut by_name = HashMap::new();
-        for variable in &manifest.variables {
-            for former in &variable.renamed_from {
-                by_name.insert(former.clone(), (variable, true));
+        let (mut by_name, mut by_upper_name) = (HashMap::new(), HashMap::new());
+        for (position, variable) in manifest.variables.iter().enumerate() {
+            for name in variable.file_name().iter().chain(&variable.renamed_from) {
+                by_name.insert(name.clone(), position);
             }
         }
-        for variable in &manifest.variables {
-            let names = variable
-                .file_name()
-                .into_iter()
-                .chain([variable.name.clone()]);
-            by_name.extend(names.map(|name| (name, (variable, false))));
+        for (position, variable) in manifest.variables.iter().enumerate() {
+            by_name.insert(variable.name.clone(), position);
+            by_upper_name.insert(variable.name.to_uppercase(), position);
         }
-        let upper = manifest.variables.iter();
-        let upper = upper.map(|variable| (variable.name.to_uppercase(), variable));
         Self {
-            by_upper_name: upper.collect(),
+            manifest,
             by_name,
+            by_upper_name,
         }
     }
 
-    /// The variable that code reads under this name, and whether it is a former name.
-    fn variable(&self, name: &str, ignores_case: bool) -> Option<(&'m Variable, bool)> {
-        let exact = self.by_name.get(name).copied();
-        exact.or_else(|| {
-            let upper = ignores_case.then(|| name.to_uppercase());
-            Some((*self.by_upper_name.get(&upper?)?, false))
-        })
+    /// The position of the variable that code reads under this name.
+    fn position(&self, name: &str, ignores_case: bool) -> Option<usize> {
+        match self.by_name.get(name) {
+            None if ignores_case => self.by_upper_name.get(&name.to_uppercase()).copied(),
+            position => position.copied(),
+        }
     }
 
     /// Whether another name of the same field is declared.
     fn has_other_name(&self, read: &Read, scan: &Scan) -> bool {
-        let others = scan.reads.iter().filter(|other| {
+        let is_other = |other: &&Read| {
             other.instead_of.as_ref() == Some(&read.name)
                 && other.line == read.line
                 && other.file == read.file
-        });
-        let mut others = others.map(|other| self.variable(&other.name, other.ignores_case));
-        others.any(|other| other.is_some())
+        };
+        let mut others = scan.reads.iter().filter(is_other);
+        others.any(|other| self.position(&other.name, other.ignores_case).is_some())
     }
 }
 
@@ -302,9 +286,9 @@ fn is_expected(manifest: &Manifest, name: &str) -> bool {
     ignored.any(|pattern| matches(pattern)) || USUAL.split(' ').any(matches) || is_injected(name)
 }
 
-/// The names that the manifest itself uses.
-fn used(manifest: &Manifest) -> HashSet<&str> {
-    let mut used = HashSet::new();
+/// For each variable, whether the manifest itself uses it.
+fn used(manifest: &Manifest) -> Vec<bool> {
+    let mut used: Vec<&str> = Vec::new();
     let mut addresses: Vec<&Address> = Vec::new();
     let mut templates: Vec<&Template> = manifest.announce.iter().collect();
     for wait in &manifest.waits {
@@ -337,7 +321,7 @@ fn used(manifest: &Manifest) -> HashSet<&str> {
     }
     for address in addresses {
         match address {
-            Address::Variable(name) => drop(used.insert(name.as_str())),
+            Address::Variable(name) => used.push(name),
             Address::Literal(_) => {}
         }
     }
@@ -348,5 +332,7 @@ fn used(manifest: &Manifest) -> HashSet<&str> {
         .iter()
         .flat_map(|each| &each.required_when);
     used.extend(conditions.map(|(name, _)| name.as_str()));
-    used
+    let variables = manifest.variables.iter();
+    let is_used = variables.map(|each| used.contains(&each.name.as_str()));
+    is_used.collect()
 }

@@ -258,8 +258,9 @@ impl<'a> Reader<'_, 'a> {
             apply(&mut read, &cast(value));
         }
         apply(&mut read, &idiom.form);
-        if let Some((form, default)) = self.scheme.get(&read.name)
-            && idiom.has_scheme
+        let mut scheme = self.scheme.iter().rev();
+        if idiom.has_scheme
+            && let Some((_, form, default)) = scheme.find(|(name, ..)| *name == read.name)
         {
             apply(&mut read, form);
             if let Some(default) = default {

@@ -57,7 +57,6 @@ pub struct Note {
 pub struct Scan {
     /// In the order of their files and lines.
     pub reads: Vec<Read>,
-    /// In the order of their files and lines.
     pub notes: Vec<Note>,
     /// The number of Python files.
     pub files: usize,
@@ -81,8 +80,5 @@ pub fn scan(path: &Path) -> Result<Scan, Error> {
         (&one.file, one.line, &one.name).cmp(&(&other.file, other.line, &other.name))
     });
     scan.reads.dedup();
-    scan.notes
-        .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    scan.notes.dedup();
     Ok(scan)
 }

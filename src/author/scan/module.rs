@@ -29,8 +29,8 @@ pub struct Module<'a> {
     pub names: HashMap<&'a str, String>,
     /// The modules whose names are all imported.
     pub wildcards: Vec<String>,
-    /// The texts of the module's constants; `None` for a name that is assigned more than once.
-    pub constants: HashMap<&'a str, Option<String>>,
+    /// The texts of the module's constants. Empty for a name that is assigned more than once, or that has no text.
+    pub constants: HashMap<&'a str, String>,
 }
 
 impl<'a> Module<'a> {
@@ -97,11 +97,8 @@ impl<'a> Module<'a> {
 
     fn assign(&mut self, name: &'a str, value: &[Token<'a>], is_outer: bool) {
         if is_outer {
-            let text = literal(value);
-            let constant = self.constants.entry(name);
-            constant
-                .and_modify(|constant| *constant = None)
-                .or_insert(text);
+            let text = literal(value).filter(|_| !self.constants.contains_key(name));
+            self.constants.insert(name, text.unwrap_or_default());
         }
         let Some((path, end)) = dotted(value, 0) else {
             return;

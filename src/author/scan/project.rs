@@ -149,12 +149,13 @@ impl<'a> Project<'a> {
     /// The text of a constant of this module, or of another one that it imports.
     fn constant(&self, module: &Module<'a>, path: &str) -> Option<String> {
         if let Some(constant) = module.constants.get(path) {
-            return constant.clone();
+            return Some(constant.clone()).filter(|text| !text.is_empty());
         }
         let path = module.expand(path);
         let (from, name) = path.rsplit_once('.')?;
         let from = self.find(module, from)?;
-        from.constants.get(name)?.clone()
+        let constant = from.constants.get(name)?;
+        Some(constant.clone()).filter(|text| !text.is_empty())
     }
 }
 

@@ -2,16 +2,20 @@
 
 mod class;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::module::dotted;
 use super::project::Project;
 use super::{Note, Read, Scan};
+use crate::python::Token;
 use crate::rule::Type;
 use class::{Class, Config, Field};
 
 /// How deep models may be inside each other.
 const MAX_NESTED: usize = 8;
+
+/// How many classes may inherit from each other.
+const MAX_BASES: usize = 64;
 
 /// The most reads that one class can have, so that models inside each other cannot fill the memory.
 const MAX_READS: usize = 10_000;
@@ -58,126 +62,152 @@ struct Whole {
     config: Config,
 }
 
+/// The positions of things by their dotted paths.
+type Index = HashMap<String, usize>;
+
+/// All classes of the scanned code.
+struct Classes {
+    /// Each class without what it inherits.
+    own: Vec<Class>,
+    index: Index,
+    /// Each class with what it inherits; `None` until it is known.
+    whole: Vec<Option<Whole>>,
+}
+
 /// Finds the reads of all settings classes. A class that only other classes are derived from is read as a part of those.
 pub fn find(project: &Project<'_>, scan: &mut Scan) {
-    let mut classes = HashMap::new();
+    let mut classes = Vec::new();
     for module in &project.modules {
-        for class in class::parse(project, module, &mut scan.notes) {
-            classes.insert(class.path.clone(), class);
-        }
+        classes.extend(class::parse(project, module, &mut scan.notes));
     }
-    let mut whole = HashMap::new();
-    for path in classes.keys() {
-        inherit(path, &classes, &mut whole);
+    let mut index = Index::new();
+    for (position, class) in classes.iter().enumerate() {
+        index.insert(class.path.clone(), position);
     }
-    let bases = classes.values().flat_map(|class| &class.bases);
-    let bases: HashSet<&str> = bases.map(String::as_str).collect();
-    let called = called(project, &bases);
-    for (path, class) in &classes {
-        let Some(own) = whole.get(path) else {
+    let whole = classes.iter().map(|_| None).collect();
+    let mut classes = Classes {
+        own: classes,
+        index,
+        whole,
+    };
+    for position in 0..classes.own.len() {
+        classes.inherit(position, 0);
+    }
+    let is_alone = classes.alone(project);
+    for (position, class) in classes.own.iter().enumerate() {
+        let Some(own) = &classes.whole[position] else {
             continue;
         };
-        scan.notes.extend(foreign_base(class, own, &classes));
-        let is_read = !bases.contains(path.as_str()) || called.contains(path);
-        if !own.kind.is_settings() || !is_read {
-            continue;
-        }
-        if own.config.has_generator {
+        let mut note = |text: String| {
             scan.notes.push(Note {
                 file: class.file.clone(),
                 line: Some(class.line),
-                text: "an `alias_generator` computes the names of this class's variables"
-                    .to_owned(),
+                text,
             });
-            continue;
+        };
+        if own.kind == Kind::Other {
+            if let Some(base) = classes.foreign_base(class) {
+                note(format!(
+                    "the class inherits from {base}, which is not in the scanned code, so its fields are not read"
+                ));
+            }
+        } else if own.kind.is_settings() && is_alone[position] {
+            if own.config.has_generator {
+                let text = "an `alias_generator` computes the names of this class's variables";
+                note(text.to_owned());
+            } else {
+                let names = Names {
+                    own,
+                    classes: &classes,
+                };
+                let mut reads = Vec::new();
+                names.reads(own, None, true, &mut reads);
+                scan.reads.append(&mut reads);
+            }
         }
-        let mut reads = Vec::new();
-        let from = Names { own, whole: &whole };
-        from.reads(own, None, true, &mut reads);
-        scan.reads.extend(reads);
     }
 }
 
-/// The note that a class may be a settings class, because a base that is not scanned has the name of one.
-fn foreign_base(class: &Class, own: &Whole, classes: &HashMap<String, Class>) -> Option<Note> {
-    let is_foreign = |base: &&String| {
-        base.ends_with("Settings") && !classes.contains_key(*base) && Kind::of(base) == Kind::Other
-    };
-    let base = class.bases.iter().find(is_foreign)?;
-    let text = format!(
-        "the class inherits from {base}, which is not in the scanned code, so its fields are not read"
-    );
-    (own.kind == Kind::Other).then(|| Note {
-        file: class.file.clone(),
-        line: Some(class.line),
-        text,
-    })
-}
+impl Classes {
+    /// The class with this path, with what it inherits.
+    fn get(&self, path: &str) -> Option<&Whole> {
+        self.whole[*self.index.get(path)?].as_ref()
+    }
 
-/// Those of the classes that the code calls.
-fn called(project: &Project<'_>, classes: &HashSet<&str>) -> HashSet<String> {
-    let last = |path: &str| path.rsplit('.').next().map(str::to_owned);
-    let names: HashSet<String> = classes.iter().filter_map(|path| last(path)).collect();
-    let mut called = HashSet::new();
-    for module in &project.modules {
-        let statements = module.statements.iter();
-        for tokens in statements.map(|statement| &statement.tokens) {
-            if tokens[..].starts_with(&[crate::python::Token::Name("class")]) {
-                continue;
+    /// The base of a class that has the name of a settings class, but is not scanned.
+    fn foreign_base<'c>(&self, class: &'c Class) -> Option<&'c String> {
+        let is_foreign =
+            |base: &&String| base.ends_with("Settings") && !self.index.contains_key(*base);
+        class.bases.iter().find(is_foreign)
+    }
+
+    /// Which classes are read on their own: those that no other class is derived from, and those that the code calls.
+    fn alone(&self, project: &Project<'_>) -> Vec<bool> {
+        let mut is_alone = vec![true; self.own.len()];
+        for base in self.own.iter().flat_map(|class| &class.bases) {
+            if let Some(position) = self.index.get(base) {
+                is_alone[*position] = false;
             }
-            for at in 0..tokens.len() {
-                if let Some((path, end)) = dotted(tokens, at)
-                    && tokens.get(end) == Some(&crate::python::Token::Operator("("))
-                    && last(&module.expand(&path)).is_some_and(|name| names.contains(&name))
-                {
-                    called.insert(project.resolve(module, &path));
+        }
+        for module in &project.modules {
+            for statement in &module.statements {
+                let tokens = &statement.tokens;
+                let is_header = tokens.first() == Some(&Token::Name("class"));
+                for at in 0..tokens.len() {
+                    if let Some((path, end)) = dotted(tokens, at)
+                        && tokens.get(end) == Some(&Token::Operator("("))
+                        && !is_header
+                        && let path = project.resolve(module, &path)
+                        && let Some(position) = self.index.get(&path)
+                    {
+                        is_alone[*position] = true;
+                    }
                 }
             }
         }
+        is_alone
     }
-    called
-}
 
-/// Adds to a class what it inherits. A class that inherits from itself inherits nothing.
-fn inherit(path: &str, classes: &HashMap<String, Class>, whole: &mut HashMap<String, Whole>) {
-    if whole.contains_key(path) {
-        return;
-    }
-    whole.insert(path.to_owned(), Whole::default());
-    let Some(class) = classes.get(path) else {
-        return;
-    };
-    let mut result = Whole::default();
-    let mut configs = Vec::new();
-    // The fields of the first base replace those of the others.
-    for base in class.bases.iter().rev() {
-        inherit(base, classes, whole);
-        let kind = Kind::of(base);
-        let inherited = whole.get(base).cloned().unwrap_or_default();
-        let kind = if kind == Kind::Other {
-            inherited.kind
-        } else {
-            kind
-        };
-        if result.kind == Kind::Other || kind.is_settings() {
-            result.kind = kind;
+    /// Adds to a class what it inherits. A class that inherits from itself inherits nothing.
+    fn inherit(&mut self, position: usize, depth: usize) {
+        if self.whole[position].is_some() || depth > MAX_BASES {
+            return;
         }
-        for field in inherited.fields {
-            replace(&mut result.fields, field);
+        self.whole[position] = Some(Whole::default());
+        let mut result = Whole::default();
+        let mut configs = Vec::new();
+        let bases = self.own[position].bases.clone();
+        // The fields of the first base replace those of the others.
+        for base in bases.iter().rev() {
+            let mut inherited = Whole::default();
+            if let Some(&base) = self.index.get(base) {
+                self.inherit(base, depth + 1);
+                inherited = self.whole[base].clone().unwrap_or_default();
+            } else {
+                inherited.kind = Kind::of(base);
+            }
+            if result.kind == Kind::Other || inherited.kind.is_settings() {
+                result.kind = inherited.kind;
+            }
+            for field in inherited.fields {
+                replace(&mut result.fields, field);
+            }
+            configs.push(inherited.config);
         }
-        configs.push(inherited.config);
+        // In version 2, the configuration of the last base replaces those of the others.
+        if result.kind != Kind::Settings1 {
+            configs.reverse();
+        }
+        let class = &self.own[position];
+        configs.push(class.config.clone());
+        for config in configs {
+            result.config.update(config);
+        }
+        for field in &class.fields {
+            replace(&mut result.fields, field.clone());
+        }
+        self.whole[position] = Some(result);
     }
-    // In version 2, the configuration of the last base replaces those of the others.
-    if result.kind != Kind::Settings1 {
-        configs.reverse();
-    }
-    for config in configs.into_iter().chain([class.config.clone()]) {
-        result.config.update(config);
-    }
-    for field in &class.fields {
-        replace(&mut result.fields, field.clone());
-    }
-    whole.insert(path.to_owned(), result);
 }
 
 fn replace(fields: &mut Vec<Field>, field: Field) {
@@ -190,7 +220,7 @@ fn replace(fields: &mut Vec<Field>, field: Field) {
 /// The names of the variables of a settings class.
 struct Names<'w> {
     own: &'w Whole,
-    whole: &'w HashMap<String, Whole>,
+    classes: &'w Classes,
 }
 
 impl Names<'_> {
@@ -221,7 +251,7 @@ impl Names<'_> {
             let is_implicit = is_first_version && field.form.is_optional;
             let is_required = is_required && !field.has_default && !is_implicit;
             let model = field.form.names.iter();
-            let model = model.filter_map(|name| self.whole.get(name));
+            let model = model.filter_map(|name| self.classes.get(name));
             let model = model.clone().find(|model| model.kind != Kind::Other);
             let depth = nested.map_or(0, |(_, depth)| depth);
             match (model, &config.delimiter) {

@@ -1,15 +1,16 @@
 //! The calls of starlette, environs, django-environ, python-decouple and dj-database-url, and of the code's own functions
 //! that read the variable that an argument names.
 
-use std::collections::HashMap;
-
 use super::{Idiom, NEVER, Reader};
 use crate::author::scan::module::{Statement, argument, arguments, dotted, is_operator};
 use crate::author::scan::project::Project;
-use crate::author::scan::values::{Form, cast, default, form};
+use crate::author::scan::values::{self, Form, cast, form};
 
-/// The default of a variable in the `Env(…)` of django-environ, and its type.
-pub type Scheme = HashMap<String, (Form, Option<Option<String>>)>;
+/// The most variables that calls of `Env(…)` declare.
+const MAX_SCHEME: usize = 1000;
+
+/// The variables in the `Env(…)` of django-environ: the name, what the type tells, and the default.
+pub type Scheme = Vec<(String, Form, Option<Option<String>>)>;
 
 /// The variables that the calls of django-environ's `Env` declare.
 pub fn scheme(project: &Project<'_>) -> Scheme {
@@ -32,11 +33,13 @@ pub fn scheme(project: &Project<'_>) -> Scheme {
                 for (name, value) in arguments(tokens, end) {
                     let Some(name) = name else { continue };
                     let items = arguments(value, 0);
-                    let declared = match items.as_slice() {
-                        [(None, kind), (None, value)] => (cast(kind), Some(default(value))),
+                    let (form, default) = match items.as_slice() {
+                        [(None, kind), (None, value)] => (cast(kind), Some(values::default(value))),
                         _ => (cast(value), None),
                     };
-                    scheme.insert(name.to_owned(), declared);
+                    if scheme.len() < MAX_SCHEME {
+                        scheme.push((name.to_owned(), form, default));
+                    }
                 }
             }
         }
