@@ -13,11 +13,23 @@ use crate::environment::{CANARIES, free_port, search_path, service};
 use crate::postgres::Postgres;
 use crate::support::{Ended, Folder, Guard, Running, code_of, until};
 
-pub const TESTS: &[Test] = &[(
-    "the_outage_is_repaired_by_the_commands_of_the_runbook",
-    &["jq"],
-    outage,
-)];
+pub const TESTS: &[Test] = &[
+    (
+        "the_outage_is_repaired_by_the_commands_of_the_runbook",
+        &["jq"],
+        outage,
+    ),
+    (
+        "the_commands_of_the_runbook_that_write_values_lead_to_a_sound_service",
+        &[],
+        new_values,
+    ),
+    (
+        "every_row_of_what_was_done_by_hand_works_as_written",
+        &[],
+        by_hand,
+    ),
+];
 
 const PAGE: &str = include_str!("../../docs/runbook.md");
 
@@ -252,6 +264,91 @@ fn outage() {
     // Now there is nothing to migrate.
     until_healthy(&project, "text", health);
     expect_the_milestones(&project, false);
+}
+
+/// Variables that cannot be generated, as a person writes them into an env file.
+const TYPED: [(&str, &str); 5] = [
+    ("JWT_ALGORITHM", "HS256"),
+    ("RESEND_API_KEY", "re_canary_0123456789"),
+    ("FROM_EMAIL", "'INTOWORK <noreply@example.com>'"),
+    ("FRONTEND_URL", "https://intowork.example.com"),
+    ("ALLOWED_ORIGINS", "https://intowork.example.com"),
+];
+
+/// Creates the env file with the commands of the page, and fills in what cannot be generated.
+fn write_env_file(project: &Project, database: &str) {
+    let [_, _, create] = commands("### 3. Set the variables")[..] else {
+        panic!("the section has three blocks");
+    };
+    project.run(create).expect_code(0);
+    let path = project.folder.path().join(".env.production");
+    let file = fs::read_to_string(&path).expect("the file was created");
+    let [secret, ..] = CANARIES;
+    let known = [secret, ("DATABASE_URL", database)];
+    let typed: BTreeMap<&str, &str> = TYPED.into_iter().chain(known).collect();
+    let fill = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default();
+        let value = typed.get(name);
+        value.map_or_else(|| line.to_owned(), |value| format!("{name}={value}"))
+    };
+    let lines: Vec<String> = file.lines().map(fill).collect();
+    fs::write(path, lines.join("\n") + "\n").expect("the file can be written");
+}
+
+fn new_values() {
+    let project = Project::of_the_outage();
+    let [check] = lines("### 4. Check them before the deployment")[..] else {
+        panic!("one service is checked");
+    };
+    project.run(check).expect_code(78);
+    write_env_file(&project, "'${{Postgres.DATABASE_URL}}'");
+    // The printed commands are pasted into a shell.
+    let [_, export, _] = commands("### 3. Set the variables")[..] else {
+        panic!("the section has three blocks");
+    };
+    let shown = project
+        .run(&format!("{} | sh", export.trim()))
+        .expect_code(0);
+    assert_eq!(shown.text.matches("❌").count(), 0, "{}", shown.text);
+    project.run(check).expect_code(0);
+    let calls = fs::read_to_string(project.state.path().join("calls"));
+    project.expect_no_secret(&calls.expect("the stand-in was called"));
+}
+
+fn by_hand() {
+    let project = Project::of_the_outage();
+    write_env_file(&project, &project.postgres.url);
+    let port = format!("export PORT={}; ", project.port);
+    let mut commands = rows("## What the team did by hand, and the guard now does")
+        .iter()
+        .flat_map(|row| row[1].split('`').skip(1).step_by(2))
+        .map(|command| command.replace("\\|", "|"))
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut next = |beginning: &str| {
+        let command = commands.next().unwrap_or_default();
+        assert!(command.starts_with(beginning), "{command}");
+        command
+    };
+    next("startup-guard run");
+    let export = next("startup-guard export");
+    project.run(&format!("{export} | sh")).expect_code(0);
+    let running = project.deploy("auto");
+    for beginning in ["startup-guard template", "startup-guard generate"] {
+        let shown = project.run(&next(beginning)).expect_code(0);
+        shown.expect("JWT_SECRET=");
+    }
+    for beginning in ["startup-guard check", "railway variables"] {
+        project.run(&next(beginning)).expect_code(0);
+    }
+    let health = port + &next("startup-guard healthcheck");
+    until("the service is healthy", || project.run(&health).code == 0);
+    project.log(&running.shown());
+    let found = project.run(&next("railway logs")).expect_code(0);
+    found.expect("Running upgrade  -> 0001");
+    running.signal(Signal::SIGTERM);
+    running.end().expect_code(128 + Signal::SIGTERM as i32);
+    assert_eq!(commands.next(), None);
 }
 
 /// The commands that show why the service has not started, and the queries on its log.
