@@ -402,7 +402,6 @@ fn a_generator_is_offered_only_if_each_of_its_values_keeps_the_rule() {
 
 #[test]
 fn a_generator_without_a_meaning_or_with_too_little_randomness_is_a_fault() {
-    let not_whole = "must be even for hex, a multiple of 4 for base64, and not a multiple of 4 plus 1 for base64url";
     let too_few = "makes 15 random bytes, which must be from 16 to 4096";
     for (generate, fault) in [
         ("bytes: 15", ".bytes: must be from 16 to 4096"),
@@ -421,11 +420,17 @@ fn a_generator_without_a_meaning_or_with_too_little_randomness_is_a_fault() {
             "length: 4097, format: alphanumeric",
             ".length: must be from 22 to 4096",
         ),
-        ("length: 33", &format!(".length: {not_whole}")),
-        ("length: 33, format: hex", &format!(".length: {not_whole}")),
+        (
+            "length: 33",
+            ".length: must be a multiple of 4 with `format: base64`",
+        ),
+        (
+            "length: 33, format: hex",
+            ".length: must be even with `format: hex`",
+        ),
         (
             "length: 33, format: base64url",
-            &format!(".length: {not_whole}"),
+            ".length: must not be a multiple of 4 plus 1 with `format: base64url`",
         ),
         (
             "bytes: 32, length: 44",

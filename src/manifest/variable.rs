@@ -276,7 +276,11 @@ fn generate(keys: &mut Keys<'_>) -> Option<Generate> {
     let rest = length.unwrap_or_default() % encoded;
     // Without padding, 2 or 3 characters encode 1 or 2 bytes.
     let is_broken = rest != 0 && (format != GenerateFormat::Base64Url || rest == 1);
-    let message = "must be even for hex, a multiple of 4 for base64, and not a multiple of 4 plus 1 for base64url";
+    let message = match format {
+        GenerateFormat::Base64Url => "must not be a multiple of 4 plus 1 with `format: base64url`",
+        GenerateFormat::Hex => "must be even with `format: hex`",
+        _ => "must be a multiple of 4 with `format: base64`",
+    };
     generate.fault_if(is_broken, "length", message);
     let of_length = length.map(|length| length / encoded * group + rest.saturating_sub(1));
     let size = bytes.or(of_length).unwrap_or(DEFAULT_RANDOMNESS);

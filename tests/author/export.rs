@@ -326,11 +326,11 @@ fn wrong_usage_ends_with_64() {
     for (line, told) in [
         (
             "export",
-            "`export` needs a platform: railway, docker, compose or kubernetes",
+            "`export` needs a PLATFORM: railway, docker, compose or kubernetes",
         ),
         (
             "export heroku --env-file a.env",
-            "the platform must be railway, docker, compose or kubernetes, not `heroku`",
+            "`PLATFORM` must be railway, docker, compose or kubernetes, not `heroku`",
         ),
         (
             "export docker",
