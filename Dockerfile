@@ -14,6 +14,8 @@ COPY .cargo .cargo
 # The dependencies in a layer of their own, which a change of the guard's code leaves alone.
 RUN mkdir src && echo 'fn main() {}' > src/main.rs && cargo build --release --locked --bins
 COPY src src
+# It is part of the binary.
+COPY docs/required-vars.schema.json docs/
 # The code is older than the stand-in that was just built: cargo goes by the time.
 RUN touch src/main.rs && cargo build --release --locked --bins && cp target/*/release/startup-guard /startup-guard
 
