@@ -277,7 +277,13 @@ fn the_template_that_generate_has_filled_in_lacks_only_what_a_person_must_know()
     let names: Vec<&str> = findings
         .filter_map(|finding| finding["variable"].as_str())
         .collect();
-    assert_eq!(names, ["NEXTAUTH_SECRET", "DATABASE_URL", "RESEND_API_KEY"]);
+    let expected = [
+        "NEXTAUTH_SECRET",
+        "DATABASE_URL",
+        "RESEND_API_KEY",
+        "FROM_EMAIL",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]

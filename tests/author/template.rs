@@ -207,6 +207,21 @@ fn read_by_python(file: &Path) -> BTreeMap<String, Value> {
     serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
+/// The environment of a shell that has sourced a file, as people do with `set -a; . ./.env`.
+fn sourced(file: &Path) -> BTreeMap<String, String> {
+    let output = Command::new("sh")
+        .args(["-c", "set -a; . \"$0\"; exec /usr/bin/env -0"])
+        .arg(file)
+        .env_clear()
+        .output()
+        .expect("sh starts");
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    let pairs = text.split('\0').filter_map(|each| each.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
 #[test]
 fn an_untouched_template_lacks_what_a_person_must_fill_in_and_is_read_alike_by_every_reader() {
     let result = cases(60).run(&manifest(), |manifest| {
@@ -229,6 +244,12 @@ fn an_untouched_template_lacks_what_a_person_must_fill_in_and_is_read_alike_by_e
             "{}",
             &file
         );
+        let is_shell_name = |name: &str| !name.contains(['.', '-']);
+        let named = expected.iter().filter(|(name, _)| is_shell_name(name));
+        let named: BTreeMap<_, _> = named.cloned().collect();
+        let mut of_shell = sourced(&path);
+        of_shell.retain(|name, _| named.contains_key(name));
+        prop_assert_eq!(of_shell, named, "{}", &file);
         let lines = file
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -374,7 +395,7 @@ fn the_template_of_the_example_says_what_a_person_must_know() {
         "# Generate one: startup-guard generate JWT_SECRET\nJWT_SECRET=change-me\n",
         "# Rule: exactly HS256\nJWT_ALGORITHM=HS256\n",
         "# See https://resend.com/api-keys\n",
-        "\nFROM_EMAIL=INTOWORK <noreply@example.com>\n",
+        "# Example: INTOWORK <noreply@example.com>\nFROM_EMAIL=change-me\n",
         "# Rule: one of development, staging or production\n#ENVIRONMENT=development\n",
         "# Rule: secret; a URL with the scheme redis or rediss\n#REDIS_URL=change-me\n",
     ] {
@@ -384,7 +405,7 @@ fn the_template_of_the_example_says_what_a_person_must_know() {
 
 #[test]
 fn a_value_that_readers_would_take_differently_is_only_told_in_a_comment() {
-    let manifest = "version: 1\nvariables:\n  A: {type: json, example: '{\"a\": 1}'}\n  B: {example: \"two\\nlines\"}\n  C: {default: a $b}\n  é: {description: With an accent}\n";
+    let manifest = "version: 1\nvariables:\n  A: {type: json, example: '{\"a\": 1}'}\n  B: {example: \"two\\nlines\"}\n  C: {default: a $b}\n  D: {type: url, example: 'https://a.example.org/?a=1&b=2'}\n  é: {description: With an accent}\n";
     let ended = Guard::with_manifest(manifest)
         .line("template")
         .run()
@@ -394,6 +415,7 @@ fn a_value_that_readers_would_take_differently_is_only_told_in_a_comment() {
         "# Rule: JSON\n# Example: {\"a\": 1}\nA=change-me\n",
         "# Example: see the manifest\nB=\n",
         "# Default: a $b\n#C=\n",
+        "# Rule: a URL\n# Example: https://a.example.org/?a=1&b=2\nD=change-me\n",
         "# é (not every program can read this name from a file)\n# With an accent\n",
     ] {
         assert!(file.contains(text), "{text}\n{file}");
@@ -459,7 +481,7 @@ fn a_committed_file_that_is_out_of_date_ends_with_78_and_a_diff_without_values()
 }
 
 #[test]
-fn other_line_ends_are_named() {
+fn other_line_ends_and_a_byte_order_mark_are_named() {
     let ended = Guard::with_manifest(EXAMPLE).line("template").run();
     let template = ended.stdout();
     for (content, told) in [
@@ -470,6 +492,10 @@ fn other_line_ends_are_named() {
         (
             template.trim_end().to_owned(),
             "@@ the file has no line break at its end @@\n",
+        ),
+        (
+            format!("\u{feff}{template}"),
+            "@@ the file begins with a byte-order mark @@\n",
         ),
     ] {
         let expected = format!("--- committed\n+++ template\n{told}");

@@ -20,6 +20,11 @@ impl Diff {
             text: String::new(),
             places: 0,
         };
+        let marked = file.strip_prefix('\u{feff}');
+        if marked.is_some() {
+            diff.name("the file begins with a byte-order mark");
+        }
+        let file = marked.unwrap_or(file);
         let has_windows_ends = file.contains("\r\n");
         if has_windows_ends {
             diff.name("the file has Windows line ends (CRLF); the template has LF");

@@ -148,9 +148,12 @@ fn value<'a>(variable: &'a Variable, manifest: &Manifest) -> &'a str {
     }
 }
 
-/// Whether every dialect reads this value from one line without quotes.
+/// Whether every dialect, and a shell that sources the file, reads this value from one line without quotes.
 fn is_portable(value: &str) -> bool {
-    is_short(value) && is_plain_value(value) && !value.contains("-----BEGIN ")
+    let has_meaning = |other: char| other.is_whitespace() || ";&|<>()`".contains(other);
+    let is_plain = is_plain_value(value) && !value.contains(has_meaning);
+    // A shell replaces `~` at the beginning, and after a colon, with a home folder.
+    is_plain && is_short(value) && !value.starts_with('~') && !value.contains(":~")
 }
 
 fn is_short(value: &str) -> bool {
