@@ -43,7 +43,7 @@ pub fn run(arguments: &Generate, environment: &Environment) -> Result<(), Error>
 /// The named variables, or all that can be generated for this service alone.
 ///
 /// # Errors
-/// If a name is unknown, or if the manifest does not say how to generate a variable.
+/// If a name is unknown, or if there is nothing to generate.
 fn selected<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Variable>, Error> {
     let variables = || manifest.variables.iter();
     if names.is_empty() {
@@ -64,12 +64,6 @@ fn selected<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Vari
             let text = format!("the manifest does not declare the variable `{name}`{near}");
             return super::failure(Exit::USAGE, text);
         };
-        if variable.generate.is_none() {
-            let text = format!(
-                "the manifest does not say how to generate {name}; add `generate: {{bytes: 32, format: base64}}` to it, or set it to the value that you were given"
-            );
-            return super::failure(Exit::USAGE, text);
-        }
         if variable.shared {
             tracing::warn!(
                 "{name} is shared with other services: set the new value on each of them"
@@ -85,11 +79,12 @@ fn selected<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m Vari
 /// A new value for a variable, which is none of `taken`.
 ///
 /// # Errors
-/// If the system has no random bytes, or if the generator's values break the variable's rule.
+/// If the manifest does not say how to generate it, if the system has no random bytes, or if the generator's values break
+/// the variable's rule.
 fn generated(variable: &Variable, taken: &[&str]) -> Result<String, Error> {
     let Some(generate) = variable.generate else {
         let text = format!(
-            "the manifest does not say how to generate {}",
+            "the manifest does not say how to generate {}; add `generate: {{bytes: 32, format: base64}}` to it, or set it to the value that you were given",
             variable.name
         );
         return super::failure(Exit::USAGE, text);

@@ -82,8 +82,9 @@ fn value_in(raw: &str, dialect: Dialect, keeps_comments: bool) -> Option<Range<u
     if matches!(dialect, Dialect::Docker | Dialect::Kv) {
         return Some(after..raw.len());
     }
-    let value = raw[after..].trim();
-    let start = raw.len() - raw[after..].trim_start().len();
+    // The carriage return of an empty value belongs to the line break.
+    let rest = raw[after..].trim_start_matches([' ', '\t']);
+    let (start, value) = (raw.len() - rest.len(), rest.trim_end());
     let end = start + value.len();
     if !keeps_comments {
         return Some(start..end);

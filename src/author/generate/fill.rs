@@ -37,6 +37,8 @@ pub fn fill(
         return author::failure(Exit::USAGE, text);
     }
     let target = target(Path::new(path), &file_name)?;
+    // git can take seconds: it is asked before the file is read, so that no change by others is lost in the meantime.
+    let state = git::state(&target, environment);
     let content = match file::read(&target, dotenv::MAX_SIZE) {
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => {
@@ -58,7 +60,6 @@ pub fn fill(
 
     let plan = plan(variables, manifest, &file, text, dialect)?;
     if !plan.changes.is_empty() {
-        let state = git::state(&target, environment);
         refuse_tracked(state, arguments.force, &file_name)?;
         let Some(edited) = edit::edited(text, &file, dialect, &lookup, &plan.changes) else {
             let text = format!(

@@ -173,6 +173,16 @@ fn only_the_generated_values_change_in_every_dialect() {
                         .is_some_and(|rest| rest.trim().is_empty());
             prop_assert!(is_same, "{:?}: {:?} became {:?}", dialect, &text, &edited);
 
+            let is_bare = |end: &str| edited.matches(end).count() != edited.matches("\r\n").count();
+            let has_mixed_ends = text.contains("\r\n") && (is_bare("\r") || is_bare("\n"));
+            prop_assert!(
+                !has_mixed_ends,
+                "{:?}: {:?} became {:?}",
+                dialect,
+                &text,
+                &edited
+            );
+
             // A second run changes nothing.
             let (_, changes) = filled(&edited, &after, &manifest, dialect);
             prop_assert!(changes.is_empty(), "{:?}: {:?}", dialect, &edited);
@@ -235,6 +245,8 @@ fn a_value_is_replaced_in_place_and_its_comment_stays_if_the_reader_knows_commen
             "SECRET=change-me\nSECRET=NEW\n",
         ),
         ("SECRET\n", compose, "SECRET\nSECRET=NEW\n"),
+        ("SECRET=\r\nB=2\r\n", compose, "SECRET=NEW\r\nB=2\r\n"),
+        ("SECRET = \r\nB=2", python, "SECRET = NEW\r\nB=2"),
         ("", compose, "SECRET=NEW\n"),
         ("A=1", compose, "A=1\nSECRET=NEW\n"),
         ("A=1\r\nB=2", compose, "A=1\r\nB=2\r\nSECRET=NEW\r\n"),
