@@ -16,6 +16,7 @@ use crate::os::file;
 use crate::os::output::STDERR;
 use crate::render::{View, text};
 use crate::report::{Code, Note, NoteCode, Report, Severity};
+use crate::rule::strip_wrapping;
 
 use values::{has_reference, has_url_in_url, is_blank};
 
@@ -75,16 +76,24 @@ fn checked(manifest: &Manifest, files: &EnvFiles, is_railway: bool) -> Report {
         report.findings.retain_mut(|finding| {
             let value = finding.variable().and_then(|name| environment.text(name));
             let value = value.unwrap_or_default();
-            if finding.code == Code::Placeholder && has_url_in_url(value) {
+            let is_placeholder = finding.code == Code::Placeholder;
+            if is_placeholder && has_url_in_url(value) {
                 finding.severity = Severity::Warning;
                 "has a reference to a URL inside another URL".clone_into(&mut finding.problem);
                 "remove the text before the reference".clone_into(&mut finding.fix);
                 return true;
             }
-            !has_reference(value)
+            if is_placeholder && has_reference(value) && strip_wrapping(value) != value {
+                let problem = "has quotes or white space around a reference, which are part of the value here";
+                problem.clone_into(&mut finding.problem);
+                "remove them at both ends".clone_into(&mut finding.fix);
+                return true;
+            }
+            let is_certain = [Code::FileAndValue, Code::Quoted, Code::WhiteSpace];
+            !has_reference(value) || is_certain.contains(&finding.code)
         });
     }
-    report.notes.extend(files.notes_of_export(manifest));
+    report.notes.extend(files.notes(manifest, true));
     report.notes.extend(blank(manifest, files));
     report
 }

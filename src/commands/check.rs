@@ -56,7 +56,7 @@ fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
     let (environment, sources) = (&files.environment, &files.sources);
     let selection = Selection::whole(manifest);
     let mut checked = check::check(manifest, environment, &selection, sources, file::read);
-    checked.report.notes.extend(files.notes(manifest));
+    checked.report.notes.extend(files.notes(manifest, false));
     explained(manifest, environment, checked.report, Some(arguments))
 }
 

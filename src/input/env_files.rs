@@ -124,26 +124,10 @@ fn with_stand_ins(content: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl EnvFiles {
-    /// The notes for the report of a check.
-    pub fn notes(&self, manifest: &Manifest) -> Vec<Note> {
+    /// The notes for the report of a check, or of an export, which does not skip the names that platforms inject
+    /// silently.
+    pub fn notes(&self, manifest: &Manifest, is_export: bool) -> Vec<Note> {
         let names = Names::of(manifest);
-        let mut notes = self.remarks(&names);
-        let skipped = |name: &String| !names.declared.contains(name) && !is_injected(name);
-        notes.extend(self.undeclared(&names, "check", skipped));
-        notes
-    }
-
-    /// The notes for an export, which does not skip the names that platforms inject silently.
-    pub fn notes_of_export(&self, manifest: &Manifest) -> Vec<Note> {
-        let names = Names::of(manifest);
-        let mut notes = self.remarks(&names);
-        let skipped = |name: &String| !names.declared.contains(name);
-        notes.extend(self.undeclared(&names, "export", skipped));
-        notes
-    }
-
-    /// The notes on lines of the files.
-    fn remarks(&self, names: &Names<'_>) -> Vec<Note> {
         let mut notes = self.notes.clone();
         // A finding is not repeated as a note.
         let is_checked =
@@ -154,16 +138,15 @@ impl EnvFiles {
         for note in &mut notes {
             note.variables.retain(|name| names.may_show(name));
         }
+        notes.extend(self.undeclared(&names, is_export));
         notes
     }
 
-    fn undeclared(
-        &self,
-        names: &Names<'_>,
-        command: &str,
-        is_skipped: impl Fn(&String) -> bool,
-    ) -> Option<Note> {
-        let sources = self.sources.iter().filter(|(name, _)| is_skipped(name));
+    fn undeclared(&self, names: &Names<'_>, is_export: bool) -> Option<Note> {
+        let command = if is_export { "export" } else { "check" };
+        let sources = self.sources.iter().filter(|(name, _)| {
+            !names.declared.contains(*name) && (is_export || !is_injected(name))
+        });
         let mut undeclared: Vec<_> = sources.map(|(name, (source, _))| (source, name)).collect();
         undeclared.sort();
         // A name that must not be shown is listed by its line only.

@@ -181,6 +181,33 @@ server: {command: [serve, \"${MODE}\"]}
 }
 
 #[test]
+fn what_is_certainly_wrong_about_a_reference_is_an_error() {
+    let manifest = "version: 1\nvariables:\n  URL: {secret: true, type: url}\n";
+    for (dialect, values, problem) in [
+        (
+            "compose",
+            "URL=${{db.URL}}\nURL_FILE=/run/secrets/url\n",
+            "❌ URL is set, and URL_FILE as well",
+        ),
+        (
+            "docker",
+            "URL=\"${{db.URL}}\"\n",
+            "❌ URL has quotes or white space around a reference",
+        ),
+    ] {
+        let guard = Guard::with_manifest(manifest);
+        guard.folder.file("a.env", values);
+        let line = format!("export railway --dialect {dialect} --env-file a.env");
+        let ended = guard
+            .line(&line)
+            .run()
+            .expect_code(78)
+            .expect_stderr(problem);
+        assert_eq!(ended.stdout(), "");
+    }
+}
+
+#[test]
 fn a_text_with_the_character_that_stands_for_references_is_unchanged() {
     let values = "TOKEN=${{api.TOKEN}}\nDATABASE_URL=${{db.URL}}\nMODE=live\nTITLE=a\u{fdd0}b\n";
     let ended = export(values, "railway --dialect kv").expect_code(0);
