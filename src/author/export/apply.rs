@@ -129,16 +129,22 @@ fn told(finished: &Finished, items: &[Item]) -> String {
     }
 }
 
-/// The text with each value, and each long line of one, replaced.
+/// The text with each value, and each long part of one, replaced. The parts of a secret are those that no escape in JSON
+/// or in a URL changes.
 fn masked(text: &str, items: &[Item]) -> String {
+    // As in JSON, with quotes around them.
+    let quoted = items.iter().map(|item| format!("{:?}", item.value));
+    let quoted: Vec<String> = quoted.collect();
     let mut hidden: Vec<&str> = Vec::new();
-    for Item {
-        value, is_secret, ..
-    } in items
-    {
-        hidden.extend(Some(value.as_str()).filter(|_| *is_secret));
-        let parts = value.lines().chain([value.as_str()]).map(str::trim);
+    for (item, quoted) in items.iter().zip(&quoted) {
+        let (value, is_secret) = (item.value.as_str(), item.is_secret);
+        let is_escaped = |other: char| !other.is_ascii_alphanumeric() && !"-_.~".contains(other);
+        let is_end = |other: char| other == '\n' || is_secret && is_escaped(other);
+        let parts = value.split(is_end).chain([value]).map(str::trim);
         hidden.extend(parts.filter(|part| part.len() >= MIN_MASKED));
+        if is_secret {
+            hidden.extend([value, &quoted[1..quoted.len() - 1]]);
+        }
     }
     hidden.retain(|part| !is_blank(part));
     let (mut rest, mut masked) = (text, String::new());

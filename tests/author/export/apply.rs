@@ -98,6 +98,25 @@ fn open_values_in_a_message_are_masked_too() {
 }
 
 #[test]
+fn a_secret_is_masked_however_the_message_escapes_it() {
+    let script = format!(
+        "#!{}
+import json, sys, urllib.parse
+if '--version' not in sys.argv:
+    value = sys.stdin.read()
+    print(json.dumps(value, ensure_ascii=False), repr(value), urllib.parse.quote(value, safe=''), file=sys.stderr)
+    sys.exit(1)
+",
+        super::python().display()
+    );
+    let folder = program(&script);
+    let values = format!("{VALUES}TOKEN='ab\"c\\d$e/c4n4ry1 c4n4ry2é\nc4n4ry3'\n");
+    let ended = guard(folder.path(), &values, "").run().expect_code(70);
+    expect_no_canary(&ended);
+    ended.expect_stderr("and this message: \"\\\"***\\\" ");
+}
+
+#[test]
 fn a_program_that_a_signal_terminates_is_a_failure() {
     let (ended, _folder) = apply("#!/bin/sh\n[ \"$1\" = --version ] || kill -9 $$\n");
     let told = "railway was terminated by SIGKILL; nothing was set before; failed: TOKEN; not tried: DATABASE_URL, MODE, TITLE";
