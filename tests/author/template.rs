@@ -404,6 +404,15 @@ fn the_template_of_the_example_says_what_a_person_must_know() {
 }
 
 #[test]
+fn a_template_without_a_line_to_fill_in_says_how_to_set_a_variable() {
+    let manifest = "version: 1\nvariables: {A: {level: optional}, B: {default: x}}\n";
+    let guard = Guard::with_manifest(manifest);
+    let ended = guard.line("template").run().expect_code(0);
+    let told = "Copy it to .env, and uncomment the lines to set.\n";
+    assert!(ended.stdout().contains(told), "{ended}");
+}
+
+#[test]
 fn a_value_that_readers_would_take_differently_is_only_told_in_a_comment() {
     let manifest = "version: 1\nvariables:\n  A: {type: json, example: '{\"a\": 1}'}\n  B: {example: \"two\\nlines\"}\n  C: {default: a $b}\n  D: {type: url, example: 'https://a.example.org/?a=1&b=2'}\n  é: {description: With an accent}\n";
     let ended = Guard::with_manifest(manifest)

@@ -29,11 +29,18 @@ pub fn template(manifest: &Manifest) -> String {
     let mut file = String::new();
     let service = manifest.service.as_deref().unwrap_or("the service");
     comment(&mut file, &format!("The environment of {service}."));
-    comment(
-        &mut file,
-        "This file is the output of `startup-guard template`. Copy it to .env, and fill in the lines without a `#`.\n\
-         Then check the copy: startup-guard check --only-file --env-file .env",
+    let is_filled_in = |each: &Variable| is_portable_name(&each.name) && !may_be_left_out(each);
+    // A copy that sets no variable is refused by the check.
+    let what = if manifest.variables.iter().any(is_filled_in) {
+        "fill in the lines without a `#`"
+    } else {
+        "uncomment the lines to set"
+    };
+    let text = format!(
+        "This file is the output of `startup-guard template`. Copy it to .env, and {what}.\n\
+         Then check the copy: startup-guard check --only-file --env-file .env"
     );
+    comment(&mut file, &text);
     if manifest.variables.iter().any(is_generated) {
         let text = "Generate the secrets that can be: startup-guard generate --env-file .env";
         comment(&mut file, text);
