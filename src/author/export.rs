@@ -77,20 +77,25 @@ fn checked(manifest: &Manifest, files: &EnvFiles, is_railway: bool) -> Report {
             let value = finding.variable().and_then(|name| environment.text(name));
             let value = value.unwrap_or_default();
             let is_placeholder = finding.code == Code::Placeholder;
-            if is_placeholder && has_url_in_url(value) {
+            let (problem, fix) = if is_placeholder && has_url_in_url(value) {
                 finding.severity = Severity::Warning;
-                "has a reference to a URL inside another URL".clone_into(&mut finding.problem);
-                "remove the text before the reference".clone_into(&mut finding.fix);
-                return true;
-            }
-            if is_placeholder && has_reference(value) && strip_wrapping(value) != value {
-                let problem = "has quotes or white space around a reference, which are part of the value here";
-                problem.clone_into(&mut finding.problem);
-                "remove them at both ends".clone_into(&mut finding.fix);
-                return true;
-            }
-            let is_certain = [Code::FileAndValue, Code::Quoted, Code::WhiteSpace];
-            !has_reference(value) || is_certain.contains(&finding.code)
+                (
+                    "has a reference to a URL inside another URL",
+                    "remove the text before the reference",
+                )
+            } else if is_placeholder && has_reference(value) && strip_wrapping(value) != value {
+                (
+                    "has quotes or white space around a reference, which are part of the value here",
+                    "remove them at both ends",
+                )
+            } else {
+                // These are wrong whatever the reference stands for.
+                let kept = [Code::FileAndValue, Code::Quoted, Code::WhiteSpace];
+                return !has_reference(value) || kept.contains(&finding.code);
+            };
+            problem.clone_into(&mut finding.problem);
+            fix.clone_into(&mut finding.fix);
+            true
         });
     }
     report.notes.extend(files.notes(manifest, true));
