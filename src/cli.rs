@@ -187,7 +187,9 @@ fn unexpected(subcommand: &Subcommand, argument: &Arg) -> UsageError {
         let command = format!("startup-guard run -- {given}");
         return UsageError(format!("{what}; a command follows `--`: {command}"));
     }
-    let known = subcommand.arguments.iter().map(|known| known.name);
+    let known = subcommand.arguments.iter();
+    let known = known.filter(|known| known.is_option());
+    let known = known.map(|known| known.name);
     let known: Vec<&str> = known.chain(["--help", "--version"]).collect();
     let otherwise = format!("see `startup-guard {name} --help`");
     unknown(&what, &given, &known, otherwise)
@@ -331,6 +333,12 @@ mod tests {
                 "run --no-manifest --manifest x",
                 "give one manifest: `--manifest FILE` or `--no-manifest`, once",
             ),
+            (
+                "run --manifest x --manifest x",
+                "`--manifest` can be given only once",
+            ),
+            ("run --skip=", "`--skip` must not be empty"),
+            ("check --manifest=", "`--manifest` must not be empty"),
         ];
         for (line, message) in cases {
             assert_eq!(parsed(line), Err(message.to_owned()), "{line}");

@@ -40,7 +40,7 @@ pub static SUBCOMMANDS: [Subcommand; 8] = [
             Argument { name: "--format", value: "FORMAT", takes: Takes::OneOf(&names(&TEMPLATE_FORMATS)),
                 help: "env (default) or markdown" },
             Argument { name: "--check", value: "FILE", takes: Takes::File,
-                help: "print nothing; exit with 78 and a diff if FILE is out of date" },
+                help: "compare FILE instead of printing: exit with 78 and a diff if it is out of date" },
         ], examples: "" },
     Subcommand { name: "generate", usage: "generate [OPTIONS] [NAME…]", summary: "generate secrets",
         about: "Generates the values of secrets for which the manifest has the key `generate`.",
@@ -58,7 +58,7 @@ pub static SUBCOMMANDS: [Subcommand; 8] = [
         about: "Writes the values of env files in the form of a platform, after a check.",
         arguments: &[
             MANIFEST,
-            Argument { name: "--env-file", value: "FILE", takes: Takes::File,
+            Argument { name: "--env-file", value: "FILE…", takes: Takes::File,
                 help: "the variables (required; - is standard input; repeatable)" },
             DIALECT,
             Argument { name: "--force", value: "", takes: Takes::Nothing, help: "export invalid values, too" },
@@ -74,13 +74,14 @@ pub static SUBCOMMANDS: [Subcommand; 8] = [
         about: "Writes a first manifest from the env file, compose file and Python code of a service.",
         arguments: &[
             Argument { name: "--manifest", value: "FILE", takes: Takes::File,
-                help: "the file to write (default: required-vars.yaml)" },
+                help: "the file to write (default: $STARTUP_GUARD_MANIFEST, or required-vars.yaml in PATH)" },
             Argument { name: "--write", value: "", takes: Takes::Nothing,
                 help: "write the manifest instead of printing it" },
             Argument { name: "PATH", value: "", takes: Takes::Path, help: "the folder of the service (default: .)" },
         ], examples: "" },
     Subcommand { name: "audit", usage: "audit [OPTIONS] PATH", summary: "compare the code with the manifest",
-        about: "Compares the variables that Python code reads with those that the manifest declares.",
+        about: "Compares the variables that Python code reads with those that the manifest declares.\n\
+                Exits with 0 if they agree, and with 78 if they differ.",
         arguments: &[
             MANIFEST, REPORT_FORMAT,
             Argument { name: "PATH", value: "", takes: Takes::Path,
@@ -205,13 +206,17 @@ pub fn template(given: &Given) -> Result<Template, UsageError> {
 }
 
 pub fn generate(given: &Given) -> Result<Generate, UsageError> {
-    Ok(Generate {
+    let generate = Generate {
         manifest: given.manifest()?,
         names: given.texts("NAME…"),
         env_file: given.files("--env-file").pop(),
         dialect: given.choice("--dialect", &Dialect::NAMES),
         force: given.has("--force"),
-    })
+    };
+    if generate.env_file.is_none() && (generate.force || generate.dialect.is_some()) {
+        return wrong("`--dialect` and `--force` need an `--env-file`");
+    }
+    Ok(generate)
 }
 
 pub fn export(given: &Given) -> Result<Export, UsageError> {
@@ -306,10 +311,12 @@ mod tests {
 
     /// Lines that differ in the value of an argument only.
     fn lines(subcommand: &Subcommand, argument: &Argument) -> Vec<String> {
-        let (options, operand) = match subcommand.name {
-            "check" => ("--env-file a", ""),
-            "export" => ("--env-file a --environment b", "railway"),
-            "audit" => ("", "app"),
+        let (options, operand) = match (subcommand.name, argument.name) {
+            ("generate", "--env-file") => ("", ""),
+            ("check" | "generate", _) => ("--env-file a", ""),
+            ("export", "--environment") => ("--env-file a", "railway"),
+            ("export", _) => ("--env-file a --environment b", "railway"),
+            ("audit", _) => ("", "app"),
             _ => ("", ""),
         };
         let name = subcommand.name;
@@ -319,7 +326,7 @@ mod tests {
         }
         let values = match argument.takes {
             Takes::OneOf(names) => names,
-            _ if argument.value == "FROM:TO" => &["1:2", "2:1"],
+            _ if argument.value == "FROM:TO…" => &["1:2", "2:1"],
             _ => &["x", "y"],
         };
         let line = |value: &&str| match (name, argument.is_option()) {

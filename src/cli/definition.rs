@@ -27,9 +27,10 @@ pub struct Subcommand {
 /// The definition of an option or of an operand.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Argument {
-    /// The name of an option begins with `--`. An operand whose name ends with `…` can be given several times.
+    /// The name of an option begins with `--`.
     pub name: &'static str,
     /// What the help text calls the value of an option; empty if the option has none, and for an operand.
+    /// If this or the name of an operand ends with `…`, the argument can be given several times.
     pub value: &'static str,
     pub takes: Takes,
     pub help: &'static str,
@@ -83,7 +84,7 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             MANIFEST,
             Argument { name: "--no-manifest", value: "", takes: Takes::Nothing,
                 help: "skip the check, the waits and the steps, and become COMMAND" },
-            Argument { name: "--skip", value: "STEP", takes: Takes::Text,
+            Argument { name: "--skip", value: "STEP…", takes: Takes::Text,
                 help: "leave this step out (repeatable; or $STARTUP_GUARD_SKIP, separated by commas)" },
             Argument { name: "--no-server", value: "", takes: Takes::Nothing, help: "exit with 0 after the steps" },
             Argument { name: "--init", value: "", takes: Takes::Nothing,
@@ -92,7 +93,7 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             Argument { name: "--forward", value: "MODE", takes: Takes::OneOf(&names(&FORWARDS)),
                 help: "with --init: child (default) forwards signals to the server only, like tini; group runs the \
                        server in a session of its own, and forwards signals to its process group, like dumb-init" },
-            Argument { name: "--rewrite", value: "FROM:TO", takes: Takes::Text,
+            Argument { name: "--rewrite", value: "FROM:TO…", takes: Takes::Text,
                 help: "with --init: forward the signal FROM as the signal TO, or drop it if TO is 0 (repeatable; \
                        names or numbers, such as TERM:INT)" },
             Argument { name: "COMMAND…", value: "", takes: Takes::Command,
@@ -104,7 +105,7 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
                 Exits with 0 if the environment is sound, and with 78 if it is invalid.",
         arguments: &[
             MANIFEST,
-            Argument { name: "--env-file", value: "FILE", takes: Takes::File,
+            Argument { name: "--env-file", value: "FILE…", takes: Takes::File,
                 help: "add the variables of FILE (- is standard input). They take precedence over the process's \
                        environment. Repeatable; a later file overrides an earlier one" },
             Argument { name: "--only-file", value: "", takes: Takes::Nothing, help: "ignore the process's environment" },
@@ -126,6 +127,10 @@ impl Argument {
         self.name.starts_with("--")
     }
 
+    fn is_repeatable(&self) -> bool {
+        self.takes == Takes::Nothing || self.name.ends_with('…') || self.value.ends_with('…')
+    }
+
     /// Checks a value.
     fn admit(&self, value: &OsStr) -> Result<(), UsageError> {
         let name = self.name;
@@ -134,8 +139,8 @@ impl Argument {
             Takes::OneOf(names) if !names.contains(&&*text) => {
                 wrong(format!("`{name}` must be {}, not `{text}`", either(names)))
             }
-            Takes::File | Takes::Path if text.is_empty() => {
-                wrong(format!("`{name}` needs the name of a file"))
+            Takes::File | Takes::Path | Takes::Text if text.is_empty() => {
+                wrong(format!("`{name}` must not be empty"))
             }
             Takes::Text if value.to_str().is_none() => wrong(format!("`{name}` must be UTF-8")),
             _ => Ok(()),
@@ -217,15 +222,18 @@ impl Given {
     /// The argument for the next operand. `None` if there can be no more.
     pub fn next_operand(&self) -> Option<&'static Argument> {
         let operand = self.subcommand.operand();
-        operand.filter(|operand| operand.name.ends_with('…') || !self.has(operand.name))
+        operand.filter(|operand| operand.is_repeatable() || !self.has(operand.name))
     }
 
     /// Adds an argument.
     ///
     /// # Errors
-    /// If it does not admit the value.
+    /// If it does not admit the value, or cannot be given again.
     pub fn add(&mut self, argument: &'static Argument, value: OsString) -> Result<(), UsageError> {
         argument.admit(&value)?;
+        if self.has(argument.name) && !argument.is_repeatable() {
+            return wrong(format!("`{}` can be given only once", argument.name));
+        }
         self.values.push((argument.name, value));
         Ok(())
     }
@@ -280,9 +288,8 @@ impl Given {
     /// The value of the operand, which must be given.
     pub fn needed<T>(&self, value: Option<T>) -> Result<T, UsageError> {
         let name = self.subcommand.name;
-        let what = self.subcommand.operand();
-        let what = what.map(|known| format!("{}: {}", known.name, known.help));
-        let what = what.unwrap_or_default();
-        value.ok_or_else(|| UsageError(format!("`{name}` needs a {what}")))
+        let operand = self.subcommand.operand().expect("it has an operand");
+        let (operand, help) = (operand.name, operand.help);
+        value.ok_or_else(|| UsageError(format!("`{name}` needs a {operand}: {help}")))
     }
 }

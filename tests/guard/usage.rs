@@ -38,7 +38,25 @@ fn wrong_usage_ends_with_64_and_advice() {
             "`SHELL` must be bash, zsh or fish, not `ksh`",
         ),
         ("audit app tests", "unexpected argument `tests` for `audit`"),
-        ("template --check=", "`--check` needs the name of a file"),
+        ("template --check=", "`--check` must not be empty"),
+        (
+            "export railway --env-file x --service=",
+            "`--service` must not be empty",
+        ),
+        (
+            "template --check a --check b",
+            "`--check` can be given only once",
+        ),
+        (
+            "generate --env-file a --env-file b",
+            "`--env-file` can be given only once",
+        ),
+        ("generate --force", "need an `--env-file`"),
+        ("generate --dialect kv", "need an `--env-file`"),
+        (
+            "export --platform railway",
+            "unknown option `--platform` for `export`; see `startup-guard export --help`",
+        ),
         (
             "help chek",
             "unknown subcommand `chek`; did you mean `check`?",
