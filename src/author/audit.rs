@@ -8,21 +8,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::arguments::Audit;
-use super::scan::{self, Read, Scan};
+use super::scan::{self, Read, Scan, is_usual, matches};
 use crate::cli::ReportFormat;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::input::manifest_file;
 use crate::manifest::{Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate};
-use crate::platform::is_injected;
 use crate::text::{count, nearest};
-
-/// Names that Python, its servers and its tools read themselves, or that operating systems set, beside those of
-/// [`is_injected`]. A `*` at the end of a name matches any text.
-const USUAL: &str = "APPDATA COLUMNS DJANGO_SETTINGS_MODULE FORWARDED_ALLOW_IPS GUNICORN_CMD_ARGS LINES \
-    LOCALAPPDATA PYTEST_* PYTHON* SSL_CERT_DIR SSL_CERT_FILE SYSTEMROOT TEMP TMP USERNAME USERPROFILE UVICORN_* \
-    VIRTUAL_ENV XDG_*";
 
 /// How many declared names an undeclared one is compared to.
 const MAX_NAMES: usize = 500;
@@ -278,12 +271,8 @@ impl<'m> Known<'m> {
 
 /// Whether a name needs no declaration: the manifest ignores it, or a platform, Python or a server has it.
 fn is_expected(manifest: &Manifest, name: &str) -> bool {
-    let matches = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
-    };
     let mut ignored = manifest.audit_ignored.iter();
-    ignored.any(|pattern| matches(pattern)) || USUAL.split(' ').any(matches) || is_injected(name)
+    ignored.any(|pattern| matches(pattern, name)) || is_usual(name)
 }
 
 /// For each variable, whether the manifest itself uses it.

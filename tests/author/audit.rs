@@ -424,6 +424,92 @@ fn a_name_that_is_known_in_another_way_is_no_drift() {
     );
 }
 
+/// Whether the audit notes that the code needs the variable `A`.
+fn is_needed(code: &str) -> bool {
+    let (found, notes) = drift("variables: {A: {level: optional}}\n", code);
+    assert!(found.is_empty(), "{code}: {found:?}");
+    notes
+        .iter()
+        .any(|note| note.starts_with("the code needs A"))
+}
+
+#[test]
+fn a_variable_is_needed_only_if_the_code_always_reads_it() {
+    let import = "import os, sys\nfrom decouple import config\n";
+    for code in [
+        "os.environ['A']",
+        "def load():\n    return os.environ['A']",
+        "if x:\n    y = 1\nz = os.environ['A']",
+        "if os.environ['A'] == '1':\n    pass",
+        "try:\n    x = os.environ['A']\nexcept KeyError:\n    raise RuntimeError('A is missing')",
+        "try:\n    x = os.environ['A']\nexcept KeyError:\n    print('no A')\n    sys.exit(1)",
+        "os.environ['A'] = os.environ['A'].strip()",
+        "config('A')",
+    ] {
+        assert!(is_needed(&format!("{import}{code}\n")), "{code}");
+    }
+    for code in [
+        "if x:\n    y = os.environ['A']",
+        "if x:\n    pass\nelse:\n    def load():\n        return os.environ['A']",
+        "try:\n    x = os.environ['A']\nexcept KeyError:\n    x = None",
+        "x = y or os.environ['A']",
+        "x = os.environ['A'] if y else None",
+        "x = None if y else os.environ['A']",
+        "os.environ['A'] = '1'\nx = os.environ['A']",
+        "os.environ.setdefault('A', '1')\nx = os.environ['A']",
+        "if x:\n    y = config('A')",
+    ] {
+        assert!(!is_needed(&format!("{import}{code}\n")), "{code}");
+    }
+}
+
+#[test]
+fn the_environment_as_a_default_and_the_options_of_click_are_read() {
+    for code in [
+        "import os\ndef load(env=os.environ):\n    return env.get('A')\n",
+        "from os import environ\ndef load(*, env: dict[str, str] = environ) -> str:\n    return env['A']\n",
+        "import click\n@click.option('--a', envvar='A')\ndef main(a): ...\n",
+        "import typer\ndef main(a: str = typer.Option(..., envvar=['A', 'PORT'])): ...\n",
+    ] {
+        assert_no_drift("variables: {A: {}}\n", code);
+    }
+    // A name that is computed, and code that ends too early.
+    for code in [
+        "f(envvar='A' + x())\n",
+        "f(envvar=",
+        "f(auto_envvar_prefix='A')\n",
+    ] {
+        let (found, notes) = drift("variables: {}\n", code);
+        assert!(found.is_empty(), "{code}: {found:?}");
+        let note = "the name of the variable that is read here is computed".to_owned();
+        assert!(notes.contains(&note), "{code}: {notes:?}");
+    }
+    // Each other parameter may be anything.
+    let other = "import os\ndef load(environ):\n    return environ.get('B')\n";
+    assert_no_drift("variables: {}\n", other);
+}
+
+#[test]
+fn computed_names_of_a_settings_class_are_a_note_and_no_reads() {
+    for config in [
+        "model_config = make(('server',))",
+        "model_config = COMMON",
+        "model_config = COMMON | SettingsConfigDict(env_prefix='X_')",
+        "model_config = SettingsConfigDict(env_prefix=make())",
+        "model_config = SettingsConfigDict(env_nested_delimiter=make())",
+        "model_config = SettingsConfigDict(alias_generator=make)",
+    ] {
+        let code = format!(
+            "from pydantic_settings import BaseSettings, SettingsConfigDict\nclass S(BaseSettings):\n    {config}\n    a: str\n"
+        );
+        let (found, notes) = drift("variables: {}\n", &code);
+        assert!(found.is_empty(), "{config}: {found:?}");
+        assert_eq!(notes, ["the names of this class's variables are computed"]);
+    }
+    let code = "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    model_config = dict(env_prefix='X_')\n    a: str\n";
+    assert_no_drift("variables: {X_A: {}}\n", code);
+}
+
 #[test]
 fn a_variable_that_the_manifest_itself_uses_is_no_drift() {
     for (name, rest) in [

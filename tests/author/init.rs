@@ -123,7 +123,7 @@ variables:
   SMTP_PORT:  # compose.yaml:7
     level: optional
     type: port
-  # Left out, because a platform or an image sets them: HOME.
+  # Left out, because a platform, an image or Python has them: HOME.
 
 wait_for:
   - postgres: DATABASE_URL
@@ -672,6 +672,19 @@ fn the_code_tells_levels_types_and_secrets() {
     ] {
         assert_eq!(variable(&manifest, name), expected, "{manifest}");
     }
+}
+
+#[test]
+fn names_of_operating_systems_and_of_python_are_left_out() {
+    let code = "import os\nA = os.environ['APPDATA'] + os.environ['SystemRoot']\nB = os.environ['PYTHONPATH'], os.environ['KEY']\n";
+    let manifest = manifest(&[("app.py", code)]);
+    assert_eq!(
+        variable(&manifest, "KEY"),
+        "KEY:  # app.py:3\nsecret: true\n"
+    );
+    let left_out = "# Left out, because a platform, an image or Python has them: APPDATA, SystemRoot, PYTHONPATH.\n";
+    assert!(manifest.contains(left_out), "{manifest}");
+    assert!(!manifest.contains("  APPDATA:"), "{manifest}");
 }
 
 #[test]

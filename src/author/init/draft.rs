@@ -2,8 +2,7 @@
 
 use super::names::{has_credentials, is_own_key, is_secret_name, is_showable, is_showable_comment};
 use super::sources::Listed;
-use crate::author::scan::Read;
-use crate::platform::is_injected;
+use crate::author::scan::{Read, is_usual};
 use crate::rule::{List, Rule, Type};
 use crate::url::{Url, port};
 
@@ -62,7 +61,7 @@ struct Known {
     examples: Vec<String>,
 }
 
-/// The variables of a service, and the names that were left out because a platform or an image sets them.
+/// The variables of a service, and the names that were left out because a platform, an image or Python has them.
 pub struct Drafts {
     pub variables: Vec<Draft>,
     pub injected: Vec<String>,
@@ -95,7 +94,7 @@ pub fn drafts(
         injected: Vec::new(),
     };
     for known in all {
-        if known.is_listed || known.name == "PORT" || !is_injected(&known.name) {
+        if known.is_listed || known.name == "PORT" || !is_usual(&known.name) {
             let has_file = names.contains(&format!("{}_FILE", known.name));
             let draft = known.draft(has_code, only_postgres, has_file);
             drafts.variables.push(draft);

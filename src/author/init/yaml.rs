@@ -101,7 +101,7 @@ fn variables(service: &Service<'_>) -> String {
     }
     if !service.drafts.injected.is_empty() {
         text += &format!(
-            "  # Left out, because a platform or an image sets them: {}.\n",
+            "  # Left out, because a platform, an image or Python has them: {}.\n",
             comment(&service.drafts.injected.join(", "))
         );
     }

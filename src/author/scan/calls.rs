@@ -1,11 +1,15 @@
 //! Finds the reads by subscripts of `os.environ` and by calls: of the standard library, starlette, environs,
 //! django-environ, python-decouple and dj-database-url.
 
+mod blocks;
 mod libraries;
 
 use std::collections::HashMap;
 
-use super::module::{Module, Statement, argument, arguments, closing, dotted, is_operator, parts};
+use super::module::{
+    Module, Statement, argument, arguments, closing, dotted, find as position_of, is_operator,
+    parts,
+};
 use super::project::Project;
 use super::values::{Form, apply, cast, convert, default};
 use super::{Note, Read, Scan};
@@ -82,18 +86,24 @@ pub fn find(project: &Project<'_>, scan: &mut Scan) {
                 helpers: &helpers,
                 prefixes: Vec::new(),
                 parameters: Vec::new(),
-                tested: Vec::new(),
+                branches: Vec::new(),
+                excused: Vec::new(),
                 reads: Vec::new(),
                 notes: &mut notes,
             };
-            for statement in &module.statements {
+            for (index, statement) in module.statements.iter().enumerate() {
                 reader.statement(statement);
+                if blocks::is_branch(&module.statements[index..]) {
+                    reader.branches.push(statement.indent);
+                }
             }
             let Reader {
-                tested, reads: own, ..
+                excused,
+                reads: own,
+                ..
             } = reader;
             reads.extend(own.into_iter().map(|read| Read {
-                is_required: read.is_required && !tested.contains(&read.name),
+                is_required: read.is_required && !excused.contains(&read.name),
                 ..read
             }));
         }
@@ -137,6 +147,8 @@ struct Parameter<'a> {
     /// The function, if it is one of the module itself.
     function: Option<&'a str>,
     position: usize,
+    /// Whether its default is `os.environ`.
+    is_environment: bool,
 }
 
 struct Reader<'p, 'a> {
@@ -148,8 +160,10 @@ struct Reader<'p, 'a> {
     helpers: &'p Helpers,
     /// The parameters of the open functions, which hide names of the module.
     parameters: Vec<Parameter<'a>>,
-    /// The names that the module tests with `in`.
-    tested: Vec<String>,
+    /// The indentations of the open blocks that do not always run.
+    branches: Vec<usize>,
+    /// The names that the module tests with `in`, or sets itself.
+    excused: Vec<String>,
     reads: Vec<Read>,
     notes: &'p mut Vec<Note>,
 }
@@ -161,6 +175,7 @@ impl<'a> Reader<'_, 'a> {
             .retain(|(indent, _)| statement.indent > *indent);
         self.parameters
             .retain(|parameter| statement.indent > parameter.indent);
+        self.branches.retain(|indent| statement.indent > *indent);
         if let [Token::Name("import" | "from"), ..] = tokens.as_slice() {
             return;
         }
@@ -174,15 +189,30 @@ impl<'a> Reader<'_, 'a> {
                 before,
                 Some(Token::Operator(".") | Token::Name("def" | "class"))
             );
-            if is_other || self.parameter(first).is_some() {
+            if is_other {
                 continue;
             }
-            if !self.module.names.contains_key(first) && self.module.wildcards.is_empty() {
-                continue;
+            if tokens
+                .get(at + 1)
+                .is_some_and(|token| is_operator(token, "="))
+            {
+                self.option(statement, at, first);
             }
-            if let Some((path, end)) = dotted(tokens, at) {
-                let path = self.project.resolve(self.module, &path);
-                self.expression(statement, at, end, &path);
+            let Some((path, end)) = dotted(tokens, at) else {
+                continue;
+            };
+            match self.parameter(first) {
+                Some(parameter) if parameter.is_environment => {
+                    let path = ["os.environ", &path[first.len()..]].concat();
+                    self.expression(statement, at, end, &path);
+                }
+                None if self.module.names.contains_key(first)
+                    || !self.module.wildcards.is_empty() =>
+                {
+                    let path = self.project.resolve(self.module, &path);
+                    self.expression(statement, at, end, &path);
+                }
+                _ => {}
             }
         }
     }
@@ -205,8 +235,40 @@ impl<'a> Reader<'_, 'a> {
                     name,
                     function,
                     position,
+                    is_environment: self.is_environment(item),
                 });
             }
+        }
+    }
+
+    /// Whether the default of a parameter is `os.environ`.
+    fn is_environment(&self, parameter: &[Token<'a>]) -> bool {
+        let default = position_of(parameter, "=").map_or(parameter.len(), |equals| equals + 1);
+        dotted(parameter, default).is_some_and(|(path, end)| {
+            let path = self.project.resolve(self.module, &path);
+            end == parameter.len() && environment(&path) == Some("")
+        })
+    }
+
+    /// An argument of click and typer that names the variables of an option: `envvar="X"`.
+    fn option(&mut self, statement: &Statement<'a>, at: usize, argument: &str) {
+        match argument {
+            "auto_envvar_prefix" => self.computed(statement, at),
+            "envvar" => {
+                let value = &statement.tokens[at + 2..];
+                let close = closing(value, 0);
+                match value.get(close + 1) {
+                    Some(Token::Operator("," | ")")) => {}
+                    _ => return self.computed(statement, at),
+                }
+                for token in &value[..close + 1] {
+                    if let Some(name) = self.name(std::slice::from_ref(token)) {
+                        let read = self.read(statement, at, name);
+                        self.reads.push(read);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -234,6 +296,10 @@ impl<'a> Reader<'_, 'a> {
         };
         if let Some(idiom) = idiom {
             self.call(statement, at, end, idiom);
+            if path.ends_with(".setdefault") {
+                self.excused
+                    .extend(self.reads.last().map(|read| read.name.clone()));
+            }
         }
     }
 
@@ -285,14 +351,18 @@ impl<'a> Reader<'_, 'a> {
     fn subscript(&mut self, statement: &Statement<'a>, at: usize, end: usize) {
         let tokens = &statement.tokens;
         let close = closing(tokens, end);
-        let is_written = tokens
-            .get(close + 1)
-            .is_some_and(|token| is_operator(token, "="))
-            || tokens[0] == Token::Name("del");
-        if is_written {
+        let name = self.name(tokens.get(end + 1..close).unwrap_or_default());
+        if tokens[0] == Token::Name("del") {
             return;
         }
-        match self.name(tokens.get(end + 1..close).unwrap_or_default()) {
+        let next = tokens.get(close + 1);
+        if next.is_some_and(|token| is_operator(token, "=")) {
+            // `os.environ["X"] = os.environ["X"].strip()` needs the variable.
+            let is_changed = tokens[close..].contains(&tokens[end + 1]);
+            self.excused.extend(name.filter(|_| !is_changed));
+            return;
+        }
+        match name {
             Some(name) => {
                 let mut read = self.read(statement, at, name);
                 read.is_required = true;
@@ -316,7 +386,7 @@ impl<'a> Reader<'_, 'a> {
         };
         match name {
             Some(name) => {
-                self.tested.push(name.clone());
+                self.excused.push(name.clone());
                 let read = self.read(statement, at, name);
                 self.reads.push(read);
             }
@@ -344,10 +414,13 @@ impl<'a> Reader<'_, 'a> {
         (!name.is_empty() && !name.contains(is_outside)).then_some(name)
     }
 
-    /// Applies what the code does with the text that it has read.
+    /// Applies what the code does with the text that it has read, and whether it always reads it.
     fn converted(&self, read: &mut Read, tokens: &[Token<'a>], at: usize, after: usize) {
         let rest = tokens.get(after..).unwrap_or_default();
         convert(read, &tokens[..at], rest);
+        let is_alternative = matches!(&tokens[..at], [.., Token::Name("and" | "or" | "else")])
+            || rest.first() == Some(&Token::Name("if"));
+        read.is_required &= self.branches.is_empty() && !is_alternative;
         if let [Token::Name("or"), value, ..] = rest
             && read.default.as_deref().is_none_or(str::is_empty)
         {

@@ -13,10 +13,17 @@ mod values;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::platform::is_injected;
 use crate::rule::{List, Type};
 
 use module::Module;
 use project::Project;
+
+/// Names that Python, its servers and its tools read themselves, or that operating systems set, beside those of
+/// [`is_injected`]. A `*` at the end of a name matches any text.
+const USUAL: &str = "APPDATA COLUMNS ComSpec DJANGO_SETTINGS_MODULE FORWARDED_ALLOW_IPS GUNICORN_CMD_ARGS LINES \
+    LOCALAPPDATA PROGRAMDATA ProgramFiles PYTEST_* PYTHON* SSL_CERT_DIR SSL_CERT_FILE SYSTEMROOT SystemRoot TEMP TMP \
+    USERNAME USERPROFILE UVICORN_* VIRTUAL_ENV WINDIR windir XDG_*";
 
 /// A place where code reads an environment variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +67,20 @@ pub struct Scan {
     pub notes: Vec<Note>,
     /// The number of Python files.
     pub files: usize,
+}
+
+/// Whether code can read this name without a declaration, because a platform, an operating system, Python or a server
+/// has it.
+pub fn is_usual(name: &str) -> bool {
+    USUAL.split(' ').any(|pattern| matches(pattern, name)) || is_injected(name)
+}
+
+/// Whether a pattern, which can end with `*`, matches a name.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    }
 }
 
 /// Scans a file, or all Python files of a folder.

@@ -112,9 +112,8 @@ pub fn find(project: &Project<'_>, scan: &mut Scan) {
                 ));
             }
         } else if own.kind.is_settings() && is_alone[position] {
-            if own.config.has_generator {
-                let text = "an `alias_generator` computes the names of this class's variables";
-                note(text.to_owned());
+            if own.config.is_computed {
+                note("the names of this class's variables are computed".to_owned());
             } else {
                 let names = Names {
                     own,

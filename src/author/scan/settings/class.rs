@@ -45,7 +45,8 @@ pub struct Config {
     pub case_sensitive: Option<bool>,
     pub by_name: Option<bool>,
     pub by_alias: Option<bool>,
-    pub has_generator: bool,
+    /// Whether the code computes the names.
+    pub is_computed: bool,
     /// Version 1's `fields`: the names of a field's variables.
     pub names: Vec<(String, Vec<String>)>,
 }
@@ -63,7 +64,7 @@ impl Config {
         self.case_sensitive = other.case_sensitive.or(self.case_sensitive);
         self.by_name = other.by_name.or(self.by_name);
         self.by_alias = other.by_alias.or(self.by_alias);
-        self.has_generator |= other.has_generator;
+        self.is_computed |= other.is_computed;
         self.names.splice(..0, other.names);
     }
 }
@@ -152,7 +153,7 @@ impl<'a> Parser<'_, 'a> {
         class
     }
 
-    /// `SettingsConfigDict(key=value)` or `{"key": value}`.
+    /// `SettingsConfigDict(key=value)` or `{"key": value}`. Every other expression may have any names.
     fn configure_all(&mut self, config: &mut Config, value: &[Token<'a>]) {
         if value.first().is_some_and(|token| is_operator(token, "{")) {
             for (key, value) in entries(value) {
@@ -160,7 +161,13 @@ impl<'a> Parser<'_, 'a> {
                     self.configure(config, &key, value);
                 }
             }
-        } else if let Some((_, end)) = dotted(value, 0) {
+        } else if let Some((path, end)) = dotted(value, 0) {
+            let is_known = path.ends_with("ConfigDict") || path == "dict";
+            let is_call = value.get(end).is_some_and(|token| is_operator(token, "("));
+            if !is_known || !is_call || closing(value, end) + 1 != value.len() {
+                config.is_computed = true;
+                return;
+            }
             for (key, value) in arguments(value, end) {
                 if let Some(key) = key {
                     self.configure(config, key, value);
@@ -172,16 +179,22 @@ impl<'a> Parser<'_, 'a> {
     fn configure(&mut self, config: &mut Config, key: &str, value: &[Token<'a>]) {
         let flag = Some(value == [Token::Name("True")]);
         let text = self.project.text(self.module, value);
+        let is_none = value == [Token::Name("None")];
         match key {
-            "env_prefix" => config.prefix = text,
-            "env_prefix_target" => config.prefix_target = text,
-            "env_nested_delimiter" => config.delimiter = text,
+            "env_prefix" | "env_prefix_target" | "env_nested_delimiter" => {
+                config.is_computed |= text.is_none() && !is_none;
+                match key {
+                    "env_prefix" => config.prefix = text,
+                    "env_prefix_target" => config.prefix_target = text,
+                    _ => config.delimiter = text,
+                }
+            }
             "case_sensitive" => config.case_sensitive = flag,
             "populate_by_name" | "validate_by_name" | "allow_population_by_field_name" => {
                 config.by_name = flag;
             }
             "validate_by_alias" => config.by_alias = flag,
-            "alias_generator" => config.has_generator = value != [Token::Name("None")],
+            "alias_generator" => config.is_computed |= !is_none,
             "fields" => {
                 for (field, settings) in entries(value) {
                     let field = self.project.text(self.module, field);
