@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 
-# What `.ci/run` installs where it can.
+# Programs that read recipes, completions and exports, or of which docs/migrate-from.md speaks. `.ci/run` installs most
+# of them where it can.
 TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl", "node", "tini",
          "dumb-init", "gosu", "wait-for-it", "envsubst"]
 
@@ -36,7 +37,6 @@ NEEDS = [
     *((f"there is no {tool}", f"command -v {tool}") for tool in TOOLS),
     # The clients that read what `export` prints. They need no server for it.
     ("there is no docker", "command -v docker"),
-    ("there is no kubectl", "command -v kubectl"),
 ]
 
 # `test [reason] name ... ignored` of libtest-mimic, `test name ... ignored, reason` of Rust's own harness.

@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Ended, Guard};
+use crate::support::{Ended, Guard, PATIENCE};
 use crate::template::python;
 
 const EXAMPLE: &str = include_str!("../../required-vars.yaml");
@@ -436,6 +437,7 @@ fn a_reader_sees_the_old_or_the_new_file_while_it_is_written() {
         file == content || values.len() == 2 && values.iter().all(|value| value.len() == 44)
     };
     let file = folder.join(".env");
+    let deadline = Instant::now() + PATIENCE;
     let mut reads = 0;
     while reads < 100
         || fs::metadata(&file).is_ok_and(|status| status.len() == content.len() as u64)
@@ -443,6 +445,7 @@ fn a_reader_sees_the_old_or_the_new_file_while_it_is_written() {
         let read = fs::read_to_string(&file).expect("there is always a file");
         assert!(is_whole(&read), "{:?}", &read[content.len() - 20..]);
         reads += 1;
+        assert!(Instant::now() < deadline, "no guard writes the file");
     }
     for guard in running {
         guard.end().expect_code(0);

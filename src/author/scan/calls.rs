@@ -261,7 +261,7 @@ impl<'a> Reader<'_, 'a> {
                     Some(Token::Operator("," | ")")) => {}
                     _ => return self.computed(statement, at),
                 }
-                for token in &value[..close + 1] {
+                for token in &value[..=close] {
                     if let Some(name) = self.name(std::slice::from_ref(token)) {
                         let read = self.read(statement, at, name);
                         self.reads.push(read);
