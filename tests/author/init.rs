@@ -168,6 +168,14 @@ fn no_value_that_could_be_a_secret_is_shown_wherever_it_is() {
             format!("release: login {CANARY}0123456789\nweb: serve\n"),
         ),
         (
+            "Procfile",
+            format!("release: python manage.py createsuperuser admin {WORD}\nweb: serve\n"),
+        ),
+        (
+            "start.sh",
+            format!("poetry run python -m app.seed --admin {WORD}\nexec serve\n"),
+        ),
+        (
             "Dockerfile",
             format!("FROM x\nCMD [\"serve\", \"--token\", \"{CANARY}\"]\n"),
         ),

@@ -26,6 +26,9 @@ const CHANGING: &str = "cd pushd popd export unset source . eval alias umask uli
 /// Commands of a shell that change nothing for the following commands, separated by spaces.
 const HARMLESS: &str = "set echo printf true : exit sleep";
 
+/// Programs that run another one after the word `run`, separated by spaces.
+const RUNNERS: &str = "uv poetry pipenv pdm hatch rye";
+
 /// A doubt about a command that is in [`CHANGING`].
 const CHANGES: &str = "changes what the following commands see";
 
@@ -76,6 +79,26 @@ impl Command {
         } else {
             name
         }
+    }
+
+    /// Whether it is no migration, and has words that may be anything: all but options, the program, and the script,
+    /// the module or the subcommand of `manage.py` that it runs.
+    fn has_arguments(&self) -> bool {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let words = match &*words {
+            [runner, "run", rest @ ..] if is_in(RUNNERS, runner) => rest,
+            all => all,
+        };
+        let known = match words {
+            [python, "-m", ..] if python.starts_with("python") => 3,
+            [python, script, ..] if python.starts_with("python") && is_script(script) => {
+                2 + usize::from(script.ends_with("manage.py"))
+            }
+            [script, ..] if script.ends_with("manage.py") => 2,
+            _ => 1,
+        };
+        let mut others = words.iter().skip(known);
+        !self.is_migration() && others.any(|word| !word.starts_with('-'))
     }
 
     /// Whether it is alembic's upgrade.
@@ -138,7 +161,15 @@ impl Reader<'_> {
 
     /// Makes what was read as the server a command that runs before it.
     fn move_before(&mut self) {
-        self.start.before.extend(self.start.server.take());
+        match self.start.server.take() {
+            Some(command) if command.has_arguments() => {
+                self.doubt(
+                    &command.place,
+                    "has arguments, one of which may be a secret",
+                );
+            }
+            command => self.start.before.extend(command),
+        }
     }
 
     /// Reads the first script that exists.
