@@ -284,6 +284,11 @@ mod tests {
     }
 
     #[test]
+    fn an_option_without_a_value_can_be_given_again() {
+        assert_eq!(parsed("run --init --init"), parsed("run --init"));
+    }
+
+    #[test]
     fn a_double_dash_with_nothing_after_it_means_no_command() {
         assert_eq!(parsed("run --"), Ok(Command::Run(Run::default())));
     }

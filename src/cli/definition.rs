@@ -231,7 +231,8 @@ impl Given {
     /// If it does not admit the value, or cannot be given again.
     pub fn add(&mut self, argument: &'static Argument, value: OsString) -> Result<(), UsageError> {
         argument.admit(&value)?;
-        if self.has(argument.name) && !argument.is_repeatable() {
+        let loses_a_value = argument.takes != Takes::Nothing && self.has(argument.name);
+        if loses_a_value && !argument.is_repeatable() {
             return wrong(format!("`{}` can be given only once", argument.name));
         }
         self.values.push((argument.name, value));
