@@ -14,7 +14,7 @@ use super::signals::{Signal, Signals};
 use super::spawn::{Launch, forked};
 
 /// How much is kept of each of a program's output streams, in bytes. The rest is read and discarded.
-const MAX_OUTPUT: usize = 64 * 1024;
+pub const MAX_OUTPUT: usize = 64 * 1024;
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 16 * 1024;

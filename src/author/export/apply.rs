@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::os::family::Ending;
 use crate::os::output::STDERR;
 use crate::os::program::StartError;
-use crate::os::tool::{self, Finished};
+use crate::os::tool::{self, Finished, MAX_OUTPUT};
 
 const PROGRAM: &str = "railway";
 
@@ -121,6 +121,10 @@ fn told(finished: &Finished, items: &[Item]) -> String {
         Ending::Exited(code) => format!("failed with exit status {code}"),
         Ending::Signaled(signal) => format!("was terminated by {}", signal.name()),
     };
+    // A value that was cut off could not be masked.
+    if finished.stderr.len() >= MAX_OUTPUT {
+        return format!("{ending} and a message that is too long to be shown");
+    }
     let message = masked(&String::from_utf8_lossy(&finished.stderr), items);
     let shown: String = message.trim().chars().take(MAX_MESSAGE).collect();
     match shown.as_str() {

@@ -117,6 +117,21 @@ if '--version' not in sys.argv:
 }
 
 #[test]
+fn a_message_that_is_cut_off_is_not_shown() {
+    // The whole secret is not in the part of the message that is kept, so it could not be masked.
+    let folder = program("#!/bin/sh\n[ \"$1\" = --version ] && exit\ncat >&2\nexit 1\n");
+    let secret = "c4n4ry1".repeat(12_000);
+    let values = VALUES
+        .lines()
+        .filter(|line| !line.starts_with("TOKEN="))
+        .map(|line| format!("{line}\n"));
+    let values = values.collect::<String>() + &format!("TOKEN={secret}\n");
+    let ended = guard(folder.path(), &values, "").run().expect_code(70);
+    expect_no_canary(&ended);
+    ended.expect_stderr("failed with exit status 1 and a message that is too long to be shown");
+}
+
+#[test]
 fn a_program_that_a_signal_terminates_is_a_failure() {
     let (ended, _folder) = apply("#!/bin/sh\n[ \"$1\" = --version ] || kill -9 $$\n");
     let told = "railway was terminated by SIGKILL; nothing was set before; failed: TOKEN; not tried: DATABASE_URL, MODE, TITLE";
