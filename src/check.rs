@@ -1,5 +1,6 @@
 //! The check of an environment against a manifest. It returns every finding, and the plan of the start.
 
+mod compose;
 mod findings;
 mod history;
 mod plan;
@@ -7,6 +8,7 @@ mod remarks;
 mod resolve;
 mod selection;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 
 use crate::environment::Environment;
@@ -47,9 +49,10 @@ pub fn check<'m>(
 ) -> Checked<'m> {
     let variables = manifest.variables.iter();
     let listed = &manifest.placeholders;
-    let resolved: Vec<Resolved<'_>> = variables
+    let mut resolved: Vec<Resolved<'_>> = variables
         .map(|variable| resolve(variable, environment, read_file, listed))
         .collect();
+    let composed = compose::compose(&mut resolved, environment, listed);
     let by_name = resolved
         .iter()
         .map(|each| (each.variable.name.as_str(), each))
@@ -65,10 +68,9 @@ pub fn check<'m>(
         list: Vec::new(),
         notes: Vec::new(),
         is_complete: true,
+        told: HashMap::new(),
     };
-    for each in &resolved {
-        findings.check_variable(each);
-    }
+    findings.check_variables(&resolved, composed);
     let announcement = findings.announcement("the service", manifest.announce.as_ref());
     let secrets = resolve::secrets(&resolved, environment);
     let plan = findings.plan(secrets);

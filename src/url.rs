@@ -269,6 +269,19 @@ pub fn percent_decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
+/// Percent-encodes every byte but letters, digits, `-`, `.`, `_`, `~`, and those that `is_kept` returns true for.
+pub fn percent_encoded(text: &[u8], is_kept: impl Fn(u8) -> bool) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(text.len());
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || is_kept(byte) {
+            encoded.push(byte);
+        } else {
+            encoded.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    encoded
+}
+
 /// Whether each `%` in a text is followed by two hexadecimal digits.
 pub fn is_percent_encoded(text: &str) -> bool {
     text.split('%').skip(1).all(|piece| escape(piece).is_some())

@@ -208,6 +208,7 @@ fn conflicts(known: &Known<'_>, scan: &Scan) -> Vec<Remark> {
         let variable = &known.manifest.variables[position];
         let may_be_missing = variable.level == Level::Optional
             && variable.default.is_none()
+            && variable.value.is_none()
             && variable.required_when.is_empty()
             && !variable.renamed_from.contains(&read.name);
         if may_be_missing && !is_noted[position] && !known.has_other_name(read, scan) {
@@ -314,6 +315,12 @@ fn used(manifest: &Manifest) -> Vec<bool> {
             Address::Literal(_) => {}
         }
     }
+    templates.extend(
+        manifest
+            .variables
+            .iter()
+            .filter_map(|each| each.value.as_ref()),
+    );
     let references = templates.iter().flat_map(|template| template.references());
     used.extend(references.map(|(name, _)| name));
     let conditions = manifest

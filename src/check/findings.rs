@@ -25,11 +25,13 @@ pub struct Findings<'a, 'm> {
     pub notes: Vec<Note>,
     /// Whether all targets can be used so far.
     pub is_complete: bool,
+    /// The variables with a finding that says that they, or their parts, cannot work, each with whether it is an error.
+    pub told: HashMap<&'a str, bool>,
 }
 
-impl Findings<'_, '_> {
+impl<'a> Findings<'a, '_> {
     /// Adds the findings of a variable's value.
-    pub fn check_variable(&mut self, each: &Resolved<'_>) {
+    pub fn check_variable(&mut self, each: &'a Resolved<'a>) {
         let variable = each.variable;
         let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
         let resembles = |problem: &str| {
@@ -64,6 +66,15 @@ impl Findings<'_, '_> {
             (Value::Text(text, kind), misread) => {
                 let mut found = variable.rule.findings(text);
                 found.extend(kind.map(|kind| resembles(kind.problem())));
+                let default = variable.default.as_ref().filter(|default| *default == text);
+                let is_literal = default.is_some_and(|default| default.contains("${"));
+                if is_literal && each.replacement.is_some() && !variable.not_placeholder {
+                    let problem = "has a default with `${`, which stays as it is";
+                    let fix =
+                        "write `value` instead of `default`, or declare `not_placeholder: true`";
+                    let literal = ValueFinding::new(Code::Placeholder, problem, fix);
+                    found.push(literal.into_warning());
+                }
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(misread);
@@ -86,6 +97,10 @@ impl Findings<'_, '_> {
             }
             if let Some(severity) = severity(found.code, level, self.manifest.fail_on, is_elsewhere)
             {
+                if found.is_certain {
+                    let is_error = severity == Severity::Error || is_elsewhere;
+                    *self.told.entry(&variable.name).or_default() |= is_error;
+                }
                 found.is_certain &= severity == Severity::Error;
                 let finding = self.add(Subject::variable(&variable.name), found);
                 finding.hint = hint_of(variable);
@@ -104,7 +119,7 @@ impl Findings<'_, '_> {
 
     /// The level of a variable in this environment: `required_when` makes a variable required while its
     /// conditions hold, and optional while they do not.
-    fn level_of(&self, variable: &Variable) -> Level {
+    pub fn level_of(&self, variable: &Variable) -> Level {
         let rule = |name: &str| Some(&self.by_name.get(name)?.variable.rule);
         let holds = variable.required_when.iter().all(|(name, values)| {
             let value = rule(name).zip(self.text(name));
@@ -119,13 +134,18 @@ impl Findings<'_, '_> {
 
     /// Adds a finding on a step, or on a variable, declared or not. It is an error if it is certain, regardless of the
     /// variable's level.
-    pub fn add(&mut self, subject: Subject, found: ValueFinding) -> &mut Finding {
+    pub fn add(&mut self, subject: Subject, mut found: ValueFinding) -> &mut Finding {
         let (source, declared) = match &subject {
             Subject::Step(_) => (None, None),
             Subject::Variable(name) => {
                 let source = self.sources.get(name);
                 let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
-                (source, self.by_name.get(name.as_str()))
+                let declared = self.by_name.get(name.as_str());
+                let parts = declared.filter(|each| each.is_composed);
+                if let Some(parts) = parts.and_then(|_| self.parts_of(name)) {
+                    found.problem += &format!(" (its `value` composes it of {parts})");
+                }
+                (source, declared)
             }
         };
         let declared = declared.map(|each| each.variable);
@@ -145,11 +165,12 @@ impl Findings<'_, '_> {
 
     /// Whether an earlier finding already explains why a variable has no usable address.
     pub fn is_explained(&self, name: &str) -> bool {
-        self.list.iter().any(|finding| {
-            let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
-            finding.variable() == Some(name)
-                && (finding.severity == Severity::Error || is_elsewhere)
-        })
+        self.told.get(name) == Some(&true)
+            || self.list.iter().any(|finding| {
+                let is_elsewhere = finding.code == Code::FileUnreadable && finding.source.is_some();
+                finding.variable() == Some(name)
+                    && (finding.severity == Severity::Error || is_elsewhere)
+            })
     }
 
     /// Whether the manifest declares the variable as a secret.
@@ -161,7 +182,7 @@ impl Findings<'_, '_> {
 
 /// The table of severities; `None` means that there is no finding. `is_elsewhere` is true if an env file names the
 /// secret's file: the file may exist where the service runs, even if it does not exist on this machine.
-fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
+pub fn severity(code: Code, level: Level, fail_on: FailOn, is_elsewhere: bool) -> Option<Severity> {
     match (level, code, fail_on) {
         (_, Code::FileUnreadable, _) if is_elsewhere => Some(Severity::Warning),
         // If the variable is required, a missing one is the finding.

@@ -282,7 +282,10 @@ impl<'m> Findings<'_, 'm> {
             None if may_be_absent => return None,
             None => {
                 let problem = format!("is not set, and {what} needs it");
-                ValueFinding::new(Code::Missing, problem, format!("set {name}"))
+                let parts = self.parts_of(name);
+                let parts = parts.map(|parts| format!("{parts}, of which it is composed, or "));
+                let fix = format!("set {}{name}", parts.unwrap_or_default());
+                ValueFinding::new(Code::Missing, problem, fix)
             }
             Some(Err(found)) => {
                 let problem = format!("{} ({what} uses it)", found.problem);
@@ -342,7 +345,13 @@ impl<'m> Findings<'_, 'm> {
             return as_written();
         }
         for (name, has_default) in template.references() {
-            let found = if lookup(name).is_none() && !has_default {
+            let is_unset = lookup(name).is_none() && !has_default;
+            // A composed variable whose parts have findings is not reported again.
+            if is_unset && self.parts_of(name).is_some() && self.is_explained(name) {
+                self.is_complete = false;
+                continue;
+            }
+            let found = if is_unset {
                 let problem = format!("is not set, and {what} refers to it");
                 let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
                 ValueFinding::new(Code::UnsetReference, problem, fix)

@@ -1,5 +1,5 @@
 //! Determines the value of each variable: the environment's, the content of its secret file, or its default. Also
-//! collects the strings to mask.
+//! collects the strings to mask. `compose` adds the values that are composed of others.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use crate::environment::Environment;
-use crate::manifest::Variable;
+use crate::manifest::{Template, Variable};
 use crate::report::{Code, ValueFinding};
 use crate::rule::{Placeholder, Type, placeholder, strip_wrapping};
 use crate::url::{Url, passwords, percent_decoded};
@@ -16,8 +16,9 @@ use crate::url::{Url, passwords, percent_decoded};
 /// Reads a file. The second argument is a limit in bytes. Of a larger file it returns one byte more than the limit.
 pub type ReadFile = fn(&Path, usize) -> io::Result<Vec<u8>>;
 
-/// The largest secret file, in bytes. Linux accepts no longer string in an environment (`MAX_ARG_STRLEN`).
-const MAX_SECRET: usize = 128 * 1024;
+/// The largest secret file and composed value, in bytes. Linux accepts no longer string in an environment
+/// (`MAX_ARG_STRLEN`).
+pub const MAX_SECRET: usize = 128 * 1024;
 
 /// The shortest line of a secret that is masked by itself, in bytes. Programs print PEM keys line by line.
 const MIN_LINE: usize = 6;
@@ -26,8 +27,13 @@ const MIN_LINE: usize = 6;
 pub struct Resolved<'a> {
     pub variable: &'a Variable,
     pub value: Value,
-    /// The content of the variable's file, or its default. The service gets it instead of the environment's value.
+    /// The content of the variable's file, its default or its composed value. The service gets it instead of the
+    /// environment's value.
     pub replacement: Option<OsString>,
+    /// Whether `replacement` is composed of other variables.
+    pub is_composed: bool,
+    /// The secrets of which the value is composed, as they are written in it.
+    pub encoded: Vec<Vec<u8>>,
     /// A former name of the variable, if one is set.
     pub former: Option<&'a str>,
     /// Whether the environment has the variable with an empty text, or only white space.
@@ -44,8 +50,16 @@ pub enum Value {
     Text(String, Option<Placeholder>),
 }
 
+impl<'a> Resolved<'a> {
+    /// The variable's `value`, if it takes effect because nothing else sets the variable.
+    pub fn template(&self) -> Option<&'a Template> {
+        let template = self.variable.value.as_ref();
+        template.filter(|_| self.is_composed || matches!(self.value, Value::Missing))
+    }
+}
+
 impl Value {
-    fn of(raw: &OsStr, variable: &Variable, listed: &[String]) -> Self {
+    pub fn of(raw: &OsStr, variable: &Variable, listed: &[String]) -> Self {
         let name = &variable.name;
         let Some(text) = raw.to_str() else {
             let fix = format!("set {name} again, as UTF-8");
@@ -129,6 +143,8 @@ pub fn resolve<'a>(
         variable,
         value,
         replacement,
+        is_composed: false,
+        encoded: Vec::new(),
         former: former.find(|name| set(name).is_some()),
         is_blank: is_missing && environment.get(name).is_some(),
     }
@@ -197,11 +213,12 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
 }
 
 /// The strings to mask in the output of steps: each secret's whole value, its lines of at least `MIN_LINE` bytes, and
-/// the passwords in all values, raw and percent-decoded. Values with findings are included, and so are the values of
+/// the passwords in all values, raw and percent-decoded, and secrets as they are written in composed values. Values with findings are included, and so are the values of
 /// duplicate names, which are not passed on.
 pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
     for each in resolved {
+        secrets.extend(each.encoded.iter().cloned());
         let name = each.variable.name.as_str();
         let own = environment.get(name).into_iter();
         let replacement = each.replacement.as_deref();

@@ -145,7 +145,8 @@ impl EnvFiles {
     fn undeclared(&self, names: &Names<'_>, is_export: bool) -> Option<Note> {
         let command = if is_export { "export" } else { "check" };
         let sources = self.sources.iter().filter(|(name, _)| {
-            !names.declared.contains(*name) && (is_export || !is_injected(name))
+            let is_used = is_injected(name) || names.parts.contains(name.as_str());
+            !names.declared.contains(*name) && (is_export || !is_used)
         });
         let mut undeclared: Vec<_> = sources.map(|(name, (source, _))| (source, name)).collect();
         undeclared.sort();
@@ -181,6 +182,8 @@ struct Names<'a> {
     declared: HashSet<String>,
     /// The former names of variables.
     former: HashSet<&'a str>,
+    /// The variables of which declared ones are composed.
+    parts: HashSet<&'a str>,
     near: NearNames<'a>,
 }
 
@@ -189,10 +192,13 @@ impl<'a> Names<'a> {
         let variables = &manifest.variables;
         let names = variables.iter().map(|variable| variable.name.as_str());
         let files = variables.iter().filter_map(Variable::file_name);
+        let templates = variables.iter().filter_map(|each| each.value.as_ref());
+        let parts = templates.flat_map(|template| template.references());
         let former = variables.iter().flat_map(|each| &each.renamed_from);
         Self {
             declared: names.clone().map(str::to_owned).chain(files).collect(),
             former: former.map(String::as_str).collect(),
+            parts: parts.map(|(name, _)| name).collect(),
             near: NearNames::of(names),
         }
     }
@@ -201,6 +207,7 @@ impl<'a> Names<'a> {
     fn may_show(&self, name: &str) -> bool {
         self.declared.contains(name)
             || self.former.contains(name)
+            || self.parts.contains(name)
             || is_injected(name) && name.len() <= MAX_INJECTED && is_shell_name(name)
             || self.near.nearest(name).is_some()
     }

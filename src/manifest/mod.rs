@@ -3,6 +3,7 @@
 //! `node` parses the text to a tree. `keys` reads the tree key by key. This file reads the keys of the root, `variable`
 //! and `process` those below it.
 
+mod compose;
 mod keys;
 mod node;
 mod process;
@@ -28,6 +29,7 @@ use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
 use node::Fault;
 use variable::Declared;
 
+pub use compose::{NotComposed, in_order};
 pub use node::{Node, Value};
 pub use template::{Template, takes_text, unbraced};
 
@@ -128,6 +130,9 @@ pub struct Variable {
     pub required_when: Vec<(String, Vec<String>)>,
     /// The value if none is set.
     pub default: Option<String>,
+    /// The value if none is set, composed of other variables.
+    pub value: Option<Template>,
+    /// Whether the manifest declares it as a secret, or composes it of one.
     pub secret: bool,
     /// Whether a secret may be in a file that `NAME_FILE` names.
     pub file: bool,
@@ -470,7 +475,8 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     let faults = RefCell::default();
     let mut root = Cursor::root(tree, &faults).keys(MAPPING);
     check_version(&mut root);
-    let variables = variable::variables(&mut root);
+    let mut variables = variable::variables(&mut root);
+    compose::settle(&mut variables);
     let declared = Declared::new(&variables);
     for (variable, keys) in &variables {
         declared.check(variable, keys);

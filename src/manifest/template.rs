@@ -1,4 +1,4 @@
-//! `${NAME}` and `${NAME:-text}` in commands and announcements.
+//! `${NAME}` and `${NAME:-text}` in commands, announcements and values.
 
 use std::ffi::{OsStr, OsString};
 
@@ -8,11 +8,11 @@ use crate::os::program::SHELLS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     source: OsString,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(OsString),
     Reference {
         name: String,
@@ -115,7 +115,7 @@ impl Template {
 }
 
 impl Part {
-    fn value<'t, 'a: 't>(
+    pub(super) fn value<'t, 'a: 't>(
         &'t self,
         lookup: impl Fn(&str) -> Option<&'a OsStr>,
     ) -> Result<&'t OsStr, UnsetReference> {

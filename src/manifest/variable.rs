@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex_lite::Regex;
 
 use super::keys::{Cursor, Keys, MAPPING, Read};
-use super::{Generate, GenerateFormat, Level, Variable};
+use super::{Generate, GenerateFormat, Level, Template, Variable};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
 
@@ -91,6 +91,16 @@ impl<'a> Declared<'a> {
                 format_args!("`{former}` is declared as a variable, so it is not a former name");
             keys.fault_if(self.get(former).is_some(), "renamed_from", message);
         }
+        if let Some(unbraced) = variable
+            .value
+            .as_ref()
+            .and_then(|value| value.unbraced(|name| name == "PORT" || self.get(name).is_some()))
+        {
+            let message = format_args!(
+                "nothing expands ${unbraced}; write ${{{unbraced}}}, or ${{{unbraced}:-text}} with a default"
+            );
+            keys.fault("value", message);
+        }
         if let Some(file) = variable.file_name().filter(|file| self.get(file).is_some()) {
             keys.here.fault(format_args!(
                 "`{file}` is declared as a variable, but would also name a file with {name}; add `file: false`"
@@ -160,6 +170,7 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
         distinct_from: keys.read("distinct_from").unwrap_or_default(),
         required_when: conditions(keys),
         default: keys.read("default"),
+        value: value(keys),
         secret: keys.read("secret").unwrap_or(false),
         file: keys.read("file").unwrap_or(true),
         example: keys.read("example"),
@@ -177,6 +188,29 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
     keys.fault_if(is_stray, "file", "is only valid with `secret: true`");
     check_samples(&variable, keys);
     variable
+}
+
+/// Reads `value`.
+fn value(keys: &mut Keys<'_>) -> Option<Template> {
+    let text: String = keys.read("value")?;
+    let template = Template::parse(&text);
+    let references = template.references().count();
+    let message = "contains a NUL character";
+    keys.fault_if(text.contains('\0'), "value", message);
+    // What is not escaped with a `$` before it must be the beginning of a reference.
+    let is_broken = text.matches("${").count() != references + text.matches("$${").count();
+    let message = "has a `${` that is no reference: write ${NAME} or ${NAME:-text}, where the text has no `${`, or `$${` for the two characters";
+    keys.fault_if(is_broken, "value", message);
+    let message = "refers to no variable as ${NAME}; write `default` for a fixed text";
+    keys.fault_if(references == 0 && !is_broken, "value", message);
+    for (other, why) in [
+        ("default", "keep one of the two"),
+        ("generate", "a composed value is not generated"),
+    ] {
+        let message = format_args!("cannot be set together with `{other}`; {why}");
+        keys.fault_if(keys.has(other), "value", message);
+    }
+    Some(template)
 }
 
 /// Reads the root's `placeholders`.
@@ -331,7 +365,10 @@ fn check_samples(variable: &Variable, keys: &Keys<'_>) {
         let findings = sample.map(|sample| variable.rule.findings(sample));
         let findings = findings.unwrap_or_default().into_iter();
         for ValueFinding { problem, .. } in findings.filter(|finding| finding.is_certain) {
-            let message = format_args!("breaks the variable's own rule: it {problem}");
+            let is_reference = sample.is_some_and(|sample| sample.contains("${"));
+            let hint = ["", "; write `value` to compose it of other variables"];
+            let hint = hint[usize::from(is_reference && key == "default")];
+            let message = format_args!("breaks the variable's own rule: it {problem}{hint}");
             keys.fault(key, message);
         }
     }

@@ -106,6 +106,7 @@ VARIABLE = {
     "distinct_from": NAMES,
     "required_when": [{"MODE": "dev"}, {"MODE": ["dev", "test"]}, {"URL": "x"}, {"OTHER": "1"}, {}, "~"],
     "default": ["x", "1.10", "yes", "https://a.example", "~"],
+    "value": ["'${A}'", "'postgres://${A}:${TOKEN:-x}@h'", "'${X}'", "'${A}$MODE'", "'$${A}'", "'$$${A}'", "'${A}$${'", "'${A:-${X}}'", "'${A:-$}${ '", "~"],
     "secret": FLAGS,
     "file": FLAGS,
     "not_placeholder": FLAGS,
@@ -217,6 +218,8 @@ def companions(name, key):
         return [{}, *({"type": word} for word in ("string", "url", "origin", "pem", "integer", "number", "duration"))]
     if name == "VARIABLE" and key == "file":
         return [{}, {"secret": "true"}, {"secret": "false"}]
+    if name == "VARIABLE" and key == "value":
+        return [{}, {"default": "x"}, {"generate": "{}"}]
     if name == "GENERATE" and key != "format":
         other = {"length": "64"} if key == "bytes" else {"bytes": "32"}
         return [{}, other, *({"format": word} for word in GENERATE["format"])]
@@ -293,6 +296,8 @@ def drawn_variable(rng):
             variable.pop("min", None), variable.pop("max", None)
         if kind != "pem":
             variable.pop("escaped", None)
+        if variable.get("value", "~") != "~":
+            variable.pop("default", None), variable.pop("generate", None)
         if variable.get("secret") != "true":
             variable.pop("file", None)
         if "bytes" in variable.get("generate", {}):

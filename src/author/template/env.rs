@@ -104,6 +104,12 @@ fn add(file: &mut String, variable: &Variable, manifest: &Manifest) {
             None => {}
         }
     }
+    if let Some(parts) = words::parts(variable) {
+        comment(
+            file,
+            &format!("If it is not set, it is composed of {parts}."),
+        );
+    }
     match variable.generate {
         Some(_) if !variable.shared && variable.has_shell_name() => {
             comment(
@@ -130,6 +136,7 @@ fn may_be_left_out(variable: &Variable) -> bool {
     words::level(variable) == Level::Optional
         || !variable.required_when.is_empty()
         || variable.default.is_some()
+        || variable.value.is_some()
         // A platform sets it.
         || is_injected(&variable.name)
 }

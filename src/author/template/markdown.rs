@@ -32,7 +32,10 @@ pub fn template(manifest: &Manifest) -> String {
 
 fn default(variable: &Variable) -> String {
     match &variable.default {
-        None => String::new(),
+        None => match words::parts(variable) {
+            Some(parts) => escaped(&format!("composed of {parts}")),
+            None => String::new(),
+        },
         Some(default) if variable.secret || default.len() > MAX_VALUE => {
             "in the manifest".to_owned()
         }

@@ -2,7 +2,7 @@
 
 use crate::manifest::{Level, Manifest, Variable};
 use crate::rule::{List, Rule, Type};
-use crate::text::either;
+use crate::text::{either, first};
 
 /// The level under which a variable is listed: `required` for an optional one that is required under a condition.
 pub fn level(variable: &Variable) -> Level {
@@ -31,6 +31,17 @@ pub fn level_with_conditions(variable: &Variable, manifest: &Manifest) -> String
         [] => level.to_owned(),
         _ => format!("{level} when {}", conditions.join(" and ")),
     }
+}
+
+/// The names of the variables of which its `value` is composed.
+pub fn parts(variable: &Variable) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for (name, _) in variable.value.as_ref()?.references() {
+        if !parts.contains(&name) {
+            parts.push(name);
+        }
+    }
+    Some(first(&parts, usize::MAX))
 }
 
 /// The rule for a value, such as `secret; a URL with the scheme https`. Empty if any text is admitted. It contains no
