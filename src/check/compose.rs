@@ -128,13 +128,10 @@ impl<'a> Findings<'a, '_> {
                     open.push(part);
                     continue;
                 }
-                let problem = format!("{problem}, and {} is composed of it", variable.name);
-                let near = if part.is_none() {
-                    self.near(name)
-                } else {
-                    String::new()
-                };
-                let fix = format!("set {name}, or {} itself{near}", variable.name);
+                let near = part.is_none().then(|| self.near(name)).unwrap_or_default();
+                let of = &variable.name;
+                let problem = format!("{problem}, and {of} is composed of it{near}");
+                let fix = format!("set {name}, or {of} itself");
                 let mut found = ValueFinding::new(code, problem, fix);
                 found.is_certain = is_error;
                 self.add(Subject::variable(name), found);
@@ -153,6 +150,13 @@ impl<'a> Findings<'a, '_> {
     fn near(&self, name: &str) -> String {
         let variables = self.manifest.variables.iter();
         did_you_mean(name, variables.map(|each| &*each.name).take(MAX_NAMES))
+    }
+
+    /// The variable, and the parts that its `value` needs.
+    pub fn what_to_set(&self, name: &str) -> String {
+        let parts = self.parts_of(name);
+        let parts = parts.map(|parts| format!("{parts}, of which it is composed, or "));
+        parts.unwrap_or_default() + name
     }
 
     /// The variables of which a composed variable consists; if it is incomplete, those that are not set.

@@ -63,18 +63,19 @@ impl<'a> Findings<'a, '_> {
             }
             (Value::Placeholder(kind), _) => vec![missing(Code::Placeholder, kind.problem())],
             (Value::Unusable(found), _) => vec![found.clone()],
+            (Value::Text(text, _), _)
+                if each.replacement.is_some()
+                    && variable.default.as_ref() == Some(text)
+                    && text.contains("${")
+                    && !variable.not_placeholder =>
+            {
+                let problem = "has a default with `${`, which stays as it is";
+                let fix = "write `value` instead of `default`, or declare `not_placeholder: true`";
+                vec![ValueFinding::new(Code::Placeholder, problem, fix).into_warning()]
+            }
             (Value::Text(text, kind), misread) => {
                 let mut found = variable.rule.findings(text);
                 found.extend(kind.map(|kind| resembles(kind.problem())));
-                let default = variable.default.as_ref().filter(|default| *default == text);
-                let is_literal = default.is_some_and(|default| default.contains("${"));
-                if is_literal && each.replacement.is_some() && !variable.not_placeholder {
-                    let problem = "has a default with `${`, which stays as it is";
-                    let fix =
-                        "write `value` instead of `default`, or declare `not_placeholder: true`";
-                    let literal = ValueFinding::new(Code::Placeholder, problem, fix);
-                    found.push(literal.into_warning());
-                }
                 let others = variable.distinct_from.iter();
                 let same = others.filter(|other| self.text(other) == Some(text));
                 found.extend(misread);

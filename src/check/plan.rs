@@ -282,9 +282,7 @@ impl<'m> Findings<'_, 'm> {
             None if may_be_absent => return None,
             None => {
                 let problem = format!("is not set, and {what} needs it");
-                let parts = self.parts_of(name);
-                let parts = parts.map(|parts| format!("{parts}, of which it is composed, or "));
-                let fix = format!("set {}{name}", parts.unwrap_or_default());
+                let fix = format!("set {}", self.what_to_set(name));
                 ValueFinding::new(Code::Missing, problem, fix)
             }
             Some(Err(found)) => {
@@ -353,7 +351,8 @@ impl<'m> Findings<'_, 'm> {
             }
             let found = if is_unset {
                 let problem = format!("is not set, and {what} refers to it");
-                let fix = format!("set {name}, or give it a default there: ${{{name}:-value}}");
+                let set = self.what_to_set(name);
+                let fix = format!("set {set}, or give it a default there: ${{{name}:-value}}");
                 ValueFinding::new(Code::UnsetReference, problem, fix)
             } else if is_argument && self.is_secret(name) {
                 let public = "as an argument, which other processes can read";

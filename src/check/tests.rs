@@ -1,5 +1,7 @@
 //! Tests of the check, without processes and files.
 
+mod values;
+
 use std::io;
 use std::path::Path;
 

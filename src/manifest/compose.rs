@@ -111,7 +111,13 @@ impl Template {
             Part::Literal(text) => text.to_str(),
             Part::Reference { .. } => None,
         });
-        let names = texts.flat_map(|text| text.split('$').skip(1)).map(|rest| {
+        // A doubled `$` is probably meant as an escape.
+        let single = texts.flat_map(|text| {
+            let signs = text.match_indices('$');
+            let signs = signs.filter(move |(at, _)| !text[..*at].ends_with('$'));
+            signs.map(move |(at, _)| &text[at + 1..])
+        });
+        let names = single.map(|rest| {
             let is_outside = |other: char| !other.is_ascii_alphanumeric() && other != '_';
             rest.split(is_outside).next().unwrap_or_default()
         });

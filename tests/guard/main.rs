@@ -30,4 +30,5 @@ mod stops;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 mod support;
 mod usage;
+mod values;
 mod waits;
