@@ -251,6 +251,8 @@ pub struct Step {
     /// Whether an error or a time-out of this step is only a warning.
     pub allow_failure: bool,
     pub up_to_date: Option<UpToDate>,
+    /// The time limit of the command of `up_to_date`.
+    pub up_to_date_limit: Duration,
     /// The lock that is held while the command runs.
     pub lock: Option<Lock>,
 }

@@ -24,6 +24,9 @@ const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 /// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
+/// The default time limit of a command of `up_to_date`.
+const DEFAULT_QUESTION_LIMIT: Duration = Duration::from_mins(1);
+
 /// The values of `stop_signal`.
 const STOP_SIGNALS: &str = "TERM INT QUIT HUP USR1 USR2 KILL \
      SIGTERM SIGINT SIGQUIT SIGHUP SIGUSR1 SIGUSR2 SIGKILL";
@@ -33,6 +36,15 @@ const ON_AHEAD: [(&str, OnAhead); 3] = [
     ("run", OnAhead::Run),
     ("skip", OnAhead::Skip),
     ("fail", OnAhead::Fail),
+];
+
+/// The keys of `up_to_date` that only alembic has.
+const OF_ALEMBIC: [&str; 5] = [
+    "config",
+    "version_table",
+    "version_table_schema",
+    "heads",
+    "on_ahead",
 ];
 
 /// The key of a step with the way to find out whether it has nothing to do, and of a wait for that step.
@@ -109,17 +121,30 @@ fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     })
 }
 
-/// Reads `up_to_date` of a step: a command, or a mapping for alembic.
-fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> {
-    let value = step.get(UP_TO_DATE)?;
+/// Reads `up_to_date` of a step: a command, or a mapping for a command or alembic. Also returns the time limit of the
+/// command.
+fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>, Duration) {
+    let Some(value) = step.get(UP_TO_DATE) else {
+        return (None, DEFAULT_QUESTION_LIMIT);
+    };
     if !value.is_mapping() {
         let expected = "{alembic: DATABASE_URL} or a list of words such as [test, -e, done]";
-        let words = words(&value, expected, declared);
-        return Some(UpToDate::Command(words.unwrap_or_default()));
+        let words = words(&value, expected, declared).unwrap_or_default();
+        return (Some(UpToDate::Command(words)), DEFAULT_QUESTION_LIMIT);
     }
     let mut keys = value.keys(MAPPING);
     let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
-    keys.fault_if(!keys.has("alembic"), "alembic", NO_DATABASE);
+    let command = command(&mut keys, declared);
+    let (has_alembic, has_command) = (keys.has("alembic"), keys.has("command"));
+    let message =
+        "is missing; write the name of the variable that holds the database's URL, or a `command`";
+    keys.fault_if(!has_alembic && !has_command, "alembic", message);
+    let limit = timeout(
+        &mut keys,
+        humantime::format_duration(DEFAULT_QUESTION_LIMIT),
+    );
+    let message = "is the time limit of `command`, which is missing";
+    keys.fault_if(keys.has("timeout") && !has_command, "timeout", message);
     let files: Option<Vec<String>> = keys.read("config");
     let is_wrong =
         |files: &Vec<String>| !(1..=2).contains(&files.len()) || files.iter().any(String::is_empty);
@@ -133,10 +158,18 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<UpToDate> 
         version_table_schema: identifier(&mut keys, "version_table_schema"),
         heads: heads(&mut keys),
         on_ahead: keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default(),
-        command: command(&mut keys, declared),
+        command,
     };
     keys.finish();
-    Some(UpToDate::Alembic(alembic))
+    for key in OF_ALEMBIC {
+        let message = "is only valid with `alembic`, the variable that holds the database's URL";
+        keys.fault_if(!has_alembic && has_command && keys.has(key), key, message);
+    }
+    let question = match alembic.command {
+        Some(command) if !has_alembic => UpToDate::Command(command),
+        _ => UpToDate::Alembic(alembic),
+    };
+    (Some(question), limit.unwrap_or(DEFAULT_QUESTION_LIMIT))
 }
 
 /// Reads a name in the database. It becomes part of a query.
@@ -282,6 +315,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         .filter_map(|name| Some((name, Signal::parse(name)?)))
         .collect();
     let stop_signal = keys.choice("stop_signal", &signals);
+    let (up_to_date, up_to_date_limit) = up_to_date(keys, declared);
     let step = Step {
         name,
         announce_start,
@@ -291,7 +325,8 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
         stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
         allow_failure: keys.read("allow_failure").unwrap_or(false),
-        up_to_date: up_to_date(keys, declared),
+        up_to_date,
+        up_to_date_limit,
         lock: lock(keys, declared),
     };
     keys.finish();

@@ -17,9 +17,6 @@ use crate::os::signals::Signals;
 use crate::os::tree::Tree;
 use crate::os::user::User;
 
-/// How long an `up_to_date` command may run.
-pub const UP_TO_DATE_LIMIT: Duration = Duration::from_mins(1);
-
 const LEFT: &str = "left processes running that the guard cannot end";
 const LOCK_LOST: &str = "the lock was lost while it ran, so it was killed";
 

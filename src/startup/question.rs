@@ -1,9 +1,8 @@
 //! Asks alembic's version table whether a step has nothing to do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RunError;
-use super::launch::UP_TO_DATE_LIMIT;
 use super::progress::{Dependency, until_ready};
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, OnAhead};
@@ -14,7 +13,10 @@ use crate::os::signals::Signals;
 /// The maximum number of rows of a version table. It has one row for each branch.
 const MAX_ROWS: usize = 1000;
 
-/// Asks over a connection of its own, and waits for the database for at most a minute.
+/// How long a question without a lock waits for the database.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Asks over a connection of its own, and waits for the database for at most `LIMIT`.
 ///
 /// # Errors
 /// If the database is not ready in time or keeps refusing the log-in, or a stop arrives.
@@ -23,7 +25,7 @@ pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, R
     let question = question.clone();
     let dependency = Dependency {
         name,
-        timeout: UP_TO_DATE_LIMIT,
+        timeout: LIMIT,
         attempt: Box::new(move |until| ask_alone(&question, until)),
     };
     let (mut answers, _) = until_ready(vec![dependency], signals)?;

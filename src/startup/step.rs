@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::RunError;
-use super::launch::{AHEAD, Launcher, UP_TO_DATE_LIMIT, failed};
+use super::launch::{AHEAD, Launcher, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
@@ -207,7 +207,8 @@ impl Runner<'_> {
     }
 
     fn is_up_to_date_by(&self, command: &Words) -> Result<bool, RunError> {
-        let is_up_to_date = self.launcher.is_up_to_date(command, UP_TO_DATE_LIMIT)?;
+        let limit = self.step.declared.up_to_date_limit;
+        let is_up_to_date = self.launcher.is_up_to_date(command, limit)?;
         if is_up_to_date {
             self.log("up to date, nothing to do");
             self.announce(self.step.announce_done.as_deref());

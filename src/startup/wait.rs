@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::RunError;
 use super::backoff::Backoff;
-use super::launch::{Launcher, UP_TO_DATE_LIMIT};
+use super::launch::Launcher;
 use super::mask::Mask;
 use super::progress::{Attempt, Dependency, Messages, PAUSES, deadline, receive, until_ready};
 #[cfg(feature = "postgres")]
@@ -120,7 +120,8 @@ fn until_up_to_date(
     let mut backoff = Backoff::new(PAUSES);
     loop {
         let asked = Instant::now();
-        let limit = UP_TO_DATE_LIMIT.min(end.saturating_duration_since(asked));
+        let left = end.saturating_duration_since(asked);
+        let limit = launcher.step.up_to_date_limit.min(left);
         match launcher.is_up_to_date(command, limit) {
             Ok(true) => {
                 let elapsed = messages.elapsed(Instant::now());

@@ -127,6 +127,7 @@ ALEMBIC = {
     "heads": ["all", ["a@head", "b"], "7", "~"],
     "on_ahead": ["run", "skip", "fail", "~"],
     "command": [*COMMANDS, "~"],
+    "timeout": TIMES,
 }
 ANNOUNCE = {"start": TEXTS, "done": TEXTS}
 LOCK = {"postgres": ["DATABASE_URL", "OTHER"], "timeout": TIMES}
@@ -220,6 +221,8 @@ def companions(name, key):
         return [{}, {"secret": "true"}, {"secret": "false"}]
     if name == "VARIABLE" and key == "value":
         return [{}, {"default": "x"}, {"generate": "{}"}]
+    if name == "ALEMBIC":
+        return [{}, {"command": ["x"]}, {"alembic": "~", "command": ["x"]}]
     if name == "GENERATE" and key != "format":
         other = {"length": "64"} if key == "bytes" else {"bytes": "32"}
         return [{}, other, *({"format": word} for word in GENERATE["format"])]

@@ -238,6 +238,8 @@ steps:
       comand: [x]
   - {name: other, command: [x], up_to_date: {alembic: URL, config: [a, b, c], heads: [''], command: text}}
   - {name: third, command: [x], up_to_date: {on_ahead: skip}}
+  - {name: fourth, command: [x], up_to_date: {alembic: URL, timeout: 3m}}
+  - {name: fifth, command: [x], up_to_date: {command: [x], timeout: 0s, heads: all}}
 ";
     let ended = Guard::with_manifest(manifest)
         .line("check")

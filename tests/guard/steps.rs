@@ -65,6 +65,41 @@ fn a_step_out_of_time_ends_with_124() {
 }
 
 #[test]
+fn the_time_limit_of_an_up_to_date_command_can_be_set() {
+    let question = |command: &str, timeout: &str| {
+        let keys = format!("    up_to_date: {{command: {command}{timeout}}}");
+        shell("echo migrated", &keys).run()
+    };
+    question("[sleep, '100']", ", timeout: 100ms")
+        .expect_code(124)
+        .expect_stdout("")
+        .expect_stderr(
+            "step migrate: up_to_date ran out of time (100ms) and was stopped (phase step, exit code 124",
+        );
+    question("['true']", ", timeout: 3m")
+        .expect_code(0)
+        .expect_stdout("served\n");
+    question("['false']", "")
+        .expect_code(0)
+        .expect_stdout("migrated\nserved\n");
+}
+
+#[test]
+fn the_time_limit_of_an_up_to_date_command_also_applies_to_a_wait_for_the_step() {
+    let manifest = "version: 1
+wait_for: [{up_to_date: migrate}]
+steps: [{name: migrate, command: ['true'], up_to_date: {command: [sleep, '100'], timeout: 100ms}}]
+server: {command: [echo, served]}
+";
+    Guard::with_manifest(manifest)
+        .line("run --skip migrate")
+        .run()
+        .expect_code(124)
+        .expect_stdout("")
+        .expect_stderr("step migrate: up_to_date ran out of time (100ms) and was stopped");
+}
+
+#[test]
 fn a_step_that_ignores_its_stop_signal_is_killed_with_its_tree_after_the_grace() {
     let script = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > grandchild; while :; do sleep 1; done' & wait";
     let running = shell(script, "    timeout: 300ms\n    stop_grace: 200ms\n").start();
