@@ -250,6 +250,10 @@ pub struct Step {
     pub stop_grace: Duration,
     /// Whether an error or a time-out of this step is only a warning.
     pub allow_failure: bool,
+    /// How often the command is run again after it has failed.
+    pub retries: u32,
+    /// The longest pause before the first retry.
+    pub retry_delay: Duration,
     pub up_to_date: Option<UpToDate>,
     /// The time limit of the command of `up_to_date`.
     pub up_to_date_limit: Duration,

@@ -24,6 +24,13 @@ const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 /// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
 
+/// The maximum of `retries`.
+const MAX_RETRIES: u32 = 1000;
+
+/// The default and the maximum of `retry_delay`.
+const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(5);
+const MAX_RETRY_DELAY: Duration = Duration::from_hours(1);
+
 /// The default time limit of a command of `up_to_date`.
 const DEFAULT_QUESTION_LIMIT: Duration = Duration::from_mins(1);
 
@@ -315,6 +322,10 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         .filter_map(|name| Some((name, Signal::parse(name)?)))
         .collect();
     let stop_signal = keys.choice("stop_signal", &signals);
+    let retries: Option<u32> = keys.read("retries");
+    let is_too_large = retries.is_some_and(|retries| retries > MAX_RETRIES);
+    let message = format_args!("must be at most {MAX_RETRIES}");
+    keys.fault_if(is_too_large, "retries", message);
     let (up_to_date, up_to_date_limit) = up_to_date(keys, declared);
     let step = Step {
         name,
@@ -325,6 +336,8 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
         stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
         allow_failure: keys.read("allow_failure").unwrap_or(false),
+        retries: retries.unwrap_or_default(),
+        retry_delay: retry_delay(keys),
         up_to_date,
         up_to_date_limit,
         lock: lock(keys, declared),
@@ -333,6 +346,18 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let message = "is missing; write it as a list such as [alembic, upgrade, head]";
     keys.fault_if(!keys.has("command"), "command", message);
     step
+}
+
+fn retry_delay(step: &mut Keys<'_>) -> Duration {
+    let delay: Option<Duration> = step.read("retry_delay");
+    let delay = delay.unwrap_or(DEFAULT_RETRY_DELAY);
+    step.fault_if(delay.is_zero(), "retry_delay", "must be more than 0");
+    let is_too_long = delay > MAX_RETRY_DELAY;
+    step.fault_if(is_too_long, "retry_delay", "must be at most 1h");
+    let is_alone = step.has("retry_delay") && !step.has("retries");
+    let message = "is only valid with `retries`, the number of further tries";
+    step.fault_if(is_alone, "retry_delay", message);
+    delay
 }
 
 /// Reads the server.

@@ -220,12 +220,6 @@ pub struct HeldLock {
 }
 
 impl HeldLock {
-    /// # Errors
-    /// If the lock was lost.
-    pub fn verify(&self) -> Result<(), RunError> {
-        self.loss().map_or(Ok(()), |loss| Err(lost(&loss)))
-    }
-
     /// Releases the lock, unless processes of the step are left. Needs no deadline, because the helper has one and
     /// always reports.
     ///
@@ -241,15 +235,10 @@ impl HeldLock {
         // If the helper has ended, it has reported why.
         let _ = self.release.send(());
         match receive(&self.reports, signals, None)? {
-            Some((_, Err(error))) => Err(lost(&error.reason)),
+            Some((_, Err(error))) => Err(RunError::lock_lost(&error.reason)),
             Some((_, Ok(_))) | None => Ok(()),
         }
     }
-}
-
-fn lost(reason: &str) -> RunError {
-    let text = format!("the lock was lost: {reason}");
-    RunError::new(Exit::LOCK_NOT_HELD, Phase::Lock, text)
 }
 
 impl Lease for HeldLock {

@@ -51,6 +51,12 @@ impl RunError {
         Self::new(Exit::stopped(signal.0), Phase::Wait, text)
     }
 
+    /// A lock that does not exclude other processes any more.
+    pub fn lock_lost(reason: &str) -> Self {
+        let text = format!("the lock was lost: {reason}");
+        Self::new(Exit::LOCK_NOT_HELD, Phase::Lock, text)
+    }
+
     /// Wraps an error of the operating system in a wait or a step. `what` is the operation that failed.
     pub fn system(what: &str) -> impl Fn(io::Error) -> Self {
         move |cause| {

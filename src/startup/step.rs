@@ -2,16 +2,19 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::RunError;
+use super::backoff::Backoff;
 use super::launch::{AHEAD, Launcher, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
+use super::progress::deadline;
 #[cfg(feature = "postgres")]
 use super::question;
 use super::serve::program;
-use super::supervise::Lease;
+use super::supervise::{Lease, wait};
 #[cfg(feature = "postgres")]
 use crate::alembic::Status;
 use crate::check::{Awaited, Plan, Question, Step, Words};
@@ -23,6 +26,9 @@ use crate::os::family::Ending;
 use crate::os::program::Moment;
 use crate::os::signals::{Signals, unless_stopped};
 use crate::os::user::User;
+
+/// The longest pause between two tries of a step, unless its `retry_delay` is longer.
+const LONGEST_RETRY_DELAY: Duration = Duration::from_mins(1);
 
 /// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
 /// install, or that may not be needed, is only a warning. Returns whether all were found.
@@ -260,7 +266,8 @@ impl Runner<'_> {
         }
     }
 
-    /// Runs the step's command.
+    /// Runs the step's command, and runs it again after its own failure, as often as the manifest says. `lease` is kept
+    /// all the time.
     fn execute(&self, lease: Option<&dyn Lease>) -> Result<(), RunError> {
         let step = self.step;
         if step.announce_start.is_none() {
@@ -268,13 +275,61 @@ impl Runner<'_> {
         }
         self.announce(step.announce_start.as_deref());
         let (timeout, format) = (step.declared.timeout, Some(self.format));
+        let (retries, delay) = (step.declared.retries, step.declared.retry_delay);
+        let mut backoff = Backoff::new((delay, delay.max(LONGEST_RETRY_DELAY)));
         let launcher = &self.launcher;
-        let (ending, is_ahead) = launcher.launch("", &step.command, timeout, format, lease)?;
-        if ending != Ending::Exited(0) {
-            return Err(failed("", ending, if is_ahead { AHEAD } else { "" }));
+        for retry in 0.. {
+            let (ending, is_ahead) = launcher.launch("", &step.command, timeout, format, lease)?;
+            let advice = match ending {
+                Ending::Exited(0) => break,
+                // Another try has the same revision files.
+                _ if is_ahead => AHEAD.to_owned(),
+                // A shell and `env` exit with these codes if a command cannot be executed or is not found.
+                Ending::Exited(126 | 127) => String::new(),
+                _ if retries == 0 => String::new(),
+                _ if retry == retries => format!("; this was the last of {} tries", retries + 1),
+                _ => {
+                    let pause = backoff.pause_after(Duration::ZERO, false);
+                    self.log_retry(ending, retry + 2, pause);
+                    self.pause(pause, lease)?;
+                    continue;
+                }
+            };
+            return Err(failed("", ending, &advice));
         }
         self.announce(step.announce_done.as_deref());
         Ok(())
+    }
+
+    /// Waits before the next try of the step.
+    ///
+    /// # Errors
+    /// If a stop arrives, or the lease is lost.
+    fn pause(&self, pause: Duration, lease: Option<&dyn Lease>) -> Result<(), RunError> {
+        let signals = self.launcher.signals;
+        let end = deadline(Instant::now(), pause);
+        loop {
+            unless_stopped().map_err(RunError::stopped)?;
+            lease.map_or(Ok(()), Lease::verify)?;
+            if Instant::now() >= end {
+                return Ok(());
+            }
+            // A stop or a loss that arrives from here on ends this wait at once.
+            let is_woken = wait(signals, &mut [], None, Some(end));
+            if is_woken.map_err(RunError::system("wait"))? {
+                // Discards the signals, because there is no process to forward them to.
+                signals.take();
+            }
+        }
+    }
+
+    /// Logs that the step has failed and that the try with this number follows after a pause.
+    fn log_retry(&self, ending: Ending, number: u32, pause: Duration) {
+        let step = self.step.declared;
+        let (tries, seconds) = (step.retries + 1, pause.as_secs_f64());
+        let next = format!("; try {number} of {tries} in {seconds:.1}s");
+        let error = failed("", ending, &next).of_step(&step.name);
+        tracing::warn!(phase = %Phase::Step, step = step.name, "{error}");
     }
 
     fn log(&self, text: &str) {

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::RunError;
 use super::relay::Relay;
 use crate::check::DeclaredStep;
 use crate::log::Phase;
@@ -104,6 +105,13 @@ pub enum Outcome {
 pub trait Lease {
     /// The reason why the lease was lost, or `None` if it is valid. A loss wakes the main thread.
     fn loss(&self) -> Option<String>;
+
+    /// # Errors
+    /// If the lease was lost.
+    fn verify(&self) -> Result<(), RunError> {
+        let lost = |reason: String| Err(RunError::lock_lost(&reason));
+        self.loss().map_or(Ok(()), lost)
+    }
 
     /// A descriptor that every process of the step inherits, so that the lease lives as long as they do.
     fn descriptor(&self) -> BorrowedFd<'_>;

@@ -139,6 +139,8 @@ STEP = {
     "stop_signal": [*SIGNALS, "~"],
     "stop_grace": [*TIMES, "0", "0s"],
     "allow_failure": FLAGS,
+    "retries": ["0", "10", "1000", "1001", "~"],
+    "retry_delay": TIMES,
     "up_to_date": [ALEMBIC, *COMMANDS, "~"],
     "lock": [LOCK, "~"],
 }
@@ -221,6 +223,8 @@ def companions(name, key):
         return [{}, {"secret": "true"}, {"secret": "false"}]
     if name == "VARIABLE" and key == "value":
         return [{}, {"default": "x"}, {"generate": "{}"}]
+    if name == "STEP" and key == "retry_delay":
+        return [{}, {"retries": "3"}]
     if name == "ALEMBIC":
         return [{}, {"command": ["x"]}, {"alembic": "~", "command": ["x"]}]
     if name == "GENERATE" and key != "format":

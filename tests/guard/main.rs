@@ -22,6 +22,7 @@ mod relay;
 // These reports are about the example's manifest, which has a lock.
 #[cfg(feature = "postgres")]
 mod report;
+mod retries;
 mod run;
 mod secret_files;
 mod secrets;
