@@ -1,13 +1,13 @@
 //! alembic's own command line, as the command of a step has it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::Parser;
 
-use super::Error;
+use super::{Error, uncertain};
 
 /// What an alembic command line says about the configuration and the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,24 +23,48 @@ pub struct CommandLine {
 /// Commands that run the words after their subcommand `run`, in the same folder.
 const RUNNERS: [&str; 5] = ["uv", "poetry", "pdm", "pipenv", "hatch"];
 
-/// Parses `alembic …` and `python -m alembic …`, also behind a runner such as `uv run`. Returns `None` for any other
-/// command.
+/// What an assignment of `env` begins with or contains if it may change the files or the version table.
+const SETTINGS: [&str; 3] = ["ALEMBIC_CONFIG=", "PYTHONPATH=", "search_path"];
+
+/// Parses `alembic …` and `python -m alembic …`, also behind a runner such as `uv run` and behind `env NAME=value`.
+/// Returns `None` for any other command.
 ///
 /// # Errors
 /// [`Error::Uncertain`] if it is not certain how alembic would read the words.
 pub fn command_line(words: &[OsString]) -> Result<Option<CommandLine>, Error> {
-    let Some(words) = arguments(words) else {
+    let Some(arguments) = arguments(words) else {
         return Ok(None);
     };
-    let parsed = parse(words);
+    let before = &words[..words.len() - arguments.len()];
+    let is_setting = |word: &OsString| {
+        let word = word.to_string_lossy();
+        SETTINGS.iter().any(|setting| word.contains(setting))
+    };
+    if before.iter().any(is_setting) {
+        return uncertain("its `env` sets ALEMBIC_CONFIG, PYTHONPATH or a search_path");
+    }
+    let parsed = parse(arguments);
     let reason = "the arguments of its alembic command are not understood";
-    parsed
-        .map(Some)
-        .ok_or_else(|| Error::Uncertain(reason.to_owned()))
+    parsed.map_or_else(|| uncertain(reason), |parsed| Ok(Some(parsed)))
+}
+
+/// The command behind `env NAME=value …`. Any other command is returned as it is.
+pub fn behind_env(words: &[OsString]) -> &[OsString] {
+    let program = words.first().map(Path::new).and_then(Path::file_name);
+    if program != Some(OsStr::new("env")) {
+        return words;
+    }
+    let is_assignment = |word: &&OsString| {
+        let word = word.as_bytes();
+        word.contains(&b'=') && !word.starts_with(b"-")
+    };
+    let count = words[1..].iter().take_while(is_assignment).count();
+    &words[1 + count..]
 }
 
 /// The arguments of alembic.
 fn arguments(words: &[OsString]) -> Option<&[OsString]> {
+    let words = behind_env(words);
     let program = Path::new(words.first()?).file_name()?.to_str()?;
     let is_digit_or_dot = |next: char| next.is_ascii_digit() || next == '.';
     let version = program.strip_prefix("python");

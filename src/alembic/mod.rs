@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use crate::os::file;
 
-pub use command_line::{CommandLine, command_line};
+pub use command_line::{CommandLine, behind_env, command_line};
 pub use history::{History, Status, Targets};
 
 /// Where alembic's configuration is, and what the manifest says about `env.py`.

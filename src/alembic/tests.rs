@@ -391,6 +391,14 @@ fn only_plain_alembic_command_lines_are_parsed() {
         ),
         ("poetry run alembic upgrade heads", upgrade(&[], None)),
         (
+            "env PGOPTIONS=-clock_timeout=5s A=b alembic -ca.ini upgrade heads",
+            upgrade(&["a.ini"], None),
+        ),
+        (
+            "/usr/bin/env uv run env A= python -m alembic upgrade heads",
+            upgrade(&[], None),
+        ),
+        (
             "alembic -c a.ini --config=p/pyproject.toml -q -x t=1 --raiseerr upgrade --tag t heads",
             upgrade(&["a.ini", "p/pyproject.toml"], None),
         ),
@@ -416,7 +424,19 @@ fn only_plain_alembic_command_lines_are_parsed() {
         assert_eq!(parse(line), Err(reason.to_owned()), "{line}");
     }
     for line in [
+        "env ALEMBIC_CONFIG=a.ini alembic upgrade heads",
+        "env A=b PYTHONPATH=lib alembic upgrade heads",
+        "uv run env PGOPTIONS=-csearch_path=app alembic upgrade heads",
+    ] {
+        let reason = "its `env` sets ALEMBIC_CONFIG, PYTHONPATH or a search_path";
+        assert_eq!(parse(line), Err(reason.to_owned()), "{line}");
+    }
+    for line in [
         "",
+        "env",
+        "env A=b",
+        "env -C backend alembic upgrade heads",
+        "env --unset=A alembic upgrade heads",
         "sh -c alembic",
         "uv alembic upgrade heads",
         "uv run",

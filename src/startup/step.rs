@@ -17,6 +17,7 @@ use super::serve::program;
 use super::supervise::{Lease, wait};
 #[cfg(feature = "postgres")]
 use crate::alembic::Status;
+use crate::alembic::behind_env;
 use crate::check::{Awaited, Plan, Question, Step, Words};
 #[cfg(feature = "postgres")]
 use crate::check::{Lock, OnAhead};
@@ -58,7 +59,7 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
             is_unchanged && question.is_none(),
         ));
         // Alembic migrates, and installs nothing.
-        let program = step.command.written.first().map(Path::new);
+        let program = behind_env(&step.command.written).first().map(Path::new);
         is_unchanged &= program.and_then(Path::file_name) == Some(OsStr::new("alembic"));
     }
     let server = plan.server.iter();

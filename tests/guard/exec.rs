@@ -164,13 +164,19 @@ server: {command: [no-such-server]}
 steps: [{name: migrate, command: [./alembic, upgrade, head]}]
 server: {command: [no-such-server]}
 ";
-    let guard = Guard::with_manifest(manifest);
-    guard.folder.script("alembic", "#!/bin/sh\necho migrated\n");
-    guard
-        .run()
-        .expect_code(127)
-        .expect_stdout("")
-        .expect_stderr("the command `no-such-server` was not found; check its spelling, and PATH (phase serve, exit code 127");
+    let behind_env = manifest.replace(
+        "[./alembic",
+        "[env, PGOPTIONS=-c lock_timeout=5s, ./alembic",
+    );
+    for manifest in [manifest, &behind_env] {
+        let guard = Guard::with_manifest(manifest);
+        guard.folder.script("alembic", "#!/bin/sh\necho migrated\n");
+        guard
+            .run()
+            .expect_code(127)
+            .expect_stdout("")
+            .expect_stderr("the command `no-such-server` was not found; check its spelling, and PATH (phase serve, exit code 127");
+    }
     // Without a step, two programs are told at once.
     let manifest = "version: 1
 steps: [{name: s, command: ['true'], up_to_date: [no-such-question]}]
