@@ -18,13 +18,13 @@ fn example() -> &'static Path {
 }
 
 /// A copy of the example service, whose migrations a test can change.
-struct Service {
-    folder: Folder,
-    database: Database,
+pub struct Service {
+    pub folder: Folder,
+    pub database: Database,
 }
 
 impl Service {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Folder::new();
         copy(example(), folder.path());
         let database = Database::new();
@@ -61,7 +61,7 @@ server: {{command: [echo, served]}}
     }
 
     /// Runs the guard, and asserts that it serves. Returns its end, and whether the step ran.
-    fn start(&self, up_to_date: &str) -> (Ended, bool) {
+    pub fn start(&self, up_to_date: &str) -> (Ended, bool) {
         let ended = self.guard(up_to_date, "").run().expect_code(0);
         let ended = ended.expect_never(self.database.password());
         (ended, self.take_log())
@@ -77,7 +77,7 @@ server: {{command: [echo, served]}}
         has_run
     }
 
-    fn versions(&self) -> std::path::PathBuf {
+    pub fn versions(&self) -> std::path::PathBuf {
         self.folder.path().join("migrations/versions")
     }
 }

@@ -20,6 +20,7 @@ mod once;
 mod pool;
 mod random;
 mod release;
+mod retries;
 
 mod server;
 mod tls;
