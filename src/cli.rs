@@ -44,8 +44,17 @@ pub struct Run {
     pub forward: Option<Forward>,
     /// Signals that an init forwards as other signals.
     pub rewrites: Vec<Rewrite>,
+    /// Exit codes of the server, each with the one with which an init exits instead.
+    pub remaps: Vec<(u8, u8)>,
     /// Replaces the manifest's `server.command`.
     pub command: Option<Vec<OsString>>,
+}
+
+impl Run {
+    /// Whether an option is given that is only for an init.
+    pub fn needs_init(&self) -> bool {
+        self.forward.is_some() || !self.rewrites.is_empty() || !self.remaps.is_empty()
+    }
 }
 
 /// The arguments of `startup-guard check`.
@@ -205,6 +214,8 @@ fn unknown(what: &str, given: &str, known: &[&str], otherwise: String) -> UsageE
 fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
     let rewrites = given.texts("--rewrite");
     let rewrites: Result<_, _> = rewrites.iter().map(|text| rewrite(text)).collect();
+    let remaps = given.texts("--remap-exit");
+    let remaps: Result<_, _> = remaps.iter().map(|text| remap(text)).collect();
     let run = Run {
         manifest: given.manifest()?,
         skip: given.texts("--skip"),
@@ -212,12 +223,12 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
         init: given.has("--init"),
         forward: given.choice("--forward", &FORWARDS),
         rewrites: rewrites?,
+        remaps: remaps?,
         command,
     };
-    let is_init = run.init || run.forward.is_some() || !run.rewrites.is_empty();
     let excluded = match (run.no_server, &run.command) {
         (true, Some(_)) => "a command after `--`",
-        (true, None) if is_init => "`--init`, `--forward` or `--rewrite`",
+        (true, None) if run.init || run.needs_init() => "`--init` or an option of an init",
         _ => return Ok(Command::Run(run)),
     };
     wrong(format!("`--no-server` cannot be combined with {excluded}"))
@@ -236,6 +247,13 @@ fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
         return wrong("TO must be the name or the number of a signal, or 0 to drop FROM");
     }
     Ok(Rewrite { from, to: new })
+}
+
+fn remap(text: &str) -> Result<(u8, u8), UsageError> {
+    let codes = text.split_once(':');
+    let codes = codes.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let told = "it must be FROM:TO, two exit codes from 0 to 255, such as 143:0";
+    codes.map_or_else(|| wrong(format!("--remap-exit {text}: {told}")), Ok)
 }
 
 fn check(given: &Given) -> Result<Command, UsageError> {

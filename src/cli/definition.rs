@@ -96,6 +96,8 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             Argument { name: "--rewrite", value: "FROM:TO…", takes: Takes::Text,
                 help: "with --init: forward the signal FROM as the signal TO, or drop it if TO is 0 (repeatable; \
                        names or numbers, such as TERM:INT)" },
+            Argument { name: "--remap-exit", value: "FROM:TO…", takes: Takes::Text,
+                help: "with --init: exit with TO if the server's exit code is FROM, such as 143:0 (repeatable)" },
             Argument { name: "COMMAND…", value: "", takes: Takes::Command,
                 help: "replaces the manifest's server.command. An argument that consists of $NAME, ${NAME} or \
                        ${NAME:-text} alone is expanded" },

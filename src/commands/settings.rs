@@ -80,7 +80,7 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
 /// The settings of the server's init; `None` if the server replaces this process, or if no server is started.
 ///
 /// # Errors
-/// If a setting is invalid, or if `--forward` or `--rewrite` is given without an init.
+/// If a setting is invalid, or if an option of an init is given without an init.
 pub fn init(
     arguments: &cli::Run,
     manifest: &Manifest,
@@ -98,14 +98,15 @@ pub fn init(
         "false" | "0" | "no" | "off" => false,
         _ => return wrong(format!("{INIT} must be true or false")),
     };
-    if !is_wanted && (arguments.forward.is_some() || !arguments.rewrites.is_empty()) {
+    if !is_wanted && arguments.needs_init() {
         return wrong(
-            "--forward and --rewrite need an init: add --init, or set server.init: true in the manifest",
+            "--forward, --rewrite and --remap-exit need an init: add --init, or set server.init: true in the manifest",
         );
     }
     Ok(is_wanted.then(|| Init {
         forward: arguments.forward.unwrap_or_default(),
         rewrites: arguments.rewrites.clone(),
+        remaps: arguments.remaps.clone(),
     }))
 }
 

@@ -20,6 +20,8 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 pub struct Init {
     pub forward: Forward,
     pub rewrites: Vec<Rewrite>,
+    /// Exit codes of the server, each with the one to exit with instead.
+    pub remaps: Vec<(u8, u8)>,
 }
 
 impl Init {
@@ -34,13 +36,22 @@ impl Init {
             None => Some(signal),
         }
     }
+
+    /// The exit code instead of this one of the server.
+    fn remapped(&self, code: u8) -> u8 {
+        // The last one counts, as for rewrites.
+        let mut remaps = self.remaps.iter().rev();
+        let remap = remaps.find(|(from, _)| *from == code);
+        remap.map_or(code, |(_, to)| *to)
+    }
 }
 
 fn is_pause(signal: Signal) -> bool {
     [Signal::TSTP, Signal::TTIN, Signal::TTOU].contains(&signal)
 }
 
-/// Starts the server as a child and returns after it has ended. Returns its exit code, as a shell reports it.
+/// Starts the server as a child and returns after it has ended. Returns its exit code, as a shell reports it, unless the
+/// init's options replace that code.
 ///
 /// # Errors
 /// If the server cannot be started, or a stop has arrived.
@@ -73,7 +84,7 @@ pub fn attend(server: Server, init: &Init, signals: &Signals) -> Result<u8, Star
     let ending = attendant.attend();
     attendant.end_the_rest();
     (attendant.terminal).inspect(|terminal| terminal.take_back_from(leader));
-    Ok(ending.code())
+    Ok(init.remapped(ending.code()))
 }
 
 /// The init of a running server.

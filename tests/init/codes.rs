@@ -27,6 +27,11 @@ pub const TESTS: &[Test] = &[
         signals_that_end_a_step,
     ),
     (
+        "an_exit_code_of_the_server_can_be_replaced_but_none_of_the_guard",
+        Needs::Nothing,
+        remapped,
+    ),
+    (
         "a_server_that_cannot_be_executed_has_the_same_code_and_message_with_an_init",
         Needs::Nothing,
         refusals,
@@ -67,6 +72,30 @@ fn signals_that_end_the_server() {
             .run()
             .expect_code(128 + signal);
     }
+}
+
+fn remapped() {
+    let options =
+        "--remap-exit 143:0 --remap-exit 3:4 --remap-exit 0:7 --remap-exit 5:6 --remap-exit=5:255";
+    let init = |role: [&str; 2]| {
+        let guard = Guard::new().line(&format!("run --no-manifest --init {options} --"));
+        guard.args(roles::command(&role)).run()
+    };
+    // The last one of a code counts, and the new code is not replaced again.
+    for (code, expected) in [(143, 0), (3, 4), (4, 4), (0, 7), (7, 7), (5, 255), (6, 6)] {
+        init(["exit", &code.to_string()]).expect_code(expected);
+    }
+    init(["die", "15"]).expect_code(0).expect_stderr("");
+    init(["die", "9"]).expect_code(137);
+    let manifest = "version: 1\nsteps: [{name: s, command: ['false']}]\nserver: {init: true, command: ['true']}\n";
+    Guard::with_manifest(manifest)
+        .line("run --remap-exit 70:0 --remap-exit 127:0")
+        .run()
+        .expect_code(70);
+    Guard::new()
+        .line("run --no-manifest --init --remap-exit 127:0 -- no-such-server")
+        .run()
+        .expect_code(127);
 }
 
 /// A guard with a step for each role, all with `allow_failure`.

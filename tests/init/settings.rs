@@ -95,6 +95,30 @@ fn wrong_usage() {
             "--rewrite 2:TERMS: TO must be",
         ),
         ("run --no-server --init", "cannot be combined with"),
+        (
+            "run --no-server --remap-exit 143:0",
+            "`--no-server` cannot be combined with `--init` or an option of an init",
+        ),
+        (
+            "run --no-manifest --remap-exit 143:0 -- true",
+            "--forward, --rewrite and --remap-exit need an init: add --init",
+        ),
+        (
+            "run --no-manifest --init --remap-exit 143 -- true",
+            "--remap-exit 143: it must be FROM:TO, two exit codes from 0 to 255, such as 143:0",
+        ),
+        (
+            "run --no-manifest --init --remap-exit 256:0 -- true",
+            "--remap-exit 256:0: it must be",
+        ),
+        (
+            "run --no-manifest --init --remap-exit TERM:0 -- true",
+            "--remap-exit TERM:0: it must be",
+        ),
+        (
+            "run --no-manifest --init --remap-exit 143:-1 -- true",
+            "--remap-exit 143:-1: it must be",
+        ),
     ] {
         Guard::with_manifest("version: 1\n")
             .line(line)
