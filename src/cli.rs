@@ -7,6 +7,7 @@ mod definition;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::Arg::{self, Long, Short, Value};
 use lexopt::Parser;
@@ -46,6 +47,8 @@ pub struct Run {
     pub rewrites: Vec<Rewrite>,
     /// Exit codes of the server, each with the one with which an init exits instead.
     pub remaps: Vec<(u8, u8)>,
+    /// How long the server may take to end after a stop, before an init kills it. Without a limit if it is `None`.
+    pub stop_grace: Option<Duration>,
     /// Replaces the manifest's `server.command`.
     pub command: Option<Vec<OsString>>,
 }
@@ -53,7 +56,8 @@ pub struct Run {
 impl Run {
     /// Whether an option is given that is only for an init.
     pub fn needs_init(&self) -> bool {
-        self.forward.is_some() || !self.rewrites.is_empty() || !self.remaps.is_empty()
+        let has_lists = !self.rewrites.is_empty() || !self.remaps.is_empty();
+        has_lists || self.forward.is_some() || self.stop_grace.is_some()
     }
 }
 
@@ -224,6 +228,7 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
         forward: given.choice("--forward", &FORWARDS),
         rewrites: rewrites?,
         remaps: remaps?,
+        stop_grace: duration(given, "--stop-grace")?,
         command,
     };
     let excluded = match (run.no_server, &run.command) {
@@ -254,6 +259,20 @@ fn remap(text: &str) -> Result<(u8, u8), UsageError> {
     let codes = codes.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     let told = "it must be FROM:TO, two exit codes from 0 to 255, such as 143:0";
     codes.map_or_else(|| wrong(format!("--remap-exit {text}: {told}")), Ok)
+}
+
+/// The value of an option that is a duration of more than 0.
+fn duration(given: &Given, name: &str) -> Result<Option<Duration>, UsageError> {
+    let Some(text) = given.text(name) else {
+        return Ok(None);
+    };
+    let duration = humantime::parse_duration(&text).ok();
+    let duration = duration.filter(|duration| !duration.is_zero());
+    let told = "it must be a duration of more than 0 with its unit, such as 8s";
+    duration.map_or_else(
+        || wrong(format!("{name} {text}: {told}")),
+        |duration| Ok(Some(duration)),
+    )
 }
 
 fn check(given: &Given) -> Result<Command, UsageError> {

@@ -98,6 +98,8 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
                        names or numbers, such as TERM:INT)" },
             Argument { name: "--remap-exit", value: "FROM:TO…", takes: Takes::Text,
                 help: "with --init: exit with TO if the server's exit code is FROM, such as 143:0 (repeatable)" },
+            Argument { name: "--stop-grace", value: "DURATION", takes: Takes::Text,
+                help: "with --init: kill a server that has not ended so long after a stop (TERM, INT or QUIT), such as 8s" },
             Argument { name: "COMMAND…", value: "", takes: Takes::Command,
                 help: "replaces the manifest's server.command. An argument that consists of $NAME, ${NAME} or \
                        ${NAME:-text} alone is expanded" },

@@ -100,13 +100,14 @@ pub fn init(
     };
     if !is_wanted && arguments.needs_init() {
         return wrong(
-            "--forward, --rewrite and --remap-exit need an init: add --init, or set server.init: true in the manifest",
+            "--forward, --rewrite, --remap-exit and --stop-grace need an init: add --init, or set server.init: true in the manifest",
         );
     }
     Ok(is_wanted.then(|| Init {
         forward: arguments.forward.unwrap_or_default(),
         rewrites: arguments.rewrites.clone(),
         remaps: arguments.remaps.clone(),
+        stop_grace: arguments.stop_grace,
     }))
 }
 

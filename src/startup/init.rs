@@ -1,8 +1,11 @@
 //! The init of the server, with `--init`: starts the server as a child, forwards every signal to it and reaps orphans.
-//! After the server has ended, it ends the server's remaining processes. It wakes up only for signals.
+//! After the server has ended, it ends the server's remaining processes. It wakes up only for signals, and to kill a
+//! server that ignores a stop.
 
+use std::io;
 use std::time::{Duration, Instant};
 
+use super::progress::deadline;
 use super::serve::{Server, write_pending_output};
 use super::supervise::Stage;
 use crate::log::Phase;
@@ -16,12 +19,17 @@ use crate::os::{leave_folder, trim_memory};
 /// container to end.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
+/// The signals that ask a server to end. HUP is not one of them, because many servers reload their configuration then.
+const STOPS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
+
 /// The options of an init.
 pub struct Init {
     pub forward: Forward,
     pub rewrites: Vec<Rewrite>,
     /// Exit codes of the server, each with the one to exit with instead.
     pub remaps: Vec<(u8, u8)>,
+    /// How long the server may take to end after a stop before it is killed. `None` if it is not killed.
+    pub stop_grace: Option<Duration>,
 }
 
 impl Init {
@@ -76,6 +84,8 @@ pub fn attend(server: Server, init: &Init, signals: &Signals) -> Result<u8, Star
         signals,
         leader,
         strangers,
+        stop_grace: init.stop_grace,
+        kill_at: None,
         // A server in a session of its own shares no terminal with the guard.
         terminal: terminal.filter(|_| init.forward == Forward::Child),
         is_paused: false,
@@ -94,6 +104,10 @@ struct Attendant<'a> {
     /// The process ID of the server, which leads its process group.
     leader: i32,
     strangers: Strangers,
+    /// The grace period that the first stop begins. `None` after that.
+    stop_grace: Option<Duration>,
+    /// When the server is killed because it was stopped and has not ended.
+    kill_at: Option<Instant>,
     /// The terminal that the server shares with the guard.
     terminal: Option<Terminal>,
     /// Whether the guard has stopped because its server was stopped, for example with Ctrl-Z.
@@ -106,8 +120,11 @@ impl Attendant<'_> {
     /// Forwards signals and reaps children until the server has ended.
     fn attend(&mut self) -> Ending {
         loop {
-            // Without a deadline a signal is always returned.
-            let Some(received) = self.signals.next(None) else {
+            // Checked even if signals keep arriving.
+            if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+                self.kill();
+            }
+            let Some(received) = self.signals.next(self.kill_at) else {
                 continue;
             };
             if received.signal != Signal::CHLD {
@@ -142,18 +159,40 @@ impl Attendant<'_> {
                 Forward::Child => received.pass_to(self.leader, signal),
                 Forward::Group => family::send(-self.leader, signal),
             };
-            // Logged once, because nothing else would explain why the server does not stop.
-            if passed.is_err() && !std::mem::replace(&mut self.has_logged_error, true) {
-                tracing::error!(
-                    phase = %Phase::Serve,
-                    "{} cannot be forwarded to the server: the guard has no permission to signal it; give it the \
-                     capability KILL, or run both as the same user",
-                    signal.name()
-                );
+            self.expect_permission(&passed, signal);
+            let is_stop = STOPS.contains(&received.signal) || STOPS.contains(&signal);
+            if let Some(grace) = self.stop_grace.take_if(|_| is_stop) {
+                self.kill_at = Some(deadline(Instant::now(), grace));
             }
         }
         if self.init.forward == Forward::Group && is_pause(received.signal) {
             family::pause();
+        }
+    }
+
+    /// Kills the server, or its process group if signals are forwarded to that.
+    fn kill(&mut self) {
+        self.kill_at = None;
+        let grace = humantime::format_duration(self.init.stop_grace.unwrap_or_default());
+        let text = format!("the server has not ended within {grace} after the stop; it is killed");
+        tracing::warn!(phase = %Phase::Serve, "{text}");
+        let target = match self.init.forward {
+            Forward::Child => self.leader,
+            Forward::Group => -self.leader,
+        };
+        self.expect_permission(&family::send(target, Signal::KILL), Signal::KILL);
+    }
+
+    /// Logs that a signal could not be sent to the server. Only once, because nothing else would explain why the server
+    /// does not stop.
+    fn expect_permission(&mut self, sent: &io::Result<()>, signal: Signal) {
+        if sent.is_err() && !std::mem::replace(&mut self.has_logged_error, true) {
+            tracing::error!(
+                phase = %Phase::Serve,
+                "{} cannot be forwarded to the server: the guard has no permission to signal it; give it the \
+                 capability KILL, or run both as the same user",
+                signal.name()
+            );
         }
     }
 

@@ -11,6 +11,7 @@
 mod calls;
 mod codes;
 mod faults;
+mod grace;
 mod leftovers;
 mod musl;
 mod namespace;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         calls::TESTS,
         codes::TESTS,
         faults::TESTS,
+        grace::TESTS,
         leftovers::TESTS,
         musl::TESTS,
         orphans::TESTS,

@@ -101,7 +101,21 @@ fn wrong_usage() {
         ),
         (
             "run --no-manifest --remap-exit 143:0 -- true",
-            "--forward, --rewrite and --remap-exit need an init: add --init",
+            "--forward, --rewrite, --remap-exit and --stop-grace need an init: add --init",
+        ),
+        ("run --no-server --stop-grace 8s", "cannot be combined with"),
+        ("run --no-manifest --stop-grace 8s -- true", "need an init"),
+        (
+            "run --no-manifest --init --stop-grace 8 -- true",
+            "--stop-grace 8: it must be a duration of more than 0 with its unit, such as 8s",
+        ),
+        (
+            "run --no-manifest --init --stop-grace 0s -- true",
+            "--stop-grace 0s: it must be",
+        ),
+        (
+            "run --no-manifest --init --stop-grace 1s --stop-grace 2s -- true",
+            "`--stop-grace` can be given only once",
         ),
         (
             "run --no-manifest --init --remap-exit 143 -- true",
