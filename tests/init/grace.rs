@@ -103,7 +103,7 @@ fn further_signals() {
     running.signal(Signal::SIGTERM);
     until("the second stop arrives", || lines(&running).len() == 3);
     assert_eq!(lines(&running)[1..], ["15 -", "15 -"]);
-    // Signals that keep arriving must not keep the guard from looking at the time.
+    // Signals that keep arriving do not postpone the end.
     while is_alive(server) {
         let late = stopped.elapsed() > Duration::from_secs(15);
         assert!(!late, "the server is not killed");
