@@ -3,6 +3,7 @@
 mod compose;
 mod findings;
 mod history;
+mod merge;
 mod plan;
 mod remarks;
 mod resolve;
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use crate::environment::Environment;
-use crate::manifest::{Empty, Manifest};
+use crate::manifest::{Empty, Manifest, Scope, Variable};
 use crate::report::Report;
 
 use findings::Findings;
@@ -49,9 +50,15 @@ pub fn check<'m>(
 ) -> Checked<'m> {
     let variables = manifest.variables.iter();
     let listed = &manifest.placeholders;
-    let mut resolved: Vec<Resolved<'_>> = variables
-        .map(|variable| resolve(variable, environment, read_file, listed))
-        .collect();
+    let is_counted = |variable: &Variable| selection.scope.includes(&variable.processes);
+    let resolved = variables.map(|variable| {
+        if is_counted(variable) {
+            resolve(variable, environment, read_file, listed)
+        } else {
+            Resolved::of_others(variable)
+        }
+    });
+    let mut resolved: Vec<Resolved<'_>> = resolved.collect();
     let composed = compose::compose(&mut resolved, environment, listed);
     let by_name = resolved
         .iter()
@@ -77,19 +84,37 @@ pub fn check<'m>(
     let mut report = Report {
         findings: findings.list,
         notes: findings.notes,
-        declared: manifest.variables.len(),
+        declared: resolved.iter().filter(|each| each.is_counted).count(),
     };
-    let has_errors = report.errors() > 0;
-    if has_errors {
-        // Notes about the steps matter only if they can run.
-        report.notes.clear();
-    }
-    let plan = (findings.is_complete && !has_errors).then_some(plan);
+    report.clear_notes_of_invalid();
+    let plan = (findings.is_complete && report.errors() == 0).then_some(plan);
     Checked {
         report,
         announcement,
         plan,
     }
+}
+
+/// Checks this part of the manifest before a deployment, and everything in it for each process by itself.
+pub fn rehearse(
+    manifest: &Manifest,
+    environment: &Environment,
+    scope: Scope<'_>,
+    sources: &Sources,
+    read_file: ReadFile,
+) -> Report {
+    let report = |scope| {
+        let selection = Selection::rehearsal(manifest, scope);
+        check(manifest, environment, &selection, sources, read_file).report
+    };
+    if scope != Scope::Everything || manifest.processes.is_empty() {
+        return report(scope);
+    }
+    let names = manifest.processes.iter().map(|(name, _)| name.as_str());
+    merge::merged(
+        manifest,
+        names.map(|name| (name, report(Scope::Process(name)))),
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use lexopt::Parser;
 use crate::dotenv::Dialect;
 use crate::os::signals::{Forward, Rewrite, Signal};
 use crate::text::{either, nearest};
-pub use definition::{Argument, DIALECT, Given, MANIFEST, REPORT_FORMAT};
+pub use definition::{Argument, DIALECT, Given, MANIFEST, PROCESS, REPORT_FORMAT};
 pub use definition::{SUBCOMMANDS, Subcommand, Takes, names};
 
 /// What the command line selects.
@@ -35,6 +35,8 @@ pub enum Command {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Run {
     pub manifest: ManifestChoice,
+    /// The process of the manifest to become.
+    pub process: Option<String>,
     /// Names of steps to leave out.
     pub skip: Vec<String>,
     /// Exit with 0 after the steps.
@@ -49,7 +51,7 @@ pub struct Run {
     pub remaps: Vec<(u8, u8)>,
     /// How long the server may take to end after a stop, before an init kills it. Without a limit if it is `None`.
     pub stop_grace: Option<Duration>,
-    /// Replaces the manifest's `server.command`.
+    /// Replaces the command in the manifest.
     pub command: Option<Vec<OsString>>,
 }
 
@@ -65,6 +67,8 @@ impl Run {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Check {
     pub manifest: ManifestChoice,
+    /// The only process of the manifest to check.
+    pub process: Option<String>,
     pub format: ReportFormat,
     /// In the order of the command line; `-` is standard input.
     pub env_files: Vec<OsString>,
@@ -222,6 +226,7 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
     let remaps: Result<_, _> = remaps.iter().map(|text| remap(text)).collect();
     let run = Run {
         manifest: given.manifest()?,
+        process: given.text("--process"),
         skip: given.texts("--skip"),
         no_server: given.has("--no-server"),
         init: given.has("--init"),
@@ -231,6 +236,9 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
         stop_grace: duration(given, "--stop-grace")?,
         command,
     };
+    if run.process.is_some() && run.manifest == ManifestChoice::None {
+        return wrong("`--process` cannot be combined with `--no-manifest`");
+    }
     let excluded = match (run.no_server, &run.command) {
         (true, Some(_)) => "a command after `--`",
         (true, None) if run.init || run.needs_init() => "`--init` or an option of an init",
@@ -279,6 +287,7 @@ fn check(given: &Given) -> Result<Command, UsageError> {
     let format = given.choice("--format", &REPORT_FORMATS);
     let check = Check {
         manifest: given.manifest()?,
+        process: given.text("--process"),
         format: format.unwrap_or_default(),
         env_files: given.files("--env-file"),
         dialect: given.choice("--dialect", &Dialect::NAMES),
@@ -378,6 +387,10 @@ mod tests {
             (
                 "run --manifest x --manifest x",
                 "`--manifest` can be given only once",
+            ),
+            (
+                "run --process web --no-manifest",
+                "`--process` cannot be combined with `--no-manifest`",
             ),
             ("run --skip=", "`--skip` must not be empty"),
             ("check --manifest=", "`--manifest` must not be empty"),

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 /// The kinds of finding. Logs and reports name them in snake case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     Missing,
@@ -92,7 +92,7 @@ pub fn wrong_type(problem: impl Into<String>, fix: impl Into<String>) -> ValueFi
 }
 
 /// Whether a finding keeps the server from starting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     Error,
@@ -105,7 +105,7 @@ pub fn name_of(code: impl Serialize) -> impl Display {
 }
 
 /// What a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The variable with this name.
@@ -131,7 +131,7 @@ impl Display for Subject {
 }
 
 /// One thing that is wrong with one variable or one step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Finding {
     #[serde(flatten)]
     pub subject: Subject,
@@ -157,6 +157,9 @@ pub struct Finding {
     /// The line of the env file that sets the variable, if one does.
     #[serde(flatten)]
     pub source: Option<Source>,
+    /// The processes of the manifest for which it counts. If empty, it counts for all that were checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<String>,
 }
 
 impl Finding {
@@ -178,7 +181,7 @@ impl Finding {
 }
 
 /// A line of an env file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Source {
     /// The file's name as the user gave it; `-` is standard input.
     pub file: String,
@@ -197,7 +200,7 @@ impl Source {
 }
 
 /// The kinds of note. Reports name them in snake case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteCode {
     /// A line of an env file that readers of env files understand differently.
@@ -217,7 +220,7 @@ pub enum NoteCode {
 }
 
 /// A remark on an env file, the names in the environment, alembic's files or a command. It is not a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Note {
     #[serde(rename = "note")]
     pub code: NoteCode,
@@ -259,6 +262,13 @@ impl Report {
         findings
             .filter(|finding| finding.severity == Severity::Error)
             .count()
+    }
+
+    /// Removes the notes if there are errors: notes about the steps matter only if they can run.
+    pub fn clear_notes_of_invalid(&mut self) {
+        if self.errors() > 0 {
+            self.notes.clear();
+        }
     }
 
     /// The number of findings that do not keep the server from starting.

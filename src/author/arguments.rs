@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::{
-    Argument, DIALECT, Given, MANIFEST, ManifestChoice, REPORT_FORMAT, REPORT_FORMATS,
+    Argument, DIALECT, Given, MANIFEST, ManifestChoice, PROCESS, REPORT_FORMAT, REPORT_FORMATS,
     ReportFormat, Subcommand, Takes, UsageError, names, wrong,
 };
 use crate::dotenv::Dialect;
@@ -57,7 +57,7 @@ pub static SUBCOMMANDS: [Subcommand; 8] = [
         summary: "write the values of an env file for a platform",
         about: "Writes the values of env files in the form of a platform, after a check.",
         arguments: &[
-            MANIFEST,
+            MANIFEST, PROCESS,
             Argument { name: "--env-file", value: "FILE…", takes: Takes::File,
                 help: "the variables (required; - is standard input; repeatable)" },
             DIALECT,
@@ -139,6 +139,8 @@ pub struct Generate {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Export {
     pub manifest: ManifestChoice,
+    /// The only process of the manifest whose variables are exported.
+    pub process: Option<String>,
     pub target: Target,
     /// At least one, in the order of the command line; `-` is standard input.
     pub env_files: Vec<OsString>,
@@ -223,6 +225,7 @@ pub fn export(given: &Given) -> Result<Export, UsageError> {
     let target = given.choice("PLATFORM", &TARGETS);
     let export = Export {
         manifest: given.manifest()?,
+        process: given.text("--process"),
         target: given.needed(target)?,
         env_files: given.files("--env-file"),
         dialect: given.choice("--dialect", &Dialect::NAMES),

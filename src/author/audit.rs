@@ -306,7 +306,8 @@ fn used(manifest: &Manifest) -> Vec<bool> {
             None => {}
         }
     }
-    if let Some(server) = &manifest.server {
+    let processes = manifest.processes.iter().map(|(_, process)| process);
+    for server in manifest.server.iter().chain(processes) {
         templates.extend(server.announce.iter().chain(&server.command));
     }
     for address in addresses {

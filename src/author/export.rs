@@ -6,12 +6,13 @@ mod railway;
 mod values;
 
 use super::arguments::{Export, Target};
-use crate::check::{self, Selection};
+use crate::check;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::input::env_files::{self, EnvFiles};
-use crate::manifest::Manifest;
+use crate::input::process;
+use crate::manifest::{Manifest, Scope};
 use crate::os::file;
 use crate::os::output::STDERR;
 use crate::render::{View, text};
@@ -34,7 +35,9 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
     } else {
         env_files::read(paths, dialect, Environment::default())?
     };
-    let report = checked(&manifest, &files, is_railway);
+    let process = process(arguments.process.as_deref(), &files.environment, &manifest)?;
+    let scope = process.map_or(Scope::Everything, Scope::Process);
+    let report = checked(&manifest, scope, &files, is_railway);
     let view = View::of_report(manifest.service.clone(), report);
     STDERR.push(text::report(&view, false).as_bytes());
     if view.report.errors() > 0 && !arguments.force {
@@ -42,7 +45,7 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
             "nothing was exported, because the values are invalid; correct them, or add `--force`";
         return super::failure(Exit::INVALID_ENVIRONMENT, text);
     }
-    let items = values::items(&manifest, &files.environment);
+    let items = values::items(&manifest, scope, &files.environment);
     if items.is_empty() {
         let text = "there is nothing to export: the env files set no variable of the manifest";
         return super::failure(Exit::INVALID_INPUT, text);
@@ -68,10 +71,9 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
 }
 
 /// The report on the values, as of `check --only-file`. On Railway a reference counts as set.
-fn checked(manifest: &Manifest, files: &EnvFiles, is_railway: bool) -> Report {
+fn checked(manifest: &Manifest, scope: Scope<'_>, files: &EnvFiles, is_railway: bool) -> Report {
     let (environment, sources) = (&files.environment, &files.sources);
-    let selection = Selection::whole(manifest);
-    let mut report = check::check(manifest, environment, &selection, sources, file::read).report;
+    let mut report = check::rehearse(manifest, environment, scope, sources, file::read);
     if is_railway {
         report.findings.retain_mut(|finding| {
             let value = finding.variable().and_then(|name| environment.text(name));

@@ -85,7 +85,8 @@ impl<'a> Findings<'a, '_> {
         found.resize_with(resolved.len(), Vec::new);
         let others = 0..resolved.len();
         let others = others.filter(|&each| resolved[each].variable.value.is_none());
-        for position in others.chain(composed) {
+        let all = others.chain(composed);
+        for position in all.filter(|&each| resolved[each].is_counted) {
             let each = &resolved[position];
             if each.template().is_none() || !self.tell_parts(each) {
                 self.check_variable(each);

@@ -161,6 +161,7 @@ impl<'a> Findings<'a, '_> {
             description: None,
             manifest_line: declared.and_then(|variable| variable.line),
             source: source.map(|(source, _)| source.clone()),
+            processes: Vec::new(),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::alembic::{History, Targets};
 use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
-use crate::manifest::{self, Place, Template, UpToDate};
+use crate::manifest::{self, Place, Scope, Template, UpToDate};
 use crate::report::{Code, Subject, ValueFinding};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
@@ -140,14 +140,19 @@ impl<'m> Findings<'_, 'm> {
         let (manifest, selection) = (self.manifest, self.selection);
         let steps = selection.steps.iter().map(|step| self.step(step)).collect();
         let server = selection.server.as_ref().map(|command| {
-            let server = manifest.server.as_ref();
+            let server = manifest.server_of(selection.scope);
             let announce = server.and_then(|server| server.announce.as_ref());
+            let of = match selection.scope {
+                Scope::Process(name) => format!("the process {name}"),
+                _ => "the server".to_owned(),
+            };
             Server {
-                announce: self.announcement("the server", announce),
-                command: self.words("the server", command, !selection.admits_shell),
+                announce: self.announcement(&of, announce),
+                command: self.words(&of, command, !selection.admits_shell),
             }
         });
         let waits = manifest.waits.iter();
+        let waits = waits.filter(|wait| selection.scope.includes(&wait.processes));
         let waits = waits.filter_map(|wait| self.wait(wait)).collect();
         Plan {
             environment: self.environment.clone(),

@@ -26,6 +26,8 @@ const MIN_LINE: usize = 6;
 /// A variable and its value.
 pub struct Resolved<'a> {
     pub variable: &'a Variable,
+    /// Whether the variable is for the process that is checked.
+    pub is_counted: bool,
     pub value: Value,
     /// The content of the variable's file, its default or its composed value. The service gets it instead of the
     /// environment's value.
@@ -40,6 +42,29 @@ pub struct Resolved<'a> {
     pub is_blank: bool,
 }
 
+impl<'a> Resolved<'a> {
+    /// A variable that is only for other processes. It is not checked, but the service gets it as it is.
+    pub fn of_others(variable: &'a Variable) -> Self {
+        Self {
+            variable,
+            is_counted: false,
+            value: Value::Missing,
+            replacement: None,
+            is_composed: false,
+            encoded: Vec::new(),
+            former: None,
+            is_blank: false,
+        }
+    }
+
+    /// The variable's `value`, if it takes effect because nothing else sets the variable.
+    pub fn template(&self) -> Option<&'a Template> {
+        let template = self.variable.value.as_ref();
+        let is_missing = self.is_counted && matches!(self.value, Value::Missing);
+        template.filter(|_| self.is_composed || is_missing)
+    }
+}
+
 pub enum Value {
     /// Unset, empty or only white space.
     Missing,
@@ -48,14 +73,6 @@ pub enum Value {
     Unusable(ValueFinding),
     /// A value, and how it resembles a placeholder.
     Text(String, Option<Placeholder>),
-}
-
-impl<'a> Resolved<'a> {
-    /// The variable's `value`, if it takes effect because nothing else sets the variable.
-    pub fn template(&self) -> Option<&'a Template> {
-        let template = self.variable.value.as_ref();
-        template.filter(|_| self.is_composed || matches!(self.value, Value::Missing))
-    }
 }
 
 impl Value {
@@ -141,6 +158,7 @@ pub fn resolve<'a>(
     let mut former = variable.renamed_from.iter().map(String::as_str);
     Resolved {
         variable,
+        is_counted: true,
         value,
         replacement,
         is_composed: false,

@@ -1,11 +1,13 @@
 //! The part of the manifest that is checked.
 
-use crate::manifest::{self, Manifest, Template};
+use crate::manifest::{self, Manifest, Scope, Template};
 use crate::rule::is_runner;
 
 /// The steps and the server command that the manifest and the command line select.
 #[derive(Default)]
 pub struct Selection<'a> {
+    /// Which of the variables and the waits count.
+    pub scope: Scope<'a>,
     /// In the manifest's order.
     pub steps: Vec<&'a manifest::Step>,
     /// The server's command; `None` if no server is to be started.
@@ -18,11 +20,15 @@ pub struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    /// Everything in the manifest.
-    pub fn whole(manifest: &'a Manifest) -> Self {
-        let server = manifest.server.as_ref();
+    /// This part of the manifest.
+    pub fn rehearsal(manifest: &'a Manifest, scope: Scope<'a>) -> Self {
+        let server = manifest.server_of(scope);
+        let steps = manifest.steps.iter();
         Self {
-            steps: manifest.steps.iter().collect(),
+            scope,
+            steps: steps
+                .filter(|step| scope.includes(&step.processes))
+                .collect(),
             server: server.map(|server| server.command.clone()),
             is_rehearsal: true,
             admits_shell: false,

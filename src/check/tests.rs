@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Awaited, Checked, Question, Selection, Sources, check};
 use crate::environment::Environment;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Scope};
 use crate::report::{Severity, Source, name_of};
 
 fn manifest(text: &str) -> Manifest {
@@ -29,7 +29,7 @@ fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Chec
     check(
         manifest,
         &Environment::from_entries(entries),
-        &Selection::whole(manifest),
+        &Selection::rehearsal(manifest, Scope::Everything),
         sources,
         secret_file,
     )

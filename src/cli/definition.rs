@@ -66,6 +66,9 @@ pub const fn names<T: Copy, const N: usize>(values: &[(&'static str, T); N]) -> 
 pub const MANIFEST: Argument = Argument { name: "--manifest", value: "FILE", takes: Takes::File,
     help: "the manifest (default: $STARTUP_GUARD_MANIFEST, or required-vars.yaml)" };
 #[rustfmt::skip]
+pub const PROCESS: Argument = Argument { name: "--process", value: "NAME", takes: Takes::Text,
+    help: "the process, if the manifest has several (or $STARTUP_GUARD_PROCESS)" };
+#[rustfmt::skip]
 pub const DIALECT: Argument = Argument { name: "--dialect", value: "NAME", takes: Takes::OneOf(&names(&Dialect::NAMES)),
     help: "the syntax of env files: compose (default), docker, python-dotenv, or kv (raw NAME=VALUE \
            lines; the default for the output of railway variables --kv)" };
@@ -84,6 +87,7 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             MANIFEST,
             Argument { name: "--no-manifest", value: "", takes: Takes::Nothing,
                 help: "skip the check, the waits and the steps, and become COMMAND" },
+            PROCESS,
             Argument { name: "--skip", value: "STEP…", takes: Takes::Text,
                 help: "leave this step out (repeatable; or $STARTUP_GUARD_SKIP, separated by commas)" },
             Argument { name: "--no-server", value: "", takes: Takes::Nothing, help: "exit with 0 after the steps" },
@@ -101,14 +105,14 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             Argument { name: "--stop-grace", value: "DURATION", takes: Takes::Text,
                 help: "with --init: kill a server that has not ended so long after a stop (TERM, INT or QUIT), such as 8s" },
             Argument { name: "COMMAND…", value: "", takes: Takes::Command,
-                help: "replaces the manifest's server.command. An argument that consists of $NAME, ${NAME} or \
+                help: "replaces the command in the manifest. An argument that consists of $NAME, ${NAME} or \
                        ${NAME:-text} alone is expanded" },
         ], examples: "" },
     Subcommand { name: "check", usage: "check [OPTIONS]", summary: "only check the environment",
         about: "Checks the environment against the manifest. Runs nothing and waits for nothing.\n\
                 Exits with 0 if the environment is sound, and with 78 if it is invalid.",
         arguments: &[
-            MANIFEST,
+            MANIFEST, PROCESS,
             Argument { name: "--env-file", value: "FILE…", takes: Takes::File,
                 help: "add the variables of FILE (- is standard input). They take precedence over the process's \
                        environment. Repeatable; a later file overrides an earlier one" },
@@ -193,6 +197,7 @@ Usage:
 
 Variables (flags take precedence):
   STARTUP_GUARD_MANIFEST   path of the manifest (default: required-vars.yaml)
+  STARTUP_GUARD_PROCESS    the process to become, if the manifest has several
   STARTUP_GUARD_SKIP       steps to leave out, separated by commas
   STARTUP_GUARD_INIT       true or false: whether to stay as the server's init
   STARTUP_GUARD_LOG        log format: auto (default), text or json

@@ -10,9 +10,9 @@ use crate::dotenv::{self, Fault};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::input::env_files::{self, EnvFiles};
-use crate::input::{load_manifest, manifest_file};
+use crate::input::{load_manifest, manifest_file, process};
 use crate::log::{self, Phase};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Scope};
 use crate::os::output::STDOUT;
 use crate::os::{file, is_in_container};
 use crate::platform;
@@ -34,7 +34,9 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let own = Some(environment).filter(|_| !arguments.only_file);
     let (paths, dialect) = (&arguments.env_files, arguments.dialect);
     let files = env_files::read(paths, dialect, own.unwrap_or_default())?;
-    let view = view(&manifest, &files, arguments);
+    let process = process(arguments.process.as_deref(), &files.environment, &manifest)?;
+    let scope = process.map_or(Scope::Everything, Scope::Process);
+    let view = view(&manifest, scope, &files, arguments);
     let report = match arguments.format {
         ReportFormat::Text => text::report(&view, is_coloured),
         ReportFormat::Json => json::report(&view),
@@ -51,13 +53,12 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     }
 }
 
-/// Checks the whole manifest with the environment that `files` holds.
-fn view(manifest: &Manifest, files: &EnvFiles, arguments: &cli::Check) -> View {
+/// Checks a part of the manifest with the environment that `files` holds.
+fn view(manifest: &Manifest, scope: Scope<'_>, files: &EnvFiles, arguments: &cli::Check) -> View {
     let (environment, sources) = (&files.environment, &files.sources);
-    let selection = Selection::whole(manifest);
-    let mut checked = check::check(manifest, environment, &selection, sources, file::read);
-    checked.report.notes.extend(files.notes(manifest, false));
-    explained(manifest, environment, checked.report, Some(arguments))
+    let mut report = check::rehearse(manifest, environment, scope, sources, file::read);
+    report.notes.extend(files.notes(manifest, false));
+    explained(manifest, scope, environment, report, Some(arguments))
 }
 
 /// The check phase of a run. Logs the announcement and the report.
@@ -79,7 +80,7 @@ pub fn plan<'m>(
     for note in remarks.extract_if(.., |note| note.code == NoteCode::Command) {
         tracing::warn!(phase = %Phase::Check, "{}", note.text);
     }
-    let view = explained(manifest, environment, checked.report, None);
+    let view = explained(manifest, selection.scope, environment, checked.report, None);
     log_pieces(&view, format);
     checked.plan.ok_or_else(|| error(&view))
 }
@@ -106,11 +107,12 @@ fn beside(environment: &Environment) -> Result<Environment, dotenv::Error> {
 /// diagnosis only if the service cannot start.
 fn explained(
     manifest: &Manifest,
+    scope: Scope<'_>,
     environment: &Environment,
     mut report: Report,
     arguments: Option<&cli::Check>,
 ) -> View {
-    let notes = names_of_unset(manifest, &report, environment);
+    let notes = names_of_unset(manifest, scope, &report, environment);
     report.notes.extend(notes);
     let place = platform::detect(environment);
     let is_invalid = report.errors() > 0;
@@ -123,6 +125,7 @@ fn explained(
         let only_file = only_file.map(|file| file.to_string_lossy());
         let beside = is_unread.then(|| beside(environment));
         let circumstances = Circumstances {
+            scope,
             place: place.as_ref(),
             is_in_container: is_in_container(),
             only_file: only_file.as_deref(),

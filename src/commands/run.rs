@@ -46,8 +46,9 @@ fn up_to_the_server(
 ) -> Result<Option<(Server, Option<Init>)>, Error> {
     let file = manifest_file(&arguments.manifest, &environment);
     let manifest = load_manifest(file.as_deref(), false)?;
-    let selection = settings::selection(arguments, &manifest, &environment)?;
-    let init = settings::init(arguments, &manifest, &environment)?;
+    let scope = settings::scope(arguments, &manifest, &environment)?;
+    let selection = settings::selection(arguments, &manifest, scope, &environment)?;
+    let init = settings::init(arguments, &manifest, scope, &environment)?;
     let (environment, user) = settings::user(&manifest, environment);
     let plan = check::plan(&manifest, &environment, &selection, log)?;
     let user = user?;

@@ -7,18 +7,46 @@ use std::io::IsTerminal;
 use crate::check::Selection;
 use crate::cli::{self, ManifestChoice, UsageError, wrong};
 use crate::environment::Environment;
+use crate::input;
 use crate::log;
-use crate::manifest::{self, Manifest, Template};
+use crate::manifest::{self, Manifest, Scope, Template};
 use crate::os::signals::Forward;
 use crate::os::user::User;
 use crate::platform;
 use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
-use crate::text::did_you_mean;
+use crate::text::{did_you_mean, either};
 
 const INIT: &str = "STARTUP_GUARD_INIT";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
+
+/// The part of the manifest that counts for a run: what is for the chosen process or, if none of several is chosen, what
+/// is for all of them.
+///
+/// # Errors
+/// If the chosen process does not exist, or if only a process could tell which command to run.
+pub fn scope<'a>(
+    arguments: &cli::Run,
+    manifest: &'a Manifest,
+    environment: &Environment,
+) -> Result<Scope<'a>, UsageError> {
+    let has_none = matches!(arguments.manifest, ManifestChoice::None);
+    if has_none && arguments.process.is_none() {
+        // Nothing but the hand-over is asked for.
+        return Ok(Scope::Unlimited);
+    }
+    let chosen = input::process(arguments.process.as_deref(), environment, manifest)?;
+    let needs_choice = !arguments.no_server && arguments.command.is_none();
+    let names = manifest.processes.iter().map(|(name, _)| name.as_str());
+    match (chosen, names.collect::<Vec<_>>().as_slice()) {
+        (None, names @ [_, ..]) if needs_choice => wrong(format!(
+            "the manifest has several processes: choose {} with --process or STARTUP_GUARD_PROCESS",
+            either(names)
+        )),
+        (chosen, _) => Ok(chosen.map_or(Scope::Unlimited, Scope::Process)),
+    }
+}
 
 /// The steps and the server command of a run.
 ///
@@ -27,6 +55,7 @@ const LOG: &str = "STARTUP_GUARD_LOG";
 pub fn selection<'a>(
     arguments: &cli::Run,
     manifest: &'a Manifest,
+    scope: Scope<'a>,
     environment: &Environment,
 ) -> Result<Selection<'a>, UsageError> {
     let (place, skipped): (_, Vec<&str>) = if arguments.skip.is_empty() {
@@ -47,9 +76,12 @@ pub fn selection<'a>(
         ));
     }
     let steps = manifest.steps.iter();
-    let is_selected = |step: &&manifest::Step| !skipped.contains(&step.name.as_str());
-    let server = (!arguments.no_server).then(|| server_command(arguments, manifest));
+    let is_selected = |step: &&manifest::Step| {
+        scope.includes(&step.processes) && !skipped.contains(&step.name.as_str())
+    };
+    let server = (!arguments.no_server).then(|| server_command(arguments, manifest, scope));
     Ok(Selection {
+        scope,
         steps: steps.filter(is_selected).collect(),
         server: server.transpose()?,
         is_rehearsal: false,
@@ -58,21 +90,29 @@ pub fn selection<'a>(
     })
 }
 
-fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Template>, UsageError> {
+fn server_command(
+    arguments: &cli::Run,
+    manifest: &Manifest,
+    scope: Scope<'_>,
+) -> Result<Vec<Template>, UsageError> {
     // Without a manifest nothing is expanded.
     let read = match arguments.manifest {
         ManifestChoice::None => Template::literal,
         _ => Template::parse_argument,
     };
-    let command: Vec<Template> = match (&arguments.command, &manifest.server) {
+    let command: Vec<Template> = match (&arguments.command, manifest.server_of(scope)) {
         (Some(words), _) => words.iter().map(|word| read(word)).collect(),
         (None, Some(server)) => server.command.clone(),
         (None, None) => Vec::new(),
     };
     if command.first().is_none_or(|word| word.source().is_empty()) {
-        return wrong(
-            "there is no command to run: set server.command in the manifest, or add it after `--`",
-        );
+        let key = match scope {
+            Scope::Process(name) => format!("processes.{name}.command"),
+            _ => "server.command".to_owned(),
+        };
+        return wrong(format!(
+            "there is no command to run: set {key} in the manifest, or add it after `--`"
+        ));
     }
     Ok(command)
 }
@@ -84,12 +124,13 @@ fn server_command(arguments: &cli::Run, manifest: &Manifest) -> Result<Vec<Templ
 pub fn init(
     arguments: &cli::Run,
     manifest: &Manifest,
+    scope: Scope<'_>,
     environment: &Environment,
 ) -> Result<Option<Init>, UsageError> {
     if arguments.no_server {
         return Ok(None);
     }
-    let by_manifest = manifest.server.as_ref().is_some_and(|server| server.init);
+    let by_manifest = manifest.server_of(scope).is_some_and(|server| server.init);
     let word = environment.get(INIT).unwrap_or_default().to_string_lossy();
     let is_wanted = match word.to_ascii_lowercase().as_str() {
         _ if arguments.init => true,

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
-use crate::manifest::{Manifest, Variable};
+use crate::manifest::{Manifest, Scope, Variable};
 pub use crate::platform::Fix;
 use crate::platform::{Place, Platform, is_injected, is_service_link, service_of};
 use crate::report::{Code, Finding, Report, Severity};
@@ -47,11 +47,12 @@ const UNRESOLVED: &str = "unresolved_reference";
 const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 25] = [
+const CAUSES: [(&str, &str, Explain); 26] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
     (UNRESOLVED, LIKELY, values::empty_reference),
     ("dotenv_not_read", LIKELY, scope::dotenv_not_read),
+    ("other_process", LIKELY, scope::other_process),
     (SET_ELSEWHERE, LIKELY, scope::set_elsewhere),
     ("database_service", LIKELY, scope::database_service),
     (UNRESOLVED, LIKELY, values::railway_reference),
@@ -100,6 +101,8 @@ pub struct Diagnosis {
 /// Facts that are in neither the report nor the environment.
 #[derive(Clone, Copy, Default)]
 pub struct Circumstances<'a> {
+    /// The part of the manifest that was checked.
+    pub scope: Scope<'a>,
     /// The platform that runs this process, or that the env file was taken from.
     pub place: Option<&'a Place>,
     /// Whether this process runs in a container.
@@ -204,8 +207,19 @@ impl<'a> Facts<'a> {
             let value = self.environment.text(&each.name);
             value.is_some_and(|value| fits(value, each))
         };
-        let variables = self.manifest.variables.iter().filter(is_fit);
+        let variables = self.checked().filter(is_fit);
         variables.map(|each| each.name.as_str()).collect()
+    }
+
+    /// The variables that were checked: those of the scope.
+    fn checked(&self) -> impl Iterator<Item = &'a Variable> {
+        let variables = self.manifest.variables.iter();
+        variables.filter(|each| self.counts(each))
+    }
+
+    /// Whether the variable belongs to the part of the manifest that was checked.
+    fn counts(&self, variable: &Variable) -> bool {
+        self.circumstances.scope.includes(&variable.processes)
     }
 
     /// The missing variables that no cause explains yet and for which `fits` returns true.
@@ -233,9 +247,13 @@ impl<'a> Facts<'a> {
         file.is_some_and(|name| self.environment.text(&name).is_some())
     }
 
-    /// Whether any declared variable is set, not counting names that platforms inject.
+    /// Whether any variable that was checked is set, not counting names that platforms inject.
     fn is_any_set(&self) -> bool {
-        let variables = self.manifest.variables.iter();
+        self.is_set_by_hand(self.checked())
+    }
+
+    /// Whether any of these variables is set, not counting names that platforms inject.
+    fn is_set_by_hand(&self, variables: impl Iterator<Item = &'a Variable>) -> bool {
         // A declared `AUTH_SERVICE_HOST` is the application's own, unless there is a service `auth`.
         let is_linked = |name: &str| service_of(name, self.environment).is_some();
         let is_by_hand = |name: &str| is_service_link(name) || !is_injected(name);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Facts, Grounds, grounds};
 use crate::environment::Environment;
-use crate::manifest::{Manifest, Variable};
+use crate::manifest::{Manifest, Scope, Variable};
 use crate::platform::is_injected;
 use crate::report::{Finding, Note, NoteCode, Report};
 use crate::text::names;
@@ -60,15 +60,18 @@ pub fn other_names<'a>(
     missing.iter().enumerate().filter_map(other).collect()
 }
 
-/// Notes on the variables that may be unset, and that are set under a former or a similar name.
+/// Notes on the variables of a scope that may be unset, and that are set under a former or a similar name.
 pub fn names_of_unset(
     manifest: &Manifest,
+    scope: Scope<'_>,
     report: &Report,
     environment: &Environment,
 ) -> Vec<Note> {
     let found: HashSet<_> = report.findings.iter().map(Finding::variable).collect();
     let is_unset = |each: &&Variable| {
-        environment.text(&each.name).is_none() && !found.contains(&Some(each.name.as_str()))
+        scope.includes(&each.processes)
+            && environment.text(&each.name).is_none()
+            && !found.contains(&Some(each.name.as_str()))
     };
     let unset: Vec<&Variable> = manifest.variables.iter().filter(is_unset).collect();
     let others = other_names(manifest, environment, &unset).into_iter();

@@ -1,11 +1,12 @@
 //! Causes that are about where variables are set: on another service, in a build, or in another environment.
 
 use std::collections::HashSet;
+use std::iter::once;
 
 use regex_lite::Regex;
 
 use super::{Facts, Grounds, about, grounds};
-use crate::manifest::Variable;
+use crate::manifest::{Scope, Variable};
 use crate::platform::{KUBERNETES, RAILWAY, service_of};
 use crate::report::{Code, Finding};
 use crate::rule::Type;
@@ -40,8 +41,39 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
             "They are probably in a file or a shell whose variables are not passed to this container: use `env_file` or `environment` in compose, or `--env-file` with docker run."
         }
     };
-    let declared = facts.manifest.variables.len();
-    let text = format!("none of the {declared} declared variables is set. {elsewhere}");
+    let declared = facts.checked().count();
+    let whose = match facts.circumstances.scope {
+        Scope::Process(process) => format!("variables of the process {process}"),
+        _ => "declared variables".to_owned(),
+    };
+    let text = format!("none of the {declared} {whose} is set. {elsewhere}");
+    Some((missing, text))
+}
+
+/// Only variables of other processes are set.
+pub fn other_process<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    // A single missing variable may just be forgotten.
+    const MIN_MISSING: usize = 2;
+    let Scope::Process(process) = facts.circumstances.scope else {
+        return None;
+    };
+    let is_own = |each: &&Variable| !each.processes.is_empty() && facts.counts(each);
+    let missing = facts.missing_where(|each| is_own(&each));
+    let others = facts.manifest.variables.iter();
+    let others = others.filter(|each| !facts.counts(each) && facts.is_set_by_hand(once(*each)));
+    let set: Vec<&str> = others.clone().map(|each| each.name.as_str()).collect();
+    let mut whose: Vec<&String> = others.flat_map(|each| &each.processes).collect();
+    whose.sort();
+    whose.dedup();
+    let is_one_set = facts.is_set_by_hand(facts.checked().filter(is_own));
+    if missing.len() < MIN_MISSING || set.is_empty() || is_one_set {
+        return None;
+    }
+    let text = format!(
+        "nothing is set that only the process {process} has, but {}: these are probably the variables for {}. Choose the process with `--process` or STARTUP_GUARD_PROCESS.",
+        about(&set, "{} {is|are}"),
+        names(&whose)
+    );
     Some((missing, text))
 }
 

@@ -4,11 +4,13 @@ pub mod env_files;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::ManifestChoice;
+use crate::cli::{ManifestChoice, UsageError, wrong};
 use crate::environment::Environment;
 use crate::manifest::{self, Manifest};
+use crate::text::{did_you_mean, names};
 
 const MANIFEST: &str = "STARTUP_GUARD_MANIFEST";
+const PROCESS: &str = "STARTUP_GUARD_PROCESS";
 
 /// Loads the manifest, or an empty one if there is no file. With `needs_lines` each variable has its line.
 ///
@@ -29,4 +31,39 @@ pub fn manifest_file(choice: &ManifestChoice, environment: &Environment) -> Opti
             Some(named.map_or_else(|| PathBuf::from(manifest::DEFAULT_FILE), PathBuf::from))
         }
     }
+}
+
+/// The name of the process that the command line, or else a variable of this environment, chooses. Without a choice it
+/// is the only process of the manifest; `None` if that has several, or none.
+///
+/// # Errors
+/// If the manifest does not have the chosen process.
+pub fn process<'m>(
+    named: Option<&str>,
+    environment: &Environment,
+    manifest: &'m Manifest,
+) -> Result<Option<&'m str>, UsageError> {
+    let known = || manifest.processes.iter().map(|(name, _)| name.as_str());
+    let variable = environment.get(PROCESS).unwrap_or_default();
+    let (place, name) = match named {
+        Some(name) => ("--process", name.into()),
+        None => (PROCESS, variable.to_string_lossy()),
+    };
+    if name.is_empty() {
+        let only = known().next().filter(|_| manifest.processes.len() == 1);
+        return Ok(only);
+    }
+    let found = known().find(|known| *known == name);
+    let all: Vec<&str> = known().collect();
+    let has = match (did_you_mean(&name, known()), all.is_empty()) {
+        (_, true) => "; it has no `processes`".to_owned(),
+        (near, _) if near.is_empty() => format!("; it has {}", names(&all)),
+        (near, _) => near,
+    };
+    let told = || {
+        wrong(format!(
+            "{place} names the process `{name}`, which is not in the manifest{has}"
+        ))
+    };
+    found.map_or_else(told, |found| Ok(Some(found)))
 }

@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
             entries: self.node.value.entries(),
             here: self,
             // A variable has the most keys.
-            asked: Vec::with_capacity(24),
+            asked: Vec::with_capacity(32),
         };
         if !keys.is_mapping() {
             keys.here.fault(expected);

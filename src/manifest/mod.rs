@@ -7,6 +7,7 @@ mod compose;
 mod keys;
 mod node;
 mod process;
+mod processes;
 mod template;
 mod variable;
 
@@ -27,6 +28,7 @@ use crate::text::count;
 
 use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
 use node::Fault;
+use processes::Processes;
 use variable::Declared;
 
 pub use compose::{NotComposed, in_order};
@@ -68,6 +70,32 @@ pub struct Manifest {
     pub waits: Vec<Wait>,
     pub steps: Vec<Step>,
     pub server: Option<Server>,
+    /// The processes that the guard can become instead of one `server`, with their names.
+    pub processes: Vec<(String, Server)>,
+}
+
+/// The part of a manifest that counts: what is for all processes, and what is limited to some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Everything, for a check of the whole manifest.
+    #[default]
+    Everything,
+    /// What is for all processes, and what is for the one with this name.
+    Process(&'a str),
+    /// Only what is for all processes.
+    Unlimited,
+}
+
+impl Scope<'_> {
+    /// Whether something that is limited to these processes belongs to this part. Empty limits are none.
+    pub fn includes(self, limits: &[String]) -> bool {
+        limits.is_empty()
+            || match self {
+                Scope::Everything => true,
+                Scope::Process(name) => limits.iter().any(|limit| limit == name),
+                Scope::Unlimited => false,
+            }
+    }
 }
 
 /// The lowest level at which a finding keeps the server from starting.
@@ -145,6 +173,8 @@ pub struct Variable {
     pub shared: bool,
     /// Former names of this variable.
     pub renamed_from: Vec<String>,
+    /// The processes that it is for. If empty, it is for all.
+    pub processes: Vec<String>,
 }
 
 /// How to generate a secret.
@@ -259,6 +289,8 @@ pub struct Step {
     pub up_to_date_limit: Duration,
     /// The lock that is held while the command runs.
     pub lock: Option<Lock>,
+    /// The processes that it is for. If empty, it is for all.
+    pub processes: Vec<String>,
 }
 
 /// How to find out whether a step has nothing to do.
@@ -304,6 +336,8 @@ pub enum OnAhead {
 pub struct Wait {
     pub awaited: Awaited,
     pub timeout: Duration,
+    /// The processes that it is for. If empty, it is for all.
+    pub processes: Vec<String>,
 }
 
 /// What a wait waits for.
@@ -443,6 +477,16 @@ pub fn load(path: &Path, needs_lines: bool) -> Result<Manifest, Error> {
 }
 
 impl Manifest {
+    /// The process that the guard becomes; `None` if the manifest does not declare it, or nothing chooses one of several.
+    pub fn server_of(&self, scope: Scope<'_>) -> Option<&Server> {
+        let Scope::Process(wanted) = scope else {
+            return self.server.as_ref();
+        };
+        let mut processes = self.processes.iter();
+        let process = processes.find(|(name, _)| name == wanted);
+        process.map(|(_, server)| server)
+    }
+
     /// Reads a manifest from a text. With `needs_lines` each variable has its line.
     ///
     /// # Errors
@@ -481,9 +525,10 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     let faults = RefCell::default();
     let mut root = Cursor::root(tree, &faults).keys(MAPPING);
     check_version(&mut root);
-    let mut variables = variable::variables(&mut root);
+    let processes = Processes::of(&root);
+    let mut variables = variable::variables(&mut root, &processes);
     compose::settle(&mut variables);
-    let declared = Declared::new(&variables);
+    let declared = Declared::new(&variables, processes);
     for (variable, keys) in &variables {
         declared.check(variable, keys);
     }
@@ -499,6 +544,7 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
         waits: process::waits(&mut root, &declared, &steps),
         steps,
         server: process::server(&mut root, &declared),
+        processes: process::processes(&mut root, &declared),
         variables: Vec::new(),
     };
     root.finish();

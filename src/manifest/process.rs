@@ -1,4 +1,4 @@
-//! Reads the server, the steps with their locks, and `wait_for`.
+//! Reads the server or the processes, the steps with their locks, and `wait_for`.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::{Cursor, Keys, MAPPING, Read};
+use super::processes::{PROCESSES, Processes};
 use super::template::{Template, is_name, unbraced};
 use super::variable::Declared;
 use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait};
@@ -74,12 +75,14 @@ pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Ve
 }
 
 fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<Wait> {
+    let limits = declared.processes.limits(&mut keys);
+    let declared = &declared.needed_by(declared.processes.limited_to(&limits));
     let protocols = [Protocol::Postgres, Protocol::Tcp, Protocol::Http];
     let places = protocols.map(|protocol| {
         let place = place(protocol, protocol.name(), &mut keys, declared)?;
         Some(Awaited::Server(protocol, place))
     });
-    let step = awaited_step(&mut keys, steps).map(Awaited::Step);
+    let step = awaited_step(&mut keys, declared, steps).map(Awaited::Step);
     let default = [DEFAULT_WAIT, DEFAULT_LOCK_WAIT][usize::from(keys.has(UP_TO_DATE))];
     let timeout = timeout(&mut keys, humantime::format_duration(default));
     keys.finish();
@@ -93,14 +96,25 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
     Some(Wait {
         awaited,
         timeout: timeout.unwrap_or(default),
+        processes: limits,
     })
 }
 
 /// Reads the name of a step that has `up_to_date`.
-fn awaited_step(keys: &mut Keys<'_>, steps: &[Step]) -> Option<String> {
-    let name: String = keys.read(UP_TO_DATE)?;
+fn awaited_step(keys: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<String> {
+    let value = keys.get(UP_TO_DATE)?;
+    let name = String::read(&value)?;
     match steps.iter().find(|step| step.name == name) {
-        Some(step) if step.up_to_date.is_some() => return Some(name),
+        Some(step) if step.up_to_date.is_some() => {
+            // A process that runs the step itself does not wait for it, unless it is told to skip the step.
+            let is_limited = !step.processes.is_empty();
+            let others = is_limited.then(|| declared.processes.without(&step.processes));
+            let declared = declared.needed_by(others.unwrap_or(declared.processes.clone()));
+            for needed in needs_of_question(step) {
+                declared.check_need(needed, &value);
+            }
+            return Some(name);
+        }
         Some(_) => {
             let message = format_args!("the step `{name}` has no `up_to_date`");
             keys.fault(UP_TO_DATE, message);
@@ -114,6 +128,22 @@ fn awaited_step(keys: &mut Keys<'_>, steps: &[Step]) -> Option<String> {
         }
     }
     None
+}
+
+/// The variables without which it cannot be found out whether a step has nothing to do.
+fn needs_of_question(step: &Step) -> impl Iterator<Item = &str> {
+    let (place, words) = match &step.up_to_date {
+        Some(UpToDate::Command(command)) => (None, Some(command)),
+        // The step's command names alembic's files.
+        Some(UpToDate::Alembic(alembic)) => (Some(&alembic.place), Some(&step.command)),
+        None => (None, None),
+    };
+    let place = place.and_then(|place| match place {
+        Place::Variable(name) => Some(name.as_str()),
+        Place::Literal(_) => None,
+    });
+    let words = words.into_iter().flatten();
+    words.flat_map(Template::needs).chain(place)
 }
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
@@ -214,6 +244,7 @@ fn place(
     }
     if is_name(&text) || declared.get(&text).is_some() {
         declared.require(&text, keys, key)?;
+        declared.check_need(&text, &keys.value(key)?);
         return Some(Place::Variable(text));
     }
     if !url::passwords(&text).is_empty() {
@@ -252,7 +283,11 @@ pub fn announcement(
     key: &'static str,
     declared: &Declared<'_>,
 ) -> Option<Template> {
-    let template = Template::parse(&keys.read::<String>(key)?);
+    let value = keys.get(key)?;
+    let template = Template::parse(&String::read(&value)?);
+    for name in template.needs() {
+        declared.check_need(name, &value);
+    }
     for (name, _) in template.references() {
         let is_secret = declared.get(name).is_some_and(|variable| variable.secret);
         let message =
@@ -280,12 +315,18 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
             "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default"
         ));
     }
+    let templates: Vec<Template> = texts.iter().map(|text| Template::parse(text)).collect();
+    for (template, item) in templates.iter().zip(&items) {
+        for name in template.needs() {
+            declared.check_need(name, item);
+        }
+    }
     let fault = match words.first() {
         _ if words.len() < items.len() => return None,
         None => "is empty; write it as a list such as [alembic, upgrade, head]",
         Some(program) if program.trim().is_empty() => "its first word, the program, is empty",
         _ if words.iter().any(|word| word.contains('\0')) => "contains a NUL character",
-        _ => return Some(words.iter().map(|word| Template::parse(word)).collect()),
+        _ => return Some(templates),
     };
     value.fault(fault);
     None
@@ -306,6 +347,8 @@ pub fn steps(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Step> {
 }
 
 fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
+    let limits = declared.processes.limits(keys);
+    let declared = &declared.needed_by(declared.processes.limited_to(&limits));
     let name = printed(keys, "name");
     let is_missing = !keys.has("name") || name.as_ref().is_some_and(String::is_empty);
     keys.fault_if(is_missing, "name", "is missing");
@@ -341,6 +384,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         up_to_date,
         up_to_date_limit,
         lock: lock(keys, declared),
+        processes: limits,
     };
     keys.finish();
     let message = "is missing; write it as a list such as [alembic, upgrade, head]";
@@ -362,14 +406,33 @@ fn retry_delay(step: &mut Keys<'_>) -> Duration {
 
 /// Reads the server.
 pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
-    let mut keys = root.mapping("server", MAPPING)?;
+    let keys = root.mapping("server", MAPPING)?;
+    Some(server_process(keys, declared))
+}
+
+/// Reads the processes.
+pub fn processes<'k: 'd, 'd>(
+    root: &mut Keys<'k>,
+    declared: &Declared<'d>,
+) -> Vec<(String, Server)> {
+    let processes = root.mapping(PROCESSES, MAPPING);
+    let process = |(name, value): (&'k str, Cursor<'k>)| {
+        let keys = value.keys("expected a mapping such as {command: [uvicorn, app.main:app]}");
+        let declared = declared.needed_by(Processes(vec![name]));
+        (name.to_owned(), server_process(keys, &declared))
+    };
+    let entries = processes.iter().flat_map(Keys::entries);
+    entries.map(process).collect()
+}
+
+fn server_process(mut keys: Keys<'_>, declared: &Declared<'_>) -> Server {
     let server = Server {
         announce: announcement(&mut keys, "announce", declared),
         command: command(&mut keys, declared).unwrap_or_default(),
         init: keys.read("init").unwrap_or(false),
     };
     keys.finish();
-    Some(server)
+    server
 }
 
 /// Reads the user as which the steps and the server run. Whether that user exists is checked at the start. As for gosu,

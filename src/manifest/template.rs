@@ -95,6 +95,12 @@ impl Template {
         })
     }
 
+    /// The names of the variables without which the text cannot be expanded.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        let references = self.references();
+        references.filter_map(|(name, has_default)| (!has_default).then_some(name))
+    }
+
     /// The length of the expanded text, in bytes. An unset variable without a default counts as empty.
     pub fn length<'a>(&self, lookup: impl Fn(&str) -> Option<&'a OsStr>) -> usize {
         let values = self.parts.iter().map(|part| part.value(&lookup));

@@ -305,6 +305,7 @@ fn a_manifest_that_was_made_to_be_slow_is_rejected_quickly() {
         // A very large number of faults.
         many("variables:\n", &|number| format!("  A{number}: x\n")),
         many("", &|number| format!("k{number}: 1\n")),
+        many("processes:\n", &|number| format!("  p {number}: {{}}\n")),
         many("variables:\n  A: {\n", &|number| format!("a{number}: 1,\n")) + "}\n",
         many("variables:\n", &|_| "  A:\n".to_owned()),
         // Names that are similar to many others.

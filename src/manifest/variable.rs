@@ -1,13 +1,16 @@
 //! Reads the variables, and checks their keys together and their references to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use regex_lite::Regex;
 
 use super::keys::{Cursor, Keys, MAPPING, Read};
+use super::processes::Processes;
 use super::{Generate, GenerateFormat, Level, Template, Variable};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
+use crate::text::names;
 
 const LEVELS: [(&str, Level); 3] = [
     (Level::Critical.name(), Level::Critical),
@@ -34,14 +37,17 @@ const DEFAULT_RANDOMNESS: u32 = 32;
 const DEFAULT_LENGTH: u32 = 43;
 
 /// The declared variables by name.
+#[derive(Clone)]
 pub struct Declared<'a> {
-    by_name: BTreeMap<&'a str, &'a Variable>,
+    by_name: Rc<BTreeMap<&'a str, &'a Variable>>,
     /// The pairs of a variable's name and a value in its `one_of`.
-    choices: BTreeSet<(&'a str, &'a str)>,
+    choices: Rc<BTreeSet<(&'a str, &'a str)>>,
+    /// The processes that need the variables.
+    pub processes: Processes<'a>,
 }
 
 impl<'a> Declared<'a> {
-    pub fn new(variables: &'a [(Variable, Keys<'_>)]) -> Self {
+    pub fn new(variables: &'a [(Variable, Keys<'_>)], processes: Processes<'a>) -> Self {
         let named = variables
             .iter()
             .map(|(variable, _)| (&*variable.name, variable));
@@ -53,8 +59,17 @@ impl<'a> Declared<'a> {
                 .map(move |value| (name, value.as_str()))
         });
         Self {
-            choices: choices.collect(),
-            by_name: named.collect(),
+            choices: Rc::new(choices.collect()),
+            by_name: Rc::new(named.collect()),
+            processes,
+        }
+    }
+
+    /// The same variables, as these processes need them.
+    pub fn needed_by(&self, processes: Processes<'a>) -> Self {
+        Self {
+            processes,
+            ..self.clone()
         }
     }
 
@@ -73,6 +88,20 @@ impl<'a> Declared<'a> {
         found
     }
 
+    /// Records a fault if the variable with this name is not there for all of the processes that need it.
+    pub fn check_need(&self, name: &str, here: &Cursor<'_>) {
+        let Some(variable) = self.get(name) else {
+            return;
+        };
+        let without = self.processes.without(&variable.processes);
+        if !without.0.is_empty() {
+            let (without, limits) = (names(&without.0), names(&variable.processes));
+            here.fault(format_args!(
+                "needs {name} for {without}, but {name} is only for {limits}; correct the `processes` of one of them"
+            ));
+        }
+    }
+
     /// Checks a variable's references to other variables.
     pub fn check(&self, variable: &Variable, keys: &Keys<'_>) {
         let name = &variable.name;
@@ -82,8 +111,9 @@ impl<'a> Declared<'a> {
         }
         if let Some(conditions) = keys.value("required_when") {
             let conditions = conditions.keys(CONDITIONS);
+            let declared = self.needed_by(self.processes.limited_to(&variable.processes));
             for (other, values) in &variable.required_when {
-                self.check_condition(other, values, &conditions);
+                declared.check_condition(other, values, &conditions);
             }
         }
         for former in &variable.renamed_from {
@@ -112,6 +142,11 @@ impl<'a> Declared<'a> {
         let message = "is an empty list, so the condition could never hold";
         conditions.fault_if(values.is_empty(), name, message);
         let other = self.require(name, conditions, name);
+        let limits = other.map_or(&[][..], |other| &other.processes);
+        let has_none = !limits.is_empty() && self.processes.limited_to(limits).0.is_empty();
+        let message =
+            "is for other processes than this variable, so the condition could never hold";
+        conditions.fault_if(has_none, name, message);
         let Some(other) = other.filter(|other| !other.secret) else {
             return;
         };
@@ -138,7 +173,7 @@ impl<'a> Declared<'a> {
 }
 
 /// Reads `variables`. Returns each variable with its keys.
-pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
+pub fn variables<'a>(root: &mut Keys<'a>, processes: &Processes<'a>) -> Vec<(Variable, Keys<'a>)> {
     let expected = "expected a mapping of variable names to their rules";
     let Some(declared) = root.mapping("variables", expected) else {
         return Vec::new();
@@ -146,7 +181,7 @@ pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
     let entries = declared.entries();
     let read = |(name, value): (&str, Cursor<'a>)| {
         let mut keys = value.keys("expected a mapping such as {level: required, type: url}");
-        (variable(name, &mut keys), keys)
+        (variable(name, &mut keys, processes), keys)
     };
     // A variable is large: a vector that grows would copy all of them several times.
     let mut variables = Vec::with_capacity(entries.size_hint().1.unwrap_or_default());
@@ -154,7 +189,7 @@ pub fn variables<'a>(root: &mut Keys<'a>) -> Vec<(Variable, Keys<'a>)> {
     variables
 }
 
-fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
+fn variable(name: &str, keys: &mut Keys<'_>, processes: &Processes<'_>) -> Variable {
     let is_outside = |other: char| other == '=' || other.is_whitespace() || other.is_control();
     if name.is_empty() || name.contains(is_outside) {
         let message =
@@ -180,6 +215,7 @@ fn variable(name: &str, keys: &mut Keys<'_>) -> Variable {
         generate: generate(keys),
         shared: keys.read("shared").unwrap_or(false),
         renamed_from: keys.read("renamed_from").unwrap_or_default(),
+        processes: processes.limits(keys),
     };
     variable.rule.is_secret = variable.secret;
     keys.finish();

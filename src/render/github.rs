@@ -2,19 +2,21 @@
 
 use std::fmt::Display;
 
-use super::{View, label, text};
+use super::{View, label, only, text};
 use crate::report::{Source, name_of};
 
 /// The annotations, then the headline. `manifest` is the path of the manifest as the user gave it.
 pub fn report(view: &View, manifest: &str) -> String {
     let findings = view.report.findings.iter().map(|finding| {
         let subject = &finding.subject;
+        let only = only(finding).map(|only| format!(" ({only})"));
+        let only = only.unwrap_or_default();
         let declared = || place(manifest, finding.manifest_line);
         annotation(
             name_of(finding.severity),
             &finding.source.as_ref().map_or_else(declared, place_of),
             &format!("{subject} {}", name_of(finding.code)),
-            &format!("{subject} {}: {}", finding.problem, finding.fix),
+            &format!("{subject} {}{only}: {}", finding.problem, finding.fix),
         )
     });
     let notes = view.report.notes.iter().map(|note| {

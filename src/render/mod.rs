@@ -6,7 +6,8 @@ pub mod text;
 
 use crate::diagnosis::{CERTAIN, Cause, Diagnosis, NOTE};
 use crate::platform::Place;
-use crate::report::Report;
+use crate::report::{Finding, Report};
+use crate::text::names;
 
 /// The data that a rendered report shows.
 pub struct View {
@@ -35,4 +36,10 @@ fn label(cause: &Cause) -> &'static str {
         NOTE => "Note",
         _ => "Likely cause",
     }
+}
+
+/// The processes for which a finding counts; `None` if it counts for all that were checked.
+fn only(finding: &Finding) -> Option<String> {
+    let processes = &finding.processes;
+    (!processes.is_empty()).then(|| format!("only {}", names(processes)))
 }

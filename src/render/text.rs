@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{View, label};
+use super::{View, label, only};
 use crate::diagnosis::Cause;
 use crate::report::{Code, Finding, Note, Severity, Subject, name_of};
 use crate::text::{count, first, fits, wrapped};
@@ -105,7 +105,9 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
     let (subject, problem, code) = (&finding.subject, &finding.problem, name_of(finding.code));
     let level = finding.level.map(|level| format!(", {level}"));
     let level = level.unwrap_or_default();
-    let mut text = format!("{mark} {subject} {problem} [{code}{level}]");
+    let only = only(finding).map(|only| format!(", {only}"));
+    let only = only.unwrap_or_default();
+    let mut text = format!("{mark} {subject} {problem} [{code}{level}{only}]");
     if let Some(source) = &finding.source {
         text += &format!(" ({}:{})", source.shown_file(), source.line);
     }

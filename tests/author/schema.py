@@ -84,6 +84,7 @@ LIMITS = ["0", "-1.5", "1e3", "9", ".inf", "~"]
 TIMES = ["10s", "1h30m", "'1.5h 2 min'", "500ms", "~"]
 COMMANDS = [["x"], ["alembic", "upgrade", "head"], ["x", "8000", "true", "~"], ["x", "$PORT"], ["x", "'${PORT}'"]]
 PLACES = ["DATABASE_URL", "OTHER", "redis:6379", "'http://auth:8080/health'", "'postgres://u:p@h/d'", "'postgres://u@h/d'"]
+LIMITED = ["web", ["web"], ["web", "worker"], "~"]
 SIGNALS = [prefix + name for prefix in ("", "SIG") for name in "TERM INT QUIT HUP USR1 USR2 KILL".split()]
 
 GENERATE = {
@@ -113,12 +114,13 @@ VARIABLE = {
     "shared": FLAGS,
     "generate": [GENERATE, "~"],
     "renamed_from": NAMES,
+    "processes": LIMITED,
     "example": TEXTS,
     "description": TEXTS,
     "hint": TEXTS,
     "docs": TEXTS,
 }
-WAIT = {"postgres": PLACES, "tcp": PLACES, "http": PLACES, "up_to_date": ["one", "two", "bare"], "timeout": TIMES}
+WAIT = {"postgres": PLACES, "tcp": PLACES, "http": PLACES, "up_to_date": ["one", "two", "bare"], "processes": LIMITED, "timeout": TIMES}
 ALEMBIC = {
     "alembic": ["DATABASE_URL", "OTHER"],
     "config": ["alembic.ini", ["alembic.ini", "pyproject.toml"], ["1", "true"], ["~"], "~"],
@@ -141,6 +143,7 @@ STEP = {
     "allow_failure": FLAGS,
     "retries": ["0", "10", "1000", "1001", "~"],
     "retry_delay": TIMES,
+    "processes": LIMITED,
     "up_to_date": [ALEMBIC, *COMMANDS, "~"],
     "lock": [LOCK, "~"],
 }
@@ -159,12 +162,13 @@ ROOT = {
     "wait_for": [],
     "steps": [],
     "server": [SERVER, "~"],
+    "processes": [{"web": {"command": ["x"], "init": "true"}, "worker": "~"}, {"web": {"announce": "x"}}, "~"],
 }
 # Each mapping with its definition in the schema and the keys that it cannot be without.
 MAPPINGS = {
     "ROOT": (ROOT, "", ["version"]),
     "AUDIT": (AUDIT, "properties/audit", ["ignore"]),
-    "SERVER": (SERVER, "properties/server", []),
+    "SERVER": (SERVER, "definitions/process", []),
     "VARIABLE": (VARIABLE, "definitions/variable", []),
     "GENERATE": (GENERATE, "definitions/variable/properties/generate", []),
     "WAIT": (WAIT, "definitions/wait", []),
@@ -177,7 +181,7 @@ REQUIRED = {id(grammar): required for grammar, _, required in MAPPINGS.values()}
 
 
 def base():
-    """A sound manifest, with the variables and steps to which other values refer."""
+    """A sound manifest, with the variables, steps and processes to which other values refer."""
     return {
         "version": "1",
         "variables": {
@@ -189,6 +193,7 @@ def base():
             "X": {},
         },
         "steps": [{"name": "two", "command": ["x"], "up_to_date": ["y"]}, {"name": "bare", "command": ["x"]}],
+        "processes": {"web": {"command": ["x"]}, "worker": {}},
     }
 
 
@@ -196,6 +201,8 @@ def manifest_with(name, entries):
     """The base with these entries in a mapping of this kind, which is sound except for them."""
     manifest = base()
     step = {"name": "one", "command": ["x"]}
+    if "server" in entries or name == "SERVER":
+        del manifest["processes"]
     if name == "ROOT":
         return {**manifest, **entries}
     if name in ("AUDIT", "SERVER"):
@@ -215,7 +222,7 @@ def manifest_with(name, entries):
 
 def companions(name, key):
     """Further entries with which the guard may judge a key differently."""
-    if name == "WAIT" and key == "timeout":
+    if name == "WAIT" and key in ("processes", "timeout"):
         return [{"tcp": "redis:6379"}, {"up_to_date": "two"}]
     if name == "VARIABLE" and key in ("schemes", "escaped", "min", "max"):
         return [{}, *({"type": word} for word in ("string", "url", "origin", "pem", "integer", "number", "duration"))]
@@ -258,6 +265,17 @@ def every_value():
     # Keys that contradict each other.
     yield manifest_with("VARIABLE", {"min_length": "2", "max_length": "1"})
     yield manifest_with("VARIABLE", {"type": "number", "min": "2", "max": "1"})
+    yield {**base(), "server": {}}
+    yield manifest_with("WAIT", {"tcp": "redis:6379", "processes": ["web"] * 51})
+    for count in (50, 51):
+        yield {**base(), "processes": {f"p{number}": "~" for number in range(count)}}
+    for process in ["é", "1", "true", "'a b'", "'a,b'", "''", '"a\\x01"']:
+        yield {**base(), "processes": {process: {}}}
+    limited = base()
+    limited["variables"]["X"] = {"processes": ["web"]}
+    yield {**limited, "wait_for": [{"tcp": "X"}]}
+    limited["variables"]["A"] = {"processes": ["worker"], "required_when": {"X": "x"}}
+    yield limited
     with_file = base()
     with_file["variables"]["TOKEN_FILE"] = {}
     yield with_file
@@ -347,6 +365,8 @@ def changed(rng, manifest):
 
 def drawn_manifest(rng):
     manifest = {**base(), **drawn(rng, ROOT, 0.3)}
+    if "server" in manifest:
+        del manifest[rng.choice(["server", "processes"])]
     for number in range(rng.randrange(4)):
         manifest["variables"][f"V{number}"] = rng.choice(["~", *(drawn_variable(rng) for _ in range(4))])
     manifest["steps"].extend(drawn(rng, STEP, 0.3) for _ in range(rng.randrange(2)))

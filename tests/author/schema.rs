@@ -21,7 +21,7 @@ const STRANGE: &str = "zzzzzzzz";
 const MAPPINGS: [(&str, &str, &str); 10] = [
     ("", "", ""),
     ("/properties/audit", "audit: {", "}"),
-    ("/properties/server", "server: {", "}"),
+    ("/definitions/process", "server: {", "}"),
     ("/definitions/variable", "variables: {X: {", "}}"),
     (
         "/definitions/variable/properties/generate",

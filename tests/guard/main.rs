@@ -18,6 +18,7 @@ mod hardening;
 mod healthcheck;
 mod logs;
 mod manifest;
+mod processes;
 mod relay;
 // These reports are about the example's manifest, which has a lock.
 #[cfg(feature = "postgres")]

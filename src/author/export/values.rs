@@ -1,7 +1,7 @@
 //! The values to export.
 
 use crate::environment::Environment;
-use crate::manifest::{Manifest, Variable};
+use crate::manifest::{Manifest, Scope, Variable};
 use crate::url::passwords;
 
 /// A variable to export.
@@ -22,12 +22,13 @@ impl Item {
     }
 }
 
-/// The declared variables that the files set, in the order of the manifest. A blank value counts as unset. The file that
+/// The declared variables of a scope that the files set, in the order of the manifest. A blank value counts as unset. The file that
 /// a `NAME_FILE` names is not read: its path is exported.
-pub fn items(manifest: &Manifest, environment: &Environment) -> Vec<Item> {
+pub fn items(manifest: &Manifest, scope: Scope<'_>, environment: &Environment) -> Vec<Item> {
     let set = |name: &str| environment.text(name).filter(|value| !is_blank(value));
     let mut items = Vec::new();
-    for variable in &manifest.variables {
+    let variables = manifest.variables.iter();
+    for variable in variables.filter(|each| scope.includes(&each.processes)) {
         let value = set(&variable.name).map(|value| Item::new(variable, value));
         let file = variable.file_name().and_then(|name| {
             let value = set(&name)?.to_owned();

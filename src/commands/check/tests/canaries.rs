@@ -13,6 +13,7 @@ use crate::dotenv::Dialect;
 use crate::environment;
 use crate::error::Error;
 use crate::input::env_files;
+use crate::manifest::Scope;
 use crate::render::{github, json, text};
 
 /// A random canary. It has no vowels, so that no part of it occurs in the guard's own words.
@@ -175,7 +176,7 @@ fn everything(case: &Case, folder: &Path) -> String {
     });
     match env_files::read(&arguments.env_files, arguments.dialect, own) {
         Ok(files) => {
-            let view = view(&manifest, &files, &arguments);
+            let view = view(&manifest, Scope::Everything, &files, &arguments);
             written += &text::report(&view, false);
             written += &text::report(&view, true);
             written += &json::report(&view);

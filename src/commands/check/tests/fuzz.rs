@@ -9,6 +9,7 @@ use crate::cli;
 use crate::commands::check::{EnvFiles, view};
 use crate::dotenv::{self, Dialect};
 use crate::error::Error;
+use crate::manifest::Scope;
 use crate::render::text;
 
 /// The time after which a parser is considered to hang, even on a busy machine.
@@ -76,6 +77,9 @@ const OF_MANIFESTS: &[&str] = &[
     "version: 2\n",
     "service: x\n",
     "announce: ${A} text\n",
+    "processes:\n",
+    "  web: {command: [x, \"${A}\"]}\n",
+    "    processes: [web]\n",
     "fail_on: critical\n",
     "variables:\n",
     "  A:\n",
@@ -171,7 +175,7 @@ fn every_manifest_is_parsed_or_rejected_in_time() {
                 let environment = environment_of(vec![("A".to_owned(), "x".to_owned())]);
                 let mut files = EnvFiles::default();
                 files.environment = environment;
-                let view = view(&manifest, &files, &cli::Check::default());
+                let view = view(&manifest, Scope::Everything, &files, &cli::Check::default());
                 prop_assert!(!text::report(&view, false).is_empty());
             }
             Err(error) => prop_assert!(!Error::from(error).to_string().is_empty()),

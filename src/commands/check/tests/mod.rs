@@ -3,6 +3,7 @@
 mod canaries;
 mod diagnosis;
 mod fuzz;
+mod processes;
 mod tables;
 
 use proptest::test_runner::{Config, TestRunner};

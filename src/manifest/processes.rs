@@ -1,0 +1,82 @@
+//! The names of the processes that one image can become, and the limits of what is only for some of them.
+
+use super::Scope;
+use super::keys::Keys;
+
+/// The maximum number of processes. A check before a deployment repeats for each of them.
+const MAX_PROCESSES: usize = 50;
+
+/// The key of the root with the processes, and the key that limits something to some of them.
+pub const PROCESSES: &str = "processes";
+
+/// The names of declared processes.
+#[derive(Clone)]
+pub struct Processes<'a>(pub Vec<&'a str>);
+
+impl<'a> Processes<'a> {
+    /// All processes of the manifest, in their order.
+    pub fn of(root: &Keys<'a>) -> Self {
+        let expected = "expected a mapping such as {web: {command: [uvicorn, app.main:app]}}";
+        let Some(processes) = root.value(PROCESSES).map(|value| value.keys(expected)) else {
+            return Self(Vec::new());
+        };
+        let names: Vec<&str> = processes.entries().map(|(name, _)| name).collect();
+        let message = "is empty; declare at least one process, or a `server`";
+        let is_empty = names.is_empty() && processes.here.is_mapping();
+        root.fault_if(is_empty, PROCESSES, message);
+        let message = format_args!("has more than {MAX_PROCESSES} processes");
+        root.fault_if(names.len() > MAX_PROCESSES, PROCESSES, message);
+        let message = "cannot be set together with `processes`; make it one of them";
+        root.fault_if(root.has("server"), "server", message);
+        for (name, value) in processes.entries() {
+            let is_outside =
+                |other: char| other == ',' || other.is_whitespace() || other.is_control();
+            if name.is_empty() || name.contains(is_outside) {
+                value.fault("is not a valid name: it is empty, or contains a comma, white space or a control character");
+            }
+        }
+        Self(names.into_iter().take(MAX_PROCESSES).collect())
+    }
+
+    /// Reads the `processes` of a variable, a step or a wait: the names of those that it is for. Empty if it is for all.
+    pub fn limits(&self, keys: &mut Keys<'_>) -> Vec<String> {
+        let limits: Option<Vec<String>> = keys.read(PROCESSES);
+        let is_empty = limits.as_ref().is_some_and(Vec::is_empty);
+        let message = "is empty, so it would be for no process; name at least one, or remove it";
+        keys.fault_if(is_empty, PROCESSES, message);
+        let limits = limits.unwrap_or_default();
+        if limits.len() > MAX_PROCESSES {
+            let message = format_args!("names more than {MAX_PROCESSES} processes");
+            keys.fault(PROCESSES, message);
+            return Vec::new();
+        }
+        for name in limits
+            .iter()
+            .filter(|name| !self.0.contains(&name.as_str()))
+        {
+            let near = keys.near(name, self.0.iter().copied());
+            let message = format_args!("`{name}` is not declared under processes{near}");
+            keys.fault(PROCESSES, message);
+        }
+        limits
+    }
+
+    /// Those of the processes that something with these limits is for.
+    pub fn limited_to(&self, limits: &[String]) -> Self {
+        self.those(|process| process.includes(limits))
+    }
+
+    /// Those of the processes that nothing with these limits is for.
+    pub fn without(&self, limits: &[String]) -> Self {
+        self.those(|process| !process.includes(limits))
+    }
+
+    fn those(&self, is_meant: impl Fn(Scope<'_>) -> bool) -> Self {
+        let names = self.0.iter().copied();
+        Self(
+            names
+                .filter(|name| is_meant(Scope::Process(name)))
+                .collect(),
+        )
+    }
+}
