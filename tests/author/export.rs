@@ -381,3 +381,28 @@ fn the_example_in_the_documentation_is_what_is_printed() {
     let ended = guard.line(line).run();
     ended.expect_code(0).expect_stdout(block("text"));
 }
+
+#[test]
+fn the_variables_of_one_process_or_of_all_are_exported() {
+    let manifest = "version: 1
+processes: {web: {}, worker: {}}
+variables: {A: {}, B: {processes: [web]}, C: {secret: true, processes: [worker]}}
+";
+    let exported = |line: &str, values: &str, code| {
+        let guard = Guard::with_manifest(manifest);
+        guard.folder.file("a.env", values);
+        let ended = guard.line(line).run().expect_code(code);
+        ended.expect_never("canary-of-c").stdout()
+    };
+    let line = "export docker --env-file a.env";
+    let all = "A=1\nB=2\n";
+    assert_eq!(
+        exported(&format!("{line} --process web"), all, 0),
+        "A=1\nB=2\n"
+    );
+    assert_eq!(exported(line, all, 78), "");
+    let values = format!("{all}C=canary-of-c\nSTARTUP_GUARD_PROCESS=web\n");
+    assert_eq!(exported(line, &values, 0), "A=1\nB=2\n");
+    let whole = format!("{all}C=value-of-c\n");
+    assert_eq!(exported(line, &whole, 0), "A=1\nB=2\nC=value-of-c\n");
+}

@@ -262,10 +262,7 @@ const STEPS: &str =
 /// The server and the steps that are read from files.
 const STARTS: &[(Files, &str, &str)] = &[
     (
-        &[(
-            "Procfile",
-            "web: uvicorn a:b --port $PORT\nworker: celery\n",
-        )],
+        &[("Procfile", "web: uvicorn a:b --port $PORT\n")],
         UVICORN,
         "",
     ),
@@ -429,6 +426,34 @@ fn the_server_and_the_steps_are_read_where_no_shell_is_needed_to_know_them() {
             "{files:?}\n{manifest}"
         );
         assert_eq!(told_steps(&manifest), *steps, "{files:?}\n{manifest}");
+    }
+}
+
+#[test]
+fn all_processes_of_a_procfile_are_read_and_each_can_be_chosen() {
+    let procfile = format!(
+        "release: alembic upgrade head\nweb: uvicorn a:b --port $PORT\nworker: celery -A a worker\n\
+         clock: python clock.py | tee log\nflower: celery flower --basic-auth={CANARY}\n# no: process\n"
+    );
+    let manifest = manifest(&[(".env", "A=1\n"), ("Procfile", &procfile)]);
+    let expected = "processes:
+  web:
+    command: [uvicorn, a:b, --port, \"${PORT:-8000}\"]  # Procfile:2
+  worker:
+    command: [celery, \"-A\", a, worker]  # Procfile:3
+  clock: {}  # Procfile:4 cannot be split into plain words; write its command
+  flower: {}  # Procfile:5 cannot be split into plain words; write its command
+";
+    assert_eq!(part(&manifest, "processes:"), expected, "{manifest}");
+    assert!(!manifest.contains("\nserver:"), "{manifest}");
+    assert_eq!(
+        told_steps(&manifest),
+        "steps: migrate: alembic upgrade head"
+    );
+    for name in ["web", "worker", "clock", "flower"] {
+        let guard = Guard::with_manifest(&manifest).env("A", "x");
+        let line = format!("run --process {name} --skip migrate -- true");
+        guard.line(&line).run().expect_code(0);
     }
 }
 

@@ -576,3 +576,28 @@ fn the_commands_of_the_page_run() {
         assert!(output.status.success(), "{block}\n{output:?}");
     }
 }
+
+#[test]
+fn a_template_tells_for_which_processes_a_variable_is() {
+    let manifest = "version: 1
+processes: {web: {}, worker: {}, beat: {}}
+variables:
+  A: {}
+  B: {processes: [worker, beat]}
+";
+    let env = Guard::with_manifest(manifest).line("template").run();
+    let env = env.expect_code(0).stdout();
+    assert!(
+        env.contains("\n# Level: required, only for worker and beat\nB="),
+        "{env}"
+    );
+    assert_eq!(env.matches("only for").count(), 1, "{env}");
+    let table = Guard::with_manifest(manifest)
+        .line("template --format markdown")
+        .run();
+    let table = table.expect_code(0).stdout();
+    assert!(
+        table.contains("| `B` | required, only for worker and beat |"),
+        "{table}"
+    );
+}

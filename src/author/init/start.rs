@@ -35,6 +35,9 @@ const CHANGES: &str = "changes what the following commands see";
 /// How often a command can be a script in which another script is the last command.
 const MAX_SCRIPTS: usize = 4;
 
+/// The largest number of further processes that are read.
+const MAX_OTHERS: usize = 40;
+
 /// A command with the file and the line where it was found.
 #[derive(Debug)]
 pub struct Command {
@@ -48,6 +51,8 @@ pub struct Start {
     /// The commands that run before the server, in order.
     pub before: Vec<Command>,
     pub server: Option<Command>,
+    /// The further processes of a Procfile by name. If a command cannot be read for certain, the reason is instead of it.
+    pub others: Vec<(String, Result<Command, String>)>,
     /// Sentences about what cannot be read for certain.
     pub doubts: Vec<String>,
 }
@@ -122,6 +127,7 @@ pub fn read(folder: &Path) -> Start {
             reader.move_before();
         }
         reader.line(web, &format!("Procfile:{line}"));
+        reader.start.others = others(folder, &procfile);
     } else if let Some(text) = read("Dockerfile") {
         reader.image(&image(&text));
     }
@@ -145,6 +151,36 @@ fn process<'t>(text: &'t str, name: &str) -> Option<(usize, &'t str)> {
         let command = line.strip_prefix(name)?.trim_start().strip_prefix(':')?;
         Some((number, command.trim()))
     })
+}
+
+/// The processes of a Procfile, but `web` and `release`.
+fn others(folder: &Path, procfile: &str) -> Vec<(String, Result<Command, String>)> {
+    let mut others: Vec<(String, Result<Command, String>)> = Vec::new();
+    for (line, number) in procfile.lines().zip(1..) {
+        let is_part = |other: char| other.is_ascii_alphanumeric() || "_-".contains(other);
+        let Some((name, command)) = line.split_once(':') else {
+            continue;
+        };
+        let is_known = name == "web" || name == "release";
+        let is_again = others.iter().any(|(other, _)| other == name);
+        let is_name = !name.is_empty() && name.len() <= 64 && name.chars().all(is_part);
+        if is_known || is_again || !is_name || others.len() == MAX_OTHERS {
+            continue;
+        }
+        let mut reader = Reader {
+            folder,
+            start: Start::default(),
+            scripts: 0,
+        };
+        let place = format!("Procfile:{number}");
+        reader.line(command.trim(), &place);
+        let is_alone = reader.start.before.is_empty() && reader.start.doubts.is_empty();
+        let found = reader.start.server.filter(|_| is_alone);
+        let doubt = || format!("{place} has more than one plain command");
+        let doubt = reader.start.doubts.into_iter().next().unwrap_or_else(doubt);
+        others.push((name.to_owned(), found.ok_or(doubt)));
+    }
+    others
 }
 
 struct Reader<'a> {

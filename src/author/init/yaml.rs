@@ -28,6 +28,12 @@ const UNCERTAIN: &str = "
 # The command of the server needs more than is written here. Complete it, and remove the signs of the comments.
 ";
 
+/// The lines before several processes.
+const PROCESSES: &str = "\
+# Each container chooses its process with STARTUP_GUARD_PROCESS or --process. What only some of them need can be limited
+# to them: `processes: [web]`.
+";
+
 /// Words that YAML does not read as texts.
 const NO_TEXTS: [&str; 10] = [
     "y", "n", "true", "false", "null", "yes", "no", "on", "off", "~",
@@ -203,8 +209,23 @@ fn server(start: &Start) -> String {
     };
     let words = list(&server.words);
     let place = comment(&server.place);
-    if doubts.is_empty() {
+    if doubts.is_empty() && start.others.is_empty() {
         return format!("\nserver:\n  command: {words}  # {place}\n");
+    }
+    if doubts.is_empty() {
+        let mut text =
+            format!("\n{PROCESSES}processes:\n  web:\n    command: {words}  # {place}\n");
+        for (name, found) in &start.others {
+            let name = scalar(name);
+            text += &match found {
+                Ok(Command { words, place }) => {
+                    let (words, place) = (list(words), comment(place));
+                    format!("  {name}:\n    command: {words}  # {place}\n")
+                }
+                Err(doubt) => format!("  {name}: {{}}  # {}; write its command\n", comment(doubt)),
+            };
+        }
+        return text;
     }
     for command in &start.before {
         doubts += &format!("# It is preceded by: {}\n", list(&command.words));

@@ -81,7 +81,7 @@ fn add(file: &mut String, variable: &Variable, manifest: &Manifest) {
     if let Some(docs) = &variable.docs {
         comment(file, &format!("See {docs}"));
     }
-    if !variable.required_when.is_empty() {
+    if !variable.required_when.is_empty() || !variable.processes.is_empty() {
         let level = words::level_with_conditions(variable, manifest);
         comment(file, &format!("Level: {level}"));
     }

@@ -2,7 +2,7 @@
 
 use crate::manifest::{Level, Manifest, Variable};
 use crate::rule::{List, Rule, Type};
-use crate::text::{either, first};
+use crate::text::{either, first, names};
 
 /// The level under which a variable is listed: `required` for an optional one that is required under a condition.
 pub fn level(variable: &Variable) -> Level {
@@ -12,7 +12,7 @@ pub fn level(variable: &Variable) -> Level {
     }
 }
 
-/// The level and its conditions, such as `required when ENVIRONMENT is staging or production`.
+/// The level with its conditions and processes, such as `required when ENVIRONMENT is staging or production`.
 pub fn level_with_conditions(variable: &Variable, manifest: &Manifest) -> String {
     let is_secret = |name: &str| {
         let mut variables = manifest.variables.iter();
@@ -27,9 +27,13 @@ pub fn level_with_conditions(variable: &Variable, manifest: &Manifest) -> String
     });
     let conditions: Vec<String> = conditions.collect();
     let level = level(variable).name();
-    match conditions.as_slice() {
+    let level = match conditions.as_slice() {
         [] => level.to_owned(),
         _ => format!("{level} when {}", conditions.join(" and ")),
+    };
+    match variable.processes.as_slice() {
+        [] => level,
+        processes => format!("{level}, only for {}", names(processes)),
     }
 }
 
