@@ -12,7 +12,7 @@ use crate::manifest::{NotComposed, Template, Variable, in_order};
 use crate::report::{Code, Severity, Subject, ValueFinding, wrong_type};
 use crate::text::{did_you_mean, names};
 
-/// The largest number of declared names that an unset one is compared with.
+/// The largest number of names that are compared with unset ones, and of unset ones that are compared.
 const MAX_NAMES: usize = 500;
 
 /// Composes the values of missing variables. Returns the positions of all variables with a `value`, each behind those to
@@ -43,10 +43,11 @@ pub fn compose(
         };
         match template.compose(lookup, MAX_SECRET) {
             Ok(pieces) => {
-                let is_secret = |name: &&str| variables[positions[name]].secret;
+                // The text of a default in the manifest is no secret.
                 let written = |(name, piece): &(Option<&str>, Vec<u8>)| {
-                    let name = name.filter(|name| positions.contains_key(name))?;
-                    is_secret(&name).then(|| piece.clone())
+                    let name = name.filter(|name| lookup(name).is_some())?;
+                    let is_secret = variables[*positions.get(name)?].secret;
+                    is_secret.then(|| piece.clone())
                 };
                 let encoded = pieces.iter().filter_map(written).collect();
                 let text = pieces.into_iter().flat_map(|(_, piece)| piece);
@@ -148,8 +149,10 @@ impl<'a> Findings<'a, '_> {
         value.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
     }
 
+    /// `; did you mean X?` with a declared variable that has a similar name, or an empty text.
     fn near(&self, name: &str) -> String {
-        let variables = self.manifest.variables.iter();
+        let is_open = self.told.len() < MAX_NAMES;
+        let variables = self.manifest.variables.iter().filter(|_| is_open);
         did_you_mean(name, variables.map(|each| &*each.name).take(MAX_NAMES))
     }
 

@@ -186,7 +186,10 @@ fn a_default_with_a_reference_is_literal_and_a_warning_where_it_is_used() {
 }
 
 #[test]
-fn secret_parts_are_masked_as_they_are_written() {
+fn secret_parts_are_masked_as_they_are_written_and_default_texts_are_not() {
+    let text = "version: 1\nvariables:\n  TOKEN: {secret: true, level: optional}\n  HOOK: {value: 'x ${TOKEN:-a}'}\n";
+    let plan = checked(text, &[]).plan.expect("the environment is sound");
+    assert_eq!(plan.secrets(), [b"x a".to_vec()]);
     let text = "version: 1\nvariables:\n  TOKEN: {secret: true}\n  OPEN: {}\n  HOOK: {value: 'https://h/${TOKEN}?k=${OPEN}'}\n  OUTER: {value: 'x ${HOOK}'}\n";
     let checked = checked(text, &[("TOKEN", "a/b+c"), ("OPEN", "o/o")]);
     let plan = checked.plan.expect("the environment is sound");
