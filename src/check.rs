@@ -1,6 +1,7 @@
 //! The check of an environment against a manifest. It returns every finding, and the plan of the start.
 
 mod compose;
+mod conditions;
 mod findings;
 mod history;
 mod merge;
@@ -64,6 +65,10 @@ pub fn check<'m>(
         .iter()
         .map(|each| (each.variable.name.as_str(), each))
         .collect();
+    let fallbacks = manifest.variables.iter().flat_map(|each| {
+        let others = each.required_without.iter();
+        others.map(|other| (other.as_str(), each.name.as_str()))
+    });
     let is_unset = manifest.empty == Empty::Unset;
     let effective = resolve::effective(&resolved, environment.clone(), is_unset);
     let mut findings = Findings {
@@ -71,6 +76,7 @@ pub fn check<'m>(
         selection,
         environment: &effective,
         by_name,
+        fallbacks: fallbacks.collect(),
         sources,
         list: Vec::new(),
         notes: Vec::new(),

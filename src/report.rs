@@ -160,6 +160,9 @@ pub struct Finding {
     /// The processes of the manifest for which it counts. If empty, it counts for all that were checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<String>,
+    /// The other variables of which one can be set instead of this one, which is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
 }
 
 impl Finding {
@@ -169,6 +172,12 @@ impl Finding {
             Subject::Variable(name) => Some(name),
             Subject::Step(_) => None,
         }
+    }
+
+    /// The name of the variable, and of those that can be set instead. Empty if the finding is about a step.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let others = self.alternatives.iter().map(String::as_str);
+        self.variable().into_iter().chain(others)
     }
 
     /// The step's name; `None` if the finding is about a variable.

@@ -1,6 +1,7 @@
 //! The rules for a single value. Findings contain limits and admitted values, but never the value that was checked.
 
 mod drivers;
+mod host;
 mod number;
 mod pem;
 mod placeholder;
@@ -14,8 +15,9 @@ use crate::url::host_and_port;
 
 pub use placeholder::{Placeholder, is_runner, placeholder};
 
-/// What separates the items of a list where commas are expected.
-const SEPARATORS: [(char, &str); 4] = [
+/// What separates the items of a list where something else is expected.
+const SEPARATORS: [(char, &str); 5] = [
+    (',', "commas"),
     (';', "semicolons"),
     (' ', "spaces"),
     ('|', "vertical bars"),
@@ -43,12 +45,13 @@ pub enum Type {
     Json,
     Path,
     Duration,
+    Host,
     Pem,
 }
 
 impl Type {
     /// Every type, with its name in the manifest.
-    pub const NAMES: [(&str, Type); 12] = [
+    pub const NAMES: [(&str, Type); 13] = [
         ("string", Type::String),
         ("integer", Type::Integer),
         ("number", Type::Number),
@@ -60,6 +63,7 @@ impl Type {
         ("json", Type::Json),
         ("path", Type::Path),
         ("duration", Type::Duration),
+        ("host", Type::Host),
         ("pem", Type::Pem),
     ];
 }
@@ -71,6 +75,19 @@ pub enum List {
     Csv,
     /// A JSON array.
     Json,
+    /// Items separated by white space.
+    Space,
+}
+
+impl List {
+    /// What separates the items, and a list as an example. Empty for JSON.
+    fn separator(self) -> (&'static str, &'static str) {
+        match self {
+            List::Csv => ("commas", "a,b"),
+            List::Json => ("", ""),
+            List::Space => ("spaces", "a b"),
+        }
+    }
 }
 
 /// The rule for a value. If `list` is set, everything else applies to each item.
@@ -138,7 +155,7 @@ impl Rule {
         let (items, finding) = match self.list {
             None => return self.item_findings(value).collect(),
             Some(List::Json) => json_items(value, self.value_type),
-            Some(List::Csv) => csv_items(value),
+            Some(list) => split_items(value, list),
         };
         let mut findings = Vec::from_iter(finding);
         for (item, number) in items.iter().zip(1..) {
@@ -147,17 +164,20 @@ impl Rule {
                 ..finding
             }));
         }
-        let is_separated = |(separator, _): &(char, &str)| {
+        let (expected, sample) = self.list.unwrap_or(List::Json).separator();
+        let is_separated = |(separator, name): &(char, &str)| {
             let parts = value.split(*separator).map(str::trim);
             let mut parts = parts.filter(|part| !part.is_empty());
-            value.contains(*separator)
+            *name != expected
+                && value.contains(*separator)
                 && parts.all(|part| self.item_findings(part).next().is_none())
         };
-        let is_wrong = self.list == Some(List::Csv) && findings.iter().any(is_certain);
+        let is_wrong = !expected.is_empty() && findings.iter().any(is_certain);
         let mut separators = SEPARATORS.into_iter().filter(|_| is_wrong);
         if let Some((_, separator)) = separators.find(is_separated) {
-            let problem = format!("is a list that is separated by {separator}, not by commas");
-            return vec![wrong_type(problem, "separate the items with commas: a,b")];
+            let problem = format!("is a list that is separated by {separator}, not by {expected}");
+            let fix = format!("separate the items with {expected}: {sample}");
+            return vec![wrong_type(problem, fix)];
         }
         findings
     }
@@ -223,6 +243,7 @@ impl Rule {
             Type::Pem => pem::check_pem(value, self.is_escaped),
             Type::Json => json(value),
             Type::Path => path(value),
+            Type::Host => host::check_host(value, self.list.is_some()),
             Type::Url => self.check_url(value),
             Type::Origin => self.check_origin(value),
             _ => self.check_number(value),
@@ -379,20 +400,30 @@ fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding
     (items.into_iter().map(text).collect(), finding)
 }
 
-/// The items of a list that is separated by commas, and what is wrong with the list itself.
-fn csv_items(value: &str) -> (Vec<String>, Option<ValueFinding>) {
-    let first = value.split(',').next().unwrap_or_default();
+/// The items of a list that is separated by commas or white space, and what is wrong with the list itself.
+fn split_items(value: &str, list: List) -> (Vec<String>, Option<ValueFinding>) {
+    let is_space = list == List::Space;
+    let split = |other: char| {
+        if is_space {
+            other.is_whitespace()
+        } else {
+            other == ','
+        }
+    };
+    let first = value.split(split).next().unwrap_or_default();
     // An IPv6 address is in brackets, too.
     if value.starts_with('[') && host_and_port(first).is_none() {
-        let fix = "separate the items with commas: a,b";
+        let (separator, sample) = list.separator();
+        let fix = format!("separate the items with {separator}: {sample}");
         let finding = wrong_type("is written as a JSON list", fix);
         return (Vec::new(), Some(finding));
     }
-    let items = value.split(',').map(|item| item.trim().to_owned());
+    let items = value.split(split).map(|item| item.trim().to_owned());
     let (items, empty): (Vec<_>, Vec<_>) = items.partition(|item| !item.is_empty());
-    // Many programs skip empty items.
+    // Many programs skip empty items. Those that split at white space do not see them.
     let problem = "has an empty item in its list";
-    let finding = warn_unless(empty.is_empty(), problem, "remove the superfluous comma");
+    let is_right = is_space || empty.is_empty();
+    let finding = warn_unless(is_right, problem, "remove the superfluous comma");
     (items, finding.err())
 }
 

@@ -14,7 +14,9 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::input::manifest_file;
-use crate::manifest::{Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate};
+use crate::manifest::{
+    Awaited, Level, Manifest, Place as Address, Step, Template, UpToDate, Variable,
+};
 use crate::text::{count, nearest};
 
 /// How many declared names an undeclared one is compared to.
@@ -209,7 +211,7 @@ fn conflicts(known: &Known<'_>, scan: &Scan) -> Vec<Remark> {
         let may_be_missing = variable.level == Level::Optional
             && variable.default.is_none()
             && variable.value.is_none()
-            && variable.required_when.is_empty()
+            && !variable.has_conditions()
             && !variable.renamed_from.contains(&read.name);
         if may_be_missing && !is_noted[position] && !known.has_other_name(read, scan) {
             is_noted[position] = true;
@@ -235,7 +237,7 @@ impl<'m> Known<'m> {
     fn of(manifest: &'m Manifest) -> Self {
         let (mut by_name, mut by_upper_name) = (HashMap::new(), HashMap::new());
         for (position, variable) in manifest.variables.iter().enumerate() {
-            for name in variable.file_name().iter().chain(&variable.renamed_from) {
+            for name in variable.file.iter().chain(&variable.renamed_from) {
                 by_name.insert(name.clone(), position);
             }
         }
@@ -324,12 +326,9 @@ fn used(manifest: &Manifest) -> Vec<bool> {
     );
     let references = templates.iter().flat_map(|template| template.references());
     used.extend(references.map(|(name, _)| name));
-    let conditions = manifest
-        .variables
-        .iter()
-        .flat_map(|each| &each.required_when);
-    used.extend(conditions.map(|(name, _)| name.as_str()));
     let variables = manifest.variables.iter();
+    let conditions = variables.clone().flat_map(Variable::conditions);
+    used.extend(conditions.map(String::as_str));
     let is_used = variables.map(|each| used.contains(&each.name.as_str()));
     is_used.collect()
 }

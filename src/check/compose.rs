@@ -144,11 +144,6 @@ impl<'a> Findings<'a, '_> {
         told_as.is_some()
     }
 
-    fn is_set(&self, name: &str) -> bool {
-        let value = self.environment.get(name);
-        value.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
-    }
-
     /// `; did you mean X?` with a declared variable that has a similar name, or an empty text.
     fn near(&self, name: &str) -> String {
         let is_open = self.told.len() < MAX_NAMES;

@@ -19,6 +19,8 @@ pub struct Findings<'a, 'm> {
     /// The effective environment.
     pub environment: &'a Environment,
     pub by_name: HashMap<&'a str, &'a Resolved<'a>>,
+    /// The names in `required_without`, each with a variable that has the name there.
+    pub fallbacks: HashMap<&'a str, &'a str>,
     pub sources: &'a Sources,
     /// In the order in which they were found.
     pub list: Vec<Finding>,
@@ -33,7 +35,6 @@ impl<'a> Findings<'a, '_> {
     /// Adds the findings of a variable's value.
     pub fn check_variable(&mut self, each: &'a Resolved<'a>) {
         let variable = each.variable;
-        let missing = |code, problem: &str| ValueFinding::new(code, problem, how_to_set(each));
         let resembles = |problem: &str| {
             let problem = format!("probably {problem}");
             let fix = "set the value itself, or declare `not_placeholder: true`";
@@ -41,6 +42,7 @@ impl<'a> Findings<'a, '_> {
         };
         let misread = self.sources.get(&variable.name);
         let misread = misread.and_then(|(_, finding)| finding.clone());
+        let mut alternatives = Vec::new();
         let found = match (&each.value, misread) {
             // A comment is not checked as if it were the value.
             (Value::Text(..) | Value::Placeholder(_), Some(found)) if found.is_certain => {
@@ -53,15 +55,21 @@ impl<'a> Findings<'a, '_> {
                 let empty = ValueFinding::new(Code::Empty, problem, fix).into_warning();
                 let is_told = self.manifest.empty == Empty::Warn && each.is_blank;
                 let empty = Some(empty).filter(|_| is_told && variable.rule.refuses_empty());
-                let missing = missing(Code::Missing, "is not set");
-                [missing].into_iter().chain(empty).collect()
+                let missing = self.missing(each).map(|(found, others)| {
+                    alternatives = others;
+                    found
+                });
+                missing.into_iter().chain(empty).collect()
             }
             (Value::Placeholder(Placeholder::Stored), _) if self.selection.has_runner() => {
                 vec![resembles(
                     "holds a reference that the server's command replaces",
                 )]
             }
-            (Value::Placeholder(kind), _) => vec![missing(Code::Placeholder, kind.problem())],
+            (Value::Placeholder(kind), _) => {
+                let fix = how_to_set(each);
+                vec![ValueFinding::new(Code::Placeholder, kind.problem(), fix)]
+            }
             (Value::Unusable(found), _) => vec![found.clone()],
             (Value::Text(text, _), _)
                 if each.replacement.is_some()
@@ -88,8 +96,8 @@ impl<'a> Findings<'a, '_> {
             }
         };
         let level = self.level_of(variable);
-        let file = variable.file_name();
-        let is_in_file = file.is_some_and(|file| self.sources.contains_key(&file));
+        let file = variable.file.as_ref();
+        let is_in_file = file.is_some_and(|file| self.sources.contains_key(file));
         for mut found in found {
             let is_elsewhere = is_in_file && found.code == Code::FileUnreadable;
             if is_elsewhere {
@@ -103,7 +111,11 @@ impl<'a> Findings<'a, '_> {
                     *self.told.entry(&variable.name).or_default() |= is_error;
                 }
                 found.is_certain &= severity == Severity::Error;
+                let is_missing = found.code == Code::Missing;
                 let finding = self.add(Subject::variable(&variable.name), found);
+                if is_missing {
+                    finding.alternatives.clone_from(&alternatives);
+                }
                 finding.hint = hint_of(variable);
                 finding.description.clone_from(&variable.description);
             }
@@ -111,25 +123,10 @@ impl<'a> Findings<'a, '_> {
     }
 
     /// The value of a declared variable, if it is usable text.
-    fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         match &self.by_name.get(name)?.value {
             Value::Text(text, _) => Some(text),
             _ => None,
-        }
-    }
-
-    /// The level of a variable in this environment: `required_when` makes a variable required while its
-    /// conditions hold, and optional while they do not.
-    pub fn level_of(&self, variable: &Variable) -> Level {
-        let rule = |name: &str| Some(&self.by_name.get(name)?.variable.rule);
-        let holds = variable.required_when.iter().all(|(name, values)| {
-            let value = rule(name).zip(self.text(name));
-            value.is_some_and(|(rule, value)| values.iter().any(|one| rule.are_same(value, one)))
-        });
-        match variable.level {
-            _ if !holds => Level::Optional,
-            Level::Optional if !variable.required_when.is_empty() => Level::Required,
-            level => level,
         }
     }
 
@@ -139,17 +136,16 @@ impl<'a> Findings<'a, '_> {
         let (source, declared) = match &subject {
             Subject::Step(_) => (None, None),
             Subject::Variable(name) => {
-                let source = self.sources.get(name);
-                let source = source.or_else(|| self.sources.get(&format!("{name}_FILE")));
-                let declared = self.by_name.get(name.as_str());
-                let parts = declared.filter(|each| each.is_composed);
+                let each = self.by_name.get(name.as_str());
+                let parts = each.filter(|each| each.is_composed);
                 if let Some(parts) = parts.and_then(|_| self.parts_of(name)) {
                     found.problem += &format!(" (its `value` composes it of {parts})");
                 }
-                (source, declared)
+                let declared = each.map(|each| each.variable);
+                let file = || self.sources.get(declared?.file.as_ref()?);
+                (self.sources.get(name).or_else(file), declared)
             }
         };
-        let declared = declared.map(|each| each.variable);
         self.list.push_mut(Finding {
             subject,
             code: found.code,
@@ -161,6 +157,7 @@ impl<'a> Findings<'a, '_> {
             description: None,
             manifest_line: declared.and_then(|variable| variable.line),
             source: source.map(|(source, _)| source.clone()),
+            alternatives: Vec::new(),
             processes: Vec::new(),
         })
     }
@@ -206,7 +203,7 @@ fn hint_of(variable: &Variable) -> Option<String> {
 }
 
 /// The fix for a missing variable, derived from its declaration.
-fn how_to_set(each: &Resolved<'_>) -> String {
+pub fn how_to_set(each: &Resolved<'_>) -> String {
     let variable = each.variable;
     let name = &variable.name;
     if let Some(former) = each.former {

@@ -135,15 +135,16 @@ pub fn resolve<'a>(
 ) -> Resolved<'a> {
     let name = &variable.name;
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let file = variable.file_name().and_then(|name| set(&name));
+    let file = variable.file.as_deref();
+    let file = file.and_then(|by| Some((by, set(by)?)));
     let (mut value, mut replacement) = match (set(name), file) {
-        (Some(_), Some(_)) => {
-            let problem = format!("is set, and {name}_FILE as well");
-            let fix = format!("keep one of {name} and {name}_FILE");
+        (Some(_), Some((by, _))) => {
+            let problem = format!("is set, and {by} as well");
+            let fix = format!("keep one of {name} and {by}");
             let found = ValueFinding::new(Code::FileAndValue, problem, fix);
             (Value::Unusable(found), None)
         }
-        (None, Some(file)) => match content(name, Path::new(file), read_file) {
+        (None, Some((by, file))) => match content(by, Path::new(file), read_file) {
             Ok(content) => (Value::of(&content, variable, listed), Some(content)),
             Err(found) => (Value::Unusable(found), None),
         },
@@ -180,7 +181,7 @@ pub fn effective(
         let name = each.variable.name.as_str();
         if let Some(replacement) = &each.replacement {
             set.push((name, replacement.clone()));
-            removed.extend(each.variable.file_name());
+            removed.extend(each.variable.file.clone());
         } else if unset_empty && each.is_blank {
             removed.push(name.to_owned());
         }
@@ -188,12 +189,12 @@ pub fn effective(
     environment.with(&set, &removed)
 }
 
-/// The content of a secret's file without its trailing line breaks.
+/// The content of the file that the variable `by` names, without its trailing line breaks.
 ///
 /// # Errors
 /// Returns a finding if the file cannot be read, or if its content cannot be the value of a variable.
-fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, ValueFinding> {
-    let text_file = format!("set {name}_FILE to a text file that contains only the value");
+fn content(by: &str, file: &Path, read_file: ReadFile) -> Result<OsString, ValueFinding> {
+    let text_file = format!("set {by} to a text file that contains only the value");
     let (problem, fix) = match read_file(file, MAX_SECRET) {
         Ok(content) if content.len() > MAX_SECRET => ("is larger than 128 KiB".into(), text_file),
         Ok(content) if content.contains(&0) => ("contains a NUL byte".into(), text_file),
@@ -207,12 +208,12 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
         Err(error) => match error.kind() {
             ErrorKind::NotFound => (
                 "does not exist".into(),
-                format!("mount the secret there, or correct {name}_FILE"),
+                format!("mount the secret there, or correct {by}"),
             ),
             ErrorKind::IsADirectory => (
                 "is a directory".into(),
                 format!(
-                    "set {name}_FILE to the file itself (Docker creates a directory where a mounted file does not exist on the host)"
+                    "set {by} to the file itself (Docker creates a directory where a mounted file does not exist on the host)"
                 ),
             ),
             ErrorKind::PermissionDenied => (
@@ -226,7 +227,7 @@ fn content(name: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Val
             other => (format!("cannot be read: {other}"), text_file),
         },
     };
-    let problem = format!("comes from the file that {name}_FILE names, which {problem}");
+    let problem = format!("comes from the file that {by} names, which {problem}");
     Err(ValueFinding::new(Code::FileUnreadable, problem, fix))
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the check, without processes and files.
 
+mod conditions;
 mod values;
 
 use std::io;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::scope::{Database, is_service_of_database};
 use super::values::Reference;
-use super::{Facts, SEALED, SET_ELSEWHERE, UNRESOLVED};
+use super::{FILE_NOT_READ, Facts, SEALED, SET_ELSEWHERE, UNRESOLVED};
 use crate::dotenv::{Dialect, is_plain_value};
 use crate::manifest::Variable;
 use crate::platform::{
@@ -96,9 +96,13 @@ fn wanted<'a>(facts: &Facts<'a>) -> Vec<Wanted> {
     let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
     let named = |each: &'a Finding| Some((each, each.variable()?));
     for (finding, name) in facts.errors().filter_map(named) {
+        // Of several variables of which one must be set, the one that is set under another name, or in a `.env`.
+        let is_near = |name: &&str| others.contains_key(name) || facts.beside(name).is_some();
+        let name = finding.variables().find(is_near).unwrap_or(name);
         let variable = facts.declared.get(name).copied();
-        // An empty secret file must be fixed where it is created.
-        let has_file = variable.is_some_and(|variable| facts.has_file(variable));
+        // An empty file must be fixed where it is created, and the manifest where a file is not read.
+        let is_unread = facts.explained.get(name) == Some(&FILE_NOT_READ);
+        let has_file = variable.is_some_and(|variable| facts.has_file(variable)) || is_unread;
         let is_of_file = finding.code == Code::Missing && has_file;
         if is_of_file || !seen.insert(name) {
             continue;

@@ -42,14 +42,16 @@ type Grounds<'a> = Option<(Vec<&'a str>, String)>;
 type Explain = for<'a> fn(&Facts<'a>) -> Grounds<'a>;
 
 /// The causes on which fixes depend.
+const FILE_NOT_READ: &str = "file_not_read";
 const SET_ELSEWHERE: &str = "set_elsewhere";
 const UNRESOLVED: &str = "unresolved_reference";
 const SEALED: &str = "sealed_or_staged";
 
 /// The causes, in the order in which they are reported. Their codes are stable, because logs and reports contain them.
-const CAUSES: [(&str, &str, Explain); 26] = [
+const CAUSES: [(&str, &str, Explain); 27] = [
     ("renamed", CERTAIN, |facts| near::set_under(facts, true)),
     ("misspelled", LIKELY, |facts| near::set_under(facts, false)),
+    (FILE_NOT_READ, LIKELY, near::file_not_read),
     (UNRESOLVED, LIKELY, values::empty_reference),
     ("dotenv_not_read", LIKELY, scope::dotenv_not_read),
     ("other_process", LIKELY, scope::other_process),
@@ -135,10 +137,16 @@ pub fn diagnose(
         explained: HashMap::new(),
     };
     let missing = facts.errors().filter(|each| each.code == Code::Missing);
-    let missing = missing.filter_map(|each| facts.declared.get(each.variable()?).copied());
+    let missing = missing.flat_map(Finding::variables);
+    let missing = missing.filter(|name| {
+        environment
+            .text(name)
+            .is_none_or(|text| text.trim().is_empty())
+    });
+    let missing = missing.filter_map(|name| facts.declared.get(name).copied());
     facts.missing = missing.collect();
     facts.other_names = near::other_names(manifest, environment, &facts.missing);
-    let errors: HashSet<&str> = facts.errors().filter_map(Finding::variable).collect();
+    let errors: HashSet<&str> = facts.errors().flat_map(Finding::variables).collect();
     let mut causes = Vec::new();
     for (code, certainty, explain) in CAUSES {
         if let Some((variables, text)) = explain(&facts) {
@@ -241,10 +249,10 @@ impl<'a> Facts<'a> {
         value.is_some_and(|value| variable.is_none_or(|variable| variable.admits(value)))
     }
 
-    /// Whether the `NAME_FILE` of this variable is set.
+    /// Whether the variable is set that names a file with this variable's value.
     fn has_file(&self, variable: &Variable) -> bool {
-        let file = variable.file_name();
-        file.is_some_and(|name| self.environment.text(&name).is_some())
+        let file = variable.file.as_ref();
+        file.is_some_and(|name| self.environment.text(name).is_some())
     }
 
     /// Whether any variable that was checked is set, not counting names that platforms inject.

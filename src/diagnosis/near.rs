@@ -48,7 +48,7 @@ pub fn other_names<'a>(
     let other = |(index, variable): (usize, &&'a Variable)| {
         let mut former = variable.renamed_from.iter().map(String::as_str);
         let former = former.find(|name| is_set(name));
-        let has_file = variable.file_name().is_some_and(|name| is_set(&name));
+        let has_file = variable.file.as_ref().is_some_and(|name| is_set(name));
         let is_compared = former.is_none() && index < MAX_NAMES && !has_file;
         let near = || is_compared.then(|| candidates.nearest(&variable.name));
         Some(OtherName {
@@ -75,13 +75,73 @@ pub fn names_of_unset(
     };
     let unset: Vec<&Variable> = manifest.variables.iter().filter(is_unset).collect();
     let others = other_names(manifest, environment, &unset).into_iter();
-    let notes = others.map(|OtherName { missing, other, .. }| Note {
-        code: NoteCode::OtherName,
-        variables: vec![other.to_owned()],
-        source: None,
-        text: format!("{other} is set, but no such variable is declared; did you mean {missing}?"),
+    let note = |name: String, text| Note {
+        variables: vec![name],
+        ..Note::new(NoteCode::OtherName, text)
+    };
+    let notes = others.map(|OtherName { missing, other, .. }| {
+        let text =
+            format!("{other} is set, but no such variable is declared; did you mean {missing}?");
+        note(other.to_owned(), text)
     });
-    notes.collect()
+    let files = files_not_read(manifest, environment, &unset).into_iter();
+    let files = files.map(|(variable, file)| {
+        let name = &variable.name;
+        let text = format!(
+            "{file} is set, but the guard does not read {name} from a file; declare `file: true` if it should"
+        );
+        note(file, text)
+    });
+    notes.chain(files).collect()
+}
+
+/// Those of the variables that are not read from a file, although their usual `NAME_FILE` is set, with that name.
+fn files_not_read<'a>(
+    manifest: &Manifest,
+    environment: &Environment,
+    variables: &[&'a Variable],
+) -> Vec<(&'a Variable, String)> {
+    let mut found = Vec::new();
+    for variable in variables.iter().filter(|each| each.has_shell_name()) {
+        let file = variable.usual_file();
+        let is_read = |each: &Variable| each.name == file || each.file.as_ref() == Some(&file);
+        // The variable may be another one's, or name the file of another one.
+        if environment.text(&file).is_some() && !manifest.variables.iter().any(is_read) {
+            found.push((*variable, file));
+        }
+    }
+    found
+}
+
+/// A missing variable is in a file that its `NAME_FILE` names, but that is not read.
+pub fn file_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
+    let missing = facts.missing_where(|_| true);
+    let missing: Vec<&Variable> = missing.iter().map(|name| facts.declared[name]).collect();
+    let found = files_not_read(facts.manifest, facts.environment, &missing);
+    let set: Vec<&String> = found.iter().map(|(_, file)| file).collect();
+    let are_set = format!(
+        "{} {}",
+        names(&set),
+        ["is", "are"][usize::from(set.len() > 1)]
+    );
+    let other = match found.as_slice() {
+        [
+            (
+                Variable {
+                    file: Some(name), ..
+                },
+                _,
+            ),
+        ] => format!("write `file: true` instead of `file: {name}`"),
+        _ => "declare `file: true` (or `secret: true`, which implies it)".to_owned(),
+    };
+    let sentence = format!(
+        "{are_set} set, but the manifest does not say that {{}} may come from {{a file|files}}: {other}."
+    );
+    grounds(
+        found.iter().map(|(each, _)| each.name.as_str()).collect(),
+        &sentence,
+    )
 }
 
 /// The variables that are set under a former or under a misspelled name.

@@ -8,7 +8,7 @@ use crate::check::Sources;
 use crate::diagnosis::NearNames;
 use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
-use crate::manifest::{Manifest, Variable};
+use crate::manifest::Manifest;
 use crate::os::file;
 use crate::platform::{is_injected, is_shell_name};
 use crate::report::{Note, NoteCode, Source};
@@ -178,7 +178,7 @@ impl EnvFiles {
 
 /// Decides which names may be shown. What looks like a name in an env file may be a line of a secret key.
 struct Names<'a> {
-    /// The names of the manifest's variables, and their `NAME_FILE` names.
+    /// The names of the manifest's variables, and of those that name their files.
     declared: HashSet<String>,
     /// The former names of variables.
     former: HashSet<&'a str>,
@@ -191,7 +191,7 @@ impl<'a> Names<'a> {
     fn of(manifest: &'a Manifest) -> Self {
         let variables = &manifest.variables;
         let names = variables.iter().map(|variable| variable.name.as_str());
-        let files = variables.iter().filter_map(Variable::file_name);
+        let files = variables.iter().filter_map(|each| each.file.clone());
         let templates = variables.iter().filter_map(|each| each.value.as_ref());
         let parts = templates.flat_map(|template| template.references());
         let former = variables.iter().flat_map(|each| &each.renamed_from);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
-use super::node::{Entry, Fault, Node, Value};
+use super::node::{Entry, Fault, MERGE, Node, Value};
 use crate::text::did_you_mean;
 
 /// The maximum number of recorded faults. Further faults are not even counted, so that a malicious text cannot make the
@@ -98,8 +98,9 @@ impl<'a> Cursor<'a> {
 
     /// The keys of a mapping. Null has no keys. Any other value has no keys either, and is a fault.
     pub fn keys(self, expected: &str) -> Keys<'a> {
+        let wrong = &mut |node: &'a Node<'a>, problem| self.value(MERGE, node).fault(problem);
         let keys = Keys {
-            entries: self.node.value.entries(),
+            entries: self.node.merged(wrong),
             here: self,
             // A variable has the most keys.
             asked: Vec::with_capacity(32),
@@ -130,6 +131,22 @@ impl Read for bool {
         match cursor.node.value {
             Value::Bool(value) => Some(value),
             _ => cursor.wrong_kind("true or false"),
+        }
+    }
+}
+
+/// The value of a key that admits both.
+pub enum FlagOrText {
+    Flag(bool),
+    Text(String),
+}
+
+impl Read for FlagOrText {
+    fn read(cursor: &Cursor<'_>) -> Option<Self> {
+        match cursor.node.value {
+            Value::Bool(value) => Some(Self::Flag(value)),
+            Value::Text => Some(Self::Text(String::read(cursor)?)),
+            _ => cursor.wrong_kind("true, false or a name"),
         }
     }
 }
@@ -180,7 +197,8 @@ impl Read for Vec<String> {
 pub struct Keys<'a> {
     /// The mapping itself.
     pub here: Cursor<'a>,
-    entries: &'a [Entry<'a>],
+    /// With those of the mappings that are merged into this one.
+    entries: Vec<&'a Entry<'a>>,
     asked: Vec<&'static str>,
 }
 
@@ -191,7 +209,7 @@ impl<'a> Keys<'a> {
 
     /// Records a fault for each key that is set more than once.
     fn check_repetitions(&self) {
-        let mut entries: Vec<&Entry<'_>> = self.entries.iter().collect();
+        let mut entries = self.entries.clone();
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         for same in entries.chunk_by(|(one, _), (other, _)| one == other) {
             let line = same[0].1.line.map(|line| format!(" on line {line}"));
@@ -223,8 +241,11 @@ impl<'a> Keys<'a> {
     pub fn finish(&mut self) {
         // The names are not needed any more, and a large manifest has very many of these lists.
         let asked = std::mem::take(&mut self.asked);
-        let is_unknown = |(key, _): &&Entry<'_>| !asked.contains(&&**key);
-        for (key, node) in self.entries.iter().filter(is_unknown) {
+        // Tools put what several entries share under such a key of the root.
+        let is_extension = |key: &str| self.here.path.is_empty() && key.starts_with("x-");
+        let is_unknown = |(key, _): &&&Entry<'_>| !asked.contains(&&**key) && !is_extension(key);
+        let unknown = self.entries.iter().filter(is_unknown);
+        for (key, node) in unknown.take_while(|_| !self.here.has_all_faults()) {
             let mut hint = self.near(key, asked.iter().copied());
             if hint.is_empty() {
                 hint = format!("; known keys: {}", asked.join(", "));

@@ -153,17 +153,21 @@ pub struct Variable {
     pub not_placeholder: bool,
     /// Other variables that must not have the same value.
     pub distinct_from: Vec<String>,
-    /// Variables with some of their values. The variable is required only if each of them has one of its values. If
-    /// empty, there is no condition.
+    /// Variables with some of their values. The condition holds if each of them has one of its values. If empty, there is
+    /// no such condition. A variable with any conditions is required only if one of them holds.
     pub required_when: Vec<(String, Vec<String>)>,
+    /// The condition holds if any of these variables is set.
+    pub required_with: Vec<String>,
+    /// The condition holds if none of these variables is set.
+    pub required_without: Vec<String>,
     /// The value if none is set.
     pub default: Option<String>,
     /// The value if none is set, composed of other variables.
     pub value: Option<Template>,
     /// Whether the manifest declares it as a secret, or composes it of one.
     pub secret: bool,
-    /// Whether a secret may be in a file that `NAME_FILE` names.
-    pub file: bool,
+    /// The name of the variable that can name a file with this variable's value, if there is one.
+    pub file: Option<String>,
     pub example: Option<String>,
     pub description: Option<String>,
     pub hint: Option<String>,
@@ -393,9 +397,22 @@ impl Variable {
         template::is_name(&self.name)
     }
 
-    /// The name of the variable that can name a file with this variable's value, if there is one.
-    pub fn file_name(&self) -> Option<String> {
-        (self.secret && self.file && self.has_shell_name()).then(|| format!("{}_FILE", self.name))
+    /// The usual name of a variable that names a file with this variable's value.
+    pub fn usual_file(&self) -> String {
+        format!("{}_FILE", self.name)
+    }
+
+    /// Whether the variable is required only under conditions.
+    pub fn has_conditions(&self) -> bool {
+        self.conditions().next().is_some()
+    }
+
+    /// The names of the variables on which it depends whether this one is required.
+    pub fn conditions(&self) -> impl Iterator<Item = &String> {
+        let named = self.required_when.iter().map(|(name, _)| name);
+        named
+            .chain(&self.required_with)
+            .chain(&self.required_without)
     }
 
     /// Whether the check accepts this value.

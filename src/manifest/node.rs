@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
+use std::slice;
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
     VariantAccess, Visitor,
@@ -19,6 +20,12 @@ const MAX_DEPTH: usize = 1000;
 /// The maximum size of a tree: the sum of its scalars' lengths in bytes, plus 1 per node. Only aliases can make a tree
 /// larger than this, because the size of the text is limited.
 const MAX_TREE: usize = 2 * 1024 * 1024;
+
+/// The key whose value is a mapping, or a list of mappings, with further entries for its mapping.
+pub const MERGE: &str = "<<";
+
+/// What stands for a key that is written as `"<<"` or `'<<'`, which is a key like any other.
+const QUOTED_MERGE: &str = "\"<<\"";
 
 /// One fault of the manifest.
 #[derive(Debug, PartialEq)]
@@ -123,24 +130,28 @@ impl<'a> Node<'a> {
         read(text, Some(&self.value))
     }
 
-    /// Sets the line of every node below this one, which is the tree of the text. A node that [`lines_of`] does not
-    /// reach stays without a line.
+    /// Sets the line of every node below this one, which is the tree of the text, and renames the keys that are a quoted
+    /// `<<`. A node that [`lines_of`] does not reach stays as it is.
     pub fn locate(&mut self, text: &str) {
         self.set_lines(&mut lines_of(text).into_iter().skip(1));
     }
 
     /// Sets the line of every node from the items of [`lines_of`], without the one of this node.
-    fn set_lines(&mut self, lines: &mut impl Iterator<Item = usize>) {
+    fn set_lines(&mut self, lines: &mut impl Iterator<Item = (usize, bool)>) {
         match &mut self.value {
             Value::List(items) => {
                 for item in items {
-                    item.line = lines.next();
+                    item.line = lines.next().map(|(line, _)| line);
                     item.set_lines(lines);
                 }
             }
             Value::Mapping(entries) => {
-                for (_, node) in entries {
-                    node.line = lines.next();
+                for (key, node) in entries {
+                    let (line, is_quoted) = lines.next().unzip();
+                    node.line = line;
+                    if is_quoted == Some(true) && key == MERGE {
+                        *key = QUOTED_MERGE.into();
+                    }
                     // An entry has the line of its key.
                     lines.next();
                     node.set_lines(lines);
@@ -148,6 +159,41 @@ impl<'a> Node<'a> {
             }
             _ => {}
         }
+    }
+
+    /// The entries of a mapping, and those that its merge key adds. An entry of the mapping itself takes precedence over
+    /// an added one, and so does an entry of an earlier mapping in the merge key's list. `wrong` is called with each
+    /// value that cannot be merged, and what is wrong with it. Any other value has no entries.
+    pub fn merged<'n>(&'n self, wrong: &mut dyn FnMut(&'n Self, String)) -> Vec<&'n Entry<'a>> {
+        let is_merge = |(key, _): &&Entry<'_>| key == MERGE;
+        let (merges, mut found): (Vec<_>, Vec<_>) = self.value.entries().iter().partition(is_merge);
+        let Some(((_, merge), others)) = merges.split_first() else {
+            return found;
+        };
+        let mut names: HashSet<&str> = found.iter().map(|(key, _)| &**key).collect();
+        let sources = match &merge.value {
+            Value::List(items) => items,
+            _ => slice::from_ref(merge),
+        };
+        for source in sources {
+            if matches!(source.value, Value::Mapping(_)) {
+                let mut added = source.merged(wrong);
+                added.retain(|(key, _)| !names.contains(&**key));
+                names.extend(added.iter().map(|(key, _)| &**key));
+                found.append(&mut added);
+            } else {
+                let kind = source.kind();
+                let problem = format!("expected a mapping or a list of mappings, found {kind}");
+                wrong(source, problem);
+            }
+        }
+        for (_, again) in others {
+            wrong(
+                again,
+                "is set twice; write one list: `<<: [*a, *b]`".to_owned(),
+            );
+        }
+        found
     }
 
     /// The name of the value's kind, for faults, which must not contain the value because it may be a secret.
@@ -170,15 +216,21 @@ fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault>
         known,
     };
     let tree = reader.deserialize(serde_yaml::Deserializer::from_str(text));
-    tree.map_err(|error| syntax_fault(&error))
+    let mut tree = tree.map_err(|error| syntax_fault(&error))?;
+    // This parser does not tell a quoted `<<` from a merge key, so the other one must.
+    if text.contains("\"<<\"") || text.contains("'<<'") {
+        tree.locate(text);
+    }
+    Ok(tree)
 }
 
-/// The line of every node in a text, counted from 1, in the order of the text: a list or a mapping comes before its
-/// keys and values. An alias has its own line, followed by the lines of the nodes inside its anchor.
+/// The line of every node in a text, counted from 1, and whether it is a scalar in quotes. They are in the order of the
+/// text: a list or a mapping comes before its keys and values. An alias has its own line, followed by the lines of the
+/// nodes inside its anchor.
 ///
 /// `serde_yaml` does not report positions, so a second parser reads the text. The lines end where that parser reports
 /// an error: it is stricter about the indentation of lists and scalars that span several lines.
-fn lines_of(text: &str) -> Vec<usize> {
+fn lines_of(text: &str) -> Vec<(usize, bool)> {
     let mut lines = Vec::new();
     let mut open = Vec::new();
     let mut anchors: BTreeMap<usize, Range<usize>> = BTreeMap::new();
@@ -188,13 +240,13 @@ fn lines_of(text: &str) -> Vec<usize> {
         }
         let line = span.start.line();
         match event {
-            Event::Scalar(..) => lines.push(line),
+            Event::Scalar(_, style, ..) => lines.push((line, style != ScalarStyle::Plain)),
             Event::Alias(anchor) => {
-                lines.push(line);
+                lines.push((line, false));
                 lines.extend_from_within(anchors.get(&anchor).cloned().unwrap_or_default());
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                lines.push(line);
+                lines.push((line, false));
                 open.push((anchor, lines.len()));
             }
             Event::SequenceEnd | Event::MappingEnd => {

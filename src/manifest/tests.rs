@@ -284,6 +284,76 @@ fn a_null_is_an_absent_key() {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
+fn a_merge_key_adds_the_entries_of_other_mappings() {
+    let text = "version: 1
+x-secret: &secret {secret: true, min_length: 8}
+x-more:
+  - &more {<<: *secret, min_length: 9, hint: more}
+variables:
+  <<: {FIRST: {hint: merged}, A: {hint: lost}}
+  A: {<<: *secret, description: own}
+  B: {min_length: 2, <<: [*more, *secret]}
+  C: {<<: [*secret, *more], level: optional}
+";
+    let read = manifest(text).variables.into_iter();
+    let read = read.map(|each| (each.name, each.secret, each.rule.min_length, each.hint));
+    let hint = Some("more".to_owned());
+    let mut expected = vec![
+        ("A".to_owned(), true, Some(8), None),
+        ("B".to_owned(), true, Some(2), hint.clone()),
+        ("C".to_owned(), true, Some(8), hint),
+        ("FIRST".to_owned(), false, None, Some("merged".to_owned())),
+    ];
+    assert_eq!(read.collect::<Vec<_>>(), expected);
+    // The first tree does not have the spelling of numbers, so the text is read again.
+    let spelled = text.replace("hint: more", "hint: 1.10");
+    for (.., hint) in &mut expected[1..3] {
+        *hint = Some("1.10".to_owned());
+    }
+    let read = manifest(&spelled).variables.into_iter();
+    let read = read.map(|each| (each.name, each.secret, each.rule.min_length, each.hint));
+    assert_eq!(read.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn faults_of_merged_entries_have_the_lines_of_these_entries() {
+    let text = "version: 1
+x-one: &one
+  secret: maybe
+x-two: &two
+  level: optional
+  level: required
+variables:
+  A:
+    <<: *one
+  B:
+    hint: x
+    <<: [*two, 5]
+  C:
+    <<: x
+  D: {<<: *two, level: critical,
+    <<: *one}
+  E:
+    '<<': x
+y-other: 1
+";
+    let expected = [
+        "line 3: variables.A.secret: expected true or false, found a text",
+        "line 6: variables.B.level: is already set on line 5",
+        "line 12: variables.B.<<: expected a mapping or a list of mappings, found a number",
+        "line 14: variables.C.<<: expected a mapping or a list of mappings, found a text",
+        "line 16: variables.D.<<: is set twice; write one list: `<<: [*a, *b]`",
+        "line 18: variables.E.\"<<\": unknown key `\"<<\"`; known keys: ",
+        "line 19: y-other: unknown key `y-other`; known keys: ",
+    ];
+    let found = faults(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
 fn a_manifest_that_was_made_to_be_slow_is_rejected_quickly() {
     const SIZE: usize = 1_000_000;
     let many = |start: &str, entry: &dyn Fn(usize) -> String| {
@@ -512,6 +582,93 @@ variables:
             "line 15: variables.D.required_when.FLAG: has a value that breaks the variable's rule, so the condition could never hold".to_owned(),
         ]
     );
+}
+
+#[test]
+fn conditions_and_files_that_make_no_sense_are_faults() {
+    for (keys, fault) in [
+        (
+            "required_with: []",
+            "required_with: is empty; name at least one variable",
+        ),
+        (
+            "required_without: []",
+            "required_without: is empty; name at least one variable",
+        ),
+        (
+            "required_with: [X]",
+            "required_with: names the variable itself",
+        ),
+        (
+            "required_without: X",
+            "required_without: names the variable itself",
+        ),
+        (
+            "required_with: [OTHR]",
+            "required_with: `OTHR` is not declared under variables; did you mean `OTHER`?",
+        ),
+        (
+            "required_with: [FULL]",
+            "required_with: FULL has a default, so it is always set, and the condition always holds",
+        ),
+        (
+            "required_without: [OTHER, FULL]",
+            "required_without: FULL has a default, so it is always set, and the condition never holds",
+        ),
+        (
+            "required_without: [OTHER], required_with: [OTHER]",
+            "required_without: names only variables of `required_with`, so the variable is always required; remove both",
+        ),
+        (
+            "file: OTHER",
+            "file: `OTHER` is declared as a variable, so it cannot also name a file with X",
+        ),
+        (
+            "file: TOKEN_FILE",
+            "file: `TOKEN_FILE` already names the file of TOKEN",
+        ),
+        (
+            "file: yes",
+            "file: `yes` is not the name of a variable; write `true`, `false` or a name such as X_FILE",
+        ),
+        (
+            "file: /run/x",
+            "file: `/run/x` is not the name of a variable; write `true`, `false` or a name such as X_FILE",
+        ),
+        (
+            "file: 1",
+            "file: expected true, false or a name, found a number",
+        ),
+        (
+            "file: [A]",
+            "file: expected true, false or a name, found a list",
+        ),
+        (
+            "type: hots",
+            "type: `hots` is not one of string, integer, number, boolean, port, url, origin, email, json, path, duration, host, pem; did you mean `host`?",
+        ),
+        (
+            "list: spaces",
+            "list: `spaces` is not one of csv, json, space; did you mean `space`?",
+        ),
+        (
+            "required_wiht: [OTHER]",
+            "required_wiht: unknown key `required_wiht`; did you mean `required_with`?",
+        ),
+    ] {
+        let text = format!(
+            "version: 1\nvariables:\n  TOKEN: {{secret: true}}\n  OTHER: {{level: optional}}\n  FULL: {{default: x}}\n  X: {{{keys}}}\n"
+        );
+        assert_eq!(faults(&text), [format!("line 6: variables.X.{fault}")]);
+    }
+    let text = "version: 1\nvariables:\n  my.key: {secret: true, file: true}\n";
+    assert_eq!(
+        faults(text),
+        [
+            "line 3: variables.my.key.file: is not valid for a name that no shell can set; write another name for the variable with the file"
+        ]
+    );
+    manifest("version: 1\nvariables: {A: {file: false}, B: {file: ~, secret: true}, B_PATH: {}}\n");
 }
 
 #[test]

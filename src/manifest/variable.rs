@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use regex_lite::Regex;
 
-use super::keys::{Cursor, Keys, MAPPING, Read};
+use super::keys::{Cursor, FlagOrText, Keys, MAPPING, Read};
 use super::processes::Processes;
+use super::template::is_name;
 use super::{Generate, GenerateFormat, Level, Template, Variable};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
@@ -18,7 +19,11 @@ const LEVELS: [(&str, Level); 3] = [
     (Level::Optional.name(), Level::Optional),
 ];
 
-const LISTS: [(&str, List); 2] = [("csv", List::Csv), ("json", List::Json)];
+const LISTS: [(&str, List); 3] = [
+    ("csv", List::Csv),
+    ("json", List::Json),
+    ("space", List::Space),
+];
 
 const FORMATS: [(&str, GenerateFormat); 4] = [
     ("base64", GenerateFormat::Base64),
@@ -40,6 +45,8 @@ const DEFAULT_LENGTH: u32 = 43;
 #[derive(Clone)]
 pub struct Declared<'a> {
     by_name: Rc<BTreeMap<&'a str, &'a Variable>>,
+    /// The variables whose value may be in a file, in order, by the name of the variable that names the file.
+    by_file: Rc<BTreeMap<&'a str, &'a Variable>>,
     /// The pairs of a variable's name and a value in its `one_of`.
     choices: Rc<BTreeSet<(&'a str, &'a str)>>,
     /// The processes that need the variables.
@@ -58,8 +65,11 @@ impl<'a> Declared<'a> {
                 .iter()
                 .map(move |value| (name, value.as_str()))
         });
+        let files = named.clone().rev();
+        let files = files.filter_map(|(_, each)| Some((each.file.as_deref()?, each)));
         Self {
             choices: Rc::new(choices.collect()),
+            by_file: Rc::new(files.collect()),
             by_name: Rc::new(named.collect()),
             processes,
         }
@@ -116,6 +126,8 @@ impl<'a> Declared<'a> {
                 declared.check_condition(other, values, &conditions);
             }
         }
+        self.check_presence(&variable.required_with, variable, keys, true);
+        self.check_presence(&variable.required_without, variable, keys, false);
         for former in &variable.renamed_from {
             let message =
                 format_args!("`{former}` is declared as a variable, so it is not a former name");
@@ -131,11 +143,60 @@ impl<'a> Declared<'a> {
             );
             keys.fault("value", message);
         }
-        if let Some(file) = variable.file_name().filter(|file| self.get(file).is_some()) {
-            keys.here.fault(format_args!(
-                "`{file}` is declared as a variable, but would also name a file with {name}; add `file: false`"
-            ));
+        if let Some(file) = &variable.file {
+            self.check_file(file, variable, keys);
         }
+    }
+
+    fn check_file(&self, file: &str, variable: &Variable, keys: &Keys<'_>) {
+        let name = &variable.name;
+        let other = self.by_file.get(file).filter(|other| other.name != *name);
+        let is_declared = self.get(file).is_some();
+        let message = if is_declared && keys.has("file") {
+            format!("`{file}` is declared as a variable, so it cannot also name a file with {name}")
+        } else if is_declared {
+            format!(
+                "`{file}` is declared as a variable, but would also name a file with {name}; add `file: false`"
+            )
+        } else if let Some(other) = other {
+            format!("`{file}` already names the file of {}", other.name)
+        } else {
+            return;
+        };
+        if keys.has("file") {
+            keys.fault("file", message);
+        } else {
+            keys.here.fault(message);
+        }
+    }
+
+    /// Checks `required_with`, or `required_without` if `is_with` is false.
+    fn check_presence(
+        &self,
+        others: &[String],
+        variable: &Variable,
+        keys: &Keys<'_>,
+        is_with: bool,
+    ) {
+        let (key, effect) = match is_with {
+            true => ("required_with", "always"),
+            false => ("required_without", "never"),
+        };
+        let is_empty = keys.has(key) && others.is_empty();
+        keys.fault_if(is_empty, key, "is empty; name at least one variable");
+        for name in others {
+            keys.fault_if(*name == variable.name, key, "names the variable itself");
+            let other = self.require(name, keys, key);
+            let has_default = other.is_some_and(|other| other.default.is_some());
+            let message = format_args!(
+                "{name} has a default, so it is always set, and the condition {effect} holds"
+            );
+            keys.fault_if(has_default, key, message);
+        }
+        let is_in_both = |name: &String| variable.required_with.contains(name);
+        let is_always = !is_with && !others.is_empty() && others.iter().all(is_in_both);
+        let message = "names only variables of `required_with`, so the variable is always required; remove both";
+        keys.fault_if(is_always, key, message);
     }
 
     fn check_condition(&self, name: &str, values: &[String], conditions: &Keys<'_>) {
@@ -204,10 +265,12 @@ fn variable(name: &str, keys: &mut Keys<'_>, processes: &Processes<'_>) -> Varia
         not_placeholder: keys.read("not_placeholder").unwrap_or(false),
         distinct_from: keys.read("distinct_from").unwrap_or_default(),
         required_when: conditions(keys),
+        required_with: keys.read("required_with").unwrap_or_default(),
+        required_without: keys.read("required_without").unwrap_or_default(),
         default: keys.read("default"),
         value: value(keys),
         secret: keys.read("secret").unwrap_or(false),
-        file: keys.read("file").unwrap_or(true),
+        file: None,
         example: keys.read("example"),
         description: keys.read("description"),
         hint: keys.read("hint"),
@@ -218,10 +281,9 @@ fn variable(name: &str, keys: &mut Keys<'_>, processes: &Processes<'_>) -> Varia
         processes: processes.limits(keys),
     };
     variable.rule.is_secret = variable.secret;
+    variable.file = file(&variable, keys);
     keys.finish();
     check_limits(&variable.rule, keys);
-    let is_stray = keys.has("file") && !variable.secret;
-    keys.fault_if(is_stray, "file", "is only valid with `secret: true`");
     check_samples(&variable, keys);
     variable
 }
@@ -247,6 +309,29 @@ fn value(keys: &mut Keys<'_>) -> Option<Template> {
         keys.fault_if(keys.has(other), "value", message);
     }
     Some(template)
+}
+
+/// Reads `file`: whether the value may be in the file that `NAME_FILE` names, or another name instead of that.
+fn file(variable: &Variable, keys: &mut Keys<'_>) -> Option<String> {
+    let usual = variable.usual_file();
+    match keys.read("file") {
+        None => (variable.secret && variable.has_shell_name()).then_some(usual),
+        Some(FlagOrText::Flag(false)) => None,
+        Some(FlagOrText::Flag(true)) => {
+            let message = "is not valid for a name that no shell can set; write another name for the variable with the file";
+            keys.fault_if(!variable.has_shell_name(), "file", message);
+            Some(usual)
+        }
+        Some(FlagOrText::Text(name)) => {
+            let words = ["yes", "no", "on", "off", "true", "false"];
+            let is_word = words.contains(&name.to_ascii_lowercase().as_str());
+            let message = format_args!(
+                "`{name}` is not the name of a variable; write `true`, `false` or a name such as {usual}"
+            );
+            keys.fault_if(is_word || !is_name(&name), "file", message);
+            Some(name)
+        }
+    }
 }
 
 /// Reads the root's `placeholders`.

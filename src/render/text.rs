@@ -121,7 +121,9 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
     }
     let advice = match &finding.subject {
         // A hint with a Railway reference is redundant, because the command sets that reference.
-        Subject::Variable(name) if set_by_fixes.contains(name) => {
+        Subject::Variable(name)
+            if set_by_fixes.contains(name) && finding.alternatives.is_empty() =>
+        {
             finding.hint.as_ref().filter(|hint| !hint.contains("${{"))
         }
         _ => Some(&finding.fix),

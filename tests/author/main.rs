@@ -8,6 +8,7 @@ mod audit;
 mod export;
 mod generate;
 mod init;
+mod merge;
 mod peers;
 mod schema;
 mod template;

@@ -94,8 +94,8 @@ GENERATE = {
 }
 VARIABLE = {
     "level": ["critical", "required", "optional", "~"],
-    "type": "string integer number boolean port url origin email json path duration pem ~".split(),
-    "list": ["csv", "json", "~"],
+    "type": "string integer number boolean port url origin email json path duration host pem ~".split(),
+    "list": ["csv", "json", "space", "~"],
     "schemes": ["https", ["https", "postgresql+psycopg"], "'a/b'", ["'a:b'"], "~"],
     "one_of": ["x", ["x", "1.10", "yes"], "~"],
     "pattern": ["^re_", "'('", "5", "~"],
@@ -106,10 +106,12 @@ VARIABLE = {
     "escaped": FLAGS,
     "distinct_from": NAMES,
     "required_when": [{"MODE": "dev"}, {"MODE": ["dev", "test"]}, {"URL": "x"}, {"OTHER": "1"}, {}, "~"],
+    "required_with": NAMES,
+    "required_without": NAMES,
     "default": ["x", "1.10", "yes", "https://a.example", "~"],
     "value": ["'${A}'", "'postgres://${A}:${TOKEN:-x}@h'", "'${X}'", "'${A}$MODE'", "'$${A}'", "'$$${A}'", "'${A}$${'", "'${A:-${X}}'", "'${A:-$}${ '", "~"],
     "secret": FLAGS,
-    "file": FLAGS,
+    "file": [*FLAGS, "X_PATH", "A", "TOKEN_FILE", "'true'", "OFF", "'a b'"],
     "not_placeholder": FLAGS,
     "shared": FLAGS,
     "generate": [GENERATE, "~"],
@@ -227,7 +229,7 @@ def companions(name, key):
     if name == "VARIABLE" and key in ("schemes", "escaped", "min", "max"):
         return [{}, *({"type": word} for word in ("string", "url", "origin", "pem", "integer", "number", "duration"))]
     if name == "VARIABLE" and key == "file":
-        return [{}, {"secret": "true"}, {"secret": "false"}]
+        return [{}, {"secret": "true"}]
     if name == "VARIABLE" and key == "value":
         return [{}, {"default": "x"}, {"generate": "{}"}]
     if name == "STEP" and key == "retry_delay":
@@ -276,6 +278,16 @@ def every_value():
     yield {**limited, "wait_for": [{"tcp": "X"}]}
     limited["variables"]["A"] = {"processes": ["worker"], "required_when": {"X": "x"}}
     yield limited
+    both = {"required_with": ["A", "URL"], "required_without": ["A"]}
+    yield manifest_with("VARIABLE", both)
+    with_default = manifest_with("VARIABLE", {"required_with": ["A"]})
+    with_default["variables"]["A"] = {"default": "x"}
+    yield with_default
+    yield {**base(), "variables": {"my.key": {"file": "true"}}}
+    # Keys that the guard does not read.
+    yield {**base(), "x-anything": {"a": ["b"]}, "x-": "~"}
+    yield {**base(), "y-anything": {}}
+    yield {**base(), "variables": {"X": {"x-anything": "1"}}}
     with_file = base()
     with_file["variables"]["TOKEN_FILE"] = {}
     yield with_file
@@ -323,8 +335,6 @@ def drawn_variable(rng):
             variable.pop("escaped", None)
         if variable.get("value", "~") != "~":
             variable.pop("default", None), variable.pop("generate", None)
-        if variable.get("secret") != "true":
-            variable.pop("file", None)
         if "bytes" in variable.get("generate", {}):
             variable["generate"] = {"bytes": variable["generate"]["bytes"]}
     return variable

@@ -22,15 +22,15 @@ impl Item {
     }
 }
 
-/// The declared variables of a scope that the files set, in the order of the manifest. A blank value counts as unset. The file that
-/// a `NAME_FILE` names is not read: its path is exported.
+/// The declared variables of a scope that the files set, in the order of the manifest. A blank value counts as unset. A
+/// file that a variable names is not read: its path is exported.
 pub fn items(manifest: &Manifest, scope: Scope<'_>, environment: &Environment) -> Vec<Item> {
     let set = |name: &str| environment.text(name).filter(|value| !is_blank(value));
     let mut items = Vec::new();
     let variables = manifest.variables.iter();
     for variable in variables.filter(|each| scope.includes(&each.processes)) {
         let value = set(&variable.name).map(|value| Item::new(variable, value));
-        let file = variable.file_name().and_then(|name| {
+        let file = variable.file.clone().and_then(|name| {
             let value = set(&name)?.to_owned();
             let is_secret = false;
             Some(Item {

@@ -186,7 +186,7 @@ fn decision<'f>(
     dialect: Dialect,
 ) -> Decision<'f> {
     let is_set = |name: &String| value(file, name).is_some_and(|value| !value.trim().is_empty());
-    if let Some(other) = variable.file_name().filter(is_set) {
+    if let Some(other) = variable.file.clone().filter(is_set) {
         return Decision::Keep(format!("{other} names the file with its value"));
     }
     // A name without a value does not set the variable.

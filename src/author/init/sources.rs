@@ -241,22 +241,9 @@ fn comment_above(lines: &[&str]) -> Option<String> {
 
 /// The value of a key in a mapping of a compose file, also from the mappings that `<<` merges into it.
 fn get<'n, 't>(node: &'n Node<'t>, key: &str) -> Option<&'n Node<'t>> {
-    let entries = node.value.entries();
-    let own = entries.iter().find(|(name, _)| name == key);
-    let merged = || {
-        let merged = entries.iter().filter(|(name, _)| name == "<<");
-        let mut sources = merged.flat_map(|(_, node)| {
-            let items = node.value.items();
-            if items.is_empty() {
-                std::slice::from_ref(node)
-            } else {
-                items
-            }
-        });
-        // A merged mapping can merge another one, but not itself: an alias cannot be inside its own anchor.
-        sources.find_map(|source| get(source, key))
-    };
-    own.map(|(_, node)| node).or_else(merged)
+    let mut entries = node.merged(&mut |_, _| {}).into_iter();
+    let found = entries.find(|(name, _)| name == key);
+    found.map(|(_, node)| node)
 }
 
 /// Whether a service is built from the folder of the compose file itself.
@@ -278,21 +265,10 @@ fn pairs(node: &Node<'_>) -> Vec<(String, String, usize)> {
         };
         return items.iter().map(pair).collect();
     }
-    let mut found = Vec::new();
-    for (name, node) in node.value.entries() {
-        if name == "<<" {
-            let sources = node.value.items();
-            let sources = if sources.is_empty() {
-                std::slice::from_ref(node)
-            } else {
-                sources
-            };
-            found.extend(sources.iter().flat_map(pairs));
-        } else {
-            found.push((name.clone().into_owned(), value(node), line(node)));
-        }
-    }
-    found
+    let entries = node.merged(&mut |_, _| {}).into_iter();
+    entries
+        .map(|(name, node)| (name.clone().into_owned(), value(node), line(node)))
+        .collect()
 }
 
 /// The paths of `env_file`: a text, or a list of texts and of mappings with `path`.

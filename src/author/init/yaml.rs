@@ -129,6 +129,7 @@ fn variable(draft: &Draft) -> String {
     match draft.list {
         Some(List::Csv) => keys.push("list: csv".to_owned()),
         Some(List::Json) => keys.push("list: json".to_owned()),
+        Some(List::Space) => keys.push("list: space".to_owned()),
         None => {}
     }
     if draft.is_secret {

@@ -192,6 +192,13 @@ pub fn convert(read: &mut Read, before: &[Token<'_>], after: &[Token<'_>]) {
         ] => read.list = Some(List::Csv),
         [
             Token::Operator("."),
+            Token::Name("split"),
+            Token::Operator("("),
+            Token::Operator(")"),
+            ..,
+        ] => read.list = Some(List::Space),
+        [
+            Token::Operator("."),
             Token::Name("lower"),
             Token::Operator("("),
             Token::Operator(")"),

@@ -81,7 +81,7 @@ fn add(file: &mut String, variable: &Variable, manifest: &Manifest) {
     if let Some(docs) = &variable.docs {
         comment(file, &format!("See {docs}"));
     }
-    if !variable.required_when.is_empty() || !variable.processes.is_empty() {
+    if variable.has_conditions() || !variable.processes.is_empty() {
         let level = words::level_with_conditions(variable, manifest);
         comment(file, &format!("Level: {level}"));
     }
@@ -134,7 +134,7 @@ fn is_generated(variable: &Variable) -> bool {
 /// Whether the service can start without a value from the file, so that its line is commented out.
 fn may_be_left_out(variable: &Variable) -> bool {
     words::level(variable) == Level::Optional
-        || !variable.required_when.is_empty()
+        || variable.has_conditions()
         || variable.default.is_some()
         || variable.value.is_some()
         // A platform sets it.

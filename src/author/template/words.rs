@@ -7,7 +7,7 @@ use crate::text::{either, first, names};
 /// The level under which a variable is listed: `required` for an optional one that is required under a condition.
 pub fn level(variable: &Variable) -> Level {
     match variable.level {
-        Level::Optional if !variable.required_when.is_empty() => Level::Required,
+        Level::Optional if variable.has_conditions() => Level::Required,
         level => level,
     }
 }
@@ -26,10 +26,18 @@ pub fn level_with_conditions(variable: &Variable, manifest: &Manifest) -> String
         format!("{name} is {}", either(&values))
     });
     let conditions: Vec<String> = conditions.collect();
+    let among = |word: &str, names: &[String]| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", either(&names)))
+    };
+    let when = (!conditions.is_empty()).then(|| format!("when {}", conditions.join(" and ")));
+    let with = among("with", &variable.required_with);
+    let without = among("without", &variable.required_without);
+    let conditions: Vec<String> = [when, with, without].into_iter().flatten().collect();
     let level = level(variable).name();
     let level = match conditions.as_slice() {
         [] => level.to_owned(),
-        _ => format!("{level} when {}", conditions.join(" and ")),
+        _ => format!("{level} {}", conditions.join(", or ")),
     };
     match variable.processes.as_slice() {
         [] => level,
@@ -56,6 +64,10 @@ pub fn rule(variable: &Variable) -> String {
     if variable.secret {
         parts.push("secret".to_owned());
     }
+    let file = variable.file.as_ref();
+    // A secret may be in a file with the usual name without saying so.
+    let file = file.filter(|name| !variable.secret || **name != variable.usual_file());
+    parts.extend(file.map(|name| format!("may be in the file that {name} names")));
     parts.extend(kind(rule));
     let each = if rule.list.is_some() { "each " } else { "" };
     match rule.one_of.as_slice() {
@@ -103,6 +115,7 @@ fn kind(rule: &Rule) -> Option<String> {
         Type::Number => ("a number", "numbers"),
         Type::Boolean => ("true or false", "booleans"),
         Type::Port => ("a port", "ports"),
+        Type::Host => ("a host", "hosts"),
         Type::Url => ("a URL", "URLs"),
         Type::Origin => ("an origin", "origins"),
         Type::Email => ("an email address", "email addresses"),
@@ -115,6 +128,7 @@ fn kind(rule: &Rule) -> Option<String> {
         None => one.to_owned(),
         Some(List::Csv) => format!("a list of {several}, separated by commas"),
         Some(List::Json) => format!("a JSON list of {several}"),
+        Some(List::Space) => format!("a list of {several}, separated by spaces"),
     };
     if !rule.schemes.is_empty() {
         let schemes: Vec<&str> = rule.schemes.iter().map(String::as_str).collect();

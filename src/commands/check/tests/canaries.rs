@@ -77,7 +77,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn manifest(&self) -> String {
-        let mut text = "version: 1\nvariables:\n".to_owned();
+        let mut text = "version: 1\nvariables:\n  X: {level: optional}\n".to_owned();
         for (name, (value_type, rule, is_secret, has_more)) in NAMES.iter().zip(&self.variables) {
             let schemes = match TYPES[*value_type] {
                 "url" => ", schemes: [postgresql, redis, https]",
@@ -91,7 +91,8 @@ impl Case {
             };
             text.push_str(&format!(
                 "  {name}: {{type: {}{schemes}{}{secret}{more}}}\n",
-                TYPES[*value_type], RULES[*rule]
+                TYPES[*value_type],
+                RULES[*rule].replace("@NAME@", name)
             ));
         }
         if self.has_references {

@@ -70,12 +70,13 @@ pub const LINES: [&str; 14] = [
     "@N@: x",
 ];
 
-pub const TYPES: [&str; 11] = [
+pub const TYPES: [&str; 12] = [
     "string", "integer", "number", "boolean", "port", "url", "origin", "email", "json", "path",
-    "duration",
+    "duration", "host",
 ];
 
-pub const RULES: [&str; 8] = [
+/// Further keys of a variable, whose name stands for `@NAME@`.
+pub const RULES: [&str; 13] = [
     "",
     ", min_length: 90",
     ", max_length: 2",
@@ -84,6 +85,11 @@ pub const RULES: [&str; 8] = [
     ", list: csv",
     ", list: json",
     ", level: optional",
+    ", list: space",
+    ", file: @NAME@_PATH",
+    ", file: true",
+    ", required_with: [X]",
+    ", required_without: [X]",
 ];
 
 pub const NAMES: [&str; 8] = [
