@@ -64,9 +64,8 @@ impl Findings<'_, '_> {
             return value.is_some_and(|value| !value.trim().is_empty());
         };
         match &each.value {
-            Value::Missing => false,
             Value::Placeholder(Placeholder::Stored) => self.selection.has_runner(),
-            Value::Placeholder(_) => false,
+            Value::Missing | Value::Placeholder(_) => false,
             Value::Unusable(_) | Value::Text(..) => true,
         }
     }

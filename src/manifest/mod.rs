@@ -139,10 +139,6 @@ impl Level {
 
 /// One declared variable.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a key of the manifest of its own"
-)]
 pub struct Variable {
     pub name: String,
     /// The line of the manifest that declares it, counted from 1. `None` unless the caller needs lines.

@@ -178,9 +178,10 @@ impl<'a> Declared<'a> {
         keys: &Keys<'_>,
         is_with: bool,
     ) {
-        let (key, effect) = match is_with {
-            true => ("required_with", "always"),
-            false => ("required_without", "never"),
+        let (key, effect) = if is_with {
+            ("required_with", "always")
+        } else {
+            ("required_without", "never")
         };
         let is_empty = keys.has(key) && others.is_empty();
         keys.fault_if(is_empty, key, "is empty; name at least one variable");
