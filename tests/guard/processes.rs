@@ -68,10 +68,14 @@ fn a_value_that_is_only_for_another_process_is_passed_on_without_a_check_or_a_de
 #[test]
 fn the_file_of_a_secret_that_is_only_for_another_process_is_not_read() {
     let guard = guard()
-        .env("WEB_TOKEN_FILE", "/nowhere")
+        .env("WEB_TOKEN_FILE", "token")
         .env("BROKER_URL", BROKER);
-    let ended = guard.line("run --process beat").run().expect_code(0);
-    ended.expect_stdout("beat\n");
+    guard.folder.file("token", WEB_TOKEN);
+    let guard = guard
+        .line("run --process beat -- sh -c")
+        .args(["echo \"$WEB_TOKEN in $WEB_TOKEN_FILE\""]);
+    let ended = guard.run().expect_code(0).expect_never(WEB_TOKEN);
+    ended.expect_stdout(" in token\n");
 }
 
 #[test]
