@@ -5,7 +5,7 @@
 
 mod definition;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,6 +112,14 @@ pub const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
     ("github", ReportFormat::Github),
 ];
 
+/// The names of our subcommands in other tools.
+const HABITS: [(&str, &str); 4] = [
+    ("validate lint verify test doctor", "check"),
+    ("start exec serve up", "run"),
+    ("health ping probe", "healthcheck"),
+    ("gen", "generate"),
+];
+
 const FORWARDS: [(&str, Forward); 2] = [("child", Forward::Child), ("group", Forward::Group)];
 
 /// An error with this message.
@@ -149,9 +157,15 @@ pub fn parse(
             name
         }
     };
-    let known = || SUBCOMMANDS.iter().chain(others);
-    let Some(subcommand) = known().find(|known| known.name == name) else {
-        let known: Vec<&str> = known().map(|known| known.name).collect();
+    let named = |name: &str| {
+        SUBCOMMANDS
+            .iter()
+            .chain(others)
+            .find(|known| known.name == name)
+    };
+    let Some(subcommand) = named(name) else {
+        let known = SUBCOMMANDS.iter().chain(others);
+        let known: Vec<&str> = known.map(|known| known.name).collect();
         let otherwise = format!(
             "it must be {}. To run a command, write it after `--`: startup-guard run -- {name}",
             either(&known)
@@ -164,7 +178,7 @@ pub fn parse(
         return wrong(told);
     }
     let mut given = Given::new(subcommand);
-    let mut parser = Parser::from_args(ours);
+    let mut parser = Parser::from_args(ours.clone());
     while let Some(argument) = parser.next()? {
         let known = match argument {
             Short('h') | Long("help") => return Ok(Command::Print(subcommand.help())),
@@ -174,7 +188,12 @@ pub fn parse(
             Value(_) => given.next_operand(),
         };
         let Some(known) = known else {
-            return Err(unexpected(subcommand, &argument));
+            let mut words = ours.iter().map(|word| word.to_string_lossy());
+            // Only an implied `run` has an option as its first word.
+            return match words.position(|word| named(&word).is_some()) {
+                Some(at) if first.starts_with('-') => wrong(first_word(ours, at)),
+                _ => Err(unexpected(subcommand, &argument)),
+            };
         };
         let value = match argument {
             Value(word) => word,
@@ -189,6 +208,14 @@ pub fn parse(
         "healthcheck" => Ok(Command::Healthcheck(given.needed(given.text("URL"))?)),
         _ => Ok(Command::Author(given)),
     }
+}
+
+/// The advice on a command line whose subcommand is the word at `at`, behind options.
+fn first_word(mut words: Vec<OsString>, at: usize) -> String {
+    words[..=at].rotate_right(1);
+    let line = words.join(OsStr::new(" "));
+    let (name, line) = (words[0].to_string_lossy(), line.to_string_lossy());
+    format!("the subcommand `{name}` must be the first word: startup-guard {line}")
 }
 
 /// The error for an argument that the subcommand does not have.
@@ -214,7 +241,11 @@ fn unexpected(subcommand: &Subcommand, argument: &Arg) -> UsageError {
 
 /// An error with the most similar known name, or else another advice.
 fn unknown(what: &str, given: &str, known: &[&str], otherwise: String) -> UsageError {
-    let near = nearest(given, known.iter().copied());
+    let is_habit = |(words, name): &&(&str, &str)| {
+        known.contains(name) && words.split(' ').any(|word| word == given)
+    };
+    let habit = HABITS.iter().find(is_habit).map(|(_, name)| *name);
+    let near = habit.or_else(|| nearest(given, known.iter().copied()));
     let advice = near.map_or(otherwise, |near| format!("did you mean `{near}`?"));
     UsageError(format!("{what}; {advice}"))
 }

@@ -12,6 +12,30 @@ fn wrong_usage_ends_with_64_and_advice() {
     for (line, told) in [
         ("rnu", "unknown subcommand `rnu`; did you mean `run`?"),
         (
+            "validate",
+            "unknown subcommand `validate`; did you mean `check`?",
+        ),
+        (
+            "serve uvicorn",
+            "unknown subcommand `serve`; did you mean `run`?",
+        ),
+        (
+            "health",
+            "unknown subcommand `health`; did you mean `healthcheck`?",
+        ),
+        (
+            "--manifest f check",
+            "the subcommand `check` must be the first word: startup-guard check --manifest f (",
+        ),
+        (
+            "--only-file check --env-file .env",
+            "the subcommand `check` must be the first word: startup-guard check --only-file --env-file .env (",
+        ),
+        (
+            "run --skip check check",
+            "unexpected argument `check` for `run`; a command follows `--`: startup-guard run -- check",
+        ),
+        (
             "run --manfest x",
             "unknown option `--manfest` for `run`; did you mean `--manifest`?",
         ),
