@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
+use super::forms::Form;
 use super::node::{Entry, Fault, MERGE, Node, Value};
+use super::words::{Words, advice_on};
 use crate::text::did_you_mean;
 
 /// The maximum number of recorded faults. Further faults are not even counted, so that a malicious text cannot make the
@@ -20,9 +22,6 @@ const MAX_WORD: usize = 64;
 
 /// How many characters of a key are shown. A long key before each of many faults would make a huge report.
 const MAX_KEY: usize = 200;
-
-/// The fault of a value that must be a mapping, where no example helps.
-pub const MAPPING: &str = "expected a mapping";
 
 /// A value in the tree, with its path.
 pub struct Cursor<'a> {
@@ -49,6 +48,16 @@ impl<'a> Cursor<'a> {
         matches!(self.node.value, Value::Mapping(_))
     }
 
+    pub fn is_null(&self) -> bool {
+        matches!(self.node.value, Value::Null)
+    }
+
+    /// The scalar as it is written, if it has a spelling. Null has none.
+    pub fn text(&self) -> Option<&'a str> {
+        let text = self.node.text.as_deref();
+        text.filter(|_| !self.is_null())
+    }
+
     /// Records a fault of the value, unless the same one is already recorded.
     pub fn fault(&self, message: impl fmt::Display) {
         if !self.has_all_faults() {
@@ -71,6 +80,14 @@ impl<'a> Cursor<'a> {
         let kind = self.node.kind();
         self.fault(format_args!("expected {expected}, found {kind}"));
         None
+    }
+
+    fn whole_number(&self, expected: &str) -> Option<u32> {
+        let number = match &self.node.value {
+            Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
+            _ => None,
+        };
+        number.or_else(|| self.wrong_kind(expected))
     }
 
     /// The value of a key in this mapping.
@@ -96,17 +113,27 @@ impl<'a> Cursor<'a> {
         Some(items.iter().enumerate().map(item).collect())
     }
 
+    /// Records the fault of a value that is not such a mapping.
+    fn misshapen(&self, form: Form) {
+        if !self.has_all_faults() {
+            let advice = (form.advice)(self.node);
+            self.fault(format_args!("{}{advice}", form.expected));
+        }
+    }
+
     /// The keys of a mapping. Null has no keys. Any other value has no keys either, and is a fault.
-    pub fn keys(self, expected: &str) -> Keys<'a> {
+    pub fn keys(self, form: impl Into<Form>) -> Keys<'a> {
+        let form = form.into();
         let wrong = &mut |node: &'a Node<'a>, problem| self.value(MERGE, node).fault(problem);
         let keys = Keys {
             entries: self.node.merged(wrong),
             here: self,
             // A variable has the most keys.
             asked: Vec::with_capacity(32),
+            words: form.words,
         };
         if !keys.is_mapping() {
-            keys.here.fault(expected);
+            keys.here.misshapen(form);
         }
         keys.check_repetitions();
         keys
@@ -153,11 +180,18 @@ impl Read for FlagOrText {
 
 impl Read for u32 {
     fn read(cursor: &Cursor<'_>) -> Option<Self> {
-        let number = match &cursor.node.value {
-            Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
-            _ => None,
-        };
-        number.or_else(|| cursor.wrong_kind("a whole number of at least 0"))
+        cursor.whole_number("a whole number of at least 0")
+    }
+}
+
+/// The version of the manifest's format.
+pub struct Version(pub u32);
+
+impl Read for Version {
+    fn read(cursor: &Cursor<'_>) -> Option<Self> {
+        let version =
+            cursor.whole_number("the version of this format, `version: 1` without quotes");
+        version.map(Self)
     }
 }
 
@@ -200,6 +234,8 @@ pub struct Keys<'a> {
     /// With those of the mappings that are merged into this one.
     entries: Vec<&'a Entry<'a>>,
     asked: Vec<&'static str>,
+    /// Keys of other tools.
+    words: &'static [Words],
 }
 
 impl<'a> Keys<'a> {
@@ -246,7 +282,10 @@ impl<'a> Keys<'a> {
         let is_unknown = |(key, _): &&&Entry<'_>| !asked.contains(&&**key) && !is_extension(key);
         let unknown = self.entries.iter().filter(is_unknown);
         for (key, node) in unknown.take_while(|_| !self.here.has_all_faults()) {
-            let mut hint = self.near(key, asked.iter().copied());
+            let mut hint = self.advice(key, self.words).unwrap_or_default();
+            if hint.is_empty() {
+                hint = self.near(key, asked.iter().copied());
+            }
             if hint.is_empty() {
                 hint = format!("; known keys: {}", asked.join(", "));
             }
@@ -261,6 +300,13 @@ impl<'a> Keys<'a> {
             return String::new();
         }
         did_you_mean(word, known.take(MAX_NAMES))
+    }
+
+    /// The advice on a word of another tool.
+    fn advice(&self, word: &str, words: &[Words]) -> Option<String> {
+        let may_be_one = word.len() <= MAX_WORD && !self.here.has_all_faults();
+        let advice = may_be_one.then(|| advice_on(word, words)).flatten()?;
+        Some(format!("; {advice}"))
     }
 
     fn find(&self, key: &str) -> Option<&'a Node<'a>> {
@@ -295,9 +341,21 @@ impl<'a> Keys<'a> {
 
     /// Reads a word, and looks it up in a table. Any other word is a fault.
     pub fn choice<T: Copy>(&mut self, key: &'static str, table: &[(&str, T)]) -> Option<T> {
+        self.choice_with(key, table, &[])
+    }
+
+    /// Like `choice`, with words of other tools.
+    pub fn choice_with<T: Copy>(
+        &mut self,
+        key: &'static str,
+        table: &[(&str, T)],
+        words: Words,
+    ) -> Option<T> {
         let word: String = self.read(key)?;
         let found = table.iter().find(|(name, _)| *name == word);
-        if found.is_none() {
+        if let Some(advice) = self.advice(&word, &[words]).filter(|_| found.is_none()) {
+            self.fault(key, format_args!("unknown word `{word}`{advice}"));
+        } else if found.is_none() {
             let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
             let near = self.near(&word, names.iter().copied());
             let names = names.join(", ");
@@ -307,15 +365,15 @@ impl<'a> Keys<'a> {
     }
 
     /// The keys of a mapping that is the value of a key.
-    pub fn mapping(&mut self, key: &'static str, expected: &str) -> Option<Keys<'a>> {
-        let keys = self.get(key)?.keys(expected);
+    pub fn mapping(&mut self, key: &'static str, form: impl Into<Form>) -> Option<Keys<'a>> {
+        let keys = self.get(key)?.keys(form);
         Some(keys).filter(Keys::is_mapping)
     }
 
     /// The keys of each mapping in the list that is the value of a key.
-    pub fn list(&mut self, key: &'static str, expected: &str) -> Vec<Keys<'a>> {
-        let list = self.get(key).and_then(|list| list.items("a list"));
-        let keys = list.into_iter().flatten().map(|item| item.keys(expected));
+    pub fn list(&mut self, key: &'static str, form: Form) -> Vec<Keys<'a>> {
+        let list = self.get(key).and_then(|list| list.items(form.list));
+        let keys = list.into_iter().flatten().map(|item| item.keys(form));
         keys.filter(Keys::is_mapping).collect()
     }
 

@@ -4,12 +4,14 @@
 //! and `process` those below it.
 
 mod compose;
+mod forms;
 mod keys;
 mod node;
 mod process;
 mod processes;
 mod template;
 mod variable;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use crate::rule::{Rule, placeholder};
 use crate::targets::Protocol;
 use crate::text::count;
 
-use keys::{Cursor, Keys, MAPPING, MAX_FAULTS};
+use keys::{Cursor, Keys, MAX_FAULTS, Version};
 use node::Fault;
 use processes::Processes;
 use variable::Declared;
@@ -439,8 +441,13 @@ impl Variable {
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}", unreadable(path, cause))]
-    Unreadable { path: PathBuf, cause: io::Error },
+    #[error("{}", unreadable(path, cause, other.as_deref()))]
+    Unreadable {
+        path: PathBuf,
+        cause: io::Error,
+        /// A file of a similar name, if there is no file with this one.
+        other: Option<PathBuf>,
+    },
     #[error(
         "the manifest {} is invalid: {}{}",
         path.display(),
@@ -454,7 +461,7 @@ pub enum Error {
     },
 }
 
-fn unreadable(path: &Path, cause: &io::Error) -> String {
+fn unreadable(path: &Path, cause: &io::Error, other: Option<&Path>) -> String {
     let file = path.display();
     match cause.kind() {
         ErrorKind::NotFound => {
@@ -463,8 +470,12 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
             } else {
                 ""
             };
+            let advice = other.map_or_else(
+                || "; write one, or name it".to_owned(),
+                |other| format!(", but there is {}; rename it, or name it", other.display()),
+            );
             format!(
-                "there is no manifest {file}{hint}; write one, or name it with --manifest or STARTUP_GUARD_MANIFEST"
+                "there is no manifest {file}{hint}{advice} with --manifest or STARTUP_GUARD_MANIFEST"
             )
         }
         ErrorKind::IsADirectory => {
@@ -474,6 +485,15 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
     }
 }
 
+/// A file with another extension, or with `_` in the place of `-`.
+fn of_similar_name(path: &Path) -> Option<PathBuf> {
+    let stem = path.file_stem()?.to_str()?;
+    let stems = [stem, &stem.replace('-', "_"), &stem.replace('_', "-")];
+    let names =
+        stems.map(|stem| [".yaml", ".yml"].map(|end| path.with_file_name([stem, end].concat())));
+    names.into_iter().flatten().find(|other| other.is_file())
+}
+
 /// Reads a manifest from a file. `needs_lines` asks for the line of each variable.
 ///
 /// # Errors
@@ -481,6 +501,9 @@ fn unreadable(path: &Path, cause: &io::Error) -> String {
 pub fn load(path: &Path, needs_lines: bool) -> Result<Manifest, Error> {
     let text = file::read_input(path, MAX_SIZE).map_err(|cause| Error::Unreadable {
         path: path.to_owned(),
+        other: Some(&cause)
+            .filter(|cause| cause.kind() == ErrorKind::NotFound)
+            .and_then(|_| of_similar_name(path)),
         cause,
     })?;
     Manifest::parse(&text, needs_lines).map_err(|faults| Error::Invalid {
@@ -536,7 +559,7 @@ impl Manifest {
 /// All faults in the order of their lines.
 fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     let faults = RefCell::default();
-    let mut root = Cursor::root(tree, &faults).keys(MAPPING);
+    let mut root = Cursor::root(tree, &faults).keys(forms::root());
     check_version(&mut root);
     let processes = Processes::of(&root);
     let mut variables = variable::variables(&mut root, &processes);
@@ -577,10 +600,10 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
 }
 
 fn check_version(root: &mut Keys<'_>) {
-    let version: Option<u32> = root.read("version");
+    let version: Option<Version> = root.read("version");
     let is_missing = !root.has("version");
     root.fault_if(is_missing, "version", "is missing; write `version: 1`");
-    if let Some(other) = version.filter(|&version| version != VERSION) {
+    if let Some(Version(other)) = version.filter(|version| version.0 != VERSION) {
         let message =
             format_args!("version {other} is not known; this startup-guard reads version 1");
         root.fault("version", message);

@@ -14,6 +14,8 @@ use serde::de::{
 };
 use serde_yaml::Number;
 
+use super::words::{meaning, other_file};
+
 /// The maximum number of nested brackets, far more than any manifest has. The parser itself rejects a depth of 128.
 const MAX_DEPTH: usize = 1000;
 
@@ -110,11 +112,15 @@ impl<'a> Node<'a> {
         if let Some(line) = too_deep(text) {
             return Err(Fault::of_text(Some(line), "the file is nested too deeply"));
         }
-        let tree = read(text, None)?;
-        if matches!(tree.value, Value::Mapping(_)) {
-            return Ok(tree);
+        let tree = read(text, None);
+        if matches!(&tree, Ok(tree) if matches!(tree.value, Value::Mapping(_))) {
+            return tree;
         }
-        let message = "the manifest must be a mapping of keys such as version and variables";
+        if let Some((line, message)) = other_file(text) {
+            return Err(Fault::of_text(Some(line), message));
+        }
+        tree?;
+        let message = "the manifest must be a mapping of keys such as `version: 1`, with a space behind the colon";
         Err(Fault::of_text(None, message))
     }
 
@@ -216,7 +222,7 @@ fn read<'a>(text: &'a str, known: Option<&Value<'a>>) -> Result<Node<'a>, Fault>
         known,
     };
     let tree = reader.deserialize(serde_yaml::Deserializer::from_str(text));
-    let mut tree = tree.map_err(|error| syntax_fault(&error))?;
+    let mut tree = tree.map_err(|error| syntax_fault(text, &error))?;
     // This parser does not tell a quoted `<<` from a merge key, so the other one must.
     if text.contains("\"<<\"") || text.contains("'<<'") {
         tree.locate(text);
@@ -259,11 +265,14 @@ fn lines_of(text: &str) -> Vec<(usize, bool)> {
     lines
 }
 
-fn syntax_fault(error: &serde_yaml::Error) -> Fault {
+fn syntax_fault(text: &str, error: &serde_yaml::Error) -> Fault {
     let message = error.to_string();
     // The position is moved to the beginning of the message.
     let message = message.split(" at line ").next().unwrap_or_default();
-    let place = error.location().map_or_else(String::new, |place| {
+    let location = error.location();
+    let place = location.as_ref().map(|at| (at.line(), at.column()));
+    let message = meaning(message, text, place.unwrap_or_default());
+    let place = location.map_or_else(String::new, |place| {
         format!("line {}, column {}: ", place.line(), place.column())
     });
     Fault::of_text(

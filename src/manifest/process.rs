@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keys::{Cursor, Keys, MAPPING, Read};
+use super::keys::{Cursor, Keys, Read};
 use super::processes::{PROCESSES, Processes};
 use super::template::{Template, is_name, unbraced};
 use super::variable::Declared;
-use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait};
+use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait, forms};
 use crate::alembic::Targets;
 use crate::os::signals::Signal;
 use crate::report::ValueFinding;
@@ -67,8 +67,7 @@ const NO_POSTGRES: &str =
 
 /// Reads `wait_for`.
 pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Vec<Wait> {
-    let expected = "expected a mapping such as {postgres: DATABASE_URL, timeout: 60s}";
-    let waits = root.list("wait_for", expected).into_iter();
+    let waits = root.list("wait_for", forms::wait()).into_iter();
     waits
         .filter_map(|keys| wait(keys, declared, steps))
         .collect()
@@ -147,7 +146,10 @@ fn needs_of_question(step: &Step) -> impl Iterator<Item = &str> {
 }
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
-    let mut keys = step.mapping("lock", MAPPING)?;
+    let mut keys = step.mapping(
+        "lock",
+        "expected a mapping such as {postgres: DATABASE_URL}",
+    )?;
     let place = place(Protocol::Postgres, "postgres", &mut keys, declared);
     let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_LOCK_WAIT));
     keys.finish();
@@ -169,7 +171,7 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>
         let words = words(&value, expected, declared).unwrap_or_default();
         return (Some(UpToDate::Command(words)), DEFAULT_QUESTION_LIMIT);
     }
-    let mut keys = value.keys(MAPPING);
+    let mut keys = value.keys("expected a mapping");
     let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
     let command = command(&mut keys, declared);
     let (has_alembic, has_command) = (keys.has("alembic"), keys.has("command"));
@@ -305,7 +307,15 @@ fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Template>
 
 /// Reads the words of a command, a list.
 fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<Vec<Template>> {
+    if let Some(text) = value.text() {
+        let words = forms::command(text);
+        value.fault(format_args!("expected {expected}; write {words}"));
+        return None;
+    }
     let items = value.items(expected)?;
+    for item in items.iter().filter(|item| item.is_null()) {
+        item.fault("is null, not a word; put a text in quotes, or remove it");
+    }
     let words: Vec<String> = items.iter().filter_map(String::read).collect();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
     for (index, name) in unbraced(&texts, |name| {
@@ -323,6 +333,13 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
     }
     let fault = match words.first() {
         _ if words.len() < items.len() => return None,
+        Some(line) if forms::is_command_line(line) => {
+            let words = forms::command(line);
+            items[0].fault(format_args!(
+                "is a whole command line, not a program; write its words one by one: {words}"
+            ));
+            return None;
+        }
         None => "is empty; write it as a list such as [alembic, upgrade, head]",
         Some(program) if program.trim().is_empty() => "its first word, the program, is empty",
         _ if words.iter().any(|word| word.contains('\0')) => "contains a NUL character",
@@ -335,14 +352,16 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
 /// Reads the steps.
 pub fn steps(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Step> {
     let mut names = HashSet::new();
-    let expected = "expected a mapping with name and command";
-    let steps = root.list("steps", expected).into_iter().map(|mut keys| {
-        let step = step(&mut keys, declared);
-        let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
-        let message = format_args!("another step already has the name `{}`", step.name);
-        keys.fault_if(is_again, "name", message);
-        step
-    });
+    let steps = root
+        .list("steps", forms::step())
+        .into_iter()
+        .map(|mut keys| {
+            let step = step(&mut keys, declared);
+            let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
+            let message = format_args!("another step already has the name `{}`", step.name);
+            keys.fault_if(is_again, "name", message);
+            step
+        });
     steps.collect()
 }
 
@@ -356,7 +375,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let is_unnameable = name.contains(',') || name.trim() != name;
     let message = "contains a comma, or begins or ends with white space, so --skip and STARTUP_GUARD_SKIP could not select it";
     keys.fault_if(is_unnameable, "name", message);
-    let mut announce = keys.mapping("announce", MAPPING);
+    let mut announce = keys.mapping("announce", "expected a mapping such as {start: …, done: …}");
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
     announce.iter_mut().for_each(Keys::finish);
@@ -406,7 +425,7 @@ fn retry_delay(step: &mut Keys<'_>) -> Duration {
 
 /// Reads the server.
 pub fn server(root: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Server> {
-    let keys = root.mapping("server", MAPPING)?;
+    let keys = root.mapping("server", forms::server())?;
     Some(server_process(keys, declared))
 }
 
@@ -415,9 +434,9 @@ pub fn processes<'k: 'd, 'd>(
     root: &mut Keys<'k>,
     declared: &Declared<'d>,
 ) -> Vec<(String, Server)> {
-    let processes = root.mapping(PROCESSES, MAPPING);
+    let processes = root.mapping(PROCESSES, "expected a mapping");
     let process = |(name, value): (&'k str, Cursor<'k>)| {
-        let keys = value.keys("expected a mapping such as {command: [uvicorn, app.main:app]}");
+        let keys = value.keys(forms::server());
         let declared = declared.needed_by(Processes(vec![name]));
         (name.to_owned(), server_process(keys, &declared))
     };

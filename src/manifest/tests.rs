@@ -1,7 +1,9 @@
 //! Tests of whole manifests: what is read, what is a fault, and the lines of faults.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::words::{COMMAND, LEVELS, LISTS, ROOT, SERVER, STEP, TYPES, VARIABLE, WAIT, Words};
 use super::{Awaited, Manifest, Place};
 
 fn manifest(text: &str) -> Manifest {
@@ -95,8 +97,8 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "line 6: steps[1].name",
         ),
         (
-            "version: 1\nsteps:\n- name: a\n  command:\n  - |\n    - {}\n    - é\n\n- 5\n",
-            "line 9: steps[1]",
+            "version: 1\nsteps:\n- name: a\n  command:\n  - x\n  - |\n    - {}\n    - é\n\n- 5\n",
+            "line 10: steps[1]",
         ),
         // The fault of a missing key has the line on which its mapping begins.
         (
@@ -122,7 +124,7 @@ fn a_fault_has_the_line_of_its_own_key_or_item() {
             "line 6: variables.A.list",
         ),
         (
-            "version: 1\nsteps:\n- {name: \"a\\x5b\", command: [\"x\n\n    y\\\n    z\"]}\n- \"x\\ty\"\n",
+            "version: 1\nsteps:\n- {name: \"a\\x5b\", command: [v, \"x\n\n    y\\\n    z\"]}\n- \"x\\ty\"\n",
             "line 7: steps[1]",
         ),
     ] {
@@ -204,12 +206,12 @@ fn a_fault_behind_what_the_parser_of_lines_rejects_has_no_line() {
 fn what_is_not_a_mapping_has_one_fault() {
     for (text, fault) in [
         (
-            "version: 1\nsteps: [a]\n",
+            "version: 1\nsteps: [5]\n",
             "line 2: steps[0]: expected a mapping with name and command",
         ),
         (
             "version: 1\nsteps: [{name: a, command: [x], lock: true}]\n",
-            "line 2: steps[0].lock: expected a mapping",
+            "line 2: steps[0].lock: expected a mapping such as {postgres: DATABASE_URL}",
         ),
         (
             "version: 1\nwait_for: [5]\n",
@@ -259,7 +261,7 @@ steps:
 fn a_quoted_number_or_boolean_is_a_text() {
     let text = "version: '1'\nvariables: {A: {secret: 'true', min: '1', min_length: 1.5, max_length: -1}}\n";
     let found = [
-        "line 1: version: expected a whole number of at least 0, found a text",
+        "line 1: version: expected the version of this format, `version: 1` without quotes, found a text",
         "line 2: variables.A.min_length: expected a whole number of at least 0, found a number",
         "line 2: variables.A.max_length: expected a whole number of at least 0, found a number",
         "line 2: variables.A.min: expected a number, found a text",
@@ -699,4 +701,188 @@ server: {command: [x]}
         Place::Literal("other.host:80".to_owned()),
     ];
     assert_eq!(places, expected);
+}
+
+/// A manifest with the key KEY in the fourth line, for each kind of mapping.
+const PLACES: [(&str, &str, Words); 5] = [
+    ("", "version: 1\n\n\nKEY: x\n", ROOT),
+    (
+        "variables.A.",
+        "version: 1\nvariables:\n  A:\n    KEY: x\n",
+        VARIABLE,
+    ),
+    (
+        "steps[0].",
+        "version: 1\nsteps:\n- {name: a, command: [x],\n  KEY: x}\n",
+        STEP,
+    ),
+    (
+        "server.",
+        "version: 1\nserver:\n  command: [x]\n  KEY: x\n",
+        SERVER,
+    ),
+    (
+        "wait_for[0].",
+        "version: 1\nwait_for:\n- tcp: db:5432\n  KEY: x\n",
+        WAIT,
+    ),
+];
+
+/// All words of a table, each with its advice.
+fn words_of(table: Words) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rows = table.iter();
+    rows.flat_map(|(words, advice)| words.split(' ').map(move |word| (word, *advice)))
+}
+
+#[test]
+fn every_key_of_another_tool_is_told_with_its_advice_in_its_own_line() {
+    for (path, text, own) in PLACES {
+        let of_commands = ["steps[0].", "server."].contains(&path);
+        let shared = words_of(COMMAND).filter(|_| of_commands);
+        for (word, advice) in words_of(own).chain(shared) {
+            let told = format!("line 4: {path}{word}: unknown key `{word}`; {advice}");
+            assert_eq!(faults(&text.replace("KEY", word)), [told]);
+        }
+    }
+}
+
+#[test]
+fn every_word_of_another_tool_is_told_with_its_advice() {
+    for (key, table) in [("type", TYPES), ("list", LISTS), ("level", LEVELS)] {
+        for (word, advice) in words_of(table) {
+            let text = format!("version: 1\nvariables:\n  A:\n    {key}: '{word}'\n");
+            let told = format!("line 4: variables.A.{key}: unknown word `{word}`; {advice}");
+            assert_eq!(faults(&text), [told]);
+        }
+    }
+}
+
+#[test]
+fn the_advice_names_keys_that_exist() {
+    let tables = [
+        ROOT, VARIABLE, STEP, SERVER, WAIT, COMMAND, TYPES, LISTS, LEVELS,
+    ];
+    let rows = tables.into_iter().flatten();
+    let quoted = rows.flat_map(|(_, advice)| advice.split('`').skip(1).step_by(2));
+    let keys: BTreeSet<&str> = quoted
+        .map(|text| text.trim_start_matches("- "))
+        .filter_map(|text| text.split([':', ' ']).next())
+        .filter(|key| {
+            key.chars()
+                .all(|each| each.is_ascii_lowercase() || each == '_')
+        })
+        .filter(|key| *key != "docker")
+        .collect();
+    assert!(keys.len() > 25, "{keys:?}");
+    for key in keys {
+        let is_unknown = PLACES.iter().all(|(_, text, _)| {
+            let told = faults(&text.replace("KEY", key)).concat();
+            told.contains(&format!("unknown key `{key}`"))
+        });
+        assert!(!is_unknown, "{key} is no key");
+    }
+}
+
+#[test]
+fn every_advice_on_a_type_is_admitted() {
+    let advice = [TYPES, LISTS, LEVELS].into_iter().flatten();
+    let quoted = advice.flat_map(|(_, advice)| advice.split('`').skip(1).step_by(2));
+    let rules: BTreeSet<&str> = quoted.filter(|text| text.contains(": ")).collect();
+    assert!(rules.len() > 10, "{rules:?}");
+    for rule in rules {
+        let text = format!("version: 1\nvariables: {{A: {{{rule}}}}}\n");
+        assert_eq!(faults(&text), [""; 0], "{rule}");
+    }
+}
+
+/// The command that a fault of a manifest offers.
+fn offered(command: &str) -> String {
+    let text = format!("version: 1\nserver: {{command: {command:?}}}\n");
+    let told = faults(&text).concat();
+    let (_, offered) = told.split_once("; write ").expect("there is an offer");
+    offered.to_owned()
+}
+
+#[test]
+fn a_command_in_one_text_is_offered_as_a_list_that_means_the_same() {
+    for command in [
+        "alembic upgrade head",
+        "uvicorn app.main:app --host 0.0.0.0 --port ${PORT:-8000}",
+        "gunicorn -w 4 -b 0.0.0.0:${PORT} --threads=2 my_site.wsgi:application",
+        "celery -A proj worker --loglevel=info -Q a,b",
+        "python -",
+        "node server.js null 1.0 true",
+        "/opt/venv/bin/python -m app -x y=z",
+    ] {
+        let offered = offered(command);
+        let text = format!("version: 1\nserver: {{command: {offered}}}\n");
+        let server = manifest(&text).server.expect("there is a server");
+        let words: Vec<_> = server
+            .command
+            .iter()
+            .map(|word| word.source().to_string_lossy())
+            .collect();
+        assert_eq!(words.join(" "), command, "{offered}");
+    }
+}
+
+#[test]
+fn an_offered_command_has_nothing_that_may_be_a_secret_or_needs_a_shell() {
+    for (command, expected) in [
+        ("cd app && alembic upgrade head", "[sh, -c, '…']"),
+        ("MODE=fake-canary serve", "[sh, -c, '…']"),
+        ("serve \"fake canary\"", "[sh, -c, '…']"),
+        ("serve $PORT", "[sh, -c, '…']"),
+        ("serve ${PORT:-80 00}", "[sh, -c, '…']"),
+        ("redis-cli -a fake-canary ping", "[redis-cli, …]"),
+        ("psql postgres://app:fake-canary@db/app", "[psql, …]"),
+        ("serve --api-token fake-canary", "[serve, …]"),
+        ("serve fake-canary-0123456789abcdef", "[serve, …]"),
+    ] {
+        assert_eq!(offered(command), expected);
+    }
+}
+
+#[test]
+fn only_a_first_word_that_cannot_be_a_program_is_a_command_line() {
+    for (word, is_line) in [
+        ("alembic upgrade head", true),
+        ("sh -c", true),
+        ("/app/start.sh --flag", true),
+        ("/opt/My App/run", false),
+        ("${PROGRAM:-my server} x", false),
+        ("serve", false),
+        (" serve", false),
+    ] {
+        let text = format!("version: 1\nserver: {{command: [{word:?}, x]}}\n");
+        let told = faults(&text).concat();
+        assert_eq!(
+            told.contains("server.command[0]: is a whole command line"),
+            is_line,
+            "{word}: {told}"
+        );
+    }
+}
+
+#[test]
+fn the_value_of_a_variable_is_not_shown_where_a_mapping_is_expected() {
+    for text in [
+        "variables: {A: fake-canary}",
+        "variables: {A: 'postgres://app:fake-canary@db/app'}",
+        "variables: [A=fake-canary, 'B: fake-canary']",
+        "variables: [{A: fake-canary}, {name: fake-canary}]",
+        "variables: 'A:fake-canary'",
+        "variables: {A: [fake-canary]}",
+        "variables: {A: {one_of: fake-canary|b, secret: true}}",
+        "variables: {A: {secret: true, value_of: fake-canary, default_value: fake-canary}}",
+        "wait_for: ['http://app:fake-canary@db/app', 'app:fake-canary', fake-canary]",
+        "wait_for: 'postgres://app:fake-canary@db/app'",
+        "steps: {A: fake-canary}",
+    ] {
+        let told = faults(&format!("version: 1\n{text}\n")).concat();
+        assert!(
+            !told.is_empty() && !told.contains("canary"),
+            "{text}: {told}"
+        );
+    }
 }

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use regex_lite::Regex;
 
-use super::keys::{Cursor, FlagOrText, Keys, MAPPING, Read};
+use super::keys::{Cursor, FlagOrText, Keys, Read};
 use super::processes::Processes;
 use super::template::is_name;
-use super::{Generate, GenerateFormat, Level, Template, Variable};
+use super::{Generate, GenerateFormat, Level, Template, Variable, forms, words};
 use crate::report::ValueFinding;
 use crate::rule::{List, Rule, Type};
 use crate::text::names;
@@ -236,13 +236,12 @@ impl<'a> Declared<'a> {
 
 /// Reads `variables`. Returns each variable with its keys.
 pub fn variables<'a>(root: &mut Keys<'a>, processes: &Processes<'a>) -> Vec<(Variable, Keys<'a>)> {
-    let expected = "expected a mapping of variable names to their rules";
-    let Some(declared) = root.mapping("variables", expected) else {
+    let Some(declared) = root.mapping("variables", forms::variables()) else {
         return Vec::new();
     };
     let entries = declared.entries();
     let read = |(name, value): (&str, Cursor<'a>)| {
-        let mut keys = value.keys("expected a mapping such as {level: required, type: url}");
+        let mut keys = value.keys(forms::variable());
         (variable(name, &mut keys, processes), keys)
     };
     // A variable is large: a vector that grows would copy all of them several times.
@@ -261,7 +260,9 @@ fn variable(name: &str, keys: &mut Keys<'_>, processes: &Processes<'_>) -> Varia
     let mut variable = Variable {
         name: name.to_owned(),
         line: keys.here.line(),
-        level: keys.choice("level", &LEVELS).unwrap_or_default(),
+        level: keys
+            .choice_with("level", &LEVELS, words::LEVELS)
+            .unwrap_or_default(),
         rule: rule(keys),
         not_placeholder: keys.read("not_placeholder").unwrap_or(false),
         distinct_from: keys.read("distinct_from").unwrap_or_default(),
@@ -380,12 +381,14 @@ fn rule(keys: &mut Keys<'_>) -> Rule {
         scheme.make_ascii_lowercase();
     }
     Rule {
-        value_type: keys.choice("type", &Type::NAMES).unwrap_or_default(),
+        value_type: keys
+            .choice_with("type", &Type::NAMES, words::TYPES)
+            .unwrap_or_default(),
         is_secret: false,
         is_escaped: keys.read("escaped").unwrap_or(false),
-        list: keys.choice("list", &LISTS),
+        list: keys.choice_with("list", &LISTS, words::LISTS),
         schemes,
-        one_of: admitted(keys, "one_of"),
+        one_of: one_of(keys),
         pattern: pattern(keys),
         min_length: keys.read("min_length"),
         max_length: keys.read("max_length"),
@@ -401,6 +404,15 @@ fn admitted(keys: &mut Keys<'_>, key: &'static str) -> Vec<String> {
     values.unwrap_or_default()
 }
 
+fn one_of(keys: &mut Keys<'_>) -> Vec<String> {
+    let values = admitted(keys, "one_of");
+    let text = keys.value("one_of").and_then(|value| value.text());
+    let is_list = text.is_some_and(|text| text.contains(['|', ',']));
+    let message = "is one text, not a list; write `one_of: [a, b]`";
+    keys.fault_if(is_list, "one_of", message);
+    values
+}
+
 fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
     let pattern = Regex::new(&keys.read::<String>("pattern")?);
     if let Err(error) = &pattern {
@@ -411,7 +423,7 @@ fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
 }
 
 fn generate(keys: &mut Keys<'_>) -> Option<Generate> {
-    let mut generate = keys.mapping("generate", MAPPING)?;
+    let mut generate = keys.mapping("generate", "expected a mapping such as {bytes: 32}")?;
     let bytes: Option<u32> = generate.read("bytes");
     let length: Option<u32> = generate.read("length");
     let format = generate.choice("format", &FORMATS).unwrap_or_default();

@@ -26,6 +26,22 @@ fn a_missing_manifest_ends_with_66_and_its_path() {
 }
 
 #[test]
+fn a_manifest_with_a_similar_name_is_told() {
+    for (name, line) in [
+        ("required-vars.yml", "check"),
+        ("required_vars.yaml", "run -- true"),
+        ("vars.yaml", "check --manifest vars.yml"),
+    ] {
+        let guard = Guard::new();
+        guard.folder.file(name, "version: 1\n");
+        let told = format!(
+            ", but there is {name}; rename it, or name it with --manifest or STARTUP_GUARD_MANIFEST ("
+        );
+        guard.line(line).run().expect_code(66).expect_stderr(&told);
+    }
+}
+
+#[test]
 fn a_directory_as_the_manifest_ends_with_66() {
     Guard::new()
         .line("check --manifest .")
@@ -182,10 +198,10 @@ fn a_syntax_error_has_its_line_and_column() {
         ),
         (
             "version: 1\nvariables: *nobody\n",
-            "line 2, column 12: the file is not valid YAML: unknown anchor",
+            "line 2, column 12: the file is not valid YAML: a text that begins with * must be in quotes",
         ),
         ("- a\n- b\n", "the manifest must be a mapping"),
-        ("version: 1\n---\nversion: 1\n", "more than one document"),
+        ("version: 1\n---\nversion: 1\n", "it has several documents"),
     ] {
         Guard::with_manifest(manifest)
             .line("check")

@@ -3,6 +3,7 @@
 //!
 //! A wrong cause fails, and so does one that is claimed without grounds. `fixes.rs` applies each fix, and checks again.
 
+mod faults;
 mod fixes;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
     /// What happened to whom.
@@ -22,6 +23,7 @@ struct Scenario {
     story: String,
     /// `OWNER/REPOSITORY#NUMBER` of the thread that it is taken from.
     source: Option<String>,
+    /// A mapping, or the text of the file.
     manifest: serde_yaml::Value,
     environment: BTreeMap<String, String>,
     /// Files in the working directory.
@@ -69,7 +71,7 @@ fn cases() -> PathBuf {
 }
 
 fn main() {
-    let mut trials = Vec::new();
+    let mut trials = faults::trials();
     let mut scenarios = Vec::new();
     let mut paths: Vec<PathBuf> = fs::read_dir(cases())
         .expect("the cases can be listed")
@@ -273,7 +275,10 @@ impl Folder {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("scenario-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("the folder can be made");
-        let manifest = serde_yaml::to_string(&scenario.manifest).expect("a value is YAML");
+        let manifest = match &scenario.manifest {
+            serde_yaml::Value::String(text) => text.clone(),
+            manifest => serde_yaml::to_string(manifest).expect("a value is YAML"),
+        };
         fs::write(path.join("required-vars.yaml"), manifest).expect("the manifest can be written");
         for (file, content) in &scenario.files {
             fs::write(path.join(file), content).expect("the file can be written");
