@@ -4,6 +4,7 @@ mod compose;
 mod conditions;
 mod findings;
 mod history;
+mod json;
 mod merge;
 mod plan;
 mod remarks;

@@ -7,6 +7,7 @@ use std::iter::once;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use super::json;
 use crate::environment::Environment;
 use crate::manifest::{Template, Variable};
 use crate::report::{Code, ValueFinding};
@@ -232,7 +233,8 @@ fn content(by: &str, file: &Path, read_file: ReadFile) -> Result<OsString, Value
 }
 
 /// The strings to mask in the output of steps: each secret's whole value, its lines of at least `MIN_LINE` bytes, and
-/// the passwords in all values, raw and percent-decoded, and secrets as they are written in composed values. Values with findings are included, and so are the values of
+/// the passwords in all values, raw and percent-decoded, and secrets as they are written in composed values; and all of
+/// these as programs write them in JSON. Values with findings are included, and so are the values of
 /// duplicate names, which are not passed on.
 pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
@@ -261,6 +263,11 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
     }
     // A blank value counts as missing. Masking it would replace every space of the output.
     secrets.retain(|secret| !str::from_utf8(secret).is_ok_and(|text| text.trim().is_empty()));
+    let texts = secrets
+        .iter()
+        .filter_map(|secret| str::from_utf8(secret).ok());
+    let in_json: Vec<String> = texts.flat_map(json::forms).collect();
+    secrets.extend(in_json.into_iter().map(String::into_bytes));
     secrets.sort();
     secrets.dedup();
     secrets
