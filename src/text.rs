@@ -48,24 +48,20 @@ pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Str
     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
-/// The width of a line, in characters. Logs are shown in 80 to 120 columns.
-const WIDTH: usize = 110;
+/// The width of a line that is not for a terminal, in columns. Logs are shown in 80 to 120 columns.
+pub const WIDTH: usize = 110;
 
-/// Breaks lines longer than `WIDTH` between words. Each line except the first begins with `indent`. Existing line
-/// breaks are kept.
-pub fn wrapped(text: &str, indent: &str) -> String {
-    wrapped_at(text, indent, WIDTH)
-}
-
-/// Like `wrapped`, for lines of at most `max` characters.
-pub fn wrapped_at(text: &str, indent: &str, max: usize) -> String {
+/// Breaks lines longer than `max` columns between words. Each line except the first begins with `indent`. Existing line
+/// breaks are kept. A word that is longer is not broken.
+pub fn wrapped(text: &str, indent: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut width = 0;
     for (index, line) in text.lines().enumerate() {
+        let mut is_blank = true;
         for (position, word) in line.split(' ').enumerate() {
-            let length = word.chars().count();
+            let length = columns(word);
             let is_first = position == 0;
-            if is_first && index > 0 || !is_first && width + 1 + length > max {
+            if is_first && index > 0 || !is_blank && width + 1 + length > max {
                 out += "\n";
                 out += indent;
                 width = indent.len();
@@ -75,28 +71,48 @@ pub fn wrapped_at(text: &str, indent: &str, max: usize) -> String {
             }
             out += word;
             width += length;
+            is_blank &= word.is_empty();
         }
     }
     out
 }
 
-/// Whether the text fits on one line.
-pub fn fits(text: &str) -> bool {
-    text.chars().count() <= WIDTH && !text.contains('\n')
+/// Whether the text fits on one line of `max` columns.
+pub fn fits(text: &str, max: usize) -> bool {
+    columns(text) <= max && !text.contains('\n')
+}
+
+/// The number of columns that a text takes in a terminal: two for emoji and the characters of East Asia, and none for
+/// marks that are drawn over the character before them.
+fn columns(text: &str) -> usize {
+    let columns = text.chars().map(|each| match each {
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' => 0,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{1f300}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}'
+        | '✅'
+        | '❌' => 2,
+        // This includes U+FE0F, which turns a character of one column into an emoji of two.
+        _ => 1,
+    });
+    columns.sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WIDTH, wrapped};
+    use proptest::prelude::*;
+
+    use super::{WIDTH, columns, fits, wrapped};
 
     #[test]
     fn prose_is_broken_between_words_and_nothing_is_lost() {
         let text = "word ".repeat(60);
-        let lines = wrapped(text.trim_end(), "   ");
-        assert!(
-            lines.lines().all(|line| line.chars().count() <= WIDTH),
-            "{lines}"
-        );
+        let lines = wrapped(text.trim_end(), "   ", WIDTH);
         assert!(
             lines
                 .lines()
@@ -104,9 +120,43 @@ mod tests {
                 .all(|line| line.starts_with("   word")),
             "{lines}"
         );
-        assert_eq!(lines.split_whitespace().count(), 60);
+        assert_eq!(lines.lines().count(), 3, "{lines}");
         let long = "x".repeat(300);
-        assert_eq!(wrapped(&long, "  "), long);
-        assert_eq!(wrapped("  a b", "   "), "  a b");
+        assert_eq!(wrapped(&long, "  ", WIDTH), long);
+        assert_eq!(wrapped("  a b", "   ", WIDTH), "  a b");
+        let indented = format!("   {long}");
+        assert_eq!(wrapped(&indented, "   ", WIDTH), indented);
+    }
+
+    #[test]
+    fn emoji_have_two_columns_and_accents_none() {
+        for (text, count) in [
+            ("❌", 2),
+            ("⚠️", 2),
+            ("🚀x", 3),
+            ("e\u{301}é", 2),
+            ("日本", 4),
+        ] {
+            assert_eq!(columns(text), count, "{text}");
+        }
+        assert!(fits("❌ a", 4) && !fits("❌ a", 3));
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_fits_into_its_width_and_keeps_its_words(
+            text in "([a-zé❌⚠️日`.,=-]{0,12}[ \n]{0,2}){0,60}",
+            indent in " {0,6}",
+            max in 60_usize..=120,
+        ) {
+            let lines = wrapped(&text, &indent, max);
+            let words = |text: &str| -> Vec<String> {
+                text.split_whitespace().map(str::to_owned).collect()
+            };
+            prop_assert_eq!(words(&lines), words(&text));
+            // Spaces at the end of a line and words that are too long remain.
+            let is_long = |line: &&str| columns(line.trim_end()) > max && words(line).len() > 1;
+            prop_assert_eq!(lines.lines().find(is_long), None);
+        }
     }
 }

@@ -39,7 +39,7 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
     let scope = process.map_or(Scope::Everything, Scope::Process);
     let report = checked(&manifest, scope, &files, is_railway);
     let view = View::of_report(manifest.service.clone(), report);
-    STDERR.push(text::report(&view, false).as_bytes());
+    STDERR.push(text::report(&view, STDERR.columns(), false).as_bytes());
     if view.report.errors() > 0 && !arguments.force {
         let text =
             "nothing was exported, because the values are invalid; correct them, or add `--force`";

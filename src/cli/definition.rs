@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::{FORWARDS, ManifestChoice, REPORT_FORMATS, UsageError, wrong};
 use crate::dotenv::Dialect;
-use crate::text::{either, wrapped_at};
+use crate::text::{either, wrapped};
 
 /// The width of the help texts, in characters.
 const WIDTH: usize = 100;
@@ -172,7 +172,7 @@ impl Subcommand {
     pub fn help(&self) -> String {
         let row = |known: &Argument| (format!("{} {}", known.name, known.value), known.help);
         let rows = table(self.arguments.iter().map(row).collect());
-        let about = wrapped_at(self.about, "", WIDTH);
+        let about = wrapped(self.about, "", WIDTH);
         let mut help = format!("{about}\n\nUsage: startup-guard {}\n", self.usage);
         let parts = [&*rows, self.examples].into_iter();
         let parts = parts.filter(|part| !part.is_empty());
@@ -210,7 +210,7 @@ fn table(rows: Vec<(String, &str)>) -> String {
     let widths = rows.iter().map(|(label, _)| label.chars().count());
     let width = widths.max().unwrap_or_default() + 2;
     let indent = " ".repeat(width + 2);
-    let row = |(label, text)| wrapped_at(&format!("  {label:width$}{text}"), &indent, WIDTH);
+    let row = |(label, text)| wrapped(&format!("  {label:width$}{text}"), &indent, WIDTH);
     rows.into_iter().map(row).collect::<Vec<_>>().join("\n")
 }
 

@@ -13,7 +13,7 @@ use crate::input::env_files::{self, EnvFiles};
 use crate::input::{load_manifest, manifest_file, process};
 use crate::log::{self, Phase};
 use crate::manifest::{Manifest, Scope};
-use crate::os::output::STDOUT;
+use crate::os::output::{STDERR, STDOUT};
 use crate::os::{file, is_in_container};
 use crate::platform;
 use crate::render::text::{Of, headline, pieces};
@@ -38,7 +38,7 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let scope = process.map_or(Scope::Everything, Scope::Process);
     let view = view(&manifest, scope, &files, arguments);
     let report = match arguments.format {
-        ReportFormat::Text => text::report(&view, is_coloured),
+        ReportFormat::Text => text::report(&view, STDOUT.columns(), is_coloured),
         ReportFormat::Json => json::report(&view),
         ReportFormat::Github => {
             let file = file.unwrap_or_default();
@@ -143,7 +143,8 @@ fn explained(
 }
 
 fn log_pieces(view: &View, format: log::Format) {
-    for (of, text) in pieces(view) {
+    let terminal = STDERR.columns().filter(|_| format != log::Format::Json);
+    for (of, text) in pieces(view, terminal) {
         let (finding, cause) = match of {
             // A title introduces the lines below it, but each JSON line is read by itself.
             Of::Title if format == log::Format::Json => continue,

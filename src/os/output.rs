@@ -71,6 +71,20 @@ impl Output {
         standard_streams()[self.number]
     }
 
+    /// The width of the terminal, in columns; `None` if the stream is not a terminal, or if its width is not known.
+    pub fn columns(&self) -> Option<usize> {
+        let mut size = libc::winsize {
+            ws_row: 0,
+            ws_col: 0,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let number = self.descriptor().as_raw_fd();
+        // SAFETY: the kernel writes to `size` only.
+        let result = unsafe { libc::ioctl(number, libc::TIOCGWINSZ, &raw mut size) };
+        (result == 0 && size.ws_col > 0).then(|| size.ws_col.into())
+    }
+
     /// Writes as much as possible without blocking, and keeps the rest in the backlog.
     pub fn push(&self, bytes: &[u8]) {
         self.add(&mut self.lock(), bytes);

@@ -5,10 +5,15 @@ use std::collections::{HashMap, HashSet};
 use super::{View, label, only};
 use crate::diagnosis::Cause;
 use crate::report::{Code, Finding, Note, Severity, Subject, name_of};
-use crate::text::{count, first, fits, wrapped};
+use crate::text::{WIDTH, count, first, fits, wrapped};
 
 /// The indent of each line of a paragraph except the first.
 const INDENT: &str = "   ";
+
+/// The width of lines, in columns: that of the terminal, within limits, if there is one.
+fn width(terminal: Option<usize>) -> usize {
+    terminal.map_or(WIDTH, |columns| columns.clamp(60, 120))
+}
 
 /// The titles of the groups of findings, in their order.
 const GROUPS: [&str; 3] = ["To set", "To correct", "To consider"];
@@ -30,8 +35,10 @@ pub enum Of<'a> {
     Other,
 }
 
-/// The paragraphs of a report below its headline, in their order, without a line break at their ends.
-pub fn pieces(view: &View) -> Vec<(Of<'_>, String)> {
+/// The paragraphs of a report below its headline, in their order, without a line break at their ends. `terminal` is the
+/// number of columns of the terminal that shows them, if there is one.
+pub fn pieces(view: &View, terminal: Option<usize>) -> Vec<(Of<'_>, String)> {
+    let width = width(terminal);
     let mut pieces = Vec::new();
     let findings = &view.report.findings;
     let fixes = &view.diagnosis.fixes;
@@ -43,25 +50,29 @@ pub fn pieces(view: &View) -> Vec<(Of<'_>, String)> {
         if count > 0 && count < findings.len() {
             pieces.push((Of::Title, format!("{title} ({count}):")));
         }
-        pieces.extend(of_group.map(|each| (Of::Finding(each), finding(each, &set_by_fixes))));
+        pieces.extend(
+            of_group.map(|each| (Of::Finding(each), finding(each, &set_by_fixes, terminal))),
+        );
     }
-    pieces.extend(notes(&view.report.notes));
+    pieces.extend(notes(&view.report.notes, width));
     let causes = view.diagnosis.causes.iter();
-    pieces.extend(causes.map(|each| (Of::Cause(each), cause(each))));
+    pieces.extend(causes.map(|each| (Of::Cause(each), cause(each, width))));
     for (each, number) in fixes.iter().zip(1..) {
         let number = (fixes.len() > 1).then(|| format!(" {number}"));
         let number = number.unwrap_or_default();
         // The commands are not indented, so that they can be pasted unchanged.
-        let title = wrapped(&format!("Fix{number}, {}:", each.title), INDENT);
+        let title = wrapped(&format!("Fix{number}, {}:", each.title), INDENT, width);
         pieces.push((Of::Other, format!("{title}\n{}", each.commands.join("\n"))));
     }
     pieces
 }
 
-/// The whole report, with a line break at its end. If `is_coloured` is true, it contains escape sequences for colours.
-pub fn report(view: &View, is_coloured: bool) -> String {
-    let headline = (Of::Title, wrapped(&headline(view), INDENT));
-    let paragraphs = std::iter::once(headline).chain(pieces(view));
+/// The whole report, with a line break at its end. `terminal` is the number of columns of the terminal that shows it, if
+/// there is one. If `is_coloured` is true, the report contains escape sequences for colours.
+pub fn report(view: &View, terminal: Option<usize>, is_coloured: bool) -> String {
+    let headline = wrapped(&headline(view), INDENT, width(terminal));
+    let headline = (Of::Title, headline);
+    let paragraphs = std::iter::once(headline).chain(pieces(view, terminal));
     let painted = paragraphs.map(|(of, text)| {
         let colour = match of {
             Of::Finding(finding) if finding.severity == Severity::Error => 31,
@@ -97,7 +108,8 @@ pub fn headline(view: &View) -> String {
 
 /// The finding, the variable's description, and the advice: how to correct it, or the manifest's hint if a command of
 /// the report sets the variable.
-fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
+fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>, terminal: Option<usize>) -> String {
+    let width = width(terminal);
     let mark = match finding.severity {
         Severity::Error => "❌",
         Severity::Warning => "⚠️",
@@ -111,13 +123,13 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
     if let Some(source) = &finding.source {
         text += &format!(" ({}:{})", source.shown_file(), source.line);
     }
-    if let Some(description) = &finding.description {
-        let in_one = format!("{text}: {description}");
-        text = if fits(&in_one) {
-            in_one
-        } else {
-            format!("{text}\n{INDENT}{}", wrapped(description, INDENT))
-        };
+    let mut description = finding.description.as_ref();
+    if let Some(short) = description.take_if(|short| fits(&format!("{text}: {short}"), width)) {
+        text += &format!(": {short}");
+    }
+    // In a file or a log it stays on one line, so that a search finds it.
+    if terminal.is_some() {
+        text = wrapped(&text, INDENT, width);
     }
     let advice = match &finding.subject {
         // A hint with a Railway reference is redundant, because the command sets that reference.
@@ -128,22 +140,27 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>) -> String {
         }
         _ => Some(&finding.fix),
     };
-    if let Some(advice) = advice {
-        text += &format!("\n{INDENT}→ {}", wrapped(advice, "     "));
+    for (start, more, indent) in [("", description, INDENT), ("→ ", advice, "     ")] {
+        if let Some(more) = more {
+            text += &format!(
+                "\n{}",
+                wrapped(&format!("{INDENT}{start}{more}"), indent, width)
+            );
+        }
     }
     text
 }
 
-fn cause(cause: &Cause) -> String {
+fn cause(cause: &Cause, width: usize) -> String {
     let text = format!("{} [{}]: {}", label(cause), cause.code, cause.text);
-    wrapped(&text, INDENT)
+    wrapped(&text, INDENT, width)
 }
 
 /// The maximum number of lines that are listed for one note.
 const MAX_LINES: usize = 8;
 
 /// Merges notes of one file that have the same text, and lists their lines.
-fn notes<'a>(notes: &[Note]) -> Vec<(Of<'a>, String)> {
+fn notes<'a>(notes: &[Note], width: usize) -> Vec<(Of<'a>, String)> {
     let mut groups: Vec<(&Note, Vec<String>)> = Vec::new();
     let mut positions = HashMap::new();
     for note in notes {
@@ -162,7 +179,7 @@ fn notes<'a>(notes: &[Note]) -> Vec<(Of<'a>, String)> {
         let source =
             source.map(|source| format!("{}:{}: ", source.shown_file(), first(&lines, MAX_LINES)));
         let text = format!(" · {}{}", source.unwrap_or_default(), note.text);
-        (Of::Other, wrapped(&text, INDENT))
+        (Of::Other, wrapped(&text, INDENT, width))
     });
     let title = (!notes.is_empty()).then(|| (Of::Title, "Notes:".to_owned()));
     title.into_iter().chain(pieces).collect()

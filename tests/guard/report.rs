@@ -84,35 +84,115 @@ fn the_last_json_line_is_the_summary_with_all_of_it() {
     assert_eq!(&of_check, summary);
 }
 
-#[test]
-fn a_narrow_terminal_gets_the_same_lines_in_colour() {
+/// What the guard writes to a terminal with this number of columns, as standard output or standard error.
+fn in_terminal(guard: Guard, columns: u16, is_stderr: bool) -> String {
     use nix::pty::{Winsize, openpty};
     use std::io::Read;
     let size = Winsize {
         ws_row: 24,
-        ws_col: 40,
+        ws_col: columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
     let pty = openpty(Some(&size), None).expect("there are terminals");
-    let (status, ..) = outage()
-        .line("check")
-        .stdout(pty.slave)
-        .run_quietly_and(|_, _| {});
+    let mut master = std::fs::File::from(pty.master);
+    // The report is longer than what a terminal holds.
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // Reading from a terminal returns an error after its last writer has closed it.
+        let _ = master.read_to_end(&mut bytes);
+        bytes
+    });
+    let guard = match is_stderr {
+        true => guard.stderr(pty.slave),
+        false => guard.stdout(pty.slave),
+    };
+    let (status, ..) = guard.run_quietly_and(|_, _| {});
     assert_eq!(status.code(), Some(78));
-    let mut bytes = Vec::new();
-    // Reading from a terminal returns an error after its last writer has closed it.
-    let _ = std::fs::File::from(pty.master).read_to_end(&mut bytes);
-    let shown = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
-    assert!(
-        shown.contains("\u{1b}[31m❌ NEXTAUTH_SECRET is not set"),
-        "{shown}"
-    );
-    let mut plain = shown;
+    let bytes = reader.join().expect("the reader does not panic");
+    String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+}
+
+fn without_colours(mut text: String) -> String {
     for colour in ["\u{1b}[1m", "\u{1b}[31m", "\u{1b}[33m", "\u{1b}[0m"] {
-        plain = plain.replace(colour, "");
+        text = text.replace(colour, "");
     }
-    assert_eq!(plain, outage().line("check").run().stdout());
+    text
+}
+
+/// The words of a report. A colon comes before a description on the same line.
+fn words(report: &str) -> Vec<&str> {
+    let words = report.split_whitespace();
+    words
+        .map(|word| word.trim_end_matches([']', ':']))
+        .collect()
+}
+
+#[test]
+fn a_report_in_a_terminal_is_coloured_and_as_wide_as_the_terminal() {
+    let file = outage().line("check").run().stdout();
+    for (columns, width) in [
+        (0, 110),
+        (40, 60),
+        (60, 60),
+        (83, 83),
+        (120, 120),
+        (250, 120),
+    ] {
+        let shown = in_terminal(outage().line("check"), columns, false);
+        assert!(
+            shown.contains("\u{1b}[31m❌ NEXTAUTH_SECRET is not set"),
+            "{shown}"
+        );
+        let plain = without_colours(shown);
+        assert_eq!(words(&plain), words(&file), "{columns} columns");
+        // The commands are not broken.
+        let (prose, commands) = plain.split_once("Fix 1").expect("there is a fix");
+        let wide = |line: &&str| line.replace('❌', "xx").chars().count() > width;
+        assert_eq!(prose.lines().find(wide), None, "{columns} columns");
+        let widest = prose.lines().map(|line| line.chars().count()).max();
+        assert!(widest > Some(width - 20), "{columns} columns: {plain}");
+        let commands: Vec<&str> = commands
+            .lines()
+            .filter(|line| line.starts_with("railway "))
+            .collect();
+        assert!(
+            !commands.is_empty() && commands.iter().all(|line| file.contains(line)),
+            "{plain}"
+        );
+        if columns == 0 {
+            assert_eq!(plain, file);
+        }
+    }
+}
+
+#[test]
+fn the_report_of_a_run_in_a_terminal_is_as_wide_as_the_terminal() {
+    let guard = || {
+        outage()
+            .env("STARTUP_GUARD_LOG", "text")
+            .line("run -- true")
+    };
+    let file = guard().run().stderr();
+    let plain = without_colours(in_terminal(guard(), 70, true));
+    assert_eq!(words(&plain), words(&file));
+    let (prose, _) = plain.split_once("Fix 1").expect("there is a fix");
+    let wide = |line: &&str| line.replace('❌', "xx").chars().count() > 70;
+    assert_eq!(prose.lines().find(wide), None);
+    // JSON lines do not depend on the terminal.
+    let guard = || {
+        outage()
+            .env("STARTUP_GUARD_LOG", "json")
+            .line("run -- true")
+    };
+    let messages = |lines: &str| -> Vec<serde_json::Value> {
+        let lines = lines.lines().map(serde_json::from_str::<serde_json::Value>);
+        lines
+            .map(|line| line.expect("it is JSON")["message"].clone())
+            .collect()
+    };
+    let (file, shown) = (guard().run().stderr(), in_terminal(guard(), 70, true));
+    assert_eq!(messages(&shown), messages(&file));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{Code, Finding, Place, Report};
 use crate::render::github::{annotation, place};
 use crate::render::json::line;
 use crate::report::name_of;
-use crate::text::{count, first, wrapped};
+use crate::text::{WIDTH, count, first, wrapped};
 
 /// The version of the JSON format. Raised when a field changes its meaning or is removed.
 const VERSION: u32 = 1;
@@ -21,7 +21,7 @@ const INDENT: &str = "   ";
 
 /// A paragraph per finding and per note, below a headline.
 pub fn text(report: &Report, manifest: &Path) -> String {
-    let mut text = wrapped(&headline(report, manifest), INDENT) + "\n";
+    let mut text = wrapped(&headline(report, manifest), INDENT, WIDTH) + "\n";
     for of_kind in report
         .findings
         .chunk_by(|one, other| one.code == other.code)
@@ -32,7 +32,7 @@ pub fn text(report: &Report, manifest: &Path) -> String {
             let (problem, code) = (problem(finding), name_of(finding.code));
             let variable = &finding.variable;
             let paragraph = format!("❌ {variable} {problem} [{code}] ({places})");
-            text += &(wrapped(&paragraph, INDENT) + "\n");
+            text += &(wrapped(&paragraph, INDENT, WIDTH) + "\n");
         }
         let fix = of_kind.first().map_or("", fix);
         text += &format!("{INDENT}→ {fix}\n");
@@ -42,7 +42,7 @@ pub fn text(report: &Report, manifest: &Path) -> String {
     }
     for note in &report.notes {
         let note = format!(" · {}: {}", shown(&note.place), note.text);
-        text += &(wrapped(&note, INDENT) + "\n");
+        text += &(wrapped(&note, INDENT, WIDTH) + "\n");
     }
     text
 }

@@ -5,7 +5,7 @@ use crate::check::is_absent;
 use crate::dotenv::is_plain_value;
 use crate::manifest::{Level, Manifest, Variable};
 use crate::platform::is_injected;
-use crate::text::wrapped;
+use crate::text::{WIDTH, wrapped};
 
 /// What stands for a value that a person must fill in. The check treats it as a placeholder if it is a secret's value,
 /// or breaks the variable's rule.
@@ -186,7 +186,7 @@ fn comment(file: &mut String, text: &str) {
     let is_break = |other: char| matches!(other, '\n' | '\r' | '\u{2028}' | '\u{2029}');
     for line in text.split(is_break) {
         let line = line.replace(char::is_control, " ");
-        for line in wrapped(line.trim(), "")
+        for line in wrapped(line.trim(), "", WIDTH)
             .lines()
             .filter(|line| !line.is_empty())
         {

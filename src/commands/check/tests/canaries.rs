@@ -178,8 +178,8 @@ fn everything(case: &Case, folder: &Path) -> String {
     match env_files::read(&arguments.env_files, arguments.dialect, own) {
         Ok(files) => {
             let view = view(&manifest, Scope::Everything, &files, &arguments);
-            written += &text::report(&view, false);
-            written += &text::report(&view, true);
+            written += &text::report(&view, None, false);
+            written += &text::report(&view, Some(60), true);
             written += &json::report(&view);
             written += &github::report(&view, "required-vars.yaml");
             if view.report.errors() > 0 {

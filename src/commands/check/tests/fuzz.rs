@@ -176,7 +176,7 @@ fn every_manifest_is_parsed_or_rejected_in_time() {
                 let mut files = EnvFiles::default();
                 files.environment = environment;
                 let view = view(&manifest, Scope::Everything, &files, &cli::Check::default());
-                prop_assert!(!text::report(&view, false).is_empty());
+                prop_assert!(!text::report(&view, Some(80), false).is_empty());
             }
             Err(error) => prop_assert!(!Error::from(error).to_string().is_empty()),
         }
