@@ -3,7 +3,7 @@
 use crate::cli::UsageError;
 use crate::dotenv::{self, Fault};
 use crate::exit::Exit;
-use crate::log::Phase;
+use crate::log::{Phase, milliseconds};
 use crate::manifest;
 use crate::os::file;
 use crate::os::program::StartError;
@@ -129,6 +129,10 @@ impl Error {
             Error::Environment { cause, summary, .. } => (*cause, Some(summary.as_str())),
             _ => (None, None),
         };
+        let took = match self {
+            Error::Start(error) => error.took,
+            _ => None,
+        };
         for detail in self.details() {
             tracing::error!(phase = phase.map(tracing::field::display), "{detail}");
         }
@@ -152,6 +156,7 @@ impl Error {
             exit_code = u64::from(code),
             retry,
             cause,
+            duration_ms = took.map(milliseconds),
             summary,
             "{line}"
         );

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::input::env_files::{self, EnvFiles};
 use crate::input::{load_manifest, manifest_file, process};
-use crate::log::{self, Phase};
+use crate::log::{self, MAX_OBJECT, Phase};
 use crate::manifest::{Manifest, Scope};
 use crate::os::output::{STDERR, STDOUT};
 use crate::os::{file, is_in_container};
@@ -30,6 +30,7 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let file = manifest_file(&arguments.manifest, &environment);
     let needs_lines = matches!(arguments.format, ReportFormat::Github);
     let manifest = load_manifest(file.as_deref(), needs_lines)?;
+    log::identify(manifest.service.as_deref(), None);
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let own = Some(environment).filter(|_| !arguments.only_file);
     let (paths, dialect) = (&arguments.env_files, arguments.dialect);
@@ -173,7 +174,7 @@ fn error(view: &View) -> Error {
     Error::Environment {
         headline: headline(view),
         cause: causes.find_map(|cause| (cause.certainty != NOTE).then_some(cause.code)),
-        summary: json::summary(view),
+        summary: json::summary_within(view, MAX_OBJECT),
     }
 }
 

@@ -47,6 +47,7 @@ fn up_to_the_server(
     let file = manifest_file(&arguments.manifest, &environment);
     let manifest = load_manifest(file.as_deref(), false)?;
     let scope = settings::scope(arguments, &manifest, &environment)?;
+    log::identify(manifest.service.as_deref(), scope.process());
     let selection = settings::selection(arguments, &manifest, scope, &environment)?;
     let init = settings::init(arguments, &manifest, scope, &environment)?;
     let (environment, user) = settings::user(&manifest, environment);

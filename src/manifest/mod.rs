@@ -88,7 +88,15 @@ pub enum Scope<'a> {
     Unlimited,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    /// The name of the process, if there is only one.
+    pub fn process(self) -> Option<&'a str> {
+        match self {
+            Scope::Process(name) => Some(name),
+            Scope::Everything | Scope::Unlimited => None,
+        }
+    }
+
     /// Whether something that is limited to these processes belongs to this part. Empty limits are none.
     pub fn includes(self, limits: &[String]) -> bool {
         limits.is_empty()

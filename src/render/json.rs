@@ -20,6 +20,9 @@ struct Summary<'a> {
     place: Option<BTreeMap<&'static str, &'a str>>,
     errors: usize,
     warnings: usize,
+    /// Whether findings, notes, causes and fixes are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
     #[serde(flatten)]
     report: &'a Report,
     #[serde(flatten)]
@@ -51,8 +54,42 @@ pub fn line(kind: &'static str, object: &impl Serialize) -> String {
 
 /// The whole report as one object.
 pub fn summary(view: &View) -> String {
-    let report = &view.report;
-    let errors = report.errors();
+    line("summary", &contents(view, &view.report, &view.diagnosis))
+}
+
+/// Like `summary`, with at most `max` bytes: of a longer report, the numbers and the first findings. `max` must be at
+/// least 1 KiB.
+pub fn summary_within(view: &View, max: usize) -> String {
+    let whole = summary(view);
+    if whole.len() <= max {
+        return whole;
+    }
+    let cut = |number: usize, has_names: bool| {
+        let report = Report {
+            declared: view.report.declared,
+            findings: view.report.findings[..number].to_vec(),
+            notes: Vec::new(),
+        };
+        let none = Diagnosis::default();
+        let mut summary = contents(view, &report, &none);
+        summary.truncated = Some(true);
+        if !has_names {
+            (summary.service, summary.place) = (None, None);
+        }
+        line("summary", &summary)
+    };
+    // Each finding has more than 64 bytes.
+    let most = view.report.findings.len().min(max / 64);
+    let numbers: Vec<usize> = (0..=most).collect();
+    match numbers.partition_point(|&number| cut(number, true).len() <= max) {
+        0 => cut(0, false),
+        fitting => cut(fitting - 1, true),
+    }
+}
+
+/// The numbers of the view's report, with the contents of `report` and `diagnosis`.
+fn contents<'a>(view: &'a View, report: &'a Report, diagnosis: &'a Diagnosis) -> Summary<'a> {
+    let errors = view.report.errors();
     let place = view.place.as_ref().map(|place| {
         let details = place.details.iter();
         let details = details.map(|(part, name)| (*part, name.as_str()));
@@ -60,15 +97,15 @@ pub fn summary(view: &View) -> String {
         let description = ("description", place.description.as_str());
         details.chain([platform, description]).collect()
     });
-    let summary = Summary {
+    Summary {
         version: VERSION,
         verdict: if errors == 0 { "sound" } else { "invalid" },
         service: view.service.as_deref(),
         place,
         errors,
-        warnings: report.warnings(),
+        warnings: view.report.warnings(),
+        truncated: None,
         report,
-        diagnosis: &view.diagnosis,
-    };
-    line("summary", &summary)
+        diagnosis,
+    }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::RunError;
 use super::mask::Mask;
+use super::progress::shown;
 use super::relay::Relay;
 use super::serve::{program, unless_certain};
 use super::supervise::{Lease, Outcome, supervise};
@@ -25,9 +26,13 @@ pub const AHEAD: &str = ": probably the database is ahead of this code, as if an
                      or let this one skip the step with `up_to_date: {alembic: DATABASE_URL, on_ahead: skip}`";
 
 /// A command that has failed. `what` is empty for the step's command, and `up_to_date ` for its `up_to_date` command.
-pub fn failed(what: &str, ending: Ending, advice: &str) -> RunError {
-    let text = format!("{what}failed with {}{advice}", shown_ending(ending));
-    RunError::new(Exit::STEP_FAILED, Phase::Step, text)
+pub fn failed(what: &str, ending: Ending, took: Duration, advice: &str) -> RunError {
+    let (ending, after) = (shown_ending(ending), shown(took));
+    let text = format!("{what}failed with {ending} after {after}{advice}");
+    RunError {
+        took: Some(took),
+        ..RunError::new(Exit::STEP_FAILED, Phase::Step, text)
+    }
 }
 
 fn shown_ending(ending: Ending) -> String {
@@ -48,8 +53,8 @@ pub struct Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    /// Runs a command of the step until it ends, and ends the processes that it leaves running. Returns how it ended, and
-    /// whether alembic has reported that a revision has no file. `what` is empty for the step's own command. Without a
+    /// Runs a command of the step until it ends, and ends the processes that it leaves running. Returns how it ended, how
+    /// long it ran, and whether alembic has reported that a revision has no file. `what` is empty for the step's own command. Without a
     /// format the output is discarded.
     pub fn launch(
         &self,
@@ -58,7 +63,7 @@ impl Launcher<'_> {
         timeout: Option<Duration>,
         format: Option<Format>,
         lease: Option<&dyn Lease>,
-    ) -> Result<(Ending, bool), RunError> {
+    ) -> Result<(Ending, Duration, bool), RunError> {
         let program = program(command, self.plan)?;
         unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
@@ -73,13 +78,21 @@ impl Launcher<'_> {
         let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)
             .map_err(RunError::system("start it"))?;
         relays.iter_mut().for_each(Relay::read_last);
+        let took = started.elapsed();
         match outcome {
-            Outcome::Ended(ending) => Ok((ending, relays.iter().any(|relay| relay.is_ahead))),
+            Outcome::Ended(ending) => {
+                let is_ahead = relays.iter().any(|relay| relay.is_ahead);
+                Ok((ending, took, is_ahead))
+            }
             Outcome::Left => Err(RunError::new(Exit::OS_REFUSED, Phase::Step, LEFT)),
             Outcome::TimedOut => {
                 let limit = humantime::format_duration(timeout.unwrap_or_default());
-                let text = format!("{what}ran out of time ({limit}) and was stopped");
-                Err(RunError::new(Exit::TIMED_OUT, Phase::Step, text))
+                let after = shown(took);
+                let text = format!("{what}ran out of time ({limit}) and was stopped after {after}");
+                Err(RunError {
+                    took: Some(took),
+                    ..RunError::new(Exit::TIMED_OUT, Phase::Step, text)
+                })
             }
             Outcome::Stopped(stop) => Err(RunError::stopped(stop)),
             Outcome::Lost => Err(RunError::new(Exit::LOCK_NOT_HELD, Phase::Lock, LOCK_LOST)),
@@ -90,10 +103,11 @@ impl Launcher<'_> {
     pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, RunError> {
         let what = "up_to_date ";
         // Its output is discarded, because alembic writes FAILED whenever there is something to do.
-        match self.launch(what, command, Some(limit), None, None)?.0 {
+        let (ending, took, _) = self.launch(what, command, Some(limit), None, None)?;
+        match ending {
             // A shell exits with these codes if a command cannot be executed or is not found.
-            ending @ Ending::Exited(126 | 127) => Err(failed(what, ending, "")),
-            ending => Ok(ending == Ending::Exited(0)),
+            Ending::Exited(126 | 127) => Err(failed(what, ending, took, "")),
+            _ => Ok(ending == Ending::Exited(0)),
         }
     }
 }

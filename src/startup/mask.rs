@@ -67,6 +67,14 @@ impl Mask {
         mask
     }
 
+    /// A whole text with its secrets masked.
+    pub fn applied(&self, text: &[u8]) -> Vec<u8> {
+        let (mut masker, mut out) = (Masker::new(self), Vec::new());
+        masker.feed(text, &mut out);
+        masker.finish(&mut out);
+        out
+    }
+
     fn child(&self, state: u32, byte: u8) -> u32 {
         if state == ROOT {
             return self.from_root[usize::from(byte)];

@@ -18,6 +18,7 @@ pub mod user;
 pub mod wait;
 
 use std::io;
+use std::time::Duration;
 
 use crate::exit::Exit;
 use crate::log::Phase;
@@ -33,6 +34,8 @@ pub struct RunError {
     /// The name of the step that did not succeed.
     pub step: Option<String>,
     pub text: String,
+    /// How long the command of the step ran that did not succeed.
+    pub took: Option<Duration>,
 }
 
 impl RunError {
@@ -42,6 +45,7 @@ impl RunError {
             phase,
             step: None,
             text: text.into(),
+            took: None,
         }
     }
 
@@ -69,10 +73,10 @@ impl RunError {
     pub fn of_step(self, step: &str) -> Self {
         let is_of_lock = self.phase == Phase::Lock;
         Self {
-            exit: self.exit,
             phase: if is_of_lock { Phase::Lock } else { Phase::Step },
             text: format!("step {step}: {}", self.text),
             step: Some(step.to_owned()),
+            ..self
         }
     }
 }

@@ -114,14 +114,18 @@ impl Messages {
         now + LONGEST_SILENCE
     }
 
-    /// The duration of the wait so far: with tenths of a second below 10 seconds, otherwise in whole seconds.
+    /// The duration of the wait so far.
     pub fn elapsed(&self, now: Instant) -> String {
-        let time = now.saturating_duration_since(self.started);
-        if time < Duration::from_secs(10) {
-            format!("{:.1}s", time.as_secs_f64())
-        } else {
-            humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
-        }
+        shown(now.saturating_duration_since(self.started))
+    }
+}
+
+/// A duration in messages: with tenths of a second below 10 seconds, otherwise in whole seconds.
+pub fn shown(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        format!("{:.1}s", time.as_secs_f64())
+    } else {
+        humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
     }
 }
 

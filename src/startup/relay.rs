@@ -1,11 +1,15 @@
 //! Relays a step's output to the guard's own output: line by line, with secrets masked.
 
+mod level;
+mod line;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tracing::Level;
 
+use self::line::Line;
 use super::mask::{Mask, Masker};
 use crate::log::{Format, Phase};
 use crate::os::output::{Output, STDERR};
@@ -32,6 +36,7 @@ pub struct Relay<'a> {
     format: Option<Format>,
     /// `None` after its end was read.
     pipe: Option<File>,
+    mask: &'a Mask,
     masker: Masker<'a>,
     /// The beginning of a line that is masked but not shown yet.
     line: Vec<u8>,
@@ -56,6 +61,7 @@ impl<'a> Relay<'a> {
             },
             format,
             pipe: Some(pipe.into()),
+            mask,
             masker: Masker::new(mask),
             line: Vec::new(),
             buffer: vec![0; CHUNK],
@@ -131,40 +137,24 @@ impl<'a> Relay<'a> {
     fn log(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
-        let step = self.step;
-        match level_of(line) {
-            Level::ERROR => tracing::error!(target: "step", phase = %Phase::Step, step, "{line}"),
-            Level::WARN => tracing::warn!(target: "step", phase = %Phase::Step, step, "{line}"),
-            _ => tracing::info!(target: "step", phase = %Phase::Step, step, "{line}"),
+        let Line {
+            level,
+            message,
+            fields,
+        } = line::read(line, self.mask);
+        let (step, fields) = (self.step, fields.as_deref());
+        // The level of an event must be a constant.
+        macro_rules! log {
+            ($level:expr) => {
+                tracing::event!(target: "step", $level, phase = %Phase::Step, step, fields, "{message}")
+            };
         }
-    }
-}
-
-/// The level at the beginning of a line, as alembic and other programs with Python's `logging` write it.
-fn level_of(line: &str) -> Level {
-    match line.split([' ', ':', '\t']).next() {
-        Some("ERROR" | "CRITICAL" | "FATAL" | "FAILED") => Level::ERROR,
-        Some("WARNING" | "WARN") => Level::WARN,
-        _ => Level::INFO,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tracing::Level;
-
-    use super::level_of;
-
-    #[test]
-    fn the_level_of_a_line_is_its_first_word() {
-        assert_eq!(
-            level_of("INFO  [alembic.runtime.migration] Running upgrade"),
-            Level::INFO
-        );
-        assert_eq!(level_of("WARNING [x] y"), Level::WARN);
-        assert_eq!(level_of("ERROR:root:it failed"), Level::ERROR);
-        assert_eq!(level_of("FAILED: Multiple head revisions"), Level::ERROR);
-        assert_eq!(level_of("Traceback (most recent call last):"), Level::INFO);
-        assert_eq!(level_of(""), Level::INFO);
+        match level {
+            Level::ERROR => log!(Level::ERROR),
+            Level::WARN => log!(Level::WARN),
+            Level::INFO => log!(Level::INFO),
+            Level::DEBUG => log!(Level::DEBUG),
+            Level::TRACE => log!(Level::TRACE),
+        }
     }
 }

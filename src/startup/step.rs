@@ -10,7 +10,7 @@ use super::launch::{AHEAD, Launcher, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
-use super::progress::deadline;
+use super::progress::{deadline, shown};
 #[cfg(feature = "postgres")]
 use super::question;
 use super::serve::program;
@@ -22,7 +22,7 @@ use crate::check::{Awaited, Plan, Question, Step, Words};
 #[cfg(feature = "postgres")]
 use crate::check::{Lock, OnAhead};
 use crate::exit::Exit;
-use crate::log::{Format, Phase};
+use crate::log::{Format, Phase, milliseconds};
 use crate::os::family::Ending;
 use crate::os::program::Moment;
 use crate::os::signals::{Signals, unless_stopped};
@@ -129,7 +129,8 @@ pub fn run_all(
         match result.map_err(|error| error.of_step(name)) {
             Err(error) if may_fail && of_step.contains(&error.exit) => {
                 let text = format!("{error}; ignored because of allow_failure");
-                tracing::warn!(phase = %Phase::Step, step = name, "{text}");
+                let duration_ms = error.took.map(milliseconds);
+                tracing::warn!(phase = %Phase::Step, step = name, duration_ms, "{text}");
             }
             result => result?,
         }
@@ -279,10 +280,12 @@ impl Runner<'_> {
         let (retries, delay) = (step.declared.retries, step.declared.retry_delay);
         let mut backoff = Backoff::new((delay, delay.max(LONGEST_RETRY_DELAY)));
         let launcher = &self.launcher;
-        for retry in 0.. {
-            let (ending, is_ahead) = launcher.launch("", &step.command, timeout, format, lease)?;
+        let mut retry = 0;
+        let took = loop {
+            let (ending, took, is_ahead) =
+                launcher.launch("", &step.command, timeout, format, lease)?;
             let advice = match ending {
-                Ending::Exited(0) => break,
+                Ending::Exited(0) => break took,
                 // Another try has the same revision files.
                 _ if is_ahead => AHEAD.to_owned(),
                 // A shell and `env` exit with these codes if a command cannot be executed or is not found.
@@ -290,15 +293,19 @@ impl Runner<'_> {
                 _ if retries == 0 => String::new(),
                 _ if retry == retries => format!("; this was the last of {} tries", retries + 1),
                 _ => {
+                    retry += 1;
                     let pause = backoff.pause_after(Duration::ZERO, false);
-                    self.log_retry(ending, retry + 2, pause);
+                    self.log_retry(ending, retry + 1, pause);
                     self.pause(pause, lease)?;
                     continue;
                 }
             };
-            return Err(failed("", ending, &advice));
-        }
-        self.announce(step.announce_done.as_deref());
+            return Err(failed("", ending, took, &advice));
+        };
+        let (step, time) = (&step.declared.name, shown(took));
+        let duration_ms = milliseconds(took);
+        tracing::info!(phase = %Phase::Step, step, duration_ms, "step {step}: done in {time}");
+        self.announce(self.step.announce_done.as_deref());
         Ok(())
     }
 

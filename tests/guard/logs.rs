@@ -43,6 +43,11 @@ fn in_json_every_line_is_an_object_and_a_steps_lines_have_its_name_and_a_level()
     let mut shown: Vec<String> = lines.iter().map(shown).collect();
     // The order between a step's two streams is undefined.
     shown[2..7].sort();
+    assert!(
+        shown[7].starts_with("info | step | migrate | step migrate: done in "),
+        "{shown:?}"
+    );
+    shown.remove(7);
     assert_eq!(
         shown,
         [
@@ -63,6 +68,7 @@ fn in_json_every_line_is_an_object_and_a_steps_lines_have_its_name_and_a_level()
             stamp.len() == 24 && stamp.starts_with("20") && stamp.ends_with('Z'),
             "{stamp}"
         );
+        assert_eq!(line["service"], "demo");
     }
 }
 
@@ -157,7 +163,17 @@ fn the_runbooks_greps_find_the_milestones() {
 ✅ Migrations terminées
 🎯 Démarrage du serveur FastAPI sur le port 9000...
 ";
-    assert_eq!(ended.stderr(), milestones, "{ended}");
+    let stderr = ended.stderr();
+    // The end of a step is logged beside its announcement.
+    let lines = stderr.split_inclusive('\n');
+    let (of_guard, announced): (Vec<&str>, Vec<&str>) =
+        lines.partition(|line| line.starts_with("startup-guard: "));
+    let announced = announced.concat();
+    assert_eq!(announced, milestones, "{ended}");
+    assert!(
+        matches!(of_guard[..], [line] if line.starts_with("startup-guard: step migrate: done in ")),
+        "{ended}"
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod exit_codes;
 mod fixes;
 mod hardening;
 mod healthcheck;
+mod json_lines;
 mod logs;
 mod manifest;
 mod processes;

@@ -250,6 +250,7 @@ impl Ended {
     /// The lines on stderr as JSON.
     pub fn json_lines(&self) -> Vec<serde_json::Value> {
         let parse = |line: &str| {
+            assert!(line.len() < 16 * 1024, "Docker splits the line {line}");
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
         };
         self.stderr().lines().map(parse).collect()
