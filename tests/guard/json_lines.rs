@@ -140,7 +140,8 @@ fn a_secret_is_masked_in_json_too_in_both_formats_of_the_log() {
 
 #[test]
 fn a_long_line_of_a_step_continues_on_further_lines() {
-    let text: String = (0..6_000).map(|number| format!("é\"{number} ")).collect();
+    let words: Vec<String> = (0..6_000).map(|number| format!("é\"{number}")).collect();
+    let text = words.join(" ");
     let guard = logged("[cat, lines]", "");
     guard.folder.file(
         "lines",

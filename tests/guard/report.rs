@@ -103,9 +103,10 @@ fn in_terminal(guard: Guard, columns: u16, is_stderr: bool) -> String {
         let _ = master.read_to_end(&mut bytes);
         bytes
     });
-    let guard = match is_stderr {
-        true => guard.stderr(pty.slave),
-        false => guard.stdout(pty.slave),
+    let guard = if is_stderr {
+        guard.stderr(pty.slave)
+    } else {
+        guard.stdout(pty.slave)
     };
     let (status, ..) = guard.run_quietly_and(|_, _| {});
     assert_eq!(status.code(), Some(78));
