@@ -12,10 +12,11 @@ pub fn level_of(line: &str) -> Level {
     if line.starts_with("E  ") {
         return Level::ERROR;
     }
-    let tokens: Vec<&str> = line.split_whitespace().take(MAX_WORDS).collect();
-    let (mut has_time, mut is_open) = (false, false);
-    for (index, token) in tokens.iter().enumerate() {
-        let before = index.checked_sub(1).map_or("", |last| tokens[last]);
+    let tokens = line.split_whitespace().take(MAX_WORDS).enumerate();
+    let mut tokens = tokens.peekable();
+    let (mut before, mut has_time, mut is_open) = ("", false, false);
+    while let Some((index, token)) = tokens.next() {
+        let next = tokens.peek().map_or("", |(_, next)| next);
         let bare = token.trim_start_matches('[');
         let length = bare.find(|other: char| !other.is_ascii_alphabetic());
         let (word, after) = bare.split_at(length.unwrap_or(bare.len()));
@@ -25,7 +26,7 @@ pub fn level_of(line: &str) -> Level {
             Some(':') => is_upper || has_time || index == 0 || is_after_program,
             Some(']') => is_upper || has_time || bare.len() < token.len(),
             None if before == "npm" => index == 1,
-            None if tokens.get(index + 1) == Some(&"]") => bare.len() < token.len(),
+            None if next == "]" => bare.len() < token.len(),
             None | Some('/' | '|' | ',' | '!' | '[') => is_upper && !is_after_program,
             _ => false,
         };
@@ -43,11 +44,11 @@ pub fn level_of(line: &str) -> Level {
         has_time |= is_number && (bare.len() >= 8 || bare.len() < token.len());
         let closes = token.ends_with(']');
         let may_be_before = match index {
-            0 if *token == "npm" || token.ends_with(':') => true,
+            0 if token == "npm" || token.ends_with(':') => true,
             // Ruby begins a line with the first letter of the level.
             0 if token.len() == 2 && token.ends_with(',') => true,
             _ if has_time => {
-                let is_name = before == "-" && tokens.get(index + 1) == Some(&"-");
+                let is_name = before == "-" && next == "-";
                 let is_dotted = bare.trim_end_matches('.').contains('.');
                 is_open || word.is_empty() || is_upper || is_dotted || is_name || closes
             }
@@ -57,6 +58,7 @@ pub fn level_of(line: &str) -> Level {
             break;
         }
         is_open = !closes && (is_open || token.starts_with('['));
+        before = token;
     }
     Level::INFO
 }
