@@ -30,12 +30,12 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let file = manifest_file(&arguments.manifest, &environment);
     let needs_lines = matches!(arguments.format, ReportFormat::Github);
     let manifest = load_manifest(file.as_deref(), needs_lines)?;
-    log::identify(manifest.service.as_deref(), None);
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let own = Some(environment).filter(|_| !arguments.only_file);
     let (paths, dialect) = (&arguments.env_files, arguments.dialect);
     let files = env_files::read(paths, dialect, own.unwrap_or_default())?;
     let process = process(arguments.process.as_deref(), &files.environment, &manifest)?;
+    log::identify(manifest.service.as_deref(), process);
     let scope = process.map_or(Scope::Everything, Scope::Process);
     let view = view(&manifest, scope, &files, arguments);
     let report = match arguments.format {

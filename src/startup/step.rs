@@ -295,7 +295,7 @@ impl Runner<'_> {
                 _ => {
                     retry += 1;
                     let pause = backoff.pause_after(Duration::ZERO, false);
-                    self.log_retry(ending, retry + 1, pause);
+                    self.log_retry((ending, took), retry + 1, pause);
                     self.pause(pause, lease)?;
                     continue;
                 }
@@ -332,11 +332,11 @@ impl Runner<'_> {
     }
 
     /// Logs that the step has failed and that the try with this number follows after a pause.
-    fn log_retry(&self, ending: Ending, number: u32, pause: Duration) {
+    fn log_retry(&self, (ending, took): (Ending, Duration), number: u32, pause: Duration) {
         let step = self.step.declared;
         let (tries, seconds) = (step.retries + 1, pause.as_secs_f64());
         let next = format!("; try {number} of {tries} in {seconds:.1}s");
-        let error = failed("", ending, &next).of_step(&step.name);
+        let error = failed("", ending, took, &next).of_step(&step.name);
         tracing::warn!(phase = %Phase::Step, step = step.name, "{error}");
     }
 
