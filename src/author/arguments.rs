@@ -330,6 +330,7 @@ mod tests {
         let values = match argument.takes {
             Takes::OneOf(names) => names,
             _ if argument.value == "FROM:TO…" => &["1:2", "2:1"],
+            _ if argument.value == "DURATION" => &["1s", "2s"],
             _ => &["x", "y"],
         };
         let line = |value: &&str| match (name, argument.is_option()) {
