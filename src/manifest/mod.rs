@@ -1,7 +1,7 @@
 //! Parses the manifest, a YAML text. Returns a `Manifest` or every fault in the text.
 //!
-//! `node` parses the text to a tree. `keys` reads the tree key by key. This file reads the keys of the root, `variable`
-//! and `process` those below it.
+//! `node` parses the text to a tree. `keys` reads the tree key by key. This file reads the keys of the root, `variable`,
+//! `process` and `wait` those below it.
 
 mod compose;
 mod forms;
@@ -11,6 +11,7 @@ mod process;
 mod processes;
 mod template;
 mod variable;
+mod wait;
 mod words;
 
 #[cfg(test)]
@@ -585,7 +586,7 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
         placeholders: variable::placeholders(&mut root),
         audit_ignored: variable::audit_ignored(&mut root),
         user: process::user(&mut root),
-        waits: process::waits(&mut root, &declared, &steps),
+        waits: wait::waits(&mut root, &declared, &steps),
         steps,
         server: process::server(&mut root, &declared),
         processes: process::processes(&mut root, &declared),

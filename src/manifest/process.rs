@@ -1,4 +1,4 @@
-//! Reads the server or the processes, the steps with their locks, and `wait_for`.
+//! Reads the server or the processes, and the steps with their locks.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -9,18 +9,15 @@ use super::keys::{Cursor, Keys, Read};
 use super::processes::{PROCESSES, Processes};
 use super::template::{Template, is_name, unbraced};
 use super::variable::Declared;
-use super::{Alembic, Awaited, Lock, OnAhead, Place, Server, Step, UpToDate, Wait, forms};
+use super::{Alembic, Lock, OnAhead, Place, Server, Step, UpToDate, forms};
 use crate::alembic::Targets;
 use crate::os::signals::Signal;
 use crate::report::ValueFinding;
 use crate::targets::{Protocol, Target};
 use crate::url;
 
-/// The default time-out of a wait.
-const DEFAULT_WAIT: Duration = Duration::from_mins(1);
-
 /// The default time-out of a lock, and of a wait for a step: long enough for another replica's migration.
-const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
+pub const DEFAULT_LOCK_WAIT: Duration = Duration::from_mins(10);
 
 /// The default time for a step to end after its stop signal.
 const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(8);
@@ -56,7 +53,7 @@ const OF_ALEMBIC: [&str; 5] = [
 ];
 
 /// The key of a step with the way to find out whether it has nothing to do, and of a wait for that step.
-const UP_TO_DATE: &str = "up_to_date";
+pub const UP_TO_DATE: &str = "up_to_date";
 
 const NO_DATABASE: &str =
     "is missing; write the name of the variable that holds the database's URL";
@@ -64,86 +61,6 @@ const NO_DATABASE: &str =
 /// The message for a key that needs the PostgreSQL client, in a build without it.
 const NO_POSTGRES: &str =
     "this build of startup-guard does not have the feature `postgres`; use one that has it";
-
-/// Reads `wait_for`.
-pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Vec<Wait> {
-    let waits = root.list("wait_for", forms::wait()).into_iter();
-    waits
-        .filter_map(|keys| wait(keys, declared, steps))
-        .collect()
-}
-
-fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<Wait> {
-    let limits = declared.processes.limits(&mut keys);
-    let declared = &declared.needed_by(declared.processes.limited_to(&limits));
-    let protocols = [Protocol::Postgres, Protocol::Tcp, Protocol::Http];
-    let places = protocols.map(|protocol| {
-        let place = place(protocol, protocol.name(), &mut keys, declared)?;
-        Some(Awaited::Server(protocol, place))
-    });
-    let step = awaited_step(&mut keys, declared, steps).map(Awaited::Step);
-    let default = [DEFAULT_WAIT, DEFAULT_LOCK_WAIT][usize::from(keys.has(UP_TO_DATE))];
-    let timeout = timeout(&mut keys, humantime::format_duration(default));
-    keys.finish();
-    let names = protocols.iter().map(|protocol| protocol.name());
-    let given = names.chain([UP_TO_DATE]).filter(|name| keys.has(name));
-    if given.count() != 1 {
-        let message = "needs exactly one of postgres, tcp, http and up_to_date";
-        keys.here.fault(message);
-    }
-    let awaited = places.into_iter().chain([step]).flatten().next()?;
-    Some(Wait {
-        awaited,
-        timeout: timeout.unwrap_or(default),
-        processes: limits,
-    })
-}
-
-/// Reads the name of a step that has `up_to_date`.
-fn awaited_step(keys: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<String> {
-    let value = keys.get(UP_TO_DATE)?;
-    let name = String::read(&value)?;
-    match steps.iter().find(|step| step.name == name) {
-        Some(step) if step.up_to_date.is_some() => {
-            // A process that runs the step itself does not wait for it, unless it is told to skip the step.
-            let is_limited = !step.processes.is_empty();
-            let others = is_limited.then(|| declared.processes.without(&step.processes));
-            let declared = declared.needed_by(others.unwrap_or(declared.processes.clone()));
-            for needed in needs_of_question(step) {
-                declared.check_need(needed, &value);
-            }
-            return Some(name);
-        }
-        Some(_) => {
-            let message = format_args!("the step `{name}` has no `up_to_date`");
-            keys.fault(UP_TO_DATE, message);
-        }
-        None => {
-            let near = keys.near(&name, steps.iter().map(|step| step.name.as_str()));
-            keys.fault(
-                UP_TO_DATE,
-                format_args!("no step has the name `{name}`{near}"),
-            );
-        }
-    }
-    None
-}
-
-/// The variables without which it cannot be found out whether a step has nothing to do.
-fn needs_of_question(step: &Step) -> impl Iterator<Item = &str> {
-    let (place, words) = match &step.up_to_date {
-        Some(UpToDate::Command(command)) => (None, Some(command)),
-        // The step's command names alembic's files.
-        Some(UpToDate::Alembic(alembic)) => (Some(&alembic.place), Some(&step.command)),
-        None => (None, None),
-    };
-    let place = place.and_then(|place| match place {
-        Place::Variable(name) => Some(name.as_str()),
-        Place::Literal(_) => None,
-    });
-    let words = words.into_iter().flatten();
-    words.flat_map(Template::needs).chain(place)
-}
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
     let mut keys = step.mapping(
@@ -233,7 +150,7 @@ fn heads(keys: &mut Keys<'_>) -> Option<Targets> {
 }
 
 /// Reads the name of a declared variable, or a valid literal.
-fn place(
+pub fn place(
     protocol: Protocol,
     key: &'static str,
     keys: &mut Keys<'_>,
@@ -261,7 +178,7 @@ fn place(
     Some(Place::Literal(text))
 }
 
-fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
+pub fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
     let timeout: Option<Duration> = keys.read("timeout");
     let is_zero = timeout.is_some_and(|timeout| timeout.is_zero());
     let message = format_args!("must be more than 0; leave it out for {without}");
@@ -300,7 +217,7 @@ pub fn announcement(
 }
 
 /// Reads `command`.
-fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Template>> {
+pub fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Template>> {
     let expected = "a list of words such as [alembic, upgrade, head] (no shell splits a text)";
     words(&keys.get("command")?, expected, declared)
 }
