@@ -23,8 +23,7 @@ pub use definition::{SUBCOMMANDS, Subcommand, Takes, names};
 pub enum Command {
     Run(Run),
     Check(Check),
-    /// The URL to request, with its references not yet expanded.
-    Healthcheck(String),
+    Healthcheck(Healthcheck),
     /// A subcommand of the `author` module, which reads the arguments itself.
     Author(Given),
     /// A help text or the version, which is printed unchanged.
@@ -76,6 +75,17 @@ pub struct Check {
     pub dialect: Option<Dialect>,
     /// Ignore the process's own environment.
     pub only_file: bool,
+}
+
+/// The arguments of `startup-guard healthcheck`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// The URL to request, with its references not yet expanded.
+    pub url: String,
+    /// The time limit for the answer.
+    pub timeout: Option<Duration>,
+    /// The statuses of a healthy service, separated by commas.
+    pub statuses: Option<String>,
 }
 
 /// The manifest that the command line names.
@@ -205,7 +215,11 @@ pub fn parse(
     match name {
         "run" => run(&given, command),
         "check" => check(&given),
-        "healthcheck" => Ok(Command::Healthcheck(given.needed(given.text("URL"))?)),
+        "healthcheck" => Ok(Command::Healthcheck(Healthcheck {
+            url: given.needed(given.text("URL"))?,
+            timeout: given.duration("--timeout")?,
+            statuses: given.text("--status"),
+        })),
         _ => Ok(Command::Author(given)),
     }
 }

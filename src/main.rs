@@ -75,7 +75,9 @@ fn dispatch() -> Result<u8, Error> {
             printed.map_err(Error::system("write to standard output"))?;
         }
         Command::Author(given) => author::run(&given, &environment)?,
-        Command::Healthcheck(url) => commands::healthcheck::run(&url, &environment)?,
+        Command::Healthcheck(arguments) => {
+            commands::healthcheck::run(&arguments, &environment)?;
+        }
         Command::Check(arguments) => {
             format?;
             commands::check::run(&arguments, environment)?;

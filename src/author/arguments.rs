@@ -320,6 +320,7 @@ mod tests {
             ("export", "--environment") => ("--env-file a", "railway"),
             ("export", _) => ("--env-file a --environment b", "railway"),
             ("audit", _) => ("", "app"),
+            ("healthcheck", "--timeout" | "--status") => ("", "http://h/"),
             _ => ("", ""),
         };
         let name = subcommand.name;

@@ -284,8 +284,10 @@ fn used(manifest: &Manifest) -> Vec<bool> {
     let mut addresses: Vec<&Address> = Vec::new();
     let mut templates: Vec<&Template> = manifest.announce.iter().collect();
     for wait in &manifest.waits {
-        if let Awaited::Server(_, address) = &wait.awaited {
-            addresses.push(address);
+        match &wait.awaited {
+            Awaited::Server(_, address) => addresses.push(address),
+            Awaited::Command(command, _) => templates.extend(command),
+            Awaited::Step(_) => {}
         }
     }
     for step in &manifest.steps {
@@ -315,7 +317,7 @@ fn used(manifest: &Manifest) -> Vec<bool> {
     for address in addresses {
         match address {
             Address::Variable(name) => used.push(name),
-            Address::Literal(_) => {}
+            Address::Literal(text) => templates.push(text),
         }
     }
     templates.extend(

@@ -2,6 +2,7 @@
 //! for anything or runs anything.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use super::findings::Findings;
@@ -22,6 +23,9 @@ use crate::url::certain_passwords;
 /// The maximum length of an expanded text, in bytes. It only bounds the memory: `execve` rejects arguments of 128 KiB
 /// (`MAX_ARG_STRLEN`) and more.
 const MAX_LENGTH: usize = 4 * 1024 * 1024;
+
+/// The maximum length of an address with its references expanded, in bytes.
+const MAX_ADDRESS: usize = 64 * 1024;
 
 /// Everything that the phases after the check need. Only a check without errors creates one: the private field prevents
 /// other modules from doing so.
@@ -48,6 +52,8 @@ pub struct Wait<'m> {
 pub enum Awaited<'m> {
     /// A server; `None` if the variable that holds its address is not set: there is nothing to wait for.
     Server(Option<Target>),
+    /// A command that ends with 0 if its dependency is ready, and the pause after each other end.
+    Command(Words, Duration),
     /// A step that another process runs has nothing to do.
     Step(&'m manifest::Step, Question),
 }
@@ -76,6 +82,8 @@ pub enum Question {
 #[derive(Clone)]
 pub struct AlembicQuestion {
     pub database: PostgresTarget,
+    /// The database's addresses, for messages.
+    pub shown: String,
     /// Whether the step's lock is in the same database, so that one connection serves both.
     pub is_of_lock: bool,
     /// The name of the version table with its schema, quoted.
@@ -89,6 +97,8 @@ pub struct AlembicQuestion {
 pub struct Lock {
     #[cfg(feature = "postgres")]
     pub database: PostgresTarget,
+    /// The database's addresses, for messages.
+    pub shown: String,
     /// How long to wait for the lock.
     pub timeout: Duration,
 }
@@ -182,14 +192,23 @@ impl<'m> Findings<'_, 'm> {
         let (what, awaited) = match &wait.awaited {
             manifest::Awaited::Server(protocol, place) => {
                 let name = protocol.name();
-                let target = self.target(&format!("the wait for {name}"), *protocol, place, true);
-                let shown = target.as_ref().map(Target::shown);
+                let of = format!("the wait for {name}");
+                let (mut target, shown) = self.target(&of, *protocol, place, true).unzip();
+                if let Some(Target::Http(page)) = &mut target {
+                    page.statuses.clone_from(&wait.statuses);
+                }
                 let what = match (place, shown) {
                     (Place::Variable(variable), None) => format!("{name} {variable}"),
                     (Place::Variable(variable), Some(at)) => format!("{name} {variable} ({at})"),
-                    (Place::Literal(_), shown) => format!("{name} {}", shown.unwrap_or_default()),
+                    (Place::Literal(_), Some(at)) => format!("{name} {at}"),
+                    (Place::Literal(text), None) => format!("{name} {}", text.source().display()),
                 };
                 (what, Awaited::Server(target))
+            }
+            manifest::Awaited::Command(command, interval) => {
+                let words = self.words("a wait", command, false);
+                let what = format!("command {}", words.shown());
+                (what, Awaited::Command(words, *interval))
             }
             manifest::Awaited::Step(name) if self.selection.has_step(name) => return None,
             manifest::Awaited::Step(name) => {
@@ -204,7 +223,7 @@ impl<'m> Findings<'_, 'm> {
                 };
                 let at = match &question {
                     #[cfg(feature = "postgres")]
-                    Question::Alembic(asked, _) => format!(" ({})", asked.database.shown()),
+                    Question::Alembic(asked, _) => format!(" ({})", asked.shown),
                     Question::Command(_) => String::new(),
                 };
                 (
@@ -225,8 +244,9 @@ impl<'m> Findings<'_, 'm> {
         let what = format!("the lock of the step {}", step.name);
         match self.target(&what, Protocol::Postgres, &lock.place, false)? {
             #[cfg(feature = "postgres")]
-            Target::Postgres(database) => Some(Lock {
+            (Target::Postgres(database), shown) => Some(Lock {
                 database: *database,
+                shown,
                 timeout: lock.timeout,
             }),
             _ => None,
@@ -245,10 +265,11 @@ impl<'m> Findings<'_, 'm> {
                 let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
                 match (history, database) {
                     #[cfg(feature = "postgres")]
-                    (Some((history, targets)), Some(Target::Postgres(database))) => {
+                    (Some((history, targets)), Some((Target::Postgres(database), shown))) => {
                         let lock = step.lock.as_ref();
                         let question = AlembicQuestion {
                             database: *database,
+                            shown,
                             is_of_lock: lock.is_some_and(|lock| lock.place == alembic.place),
                             table: alembic.quoted_table(),
                             history,
@@ -263,7 +284,7 @@ impl<'m> Findings<'_, 'm> {
         }
     }
 
-    /// The target of a wait or a lock; `None` if its variable is not set, or if its address cannot be used. An unusable
+    /// The target of a wait or a lock, with its addresses for messages; `None` if its variable is not set, or if its address cannot be used. An unusable
     /// address is an error regardless of the variable's level, because no step may run without its waits and its lock.
     /// An unset variable is one too, unless `may_be_absent` is true.
     fn target(
@@ -272,18 +293,33 @@ impl<'m> Findings<'_, 'm> {
         protocol: Protocol,
         place: &Place,
         may_be_absent: bool,
-    ) -> Option<Target> {
+    ) -> Option<(Target, String)> {
         let environment = self.environment;
         let set = |name: &str| {
             let text = environment.get(name).and_then(OsStr::to_str);
             text.filter(|text| !text.trim().is_empty())
         };
         let (name, text) = match place {
-            Place::Literal(text) => (protocol.name(), Some(text.as_str())),
-            Place::Variable(name) => (name.as_str(), set(name)),
+            Place::Literal(text) => {
+                let address = self.address(what, text, may_be_absent)?;
+                // The address is wrong as a whole, so the finding is about the first variable that is part of it.
+                let name = text.references().find(|(name, _)| set(name).is_some());
+                (
+                    name.map_or(protocol.name(), |(name, _)| name),
+                    Some(address),
+                )
+            }
+            Place::Variable(name) => (name.as_str(), set(name).map(str::to_owned)),
         };
-        let found = match text.map(|text| Target::parse(protocol, text, set)) {
-            Some(Ok(target)) => return Some(target),
+        let of_literal = match place {
+            Place::Literal(text) => format!(" in {}", text.source().display()),
+            Place::Variable(_) => String::new(),
+        };
+        let found = match text.map(|text| Target::parse(protocol, &text, set)) {
+            Some(Ok(target)) => {
+                let shown = self.shown(place, target.shown());
+                return Some((target, shown));
+            }
             None if may_be_absent => return None,
             None => {
                 let problem = format!("is not set, and {what} needs it");
@@ -291,7 +327,7 @@ impl<'m> Findings<'_, 'm> {
                 ValueFinding::new(Code::Missing, problem, fix)
             }
             Some(Err(found)) => {
-                let problem = format!("{} ({what} uses it)", found.problem);
+                let problem = format!("{} ({what} uses it{of_literal})", found.problem);
                 ValueFinding::new(found.code, problem, found.fix)
             }
         };
@@ -301,6 +337,66 @@ impl<'m> Findings<'_, 'm> {
             self.add(Subject::variable(name), found);
         }
         None
+    }
+
+    /// The address with its references expanded. `None` if some of them are unset, which is a finding, or, if
+    /// `may_be_absent` is true, if all of those without a default are declared variables that are not set.
+    fn address(&mut self, what: &str, text: &Template, may_be_absent: bool) -> Option<String> {
+        let environment = self.environment;
+        let is_set = |name: &str| {
+            let value = environment.get(name);
+            value.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+        };
+        let needed = text.references().filter(|(_, has_default)| !has_default);
+        let needed: Vec<&str> = needed.map(|(name, _)| name).collect();
+        let is_absent = |name: &&str| !is_set(name) && self.by_name.contains_key(name);
+        if may_be_absent && !needed.is_empty() && needed.iter().all(is_absent) {
+            return None;
+        }
+        let unset: Vec<&str> = needed.into_iter().filter(|name| !is_set(name)).collect();
+        for name in &unset {
+            if !self.is_explained(name) {
+                let found = self.unset_reference(name, what);
+                self.add(Subject::variable(name), found);
+            }
+        }
+        if !unset.is_empty() {
+            self.is_complete = false;
+            return None;
+        }
+        // Blank values are unset, so that a default replaces them.
+        let lookup = |name: &str| environment.get(name).filter(|_| is_set(name));
+        if text.length(lookup) > MAX_ADDRESS {
+            let problem = format!("makes the address of {what} longer than 64 KiB");
+            let found = ValueFinding::new(Code::TooLong, problem, "use a shorter value");
+            let longest = text
+                .references()
+                .max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
+            self.add(Subject::variable(longest.unwrap_or_default().0), found);
+            self.is_complete = false;
+            return None;
+        }
+        let address = text.expand(lookup).ok()?;
+        Some(address.to_string_lossy().into_owned())
+    }
+
+    /// The addresses of a target for messages. An address of the manifest is shown as it is written if a reference would
+    /// show a secret, or a part of one.
+    fn shown(&self, place: &Place, shown: String) -> String {
+        let Place::Literal(text) = place else {
+            return shown;
+        };
+        let secrets = text.references().filter(|(name, _)| self.is_secret(name));
+        let mut values = secrets.filter_map(|(name, _)| self.environment.get(name)?.to_str());
+        let is_part = |part: &str, value: &str| !part.is_empty() && value.contains(part);
+        let shows_secret = values.any(|value| {
+            let mut parts = shown.split([':', ',', '[', ']']);
+            is_part(value.trim(), &shown) || parts.any(|part| is_part(part, value))
+        });
+        if shows_secret {
+            return text.source().to_string_lossy().into_owned();
+        }
+        shown
     }
 
     fn words(&mut self, of: &str, command: &[Template], is_server: bool) -> Words {
@@ -355,10 +451,7 @@ impl<'m> Findings<'_, 'm> {
                 continue;
             }
             let found = if is_unset {
-                let problem = format!("is not set, and {what} refers to it");
-                let set = self.what_to_set(name);
-                let fix = format!("set {set}, or give it a default there: ${{{name}:-value}}");
-                ValueFinding::new(Code::UnsetReference, problem, fix)
+                self.unset_reference(name, what)
             } else if is_argument && self.is_secret(name) {
                 let public = "as an argument, which other processes can read";
                 let problem = format!("is a secret, and {what} passes it {public}");
@@ -370,6 +463,13 @@ impl<'m> Findings<'_, 'm> {
             self.add(Subject::variable(name), found);
         }
         template.expand(lookup).unwrap_or_else(|_| as_written())
+    }
+
+    fn unset_reference(&self, name: &str, what: &str) -> ValueFinding {
+        let problem = format!("is not set, and {what} refers to it");
+        let set = self.what_to_set(name);
+        let fix = format!("set {set}, or give it a default there: ${{{name}:-value}}");
+        ValueFinding::new(Code::UnsetReference, problem, fix)
     }
 }
 

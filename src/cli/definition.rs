@@ -1,6 +1,7 @@
 //! The definition of the command line. The parser, the help texts and the completions are made from it.
 
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use super::{FORWARDS, ManifestChoice, REPORT_FORMATS, UsageError, wrong};
 use crate::dotenv::Dialect;
@@ -121,13 +122,19 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
         ], examples: "Before a deployment:
   startup-guard check --only-file --env-file .env.production
   railway variables --kv | startup-guard check --only-file --env-file -" },
-    Subcommand { name: "healthcheck", usage: "healthcheck URL",
+    Subcommand { name: "healthcheck", usage: "healthcheck [OPTIONS] URL",
         summary: "exit with 0 if URL answers with a 2xx, else with 1",
-        about: "Requests URL once. Exits with 0 if it answers with a 2xx within 5 seconds, else with 1.\n\
+        about: "Requests URL once. Exits with 0 if it answers with a 2xx in time, else with 1.\n\
                 Use it as the HEALTHCHECK of an image that has neither a shell nor curl.",
-        arguments: &[Argument { name: "URL", value: "", takes: Takes::Text,
-            help: "http[s]://HOST[:PORT]/PATH; ${NAME} and ${NAME:-text} are expanded, for example \
-                   startup-guard healthcheck 'http://127.0.0.1:${PORT:-8000}/health'" }], examples: "" },
+        arguments: &[
+            Argument { name: "--timeout", value: "DURATION", takes: Takes::Text,
+                help: "the time limit for the answer, such as 2s or 500ms (default: 5s)" },
+            Argument { name: "--status", value: "N,…", takes: Takes::Text,
+                help: "the statuses of a healthy service, separated by commas, such as 200,401 (default: every 2xx)" },
+            Argument { name: "URL", value: "", takes: Takes::Text,
+                help: "http[s]://HOST[:PORT]/PATH; ${NAME} and ${NAME:-text} are expanded, for example \
+                       startup-guard healthcheck 'http://127.0.0.1:${PORT:-8000}/health'" },
+        ], examples: "" },
 ];
 
 impl Argument {
@@ -278,6 +285,23 @@ impl Given {
         let text = self.text(name)?;
         let chosen = values.iter().find(|(name, _)| *name == text);
         chosen.map(|(_, value)| *value)
+    }
+
+    /// The value of an argument that admits a duration of more than 0.
+    ///
+    /// # Errors
+    /// If it is another text.
+    pub fn duration(&self, name: &str) -> Result<Option<Duration>, UsageError> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let duration = humantime::parse_duration(&text).ok();
+        match duration.filter(|duration| !duration.is_zero()) {
+            None => wrong(format!(
+                "`{name}` must be a duration with its unit, such as 90s or 10m, not `{text}`"
+            )),
+            duration => Ok(duration),
+        }
     }
 
     /// The value of `--manifest` or `--no-manifest`.

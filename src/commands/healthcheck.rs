@@ -2,29 +2,56 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cli::{self, UsageError};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::Template;
 use crate::net::http;
-use crate::targets::HttpTarget;
+use crate::targets::{HttpTarget, Protocol, Target, http_status};
 
-/// The time limit for the answer. Docker's own limit for a health check is 30 seconds.
+/// The default time limit for the answer. Docker's own limit for a health check is 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests the URL once.
 ///
 /// # Errors
-/// If the URL is invalid, or if no answer with a 2xx status arrives in time. No error contains the URL, because it can
-/// contain a password.
-pub fn run(url: &str, environment: &Environment) -> Result<(), Error> {
-    let request = || {
-        let url = Template::parse(url).expand(|name| environment.get(name));
-        let url = url.map_err(|unset| unset.to_string())?.into_string();
-        let url = url.map_err(|_| "the URL is not UTF-8")?;
-        let page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE"));
-        let page =
-            page.map_err(|finding| format!("the URL {}; {}", finding.problem, finding.fix))?;
-        http::check(&page, Instant::now() + TIMEOUT).map_err(|error| error.reason)
-    };
-    request().map_err(Error::Unhealthy)
+/// If the arguments are wrong, or if no answer with an expected status arrives in time. No error contains the URL,
+/// because it can contain a password, unless it is only a host and a port.
+pub fn run(arguments: &cli::Healthcheck, environment: &Environment) -> Result<(), Error> {
+    let timeout = arguments.timeout.unwrap_or(TIMEOUT);
+    // A time-out beyond the range of the clock counts as a day.
+    let until = Instant::now().checked_add(timeout);
+    let until = until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+    let page = page(arguments, environment).map_err(UsageError)?;
+    http::check(&page, until).map_err(|error| Error::Unhealthy(error.reason))
+}
+
+/// The page to request.
+///
+/// # Errors
+/// What is wrong with the arguments.
+fn page(arguments: &cli::Healthcheck, environment: &Environment) -> Result<HttpTarget, String> {
+    let url = Template::parse(&arguments.url).expand(|name| environment.get(name));
+    let url = url.map_err(|unset| format!("the URL: {unset}"))?;
+    let url = url.into_string().map_err(|_| "the URL is not UTF-8")?;
+    let mut page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE")).map_err(|found| {
+        let (address, path) = url.split_at(url.find('/').unwrap_or(url.len()));
+        let is_address = Target::parse(Protocol::Tcp, address, |_| None).is_ok();
+        let fix = if is_address && !arguments.url.contains(['@', '?']) {
+            let slash = if path.is_empty() { "/" } else { "" };
+            format!("write http://{}{slash}", arguments.url)
+        } else {
+            found.fix
+        };
+        format!("the URL {}; {fix}", found.problem)
+    })?;
+    for word in arguments.statuses.iter().flat_map(|list| list.split(',')) {
+        let status = http_status(word.trim()).ok_or_else(|| {
+            format!(
+                "`--status` must be statuses from 200 to 599, separated by commas, not `{word}`"
+            )
+        })?;
+        page.statuses.push(status);
+    }
+    Ok(page)
 }

@@ -349,12 +349,16 @@ pub struct Wait {
     pub timeout: Duration,
     /// The processes that it is for. If empty, it is for all.
     pub processes: Vec<String>,
+    /// The statuses with which an `http` dependency is ready. If empty, those from 200 to 299.
+    pub statuses: Vec<u16>,
 }
 
 /// What a wait waits for.
 #[derive(Debug)]
 pub enum Awaited {
     Server(Protocol, Place),
+    /// A command ends with 0. It runs again after each pause of this length.
+    Command(Vec<Template>, Duration),
     /// The step with this name has nothing to do, because another process has run it.
     Step(String),
 }
@@ -373,8 +377,8 @@ pub struct Lock {
 pub enum Place {
     /// The name of the declared variable that holds it.
     Variable(String),
-    /// The address itself.
-    Literal(String),
+    /// The address itself, which can have references.
+    Literal(Template),
 }
 
 /// The process that the guard becomes.

@@ -1,6 +1,7 @@
 //! Reads the server or the processes, and the steps with their locks.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,7 +109,7 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>
     keys.fault_if(files.as_ref().is_some_and(is_wrong), "config", message);
     let alembic = Alembic {
         // A manifest with a fault is discarded.
-        place: place.unwrap_or_else(|| Place::Literal(String::new())),
+        place: place.unwrap_or_else(|| Place::Literal(Template::parse(""))),
         files: files.into_iter().flatten().map(PathBuf::from).collect(),
         version_table: identifier(&mut keys, "version_table"),
         version_table_schema: identifier(&mut keys, "version_table_schema"),
@@ -149,7 +150,7 @@ fn heads(keys: &mut Keys<'_>) -> Option<Targets> {
     }
 }
 
-/// Reads the name of a declared variable, or a valid literal.
+/// Reads the name of a declared variable, or an address, which must be valid unless it has references.
 pub fn place(
     protocol: Protocol,
     key: &'static str,
@@ -166,16 +167,36 @@ pub fn place(
         declared.check_need(&text, &keys.value(key)?);
         return Some(Place::Variable(text));
     }
-    if !url::passwords(&text).is_empty() {
+    let template = Template::parse(&text);
+    if let Some(name) = template.whole().filter(|name| declared.get(name).is_some()) {
+        return Some(Place::Variable(name.to_owned()));
+    }
+    let filled = |value: &'static str| {
+        let filled = template.expand(|_| Some(OsStr::new(value)));
+        filled.unwrap_or_default().to_string_lossy().into_owned()
+    };
+    // A path of a web page may contain a `$`.
+    let is_known =
+        |name: &str| protocol == Protocol::Tcp || name == "PORT" || declared.get(name).is_some();
+    if let Some((_, name)) = unbraced(&[&filled("1")], is_known).first() {
+        keys.fault(key, not_expanded(name));
+        return None;
+    }
+    // The password itself is in the manifest; that of a reference is not.
+    if !url::passwords(&filled("")).is_empty() {
         let message = "contains a password; name a variable with `secret: true` that holds the URL";
         keys.fault(key, message);
         return None;
     }
-    if let Err(ValueFinding { problem, fix, .. }) = Target::parse(protocol, &text, |_| None) {
+    let has_references = template.references().next().is_some();
+    if !has_references
+        && let Err(ValueFinding { problem, fix, .. }) =
+            Target::parse(protocol, &filled(""), |_| None)
+    {
         let message = format_args!("is not the name of a variable, and {problem}; {fix}");
         keys.fault(key, message);
     }
-    Some(Place::Literal(text))
+    Some(Place::Literal(template))
 }
 
 pub fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
@@ -222,6 +243,11 @@ pub fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Templ
     words(&keys.get("command")?, expected, declared)
 }
 
+/// The fault of a reference without braces.
+fn not_expanded(name: &str) -> String {
+    format!("no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default")
+}
+
 /// Reads the words of a command, a list.
 fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<Vec<Template>> {
     if let Some(text) = value.text() {
@@ -238,9 +264,7 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
     for (index, name) in unbraced(&texts, |name| {
         name == "PORT" || declared.get(name).is_some()
     }) {
-        items[index].fault(format_args!(
-            "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default"
-        ));
+        items[index].fault(not_expanded(name));
     }
     let templates: Vec<Template> = texts.iter().map(|text| Template::parse(text)).collect();
     for (template, item) in templates.iter().zip(&items) {

@@ -1,4 +1,4 @@
-//! `${NAME}` and `${NAME:-text}` in commands, announcements and values.
+//! `${NAME}` and `${NAME:-text}` in commands, announcements, addresses and values.
 
 use std::ffi::{OsStr, OsString};
 
@@ -99,6 +99,13 @@ impl Template {
     pub fn needs(&self) -> impl Iterator<Item = &str> {
         let references = self.references();
         references.filter_map(|(name, has_default)| (!has_default).then_some(name))
+    }
+
+    /// The name, if the text consists of a single reference without a default.
+    pub fn whole(&self) -> Option<&str> {
+        let text = self.source.to_str()?;
+        let name = text.strip_prefix("${")?.strip_suffix('}')?;
+        is_name(name).then_some(name)
     }
 
     /// The length of the expanded text, in bytes. An unset variable without a default counts as empty.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::words::{COMMAND, LEVELS, LISTS, ROOT, SERVER, STEP, TYPES, VARIABLE, WAIT, Words};
-use super::{Awaited, Manifest, Place};
+use super::{Awaited, Manifest, Place, Template};
 
 fn manifest(text: &str) -> Manifest {
     Manifest::parse(text.as_bytes(), true).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -279,7 +279,7 @@ fn a_null_is_an_absent_key() {
     let Awaited::Server(_, place) = &manifest.waits[0].awaited else {
         panic!("the wait is for a server");
     };
-    assert_eq!(*place, Place::Literal("http://a/".to_owned()));
+    assert_eq!(*place, Place::Literal(Template::parse("http://a/")));
 }
 
 /// The time limit on a slow machine, without optimisation. A fast machine needs a fraction of a second.
@@ -693,12 +693,12 @@ server: {command: [x]}
     let places: Vec<_> = waits
         .map(|wait| match wait.awaited {
             Awaited::Server(_, place) => place,
-            Awaited::Step(name) => panic!("{name} is a step"),
+            other => panic!("{other:?} is no server"),
         })
         .collect();
     let expected = [
         Place::Variable("db.host".to_owned()),
-        Place::Literal("other.host:80".to_owned()),
+        Place::Literal(Template::parse("other.host:80")),
     ];
     assert_eq!(places, expected);
 }

@@ -1,6 +1,7 @@
-//! Requests one page from a web server and returns its status. An HTTP library is not used: it would add bodies,
-//! redirects and connection pools, which are not needed here, and make up most of the program's size.
+//! Requests one page from a web server and checks its status. An HTTP library is not used: it would add bodies and
+//! connection pools, which are not needed here, and make up most of the program's size.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -8,23 +9,75 @@ use std::time::Instant;
 #[cfg(feature = "postgres")]
 use super::tls;
 use super::{Error, dial, left};
-use crate::targets::HttpTarget;
+use crate::targets::{HttpTarget, Redirect};
 
-/// The maximum number of bytes that are read to find the final status, which may follow interim responses.
+/// The maximum number of bytes that are read of the heads of an answer: the final one may follow interim ones.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Sends a GET request, and expects a status from 200 to 299. Does not follow redirects.
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// The answer to a request.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    /// The value of the header `Location` of a redirect.
+    location: Option<String>,
+}
+
+/// Sends a GET request, and expects one of the page's statuses. Follows redirects to the same host, but not from
+/// https to http.
 ///
 /// # Errors
 /// If the status is another one, or if there is no answer until `until`.
 pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
-    match status(page, until)? {
-        200..=299 => Ok(()),
-        status => Err(Error::not_yet(format!("it answers with {status}"))),
+    let mut target = Cow::Borrowed(page);
+    for _ in 0..=MAX_REDIRECTS {
+        let answer = request(&target, until);
+        let answer = answer.map_err(|error| match &target {
+            Cow::Borrowed(_) => error,
+            // Where the error is from: probably only the redirect leads to a wrong port.
+            Cow::Owned(target) => Error {
+                reason: format!(
+                    "it redirects to port {}: {}",
+                    target.address.port, error.reason
+                ),
+                ..error
+            },
+        })?;
+        let status = answer.status;
+        let is_ready = match &*page.statuses {
+            [] => (200..=299).contains(&status),
+            statuses => statuses.contains(&status),
+        };
+        if is_ready {
+            return Ok(());
+        }
+        target = match answer.location.map(|location| target.redirected(&location)) {
+            Some(Redirect::Followed(next)) => Cow::Owned(*next),
+            Some(Redirect::Elsewhere(host)) => {
+                let host = host.filter(|host| is_unrelated(host, page));
+                let host = host.map_or_else(String::new, |host| format!(", {host}"));
+                let text = format!("it redirects ({status}) to another host{host}");
+                return Err(Error::not_yet(text));
+            }
+            Some(Redirect::Downgraded) => {
+                let text = format!("it redirects ({status}) from https to http");
+                return Err(Error::not_yet(text));
+            }
+            None => return Err(Error::not_yet(format!("it answers with {status}"))),
+        };
     }
+    let text = format!("it redirects more than {MAX_REDIRECTS} times");
+    Err(Error::not_yet(text))
 }
 
-fn status(page: &HttpTarget, until: Instant) -> Result<u16, Error> {
+/// Whether no part of a host is in the request, so that no secret of it comes back in the answer.
+fn is_unrelated(host: &str, page: &HttpTarget) -> bool {
+    !host.split('.').any(|part| page.path.contains(part))
+}
+
+fn request(page: &HttpTarget, until: Instant) -> Result<Answer, Error> {
     let address = &page.address;
     let stream = Timed {
         stream: dial(&address.host, address.port, until)?,
@@ -40,7 +93,7 @@ fn status(page: &HttpTarget, until: Instant) -> Result<u16, Error> {
     ask(&mut { stream }, page)
 }
 
-fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<u16, Error> {
+fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<Answer, Error> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: startup-guard\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         page.path, page.host_header
@@ -53,18 +106,19 @@ fn ask(stream: &mut (impl Read + Write), page: &HttpTarget) -> Result<u16, Error
     let mut chunk = [0; 1024];
     while answer.len() < MAX_HEAD {
         let count = match stream.read(&mut chunk) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(explain(error)),
         };
         answer.extend_from_slice(&chunk[..count]);
-        if let Some(status) = final_status(&answer)? {
-            return Ok(status);
+        match final_answer(&answer, count == 0)? {
+            Some(answer) => return Ok(answer),
+            None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {}
         }
     }
     Err(Error::not_yet(format!(
-        "it sends more than {} KiB before the status of its answer",
+        "it sends more than {} KiB before the end of its answer's head",
         MAX_HEAD / 1024
     )))
 }
@@ -77,8 +131,9 @@ fn explain(error: io::Error) -> Error {
     error.into()
 }
 
-/// The status of the first response that is not an interim one. `None` while its status line is incomplete.
-fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
+/// The first response that is not an interim one. `None` while its status line is incomplete, or, of a redirect, its
+/// head, unless that is all of the answer.
+fn final_answer(answer: &[u8], is_all: bool) -> Result<Option<Answer>, Error> {
     // The alert of a TLS server.
     if answer.starts_with(b"\x15\x03") {
         return Err(Error::impossible(
@@ -91,13 +146,31 @@ fn final_status(answer: &[u8]) -> Result<Option<u16>, Error> {
         let is_http = b"HTTP/".starts_with(&answer[..answer.len().min(5)]);
         return if is_http { Ok(None) } else { Err(no_http()) };
     };
-    match status_of(&answer[..end]).ok_or_else(no_http)? {
-        100..200 => match memchr::memmem::find(answer, b"\r\n\r\n") {
-            Some(end) => final_status(&answer[end + 4..]),
-            None => Ok(None),
-        },
-        status => Ok(Some(status)),
+    let status = status_of(&answer[..end]).ok_or_else(no_http)?;
+    let blank = memchr::memmem::find(answer, b"\r\n\r\n");
+    match (status, blank) {
+        (100..200, Some(blank)) => final_answer(&answer[blank + 4..], is_all),
+        (100..200, None) => Ok(None),
+        (301 | 302 | 303 | 307 | 308, None) if !is_all => Ok(None),
+        (301 | 302 | 303 | 307 | 308, _) => {
+            let head = &answer[end + 1..blank.unwrap_or(answer.len()).max(end + 1)];
+            let location = location(head);
+            Ok(Some(Answer { status, location }))
+        }
+        (status, _) => Ok(Some(Answer {
+            status,
+            location: None,
+        })),
     }
+}
+
+/// The value of the first header `Location`. `None` if there is none, or if it is not ASCII.
+fn location(head: &[u8]) -> Option<String> {
+    let mut lines = head.split(|&byte| byte == b'\n').filter_map(|line| {
+        let (name, value) = str::from_utf8(line).ok()?.split_once(':')?;
+        name.eq_ignore_ascii_case("location").then(|| value.trim())
+    });
+    lines.next().map(str::to_owned)
 }
 
 /// Parses a status line such as `HTTP/1.1 200 OK`.
@@ -135,7 +208,7 @@ impl Write for Timed {
 
 #[cfg(test)]
 mod tests {
-    use super::final_status;
+    use super::final_answer;
 
     #[test]
     fn the_first_final_response_has_the_status() {
@@ -147,6 +220,7 @@ mod tests {
                 Some(Some(204)),
             ),
             ("HTTP/1.1 103 Early Hints\r\n", Some(None)),
+            ("HTTP/1.1 301 Moved\r\nLoc", Some(None)),
             ("HTT", Some(None)),
             ("", Some(None)),
             ("SSH-2.0-x", None),
@@ -154,7 +228,28 @@ mod tests {
             ("HTTP/2 200\r\n", None),
             ("\n", None),
         ] {
-            assert_eq!(final_status(answer.as_bytes()).ok(), status, "{answer:?}");
+            let read = final_answer(answer.as_bytes(), false).ok();
+            let read = read.map(|answer| answer.map(|answer| answer.status));
+            assert_eq!(read, status, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_has_its_location_wherever_its_head_ends() {
+        for (head, location) in [
+            (
+                "Server: x\r\nLOCATION:/a b\t\r\nLocation: /c\r\n\r\nLocation: /d",
+                Some("/a b"),
+            ),
+            ("location: http://h:1/x\n", Some("http://h:1/x")),
+            ("Server: x\r\n\r\nLocation: /d", None),
+            ("\r\nLocation: /d", None),
+            ("", None),
+        ] {
+            let answer = format!("HTTP/1.1 302 Found\r\n{head}");
+            let read = final_answer(answer.as_bytes(), true).expect("an answer");
+            let read = read.expect("a complete one").location;
+            assert_eq!(read.as_deref(), location, "{head:?}");
         }
     }
 }

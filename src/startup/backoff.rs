@@ -12,6 +12,17 @@ const WITHOUT_ROOM: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 /// An attempt is slow if it takes longer than the fastest one by more than this part of the pause before it.
 const SLOW: u32 = 32;
 
+/// How often attempts are made.
+#[derive(Clone, Copy)]
+pub struct Pauses {
+    /// The first and the longest pause, while the server has room.
+    pub range: (Duration, Duration),
+    /// The time after which the longest pause becomes another one.
+    pub later: Option<(Duration, Duration)>,
+    /// Whether slow attempts lengthen the pauses, because they may show that the server is crowded.
+    pub yields: bool,
+}
+
 /// Computes the pauses between attempts.
 pub struct Backoff {
     shortest: Duration,
@@ -32,6 +43,11 @@ impl Backoff {
             last: None,
             fastest: Duration::MAX,
         }
+    }
+
+    /// Makes another pause the longest one.
+    pub fn extend_to(&mut self, longest: Duration) {
+        self.longest = longest;
     }
 
     /// The pause after an attempt that took the time `took`. `is_refused` says that the server had no free connection.

@@ -1,4 +1,4 @@
-//! Runs the commands of a step as child processes.
+//! Runs the commands of steps and waits as child processes.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use super::mask::Mask;
 use super::progress::shown;
 use super::relay::Relay;
 use super::serve::{program, unless_certain};
-use super::supervise::{Lease, Outcome, supervise};
-use crate::check::{DeclaredStep, Plan, Words};
+use super::supervise::{Lease, Outcome, Stop, supervise};
+use crate::check::{Plan, Words};
 use crate::exit::Exit;
 use crate::log::{Format, Phase};
 use crate::os::family::Ending;
@@ -35,16 +35,28 @@ pub fn failed(what: &str, ending: Ending, took: Duration, advice: &str) -> RunEr
     }
 }
 
-fn shown_ending(ending: Ending) -> String {
+pub fn shown_ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(code) => format!("exit code {code}"),
         Ending::Signaled(signal) => format!("{} ({})", signal.name(), 128 + signal.0),
     }
 }
 
-/// Runs the commands of one step.
+/// A command that has ended by itself.
+pub struct Ran {
+    pub ending: Ending,
+    pub took: Duration,
+    /// Whether alembic has reported that a revision has no file.
+    pub is_ahead: bool,
+    /// The last line of discarded output, masked.
+    pub last_line: Option<String>,
+}
+
+/// Runs the commands of one step or wait.
 pub struct Launcher<'a> {
-    pub step: &'a DeclaredStep,
+    /// The name of the step.
+    pub name: &'a str,
+    pub stop: Stop,
     pub plan: &'a Plan<'a>,
     /// The user that they run as, or `None` for the guard's own user.
     pub user: Option<&'a User>,
@@ -53,9 +65,8 @@ pub struct Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    /// Runs a command of the step until it ends, and ends the processes that it leaves running. Returns how it ended, how
-    /// long it ran, and whether alembic has reported that a revision has no file. `what` is empty for the step's own command. Without a
-    /// format the output is discarded.
+    /// Runs a command until it ends, and ends the processes that it leaves running. `what` is empty for the step's own
+    /// command. Without a format the output is discarded.
     pub fn launch(
         &self,
         what: &str,
@@ -63,7 +74,7 @@ impl Launcher<'_> {
         timeout: Option<Duration>,
         format: Option<Format>,
         lease: Option<&dyn Lease>,
-    ) -> Result<(Ending, Duration, bool), RunError> {
+    ) -> Result<Ran, RunError> {
         let program = program(command, self.plan)?;
         unless_certain(program.look_up(Moment::Last))?;
         // Discards earlier signals, which were not meant for this command.
@@ -72,18 +83,19 @@ impl Launcher<'_> {
         let (user, inherited) = (self.user, lease.map(Lease::descriptor));
         let (tree, [stdout, stderr]) = Tree::spawn(&program, user, inherited, self.signals)?;
         let deadline = timeout.and_then(|timeout| started.checked_add(timeout));
-        let name = &self.step.name;
         let mut relays = [(&STDOUT, stdout), (&STDERR, stderr)]
-            .map(|(stream, pipe)| Relay::new(name, stream, format, pipe, self.mask));
-        let outcome = supervise(tree, self.step, deadline, lease, self.signals, &mut relays)
+            .map(|(stream, pipe)| Relay::new(self.name, stream, format, pipe, self.mask));
+        let outcome = supervise(tree, self.stop, deadline, lease, self.signals, &mut relays)
             .map_err(RunError::system("start it"))?;
         relays.iter_mut().for_each(Relay::read_last);
         let took = started.elapsed();
         match outcome {
-            Outcome::Ended(ending) => {
-                let is_ahead = relays.iter().any(|relay| relay.is_ahead);
-                Ok((ending, took, is_ahead))
-            }
+            Outcome::Ended(ending) => Ok(Ran {
+                ending,
+                took,
+                is_ahead: relays.iter().any(|relay| relay.is_ahead),
+                last_line: relays.iter_mut().rev().find_map(|relay| relay.last.take()),
+            }),
             Outcome::Left => Err(RunError::new(Exit::OS_REFUSED, Phase::Step, LEFT)),
             Outcome::TimedOut => {
                 let limit = humantime::format_duration(timeout.unwrap_or_default());
@@ -103,7 +115,7 @@ impl Launcher<'_> {
     pub fn is_up_to_date(&self, command: &Words, limit: Duration) -> Result<bool, RunError> {
         let what = "up_to_date ";
         // Its output is discarded, because alembic writes FAILED whenever there is something to do.
-        let (ending, took, _) = self.launch(what, command, Some(limit), None, None)?;
+        let Ran { ending, took, .. } = self.launch(what, command, Some(limit), None, None)?;
         match ending {
             // A shell exits with these codes if a command cannot be executed or is not found.
             Ending::Exited(126 | 127) => Err(failed(what, ending, took, "")),

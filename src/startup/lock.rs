@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::RunError;
-use super::progress::{Messages, Report, Wait, attempt_until_ready, receive, wait};
+use super::backoff::Pauses;
+use super::progress::{Messages, Next, Report, Wait, attempt_until_ready, receive, wait};
 use super::question;
 use super::supervise::Lease;
 use crate::alembic::Status;
@@ -32,7 +33,11 @@ const MAX_APPLICATION: usize = 63;
 
 /// The first and the longest pause between two attempts. They are short, because the lock delays the start of the
 /// server.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(400));
+const PAUSES: Pauses = Pauses {
+    range: (Duration::from_millis(100), Duration::from_millis(400)),
+    later: None,
+    yields: true,
+};
 
 /// The interval at which the helper checks that the connection that holds the lock still works.
 const PROOF_INTERVAL: Duration = Duration::from_secs(3);
@@ -119,7 +124,7 @@ impl AdvisoryLock {
         application.truncate(application.floor_char_boundary(MAX_APPLICATION));
         // Advisory locks on a standby do not exclude sessions on the primary.
         database.require_primary();
-        let at = database.shown();
+        let at = lock.shown.clone();
         let name = format!("the lock {key} of the step {step} on {at}");
         Self {
             at,
@@ -160,7 +165,8 @@ impl AdvisoryLock {
             let query = query.take_if(|_| text.ends_with(BUSY)).unwrap_or_default();
             tracing::info!(phase = %Phase::Lock, step, "{text}{query}");
         };
-        let states = wait(waits, &reports, signals, &mut self.messages, log);
+        let make = |_| Ok(Next::Never);
+        let states = wait(waits, &reports, signals, &mut self.messages, log, make);
         let mut states = states.map_err(|error| self.explained(error))?;
         let at = &self.at;
         match states.swap_remove(0) {

@@ -69,6 +69,11 @@ impl RunError {
         }
     }
 
+    /// Names the wait that did not succeed.
+    pub fn of_wait(self, name: &str) -> Self {
+        Self::new(self.exit, Phase::Wait, format!("{name}: {}", self.text))
+    }
+
     /// Names the step that did not succeed. The phase is that of steps, unless it is that of the lock.
     pub fn of_step(self, step: &str) -> Self {
         let is_of_lock = self.phase == Phase::Lock;

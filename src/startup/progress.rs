@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::RunError;
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Pauses};
 use super::supervise;
 use crate::exit::Exit;
 use crate::log::Phase;
@@ -15,8 +15,13 @@ use crate::os::{send_report, spawn_helper};
 /// How long one attempt may take. A serverless database that was suspended takes seconds to answer.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The first and the longest pause between two attempts, while the server has room.
-pub const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The pauses between two attempts. What comes up is seen within 250 ms at first, and within a second after 10 seconds.
+/// An attempt needs a part of these times.
+const PAUSES: Pauses = Pauses {
+    range: (Duration::from_millis(100), Duration::from_millis(200)),
+    later: Some((Duration::from_secs(10), Duration::from_millis(900))),
+    yields: false,
+};
 
 /// How long a dependency may keep refusing the connection. At a first start, the role, the database or the certificate
 /// may not exist yet but be created soon.
@@ -135,12 +140,13 @@ pub type Report<T> = (usize, Result<T, Error>);
 /// The work of a helper thread: makes attempts, with pauses between them, and reports each. Ends when one has succeeded,
 /// or when nobody receives the reports any more.
 pub fn attempt_until_ready<T>(
-    pauses: (Duration, Duration),
+    pauses: Pauses,
     index: usize,
     outbox: &Sender<Report<T>>,
     mut attempt: impl FnMut(Instant) -> Result<T, Error>,
 ) {
-    let mut backoff = Backoff::new(pauses);
+    let mut backoff = Backoff::new(pauses.range);
+    let begun = Instant::now();
     loop {
         let started = Instant::now();
         let answer = attempt(started + ATTEMPT_LIMIT);
@@ -150,7 +156,18 @@ pub fn attempt_until_ready<T>(
             return;
         };
         let is_refused = kind == ErrorKind::NoRoom;
-        std::thread::sleep(backoff.pause_after(started.elapsed(), is_refused));
+        if let Some((after, longest)) = pauses.later
+            && begun.elapsed() >= after
+        {
+            backoff.extend_to(longest);
+        }
+        // An attempt that takes no time at all is never slow.
+        let took = if pauses.yields {
+            started.elapsed()
+        } else {
+            Duration::ZERO
+        };
+        std::thread::sleep(backoff.pause_after(took, is_refused));
     }
 }
 
@@ -188,39 +205,56 @@ pub struct Dependency<T> {
     /// The name in messages, with the address.
     pub name: String,
     pub timeout: Duration,
-    pub attempt: Attempt<T>,
+    /// `None` if the main thread makes the attempts.
+    pub attempt: Option<Attempt<T>>,
+    /// Whether slow attempts lengthen the pauses.
+    pub yields: bool,
+}
+
+/// An attempt of the main thread.
+pub enum Next<T> {
+    /// It was made.
+    Made(Report<T>),
+    /// The next one is due at this instant.
+    At(Instant),
+    /// There is none.
+    Never,
 }
 
 /// Waits until an attempt has succeeded for each dependency. One helper thread per dependency makes attempts
-/// repeatedly, all of them concurrently. Returns the results in order, and the time that it took, for messages.
+/// repeatedly, all of them concurrently. Meanwhile the main thread makes its own with `make`, one at a time, which must
+/// end until the given instant. Returns the results in order, and the time that it took, for messages.
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
 pub fn until_ready<T: Send + 'static>(
     dependencies: Vec<Dependency<T>>,
     signals: &Signals,
+    make: impl FnMut(Instant) -> Result<Next<T>, RunError>,
 ) -> Result<(Vec<T>, String), RunError> {
     let (outbox, reports) = channel();
     let mut waits = Vec::new();
     for dependency in dependencies {
         let (index, outbox) = (waits.len(), outbox.clone());
-        let attempt = dependency.attempt;
-        spawn_helper("wait", move || {
-            attempt_until_ready(PAUSES, index, &outbox, attempt);
-        })
-        .map_err(RunError::system("wait"))?;
+        if let Some(attempt) = dependency.attempt {
+            let yields = dependency.yields;
+            let pauses = Pauses { yields, ..PAUSES };
+            spawn_helper("wait", move || {
+                attempt_until_ready(pauses, index, &outbox, attempt);
+            })
+            .map_err(RunError::system("wait"))?;
+        }
         let now = Instant::now();
         waits.push(Wait::new(dependency.name, now, dependency.timeout));
     }
     let mut messages = Messages::new(Instant::now());
-    let results = wait(&mut waits, &reports, signals, &mut messages, |text| {
-        tracing::info!(phase = %Phase::Wait, "{text}");
-    })?;
+    let log = |text: &str| tracing::info!(phase = %Phase::Wait, "{text}");
+    let results = wait(&mut waits, &reports, signals, &mut messages, log, make)?;
     Ok((results, messages.elapsed(Instant::now())))
 }
 
-/// Waits until each of the helper threads, one per wait, has reported a success. Passes messages to `log`. Returns the
-/// results in order.
+/// Waits until a success was reported for each wait, by its helper thread or by `make`, which makes the attempts of the
+/// main thread. Passes messages to `log`. Returns the results in order.
 ///
 /// # Errors
 /// If waits have not ended in time or cannot end, or a stop arrives.
@@ -230,11 +264,16 @@ pub fn wait<T>(
     signals: &Signals,
     messages: &mut Messages,
     mut log: impl FnMut(&str),
+    mut make: impl FnMut(Instant) -> Result<Next<T>, RunError>,
 ) -> Result<Vec<T>, RunError> {
     let mut results: Vec<Option<T>> = waits.iter().map(|_| None).collect();
     let mut deadline = Instant::now();
+    let mut made = None;
     loop {
-        while let Some((index, answer)) = receive(reports, signals, Some(deadline))? {
+        while let Some((index, answer)) = match made.take() {
+            None => receive(reports, signals, Some(deadline))?,
+            made => made,
+        } {
             deadline = Instant::now();
             match answer {
                 Ok(result) => results[index] = Some(result),
@@ -259,6 +298,11 @@ pub fn wait<T>(
                 log(&format!("waiting ({elapsed}) for {text}"));
             });
             deadline = end.min(next);
+        }
+        match make(end)? {
+            Next::Made(report) => made = Some(report),
+            Next::At(due) => deadline = deadline.min(due),
+            Next::Never => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::RunError;
-use super::progress::{Dependency, until_ready};
+use super::progress::{Dependency, Next, until_ready};
 use crate::alembic::Status;
 use crate::check::{AlembicQuestion, OnAhead};
 use crate::net::Error;
@@ -21,14 +21,15 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// # Errors
 /// If the database is not ready in time or keeps refusing the log-in, or a stop arrives.
 pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, RunError> {
-    let name = question.database.shown();
+    let name = question.shown.clone();
     let question = question.clone();
     let dependency = Dependency {
         name,
         timeout: LIMIT,
-        attempt: Box::new(move |until| ask_alone(&question, until)),
+        attempt: Some(Box::new(move |until| ask_alone(&question, until))),
+        yields: true,
     };
-    let (mut answers, _) = until_ready(vec![dependency], signals)?;
+    let (mut answers, _) = until_ready(vec![dependency], signals, |_| Ok(Next::Never))?;
     Ok(answers.swap_remove(0))
 }
 

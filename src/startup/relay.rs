@@ -23,6 +23,9 @@ const LAST_READS: usize = 64;
 /// The length from which on an incomplete line is shown without waiting for its end, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
+/// The maximum length of the last line of discarded output, in bytes.
+const MAX_LAST: usize = 300;
+
 /// The beginning of alembic's message if a revision of the database, or of the command, has no file.
 const NO_FILE: &[u8] = b"Can't locate revision identified by";
 
@@ -43,6 +46,8 @@ pub struct Relay<'a> {
     buffer: Vec<u8>,
     /// Whether alembic has reported that a revision has no file.
     pub is_ahead: bool,
+    /// The last line of discarded output that is not blank, shortened.
+    pub last: Option<String>,
 }
 
 impl<'a> Relay<'a> {
@@ -66,6 +71,7 @@ impl<'a> Relay<'a> {
             line: Vec::new(),
             buffer: vec![0; CHUNK],
             is_ahead: false,
+            last: None,
         }
     }
 
@@ -129,7 +135,11 @@ impl<'a> Relay<'a> {
                 let lines = lines.split_inclusive(|&byte| byte == b'\n');
                 lines.for_each(|line| self.log(line));
             }
-            None => {}
+            None => {
+                let mut lines = lines.rsplit(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+                let last = lines.find(|line| !line.is_empty());
+                self.last = last.map(shortened).or(self.last.take());
+            }
         }
         self.line.drain(..end);
     }
@@ -157,4 +167,10 @@ impl<'a> Relay<'a> {
             Level::TRACE => log!(Level::TRACE),
         }
     }
+}
+
+/// A line of a command for a message of the guard: its beginning, without control characters.
+fn shortened(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(&line[..line.len().min(MAX_LAST)]);
+    line.replace(char::is_control, " ")
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::RunError;
 use super::backoff::Backoff;
-use super::launch::{AHEAD, Launcher, failed};
+use super::launch::{AHEAD, Launcher, Ran, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
@@ -14,7 +14,7 @@ use super::progress::{deadline, shown};
 #[cfg(feature = "postgres")]
 use super::question;
 use super::serve::program;
-use super::supervise::{Lease, wait};
+use super::supervise::{Lease, Stop, wait};
 #[cfg(feature = "postgres")]
 use crate::alembic::Status;
 use crate::alembic::behind_env;
@@ -30,6 +30,14 @@ use crate::os::user::User;
 
 /// The longest pause between two tries of a step, unless its `retry_delay` is longer.
 const LONGEST_RETRY_DELAY: Duration = Duration::from_mins(1);
+/// What a command belongs to.
+enum Of<'p> {
+    /// The step with this name.
+    Step(&'p str),
+    /// The wait with this name.
+    Wait(&'p str),
+    Server,
+}
 
 /// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
 /// install, or that may not be needed, is only a warning. Returns whether all were found.
@@ -39,14 +47,16 @@ const LONGEST_RETRY_DELAY: Duration = Duration::from_mins(1);
 pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
     // In the order in which they run, each with whether it is certainly needed as it is now: until a step has run that
     // may install programs.
-    let mut commands: Vec<(Option<&str>, &Words, bool)> = Vec::new();
+    let mut commands: Vec<(Of<'_>, &Words, bool)> = Vec::new();
     let asked = |name, question: &'p Question, is_unchanged| {
         let (words, is_asked) = question.command();
-        words.map(|words| (Some(name), words, is_asked && is_unchanged))
+        words.map(|words| (Of::Step(name), words, is_asked && is_unchanged))
     };
     for wait in &plan.waits {
-        if let Awaited::Step(step, question) = &wait.awaited {
-            commands.extend(asked(&*step.name, question, true));
+        match &wait.awaited {
+            Awaited::Step(step, question) => commands.extend(asked(&*step.name, question, true)),
+            Awaited::Command(words, _) => commands.push((Of::Wait(&wait.what), words, true)),
+            Awaited::Server(_) => {}
         }
     }
     let mut is_unchanged = true;
@@ -54,7 +64,7 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
         let (name, question) = (&*step.declared.name, step.question.as_ref());
         commands.extend(question.and_then(|question| asked(name, question, is_unchanged)));
         commands.push((
-            Some(name),
+            Of::Step(name),
             &step.command,
             is_unchanged && question.is_none(),
         ));
@@ -63,22 +73,24 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
         is_unchanged &= program.and_then(Path::file_name) == Some(OsStr::new("alembic"));
     }
     let server = plan.server.iter();
-    commands.extend(server.map(|server| (None, &server.command, is_unchanged)));
+    commands.extend(server.map(|server| (Of::Server, &server.command, is_unchanged)));
     let is_last = plan.waits.is_empty() && plan.steps.is_empty();
     let moment = if is_last { Moment::Last } else { Moment::Early };
     let mut first = None;
     let mut are_found = true;
-    for (step, words, is_needed) in commands {
+    for (of, words, is_needed) in commands {
         let found = program(words, plan).map_err(|error| (error, true));
         let Err((error, is_certain)) = found.and_then(|program| program.look_up(moment)) else {
             continue;
         };
         are_found = false;
-        let error = match step {
-            Some(step) => RunError::from(error).of_step(step),
-            None => error.into(),
+        let error = RunError::from(error);
+        let error = match of {
+            Of::Step(step) => error.of_step(step),
+            Of::Wait(name) => error.of_wait(name),
+            Of::Server => error,
         };
-        let phase = error.phase;
+        let (phase, step) = (error.phase, error.step.as_deref());
         if !is_certain || !is_needed {
             let yet = if is_certain { "not ready yet: " } else { "" };
             tracing::warn!(%phase, step, "{yet}{error}");
@@ -108,7 +120,8 @@ pub fn run_all(
     let mask = Mask::new(plan.secrets());
     for step in &plan.steps {
         let launcher = Launcher {
-            step: step.declared,
+            name: &step.declared.name,
+            stop: Stop::of_step(step.declared),
             plan,
             user,
             mask: &mask,
@@ -282,12 +295,11 @@ impl Runner<'_> {
         let launcher = &self.launcher;
         let mut retry = 0;
         let took = loop {
-            let (ending, took, is_ahead) =
-                launcher.launch("", &step.command, timeout, format, lease)?;
-            let advice = match ending {
-                Ending::Exited(0) => break took,
+            let ran = launcher.launch("", &step.command, timeout, format, lease)?;
+            let advice = match ran.ending {
+                Ending::Exited(0) => break ran.took,
                 // Another try has the same revision files.
-                _ if is_ahead => AHEAD.to_owned(),
+                _ if ran.is_ahead => AHEAD.to_owned(),
                 // A shell and `env` exit with these codes if a command cannot be executed or is not found.
                 Ending::Exited(126 | 127) => String::new(),
                 _ if retries == 0 => String::new(),
@@ -295,12 +307,12 @@ impl Runner<'_> {
                 _ => {
                     retry += 1;
                     let pause = backoff.pause_after(Duration::ZERO, false);
-                    self.log_retry((ending, took), retry + 1, pause);
+                    self.log_retry(&ran, retry + 1, pause);
                     self.pause(pause, lease)?;
                     continue;
                 }
             };
-            return Err(failed("", ending, took, &advice));
+            return Err(failed("", ran.ending, ran.took, &advice));
         };
         let (step, time) = (&step.declared.name, shown(took));
         let duration_ms = milliseconds(took);
@@ -332,11 +344,11 @@ impl Runner<'_> {
     }
 
     /// Logs that the step has failed and that the try with this number follows after a pause.
-    fn log_retry(&self, (ending, took): (Ending, Duration), number: u32, pause: Duration) {
+    fn log_retry(&self, ran: &Ran, number: u32, pause: Duration) {
         let step = self.step.declared;
         let (tries, seconds) = (step.retries + 1, pause.as_secs_f64());
         let next = format!("; try {number} of {tries} in {seconds:.1}s");
-        let error = failed("", ending, took, &next).of_step(&step.name);
+        let error = failed("", ran.ending, ran.took, &next).of_step(&step.name);
         tracing::warn!(phase = %Phase::Step, step = step.name, "{error}");
     }
 

@@ -1,4 +1,4 @@
-//! Supervises a running step: relays its output, forwards signals, enforces its time-out, and ends all its processes.
+//! Supervises a running step, or a command of a wait: relays its output, forwards signals, enforces its time-out, and ends all its processes.
 //!
 //! Processes are ended in stages, which an init uses as well: they get a stop signal, then SIGKILL, and are given up if
 //! they survive that.
@@ -121,10 +121,39 @@ pub trait Lease {
     fn leave_to_the_rest(&self);
 }
 
-/// Supervises one command of a step.
+/// How the processes of a command are stopped.
+#[derive(Clone, Copy)]
+pub struct Stop {
+    /// The first signal to the process group.
+    pub signal: Signal,
+    /// The time until SIGKILL.
+    pub grace: Duration,
+    /// Whether a command is expected to leave no processes running, so that a message says if it does.
+    pub is_step: bool,
+}
+
+impl Stop {
+    /// SIGKILL at once, for the command of a wait.
+    pub const KILL: Self = Self {
+        signal: Signal::KILL,
+        grace: Duration::ZERO,
+        is_step: false,
+    };
+
+    /// As the step declares it.
+    pub fn of_step(step: &DeclaredStep) -> Self {
+        Self {
+            signal: step.stop_signal,
+            grace: step.stop_grace,
+            is_step: true,
+        }
+    }
+}
+
+/// Supervises one command of a step or of a wait.
 struct Supervisor<'a> {
     tree: Tree,
-    step: &'a DeclaredStep,
+    stop: Stop,
     deadline: Option<Instant>,
     lease: Option<&'a dyn Lease>,
     stage: Stage,
@@ -137,13 +166,13 @@ struct Supervisor<'a> {
     first_stop: Option<Instant>,
 }
 
-/// Supervises a command of a step. Returns when the command and all its descendants have ended.
+/// Supervises a command of a step or of a wait. Returns when the command and all its descendants have ended.
 ///
 /// # Errors
 /// If the wait for events fails. The command is killed then.
 pub fn supervise(
     tree: Tree,
-    step: &DeclaredStep,
+    stop: Stop,
     deadline: Option<Instant>,
     lease: Option<&dyn Lease>,
     signals: &Signals,
@@ -151,7 +180,7 @@ pub fn supervise(
 ) -> io::Result<Outcome> {
     let mut supervisor = Supervisor {
         tree,
-        step,
+        stop,
         deadline,
         lease,
         stage: Stage::Running,
@@ -240,13 +269,13 @@ impl Supervisor<'_> {
 
     /// Stops the processes that the step's leader has left running.
     fn stop_the_rest(&mut self) {
-        if let Some(Outcome::Ended(_)) = self.outcome {
+        if let (Some(Outcome::Ended(_)), true) = (self.outcome, self.stop.is_step) {
             tracing::warn!(phase = %Phase::Step, "the step left processes running; they are stopped");
         }
         // Processes outside the leader's process group have not got the stop signal yet.
         for outsider in self.rest().unwrap_or_default() {
             if outsider.group != self.tree.leader {
-                family::signal(outsider.pid, self.step.stop_signal);
+                family::signal(outsider.pid, self.stop.signal);
                 family::signal(outsider.pid, Signal::CONT);
             }
         }
@@ -285,15 +314,15 @@ impl Supervisor<'_> {
         if self.stage.advance(now) {
             self.kill_everyone();
         } else if self.stage == Stage::GivenUp {
-            tracing::error!(phase = %Phase::Step, "processes of the step survive SIGKILL");
+            tracing::error!(phase = %Phase::Step, "processes of the command survive SIGKILL");
         }
     }
 
     fn ask_to_stop(&mut self) {
-        self.signal_group(self.step.stop_signal);
+        self.signal_group(self.stop.signal);
         // A process that was stopped (SIGSTOP) acts on a signal only when it is continued.
         self.signal_group(Signal::CONT);
-        self.stage = Stage::stopping(self.step.stop_grace);
+        self.stage = Stage::stopping(self.stop.grace);
     }
 
     fn kill_everyone(&self) {

@@ -1,54 +1,100 @@
-//! Waits until every dependency is ready: servers, and steps that another process runs.
+//! Waits until every dependency is ready: servers, commands, and steps that another process runs.
 
+use std::cell::LazyCell;
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::RunError;
 use super::backoff::Backoff;
-use super::launch::Launcher;
+use super::launch::{Launcher, shown_ending};
 use super::mask::Mask;
-use super::progress::{Attempt, Dependency, Messages, PAUSES, deadline, receive, until_ready};
+use super::progress::{Attempt, Dependency, Messages, Next, deadline, receive, until_ready};
 #[cfg(feature = "postgres")]
 use super::question;
-use crate::check::{Awaited, Plan, Question, Wait, Words};
+use super::supervise::Stop;
+use crate::check::{Awaited, DeclaredStep, Plan, Question, Wait, Words};
 use crate::exit::Exit;
 use crate::log::Phase;
 #[cfg(feature = "postgres")]
 use crate::net::postgres;
 use crate::net::{Error, dial, first_of, http};
+use crate::os::family::Ending;
 use crate::os::signals::Signals;
 use crate::os::user::User;
 use crate::targets::Target;
 
-/// Waits for all dependencies of the plan, except those whose variable is not set. Commands of `up_to_date` are run as
-/// `user` or, if that is `None`, as the current user.
+/// The pauses between two runs of an `up_to_date` command.
+const UP_TO_DATE_PAUSES: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(2));
+
+/// How long one run of the command of a wait may take. Docker's own limit for a health check is as long.
+const RUN_LIMIT: Duration = Duration::from_secs(30);
+
+/// A command of the plan's waits, which the main thread runs repeatedly.
+struct Asked<'a> {
+    /// The index and the name of its wait.
+    index: usize,
+    name: &'a str,
+    command: &'a Words,
+    interval: Duration,
+    launcher: Launcher<'a>,
+    /// When to run it; `None` after it has ended with 0.
+    due: Option<Instant>,
+    /// The last line that the last run has written, masked.
+    last_line: Option<String>,
+}
+
+/// Waits for all dependencies of the plan, except those whose variable is not set. Commands are run as `user` or, if that
+/// is `None`, as the current user.
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, a command fails, or a stop arrives.
 pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Result<(), RunError> {
+    // Most plans need no mask here.
+    let mask = LazyCell::new(|| Mask::new(plan.secrets()));
+    let launcher = |name, stop| Launcher {
+        name,
+        stop,
+        plan,
+        user,
+        mask: &mask,
+        signals,
+    };
     let mut dependencies = Vec::new();
+    let mut asked = Vec::new();
     // Each with the index of the dependency that may make it superfluous.
     let mut commands: Vec<(_, _, _, Option<usize>)> = Vec::new();
     for wait in &plan.waits {
-        let name = wait.what.clone();
-        let attempt: Attempt<bool> = match &wait.awaited {
+        let (name, index) = (wait.what.clone(), dependencies.len());
+        let attempt: Option<Attempt<bool>> = match &wait.awaited {
             Awaited::Server(None) => {
                 tracing::info!(phase = %Phase::Wait, "{name} is not waited for: it is not set");
                 continue;
             }
             Awaited::Server(Some(target)) => {
                 let target = target.clone();
-                Box::new(move |until| ask(&target, until).map(|()| false))
+                Some(Box::new(move |until| ask(&target, until).map(|()| false)))
+            }
+            Awaited::Command(command, interval) => {
+                asked.push(Asked {
+                    index,
+                    name: &wait.what,
+                    command,
+                    interval: *interval,
+                    launcher: launcher(&wait.what, Stop::KILL),
+                    due: Some(Instant::now()),
+                    last_line: None,
+                });
+                None
             }
             #[cfg(feature = "postgres")]
             Awaited::Step(step, Question::Alembic(question, fallback)) => {
-                let question = question.clone();
-                let (index, has_fallback) = (dependencies.len(), fallback.is_some());
+                let (question, has_fallback) = (question.clone(), fallback.is_some());
                 let fallback = fallback.as_ref();
                 commands.extend(fallback.map(|command| (wait, *step, command, Some(index))));
-                Box::new(move |until| {
+                Some(Box::new(move |until| {
                     question::ask_until_up_to_date(&question, has_fallback, until)
-                })
+                }))
             }
             Awaited::Step(step, Question::Command(command)) => {
                 commands.push((wait, *step, command, None));
@@ -59,30 +105,93 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
             name,
             timeout: wait.timeout,
             attempt,
+            yields: matches!(wait.awaited, Awaited::Step(..)),
         });
     }
     let mut are_needed = Vec::new();
     if !dependencies.is_empty() {
         let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
         let names = names.join(", ");
+        let result = until_ready(dependencies, signals, |until| run_next(&mut asked, until));
+        if result
+            .as_ref()
+            .is_err_and(|error| error.exit == Exit::NOT_READY)
+        {
+            for (each, line) in asked
+                .iter()
+                .filter_map(|each| Some((each, each.last_line.as_ref()?)))
+            {
+                tracing::info!(phase = %Phase::Wait, "{}: its last line: {line}", each.name);
+            }
+        }
         let elapsed;
-        (are_needed, elapsed) = until_ready(dependencies, signals)?;
+        (are_needed, elapsed) = result?;
         tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {names}");
     }
     // A command normally needs the servers, and only the main thread runs child processes.
-    let mask = Mask::new(plan.secrets());
     commands.retain(|(.., index)| index.is_none_or(|index| are_needed[index]));
     for (wait, step, command, _) in commands {
-        let launcher = Launcher {
+        until_up_to_date(
+            wait,
             step,
-            plan,
-            user,
-            mask: &mask,
-            signals,
-        };
-        until_up_to_date(wait, command, &launcher)?;
+            command,
+            &launcher(&step.name, Stop::of_step(step)),
+        )?;
     }
     Ok(())
+}
+
+/// Runs the command that is due first, if its time has come.
+fn run_next(asked: &mut [Asked<'_>], until: Instant) -> Result<Next<bool>, RunError> {
+    let pending = asked.iter_mut().filter_map(|each| Some((each.due?, each)));
+    let Some((due, first)) = pending.min_by_key(|(due, _)| *due) else {
+        return Ok(Next::Never);
+    };
+    if due > Instant::now() {
+        return Ok(Next::At(due));
+    }
+    let answer = first.run(until)?;
+    first.due = answer.is_err().then(|| Instant::now() + first.interval);
+    Ok(Next::Made((first.index, answer.map(|()| false))))
+}
+
+impl Asked<'_> {
+    /// Runs the command once, until the given instant at most. The inner error says why the dependency is not ready.
+    ///
+    /// # Errors
+    /// If the command cannot be run, or a stop arrives.
+    fn run(&mut self, until: Instant) -> Result<Result<(), Error>, RunError> {
+        let left = until.saturating_duration_since(Instant::now());
+        let limit = RUN_LIMIT.min(left);
+        self.last_line = None;
+        match self
+            .launcher
+            .launch("", self.command, Some(limit), None, None)
+        {
+            Ok(ran) => {
+                self.last_line = ran.last_line;
+                let text = format!("it ends with {}", shown_ending(ran.ending));
+                let exit = match ran.ending {
+                    Ending::Exited(0) => return Ok(Ok(())),
+                    // `env` and shells end with these codes.
+                    Ending::Exited(126) => Exit::CANNOT_EXECUTE,
+                    Ending::Exited(127) => Exit::NOT_FOUND,
+                    _ => return Ok(Err(Error::not_yet(text))),
+                };
+                let text = format!("{text}: it cannot start a program");
+                Err(RunError::new(exit, Phase::Wait, text).of_wait(self.name))
+            }
+            Err(error) if error.exit == Exit::TIMED_OUT => {
+                let limit = humantime::format_duration(RUN_LIMIT);
+                Ok(Err(Error::not_yet(if left < RUN_LIMIT {
+                    "it was still running".to_owned()
+                } else {
+                    format!("it did not end within {limit}, and was killed")
+                })))
+            }
+            Err(error) => Err(error.of_wait(self.name)),
+        }
+    }
 }
 
 /// Makes one attempt to find out whether a server is ready.
@@ -109,19 +218,20 @@ fn ask(target: &Target, until: Instant) -> Result<(), Error> {
 /// Runs the `up_to_date` command of a step that another process runs, until there is nothing to do.
 fn until_up_to_date(
     wait: &Wait<'_>,
+    declared: &DeclaredStep,
     command: &Words,
     launcher: &Launcher<'_>,
 ) -> Result<(), RunError> {
-    let (name, step) = (&wait.what, &launcher.step.name);
+    let (name, step) = (&wait.what, &declared.name);
     let text = format!("{name}: it has something to do");
     let started = Instant::now();
     let end = deadline(started, wait.timeout);
     let mut messages = Messages::new(started);
-    let mut backoff = Backoff::new(PAUSES);
+    let mut backoff = Backoff::new(UP_TO_DATE_PAUSES);
     loop {
         let asked = Instant::now();
         let left = end.saturating_duration_since(asked);
-        let limit = launcher.step.up_to_date_limit.min(left);
+        let limit = declared.up_to_date_limit.min(left);
         match launcher.is_up_to_date(command, limit) {
             Ok(true) => {
                 let elapsed = messages.elapsed(Instant::now());

@@ -17,7 +17,7 @@ pub enum Protocol {
     Postgres,
     /// Opens a TCP connection.
     Tcp,
-    /// Sends a GET request, and expects a status from 200 to 299.
+    /// Sends a GET request, and expects a status from 200 to 299, or one of a list.
     Http,
 }
 
@@ -71,6 +71,8 @@ pub struct HttpTarget {
     pub path: String,
     /// The file with the root certificates, or `None` for the system's.
     pub roots: Option<String>,
+    /// The statuses with which it is ready. If empty, those from 200 to 299.
+    pub statuses: Vec<u16>,
 }
 
 impl Target {
@@ -110,6 +112,16 @@ impl Target {
             Target::Http(page) => page.address.to_string(),
         }
     }
+}
+
+/// What a list of statuses must be.
+pub const STATUSES: &str = "must be a status from 200 to 599, such as 401, or a list of them";
+
+/// Parses the status of an answer of a web server.
+pub fn http_status(text: &str) -> Option<u16> {
+    let are_digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let status = text.parse().ok().filter(|_| are_digits);
+    status.filter(|status| (200..=599).contains(status))
 }
 
 /// Splits a text into the parts of a URL. Returns `None` if it is not a URL.
@@ -153,7 +165,42 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     hosts.split(',').map(read).collect()
 }
 
+/// Where the answer of a web server leads.
+pub enum Redirect {
+    /// To another page of the same host.
+    Followed(Box<HttpTarget>),
+    /// To another host, or to what is not a URL of a web page.
+    Elsewhere(Option<String>),
+    /// From https to http.
+    Downgraded,
+}
+
 impl HttpTarget {
+    /// The page to which a header `Location` of this page's answer leads.
+    pub fn redirected(&self, location: &str) -> Redirect {
+        let scheme = ["http:", "https:"][usize::from(self.is_encrypted)];
+        let path = self.path.split('?').next().unwrap_or_default();
+        let folder = path.rfind('/').map_or("/", |last| &path[..=last]);
+        let host = &self.host_header;
+        let url = match location.as_bytes() {
+            _ if Url::cut(location).is_some() => location.to_owned(),
+            [b'/', b'/', ..] => format!("{scheme}{location}"),
+            [b'/', ..] => format!("{scheme}//{host}{location}"),
+            [b'?', ..] => format!("{scheme}//{host}{path}{location}"),
+            _ => format!("{scheme}//{host}{folder}{location}"),
+        };
+        let Ok(page) = Self::parse(&url, self.roots.as_deref()) else {
+            return Redirect::Elsewhere(None);
+        };
+        if !page.address.host.eq_ignore_ascii_case(&self.address.host) {
+            Redirect::Elsewhere(Some(page.address.host))
+        } else if self.is_encrypted && !page.is_encrypted {
+            Redirect::Downgraded
+        } else {
+            Redirect::Followed(Box::new(page))
+        }
+    }
+
     /// Parses `http[s]://host[:port][/path]`. `roots` is the file with the root certificates, or `None` for the
     /// system's.
     ///
@@ -189,13 +236,14 @@ impl HttpTarget {
             host_header: url.authority.to_owned(),
             path: format!("{slash}{path}"),
             roots: roots.map(str::to_owned),
+            statuses: Vec::new(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Code, HttpTarget, Protocol, Target, addresses};
+    use super::{Address, Code, HttpTarget, Protocol, Redirect, Target, addresses};
 
     #[test]
     fn a_part_of_a_password_is_never_taken_for_a_host() {
@@ -259,6 +307,39 @@ mod tests {
             "h:1/x",
         ] {
             assert!(addresses(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_followed_to_pages_of_the_same_host_only() {
+        let page = |url| HttpTarget::parse(url, None).expect("a page");
+        let (plain, encrypted) = ("http://Auth:8080/a/b?x=1", "https://auth/a");
+        for (from, location, to) in [
+            (plain, "/", Ok("http://Auth:8080/")),
+            (plain, "c?y", Ok("http://Auth:8080/a/c?y")),
+            (plain, "?y=2", Ok("http://Auth:8080/a/b?y=2")),
+            (plain, "", Ok("http://Auth:8080/a/")),
+            (plain, "//auth/x", Ok("http://auth/x")),
+            (plain, "https://auth:8080/a/b", Ok("https://auth:8080/a/b")),
+            (plain, "HTTP://AUTH:9/", Ok("http://AUTH:9/")),
+            (
+                plain,
+                "https://auth.example.com/",
+                Err(Some("auth.example.com")),
+            ),
+            (plain, "http://u:p@mail:8080/", Err(Some("mail"))),
+            (plain, "ftp://auth/", Err(None)),
+            (plain, "/a b", Err(None)),
+            (encrypted, "//auth/b", Ok("https://auth/b")),
+            (encrypted, "http://auth/b", Err(Some("downgraded"))),
+        ] {
+            let expected = to.map(page).map_err(|host| host.map(str::to_owned));
+            let led = match page(from).redirected(location) {
+                Redirect::Followed(page) => Ok(*page),
+                Redirect::Elsewhere(host) => Err(host),
+                Redirect::Downgraded => Err(Some("downgraded".to_owned())),
+            };
+            assert_eq!(led, expected, "{location}");
         }
     }
 

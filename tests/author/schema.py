@@ -122,7 +122,17 @@ VARIABLE = {
     "hint": TEXTS,
     "docs": TEXTS,
 }
-WAIT = {"postgres": PLACES, "tcp": PLACES, "http": PLACES, "up_to_date": ["one", "two", "bare"], "processes": LIMITED, "timeout": TIMES}
+WAIT = {
+    "postgres": PLACES,
+    "tcp": PLACES,
+    "http": PLACES,
+    "status": ["401", "'200'", ["200", "401"], "2xx", "99", "600", ["~"], [], "~"],
+    "command": [*COMMANDS, "~"],
+    "interval": TIMES,
+    "up_to_date": ["one", "two", "bare"],
+    "processes": LIMITED,
+    "timeout": TIMES,
+}
 ALEMBIC = {
     "alembic": ["DATABASE_URL", "OTHER"],
     "config": ["alembic.ini", ["alembic.ini", "pyproject.toml"], ["1", "true"], ["~"], "~"],
@@ -226,6 +236,8 @@ def companions(name, key):
     """Further entries with which the guard may judge a key differently."""
     if name == "WAIT" and key in ("processes", "timeout"):
         return [{"tcp": "redis:6379"}, {"up_to_date": "two"}]
+    if name == "WAIT" and key in ("status", "interval"):
+        return [{"http": "http://auth/"}, {"command": ["x"]}, {"tcp": "redis:6379"}]
     if name == "VARIABLE" and key in ("schemes", "escaped", "min", "max"):
         return [{}, *({"type": word} for word in ("string", "url", "origin", "pem", "integer", "number", "duration"))]
     if name == "VARIABLE" and key == "file":
@@ -341,10 +353,13 @@ def drawn_variable(rng):
 
 
 def drawn_wait(rng):
-    kind = rng.choice(["postgres", "tcp", "http", "up_to_date"])
+    kind = rng.choice(["postgres", "tcp", "http", "command", "up_to_date"])
     wait = {kind: rng.choice(WAIT[kind])}
     if rng.random() < 0.5:
         wait["timeout"] = rng.choice(TIMES)
+    for key, owner in (("status", "http"), ("interval", "command")):
+        if kind == owner and rng.random() < 0.5:
+            wait[key] = rng.choice(WAIT[key])
     return wait
 
 

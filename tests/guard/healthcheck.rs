@@ -45,7 +45,11 @@ fn anything_else_is_not() {
         ),
         (
             "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-            "it answers with 301",
+            "it redirects to port 1: connection refused",
+        ),
+        (
+            "HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.2/\r\n\r\n",
+            "it redirects (301) to another host, 127.0.0.2",
         ),
         ("this is no HTTP\r\n\r\n", "the service is not healthy"),
         ("", "the service is not healthy"),
@@ -75,7 +79,7 @@ fn a_closed_port_is_unhealthy_and_the_url_is_not_shown() {
     Guard::new()
         .line("healthcheck ftp://127.0.0.1/")
         .run()
-        .expect_code(1)
+        .expect_code(64)
         .expect_stderr("begin with http://");
 }
 
@@ -91,8 +95,70 @@ fn references_in_the_url_are_expanded_for_images_without_a_shell() {
     Guard::new()
         .args(["healthcheck", "http://127.0.0.1:${PORT}/"])
         .run()
-        .expect_code(1)
-        .expect_stderr("${PORT}");
+        .expect_code(64)
+        .expect_stderr("the URL: ${PORT} refers to a variable that is not set");
+}
+
+#[test]
+fn what_is_no_url_is_wrong_usage() {
+    for (line, told) in [
+        (
+            "localhost:8000",
+            "the URL is not an http URL; write http://localhost:8000/ (",
+        ),
+        ("[::1]:80/health", "; write http://[::1]:80/health ("),
+        ("localhost", "; write it as http://host:port/path ("),
+        (
+            "localhost:8000/?canary",
+            "; write it as http://host:port/path (",
+        ),
+        (
+            "u:canary@localhost:8000",
+            "; write it as http://host:port/path (",
+        ),
+        (
+            "--timeout 5 http://h/",
+            "`--timeout` must be a duration with its unit, such as 90s or 10m, not `5` (",
+        ),
+        ("--timeout 0s http://h/", "not `0s` ("),
+        (
+            "--status 200,2xx http://h/",
+            "`--status` must be statuses from 200 to 599, separated by commas, not `2xx` (",
+        ),
+    ] {
+        Guard::new()
+            .line(&format!("healthcheck {line}"))
+            .run()
+            .expect_code(64)
+            .expect_stderr(told)
+            .expect_never("canary");
+    }
+}
+
+#[test]
+fn the_statuses_of_a_healthy_service_can_be_named() {
+    const UNAUTHORIZED: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    for (answer, statuses, code) in [
+        (UNAUTHORIZED, "200,401", 0),
+        (UNAUTHORIZED, "200, 403", 1),
+        (HEALTHY, "401", 1),
+        ("HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n", "301", 0),
+    ] {
+        let address = server((Ipv4Addr::LOCALHOST, 0), answer);
+        let url = format!("http://{address}/");
+        let guard = Guard::new().args(["healthcheck", "--status", statuses, &url]);
+        guard.run().expect_code(code);
+    }
+}
+
+#[test]
+fn the_time_limit_can_be_set() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens somewhere");
+    let url = format!("http://{address}/");
+    let guard = Guard::new().args(["healthcheck", "--timeout=200ms", &url]);
+    let ended = guard.run().expect_code(1).expect_stderr("no answer");
+    assert!(ended.took.as_secs() < 4, "it took {:?}", ended.took);
 }
 
 #[test]

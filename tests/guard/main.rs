@@ -34,4 +34,6 @@ mod stops;
 mod support;
 mod usage;
 mod values;
+mod wait_addresses;
+mod wait_commands;
 mod waits;

@@ -125,7 +125,12 @@ fn a_page_is_ready_when_it_answers_with_a_2xx() {
         ),
         (
             "HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\n",
-            "it answers with 301",
+            "it redirects more than 5 times",
+        ),
+        ("HTTP/1.1 301 Moved\r\n\r\n", "it answers with 301"),
+        (
+            "HTTP/1.1 302 Found\r\nLocation: https://auth.example.com/canary\r\n\r\n",
+            "it redirects (302) to another host, auth.example.com",
         ),
         (
             "220 mail.example ESMTP\r\n",
@@ -159,7 +164,7 @@ fn a_page_whose_status_never_arrives_is_not_ready() {
     });
     not_ready(
         waiting(&format!("{{http: 'http://{address}/', timeout: 2s}}")),
-        "it sends more than 16 KiB before the status of its answer",
+        "it sends more than 16 KiB before the end of its answer's head",
     );
 }
 
