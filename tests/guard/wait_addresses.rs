@@ -241,7 +241,7 @@ fn a_server_that_comes_up_is_seen_soon() {
         .iter()
         .chain(&late)
         .map(|&time| Duration::from_millis(time));
-    let delays = delays(&Vec::from_iter(times));
+    let delays = delays(&times.collect::<Vec<_>>());
     let (early, late) = delays.split_at(early.len());
     let mut early = early.to_vec();
     early.sort();
