@@ -14,7 +14,7 @@ use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
 use crate::manifest::{self, Place, Scope, Template, UpToDate};
-use crate::report::{Code, Subject, ValueFinding};
+use crate::report::{Code, Subject, ValueFinding, wrong_type};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
 use crate::targets::{Protocol, Target};
@@ -284,8 +284,8 @@ impl<'m> Findings<'_, 'm> {
         }
     }
 
-    /// The target of a wait or a lock, with its addresses for messages; `None` if its variable is not set, or if its address cannot be used. An unusable
-    /// address is an error regardless of the variable's level, because no step may run without its waits and its lock.
+    /// The target of a wait or a lock, with its addresses for messages; `None` if its variable is not set, or if its
+    /// address cannot be used. An unusable address is an error regardless of the variable's level, because no step may run without its waits and its lock.
     /// An unset variable is one too, unless `may_be_absent` is true.
     fn target(
         &mut self,
@@ -366,18 +366,30 @@ impl<'m> Findings<'_, 'm> {
         }
         // Blank values are unset, so that a default replaces them.
         let lookup = |name: &str| environment.get(name).filter(|_| is_set(name));
-        if text.length(lookup) > MAX_ADDRESS {
-            let problem = format!("makes the address of {what} longer than 64 KiB");
-            let found = ValueFinding::new(Code::TooLong, problem, "use a shorter value");
-            let longest = text
-                .references()
-                .max_by_key(|(name, _)| lookup(name).map_or(0, OsStr::len));
-            self.add(Subject::variable(longest.unwrap_or_default().0), found);
-            self.is_complete = false;
-            return None;
-        }
-        let address = text.expand(lookup).ok()?;
-        Some(address.to_string_lossy().into_owned())
+        let (name, found) = match text.compose(lookup, MAX_ADDRESS) {
+            Ok(pieces) => {
+                let text = pieces.into_iter().flat_map(|(_, piece)| piece);
+                return Some(String::from_utf8_lossy(&text.collect::<Vec<_>>()).into_owned());
+            }
+            Err(NotComposed::Unset(name)) => (name, self.unset_reference(name, what)),
+            Err(NotComposed::FolderAsHost(name)) => {
+                let problem = format!("is a path, and would be the host of {what}");
+                let fix = format!(
+                    "set {name} to a host, or write the folder of a socket as a parameter: `?host=${{{name}}}`"
+                );
+                (name, wrong_type(problem, fix))
+            }
+            Err(NotComposed::TooLong) => {
+                let problem = format!("makes the address of {what} longer than 64 KiB");
+                let references = text.references().map(|(name, _)| name);
+                let longest = references.max_by_key(|name| lookup(name).map_or(0, OsStr::len));
+                let found = ValueFinding::new(Code::TooLong, problem, "use a shorter value");
+                (longest.unwrap_or_default(), found)
+            }
+        };
+        self.add(Subject::variable(name), found);
+        self.is_complete = false;
+        None
     }
 
     /// The addresses of a target for messages. An address of the manifest is shown as it is written if a reference would

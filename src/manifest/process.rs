@@ -168,6 +168,9 @@ pub fn place(
         return Some(Place::Variable(text));
     }
     let template = Template::parse(&text);
+    for name in template.needs() {
+        declared.check_need(name, &keys.value(key)?);
+    }
     if let Some(name) = template.whole().filter(|name| declared.get(name).is_some()) {
         return Some(Place::Variable(name.to_owned()));
     }
