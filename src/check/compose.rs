@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::findings::{Findings, severity};
 use super::resolve::{MAX_SECRET, Resolved, Value};
 use crate::environment::Environment;
-use crate::manifest::{NotComposed, Template, Variable, in_order};
+use crate::manifest::{NotComposed, Piece, Template, Variable, in_order};
 use crate::report::{Code, Severity, Subject, ValueFinding, wrong_type};
 use crate::text::{did_you_mean, names};
 
@@ -44,7 +44,7 @@ pub fn compose(
         match template.compose(lookup, MAX_SECRET) {
             Ok(pieces) => {
                 // The text of a default in the manifest is no secret.
-                let written = |(name, piece): &(Option<&str>, Vec<u8>)| {
+                let written = |(name, piece): &Piece<'_>| {
                     let name = name.filter(|name| lookup(name).is_some())?;
                     let is_secret = variables[*positions.get(name)?].secret;
                     is_secret.then(|| piece.clone())
@@ -130,7 +130,11 @@ impl<'a> Findings<'a, '_> {
                     open.push(part);
                     continue;
                 }
-                let near = part.is_none().then(|| self.near(name)).unwrap_or_default();
+                let near = if part.is_none() {
+                    self.near(name)
+                } else {
+                    String::new()
+                };
                 let of = &variable.name;
                 let problem = format!("{problem}, and {of} is composed of it{near}");
                 let fix = format!("set {name}, or {of} itself");

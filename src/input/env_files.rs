@@ -8,7 +8,11 @@ use crate::check::Sources;
 use crate::diagnosis::NearNames;
 use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
+<<<<<<< HEAD
 use crate::manifest::Manifest;
+=======
+use crate::manifest::{Manifest, Template, Variable};
+>>>>>>> b27d30e (Name the type of a composed text's parts, as clippy asks)
 use crate::os::file;
 use crate::platform::{is_injected, is_shell_name};
 use crate::report::{Note, NoteCode, Source};
@@ -193,7 +197,7 @@ impl<'a> Names<'a> {
         let names = variables.iter().map(|variable| variable.name.as_str());
         let files = variables.iter().filter_map(|each| each.file.clone());
         let templates = variables.iter().filter_map(|each| each.value.as_ref());
-        let parts = templates.flat_map(|template| template.references());
+        let parts = templates.flat_map(Template::references);
         let former = variables.iter().flat_map(|each| &each.renamed_from);
         Self {
             declared: names.clone().map(str::to_owned).chain(files).collect(),

@@ -20,6 +20,9 @@ const MAX_SHOWN: usize = 10;
 /// The longest scheme that is looked for, with the `://`, in bytes.
 const MAX_SCHEME: usize = 100;
 
+/// A part of a composed text, with the name of the variable if it is the value of a reference.
+pub type Piece<'t> = (Option<&'t str>, Vec<u8>);
+
 /// Why a value cannot be composed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotComposed<'t> {
@@ -64,7 +67,7 @@ enum Position {
 }
 
 impl Template {
-    /// The parts of the composed text, each with the name of the variable if it is the value of a reference.
+    /// The parts of the composed text.
     ///
     /// # Errors
     /// If a variable is unset, if the text would exceed `max` bytes, or if a folder would be the host of a URL.
@@ -72,7 +75,7 @@ impl Template {
         &'t self,
         lookup: impl Fn(&str) -> Option<&'a OsStr>,
         max: usize,
-    ) -> Result<Vec<(Option<&'t str>, Vec<u8>)>, NotComposed<'t>> {
+    ) -> Result<Vec<Piece<'t>>, NotComposed<'t>> {
         let shape = Shape::of(self, &lookup);
         let (mut at, mut length, mut pieces) = (0, 0, Vec::new());
         for part in &self.parts {

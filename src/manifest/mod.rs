@@ -34,7 +34,7 @@ use node::Fault;
 use processes::Processes;
 use variable::Declared;
 
-pub use compose::{NotComposed, in_order};
+pub use compose::{NotComposed, Piece, in_order};
 pub use node::{Node, Value};
 pub use template::{Template, takes_text, unbraced};
 

@@ -131,7 +131,8 @@ fn a_manifest_is_accepted_exactly_if_no_value_refers_to_itself() {
         let mut text = "version: 1\nvariables:\n".to_owned();
         for node in 0..NODES {
             let own = edges.iter().filter(|(from, _)| *from == node);
-            let references: String = own.map(|(_, to)| format!("${{V{to}}}")).collect();
+            let references: Vec<_> = own.map(|(_, to)| format!("${{V{to}}}")).collect();
+            let references = references.concat();
             let value = [format!("value: '{references}'"), String::new()];
             let secret = if node == 0 { "secret: true, " } else { "" };
             let value = &value[usize::from(references.is_empty())];
