@@ -36,6 +36,10 @@ pub struct Run {
     pub manifest: ManifestChoice,
     /// The process of the manifest to become.
     pub process: Option<String>,
+    /// In the order of the command line.
+    pub env_files: Vec<OsString>,
+    /// `None` if it is detected from the content of each file.
+    pub dialect: Option<Dialect>,
     /// Names of steps to leave out.
     pub skip: Vec<String>,
     /// Exit with 0 after the steps.
@@ -272,6 +276,8 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
     let run = Run {
         manifest: given.manifest()?,
         process: given.text("--process"),
+        env_files: given.files("--env-file"),
+        dialect: given.choice("--dialect", &Dialect::NAMES),
         skip: given.texts("--skip"),
         no_server: given.has("--no-server"),
         init: given.has("--init"),

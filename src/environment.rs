@@ -38,17 +38,20 @@ impl Environment {
 
     /// Creates an environment of these entries, in this order. If a name occurs several times, its first entry applies.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
-        let mut environment = Self::default();
+        Self::default().extended(entries)
+    }
+
+    /// The environment with these entries appended. An entry whose name is there already is only a duplicate.
+    pub fn extended(mut self, entries: impl IntoIterator<Item = Entry>) -> Self {
         for (name, value) in entries {
-            if environment.positions.contains_key(&name) {
-                environment.duplicates.push((name, value));
+            if self.positions.contains_key(&name) {
+                self.duplicates.push((name, value));
             } else {
-                let position = environment.entries.len();
-                environment.positions.insert(name.clone(), position);
-                environment.entries.push((name, value));
+                self.positions.insert(name.clone(), self.entries.len());
+                self.entries.push((name, value));
             }
         }
-        environment
+        self
     }
 
     /// The values of the later entries of a name, which are not passed on.

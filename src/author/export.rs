@@ -10,7 +10,7 @@ use crate::check;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::input::env_files::{self, EnvFiles};
+use crate::input::env_files::{self, EnvFiles, Use};
 use crate::input::process;
 use crate::manifest::{Manifest, Scope};
 use crate::os::file;
@@ -100,7 +100,7 @@ fn checked(manifest: &Manifest, scope: Scope<'_>, files: &EnvFiles, is_railway: 
             true
         });
     }
-    report.notes.extend(files.notes(manifest, true));
+    report.notes.extend(files.notes(manifest, Use::Export));
     report.notes.extend(blank(manifest, files));
     report
 }

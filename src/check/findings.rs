@@ -98,6 +98,7 @@ impl<'a> Findings<'a, '_> {
         let level = self.level_of(variable);
         let file = variable.file.as_ref();
         let is_in_file = file.is_some_and(|file| self.sources.contains_key(file));
+        let is_in_file = is_in_file && self.selection.is_rehearsal;
         for mut found in found {
             let is_elsewhere = is_in_file && found.code == Code::FileUnreadable;
             if is_elsewhere {

@@ -13,7 +13,7 @@ use crate::alembic::{History, Targets};
 use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
-use crate::manifest::{self, Place, Scope, Template, UpToDate};
+use crate::manifest::{self, NotComposed, Place, Scope, Template, UpToDate};
 use crate::report::{Code, Subject, ValueFinding, wrong_type};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;

@@ -89,6 +89,10 @@ pub static SUBCOMMANDS: [Subcommand; 3] = [
             Argument { name: "--no-manifest", value: "", takes: Takes::Nothing,
                 help: "skip the check, the waits and the steps, and become COMMAND" },
             PROCESS,
+            Argument { name: "--env-file", value: "FILE…", takes: Takes::File,
+                help: "add the variables of FILE. The process's own environment takes precedence. Repeatable; a later \
+                       file overrides an earlier one (or $STARTUP_GUARD_ENV_FILE, separated by commas)" },
+            DIALECT,
             Argument { name: "--skip", value: "STEP…", takes: Takes::Text,
                 help: "leave this step out (repeatable; or $STARTUP_GUARD_SKIP, separated by commas)" },
             Argument { name: "--no-server", value: "", takes: Takes::Nothing, help: "exit with 0 after the steps" },
@@ -205,6 +209,7 @@ Usage:
 Variables (flags take precedence):
   STARTUP_GUARD_MANIFEST   path of the manifest (default: required-vars.yaml)
   STARTUP_GUARD_PROCESS    the process to become, if the manifest has several
+  STARTUP_GUARD_ENV_FILE   env files whose variables run adds, separated by commas
   STARTUP_GUARD_SKIP       steps to leave out, separated by commas
   STARTUP_GUARD_INIT       true or false: whether to stay as the server's init
   STARTUP_GUARD_LOG        log format: auto (default), text or json

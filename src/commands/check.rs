@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use crate::check::{self, Plan, Selection, Sources};
+use crate::check::{self, Plan, Selection};
 use crate::cli::{self, ReportFormat};
 use crate::diagnosis::{Circumstances, NOTE, diagnose, names_of_unset};
 use crate::dotenv::{self, Fault};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::input::env_files::{self, EnvFiles};
+use crate::input::env_files::{self, EnvFiles, Use};
 use crate::input::{load_manifest, manifest_file, process};
 use crate::log::{self, MAX_OBJECT, Phase};
 use crate::manifest::{Manifest, Scope};
@@ -58,8 +58,8 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
 fn view(manifest: &Manifest, scope: Scope<'_>, files: &EnvFiles, arguments: &cli::Check) -> View {
     let (environment, sources) = (&files.environment, &files.sources);
     let mut report = check::rehearse(manifest, environment, scope, sources, file::read);
-    report.notes.extend(files.notes(manifest, false));
-    explained(manifest, scope, environment, report, Some(arguments))
+    report.notes.extend(files.notes(manifest, Use::Check));
+    explained(manifest, scope, files, report, Some(arguments))
 }
 
 /// The check phase of a run. Logs the announcement and the report.
@@ -68,12 +68,12 @@ fn view(manifest: &Manifest, scope: Scope<'_>, files: &EnvFiles, arguments: &cli
 /// If the report has errors.
 pub fn plan<'m>(
     manifest: &'m Manifest,
-    environment: &Environment,
+    files: &EnvFiles,
     selection: &Selection<'m>,
     format: log::Format,
 ) -> Result<Plan<'m>, Error> {
-    let sources = Sources::new();
-    let mut checked = check::check(manifest, environment, selection, &sources, file::read);
+    let (environment, sources) = (&files.environment, &files.sources);
+    let mut checked = check::check(manifest, environment, selection, sources, file::read);
     if let Some(text) = checked.announcement {
         tracing::info!(target: "announce", "{}", text.display());
     }
@@ -81,7 +81,8 @@ pub fn plan<'m>(
     for note in remarks.extract_if(.., |note| note.code == NoteCode::Command) {
         tracing::warn!(phase = %Phase::Check, "{}", note.text);
     }
-    let view = explained(manifest, selection.scope, environment, checked.report, None);
+    remarks.extend(files.notes(manifest, Use::Run));
+    let view = explained(manifest, selection.scope, files, checked.report, None);
     log_pieces(&view, format);
     checked.plan.ok_or_else(|| error(&view))
 }
@@ -109,20 +110,20 @@ fn beside(environment: &Environment) -> Result<Environment, dotenv::Error> {
 fn explained(
     manifest: &Manifest,
     scope: Scope<'_>,
-    environment: &Environment,
+    files: &EnvFiles,
     mut report: Report,
     arguments: Option<&cli::Check>,
 ) -> View {
+    let environment = &files.environment;
     let notes = names_of_unset(manifest, scope, &report, environment);
     report.notes.extend(notes);
     let place = platform::detect(environment);
     let is_invalid = report.errors() > 0;
     let diagnosis = (is_invalid || arguments.is_some()).then(|| {
-        let none = cli::Check::default();
-        let arguments = arguments.unwrap_or(&none);
-        let only_file = arguments.env_files.first().filter(|_| arguments.only_file);
+        let is_only_file = arguments.is_some_and(|arguments| arguments.only_file);
+        let only_file = files.paths.first().filter(|_| is_only_file);
         // On a platform a `.env` is of no use.
-        let is_unread = is_invalid && place.is_none() && arguments.env_files.is_empty();
+        let is_unread = is_invalid && place.is_none() && files.paths.is_empty();
         let only_file = only_file.map(|file| file.to_string_lossy());
         let beside = is_unread.then(|| beside(environment));
         let circumstances = Circumstances {
@@ -130,7 +131,8 @@ fn explained(
             place: place.as_ref(),
             is_in_container: is_in_container(),
             only_file: only_file.as_deref(),
-            reader: arguments.dialect.unwrap_or_default(),
+            subcommand: arguments.map_or("run", |_| "check"),
+            reader: files.dialect.unwrap_or_default(),
             beside: beside.as_ref(),
         };
         diagnose(manifest, &report, environment, circumstances)

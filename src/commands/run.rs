@@ -4,7 +4,7 @@ use super::{check, settings};
 use crate::cli;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::input::{load_manifest, manifest_file};
+use crate::input::{env_files, load_manifest, manifest_file};
 use crate::log;
 use crate::os::signals::{Signals, requested_stop};
 use crate::startup::init::{self, Init};
@@ -50,8 +50,10 @@ fn up_to_the_server(
     log::identify(manifest.service.as_deref(), scope.process());
     let selection = settings::selection(arguments, &manifest, scope, &environment)?;
     let init = settings::init(arguments, &manifest, scope, &environment)?;
-    let (environment, user) = settings::user(&manifest, environment);
-    let plan = check::plan(&manifest, &environment, &selection, log)?;
+    let paths = settings::env_files(arguments, &environment)?;
+    let mut files = env_files::read_beneath(&paths, arguments.dialect, environment)?;
+    let user = settings::user(&manifest, &mut files.environment);
+    let plan = check::plan(&manifest, &files, &selection, log)?;
     let user = user?;
     #[cfg(debug_assertions)]
     settings::provoke_panic(&plan.environment);

@@ -1,7 +1,7 @@
 //! Combines flags, variables of the guard, and the manifest. A flag takes precedence over a variable, and a variable
 //! over the manifest. An empty variable counts as unset.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 
 use crate::check::Selection;
@@ -17,6 +17,7 @@ use crate::startup::init::Init;
 use crate::startup::user::{self, UserError};
 use crate::text::{did_you_mean, either};
 
+const ENV_FILE: &str = "STARTUP_GUARD_ENV_FILE";
 const INIT: &str = "STARTUP_GUARD_INIT";
 const SKIP: &str = "STARTUP_GUARD_SKIP";
 const LOG: &str = "STARTUP_GUARD_LOG";
@@ -48,6 +49,37 @@ pub fn scope<'a>(
     }
 }
 
+/// The words of a variable of the guard, which separates them by commas.
+fn listed<'e>(name: &str, environment: &'e Environment) -> Result<Vec<&'e str>, UsageError> {
+    let words = environment.get(name).unwrap_or_default().to_str();
+    let words = words.map_or_else(|| wrong(format!("{name} must be valid UTF-8")), Ok)?;
+    let words = words.split(',').map(str::trim);
+    Ok(words.filter(|word| !word.is_empty()).collect())
+}
+
+/// The env files of a run.
+///
+/// # Errors
+/// If one of them is standard input, which belongs to the server, or if there is a dialect but no file.
+pub fn env_files(
+    arguments: &cli::Run,
+    environment: &Environment,
+) -> Result<Vec<OsString>, UsageError> {
+    let (place, files) = if arguments.env_files.is_empty() {
+        let files = listed(ENV_FILE, environment)?;
+        (ENV_FILE, files.into_iter().map(OsString::from).collect())
+    } else {
+        ("--env-file", arguments.env_files.clone())
+    };
+    match files.as_slice() {
+        [] if arguments.dialect.is_some() => wrong("`--dialect` needs an `--env-file`"),
+        files if files.iter().any(|file| file == "-") => wrong(format!(
+            "{place}: `run` cannot read the file from standard input (`-`), which belongs to the server; name a file"
+        )),
+        _ => Ok(files),
+    }
+}
+
 /// The steps and the server command of a run.
 ///
 /// # Errors
@@ -59,10 +91,7 @@ pub fn selection<'a>(
     environment: &Environment,
 ) -> Result<Selection<'a>, UsageError> {
     let (place, skipped): (_, Vec<&str>) = if arguments.skip.is_empty() {
-        let names = environment.get(SKIP).unwrap_or_default().to_str();
-        let names = names.map_or_else(|| wrong(format!("{SKIP} must be valid UTF-8")), Ok)?;
-        let names = names.split(',').map(str::trim);
-        (SKIP, names.filter(|name| !name.is_empty()).collect())
+        (SKIP, listed(SKIP, environment)?)
     } else {
         let names = arguments.skip.iter().map(String::as_str);
         ("--skip", names.collect())
@@ -152,19 +181,17 @@ pub fn init(
     }))
 }
 
-/// Looks up the manifest's user, and sets `HOME` and `USER` if that changes the user. If the lookup fails, the
-/// environment is returned unchanged with the error, because the report on the environment is logged before that error.
-pub fn user(
-    manifest: &Manifest,
-    environment: Environment,
-) -> (Environment, Result<Option<User>, UserError>) {
-    match manifest.user.as_deref().map_or(Ok(None), user::look_up) {
-        Ok(Some(account)) => {
-            let set = [("HOME", account.home.into()), ("USER", account.name.into())];
-            (environment.with(&set, &[]), Ok(Some(account.user)))
-        }
-        other => (environment, other.map(|_| None)),
-    }
+/// Looks up the manifest's user, and sets `HOME` and `USER` if that changes the user.
+///
+/// # Errors
+/// If the lookup fails. The caller logs the report on the environment before that error.
+pub fn user(manifest: &Manifest, environment: &mut Environment) -> Result<Option<User>, UserError> {
+    let account = manifest.user.as_deref().map_or(Ok(None), user::look_up)?;
+    Ok(account.map(|account| {
+        let set = [("HOME", account.home.into()), ("USER", account.name.into())];
+        *environment = std::mem::take(environment).with(&set, &[]);
+        account.user
+    }))
 }
 
 /// The format of the log, from `STARTUP_GUARD_LOG`. The default is JSON on Railway and text elsewhere.

@@ -46,13 +46,17 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     let is_beside = |each: &Wanted| file.is_some_and(|file| file.get(&each.name).is_some());
     let (mut usable, mut wanted): (Vec<Wanted>, Vec<Wanted>) =
         wanted(facts).into_iter().partition(is_beside);
-    usable.retain(|Wanted { name, .. }| {
-        facts.environment.text(name).is_none() && facts.admits(name, facts.beside(name))
-    });
+    // In a run an empty variable of the process takes precedence over the file.
+    let is_open = |name: &str| match facts.environment.get(name) {
+        Some(own) => given.subcommand == "check" && own.is_empty(),
+        None => true,
+    };
+    usable.retain(|Wanted { name, .. }| is_open(name) && facts.admits(name, facts.beside(name)));
     let mut fixes = Vec::new();
     if !usable.is_empty() {
-        let title = "under the service in compose; or `docker run --env-file .env`, or `set -a; . ./.env` in a shell";
-        fixes.push(Fix::new(title, &usable, vec!["env_file: .env".to_owned()]));
+        let title = "read them from that file (in compose, write `env_file: .env` under the service; with docker run, add `--env-file .env`)";
+        let command = format!("startup-guard {} --env-file .env", given.subcommand);
+        fixes.push(Fix::new(title, &usable, vec![command]));
     }
     // No command of a platform takes other names, but files can have them.
     let is_command = |each: &Wanted| place.is_none() || is_shell_name(&each.name);
@@ -229,8 +233,10 @@ fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix 
     };
     let title = match only_file {
         Some(_) => format!("append to {}", file.escape_debug()),
-        None if wanted.iter().all(is_plain) => TO_ENV_FILE.to_owned() + " for docker run or check",
-        None => TO_ENV_FILE.to_owned() + " for check (docker run keeps the quotes)",
+        None if wanted.iter().all(is_plain) => {
+            TO_ENV_FILE.to_owned() + " of run, check or docker run"
+        }
+        None => TO_ENV_FILE.to_owned() + " of run or check (docker run keeps the quotes)",
     };
     Fix {
         commands: vec![asking(&command, reader.shell_filter())],

@@ -111,6 +111,8 @@ pub struct Circumstances<'a> {
     pub is_in_container: bool,
     /// The name of the env file, as the user gave it, if `--only-file` excluded the process's environment.
     pub only_file: Option<&'a str>,
+    /// The subcommand that reports: `check` or `run`.
+    pub subcommand: &'a str,
     /// The dialect of the env file.
     pub reader: Dialect,
     /// The variables of a `.env` in the working directory that nothing has read, or its fault.

@@ -15,7 +15,7 @@ use crate::text::names;
 /// Missing variables are in a `.env` in the working directory.
 pub fn dotenv_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let missing = facts.missing_where(|each| facts.beside(&each.name).is_some());
-    let is_all = missing.len() == facts.missing.len();
+    let is_all = missing.len() == facts.missing.len() && missing.len() > 1;
     let whose = if is_all { "all of them" } else { "{}" };
     let text = format!(
         "`.env` in the working directory sets {whose}, but this process does not have {{it|them}}: a program only reads that file if it is told to, and compose uses it for the references in its own file."

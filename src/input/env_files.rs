@@ -8,11 +8,7 @@ use crate::check::Sources;
 use crate::diagnosis::NearNames;
 use crate::dotenv::{self, Dialect};
 use crate::environment::Environment;
-<<<<<<< HEAD
-use crate::manifest::Manifest;
-=======
-use crate::manifest::{Manifest, Template, Variable};
->>>>>>> b27d30e (Name the type of a composed text's parts, as clippy asks)
+use crate::manifest::{Manifest, Template};
 use crate::os::file;
 use crate::platform::{is_injected, is_shell_name};
 use crate::report::{Note, NoteCode, Source};
@@ -27,16 +23,34 @@ const MAX_INJECTED: usize = 64;
 /// The combined environment, and where the values of the files come from.
 #[derive(Default)]
 pub struct EnvFiles {
-    /// The environment that `read` was given, with the variables of the files replacing those of the same name.
+    /// The environment that the files were combined with, and their variables.
     pub environment: Environment,
-    /// The file and line of each value.
+    /// The file and line of each value that is from a file.
     pub sources: Sources,
+    /// The paths of the files, as the user gave them.
+    pub paths: Vec<OsString>,
+    /// The dialect of all files; `None` if it is detected.
+    pub dialect: Option<Dialect>,
     /// In the order of the files and their lines.
     notes: Vec<Note>,
+    /// Notes on variables that do not apply although a file sets them.
+    unused: Vec<Note>,
 }
 
-/// Reads the files in order, and adds their variables to `own`. If several files set a name, the last one applies. The
-/// dialect is detected from the content of each file if it is `None`.
+/// What the environment is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Check,
+    /// Does not skip the names that platforms inject silently.
+    Export,
+    /// Everything is passed on to the steps and the server.
+    Run,
+}
+
+type Values = BTreeMap<String, String>;
+
+/// Reads the files in order, and adds their variables to `own`, where they replace those of the same name. If several
+/// files set a name, the last one applies. The dialect is detected from the content of each file if it is `None`.
 ///
 /// # Errors
 /// The error of the first file that cannot be read or parsed.
@@ -45,7 +59,49 @@ pub fn read(
     dialect: Option<Dialect>,
     own: Environment,
 ) -> Result<EnvFiles, dotenv::Error> {
-    read_each(files, dialect, own, false)
+    let (mut all, values) = read_each(files, dialect, &own, false)?;
+    all.environment = replaced(own, &values);
+    Ok(all)
+}
+
+/// Like `read`, but the variables of `own` take precedence, even empty ones, as in compose and in python-dotenv.
+///
+/// # Errors
+/// The error of the first file that cannot be read or parsed.
+pub fn read_beneath(
+    files: &[OsString],
+    dialect: Option<Dialect>,
+    own: Environment,
+) -> Result<EnvFiles, dotenv::Error> {
+    let (mut all, values) = read_each(files, dialect, &own, false)?;
+    for (name, value) in &values {
+        let text = match own.get(name) {
+            None if name.starts_with("STARTUP_GUARD_") => {
+                "does not configure the guard, whose settings come from the process's own environment"
+            }
+            Some(own) if own.is_empty() && !value.is_empty() => {
+                "does not apply, because the process's own environment sets it to an empty text; unset it there"
+            }
+            Some(own) if own != value.as_str() => {
+                "does not apply, because the process's own environment sets another value"
+            }
+            _ => continue,
+        };
+        let is_shown = is_shell_name(name) && name.len() <= MAX_INJECTED;
+        all.unused.push(Note {
+            code: NoteCode::Line,
+            variables: is_shown.then(|| name.clone()).into_iter().collect(),
+            text: text.to_owned(),
+            source: all.sources.get(name).map(|(source, _)| source.clone()),
+        });
+    }
+    all.unused
+        .sort_by(|one, other| one.source.cmp(&other.source));
+    all.sources.retain(|name, _| own.get(name).is_none());
+    let values = values.into_iter();
+    let values = values.map(|(name, value)| (name.into(), value.into()));
+    all.environment = own.extended(values);
+    Ok(all)
 }
 
 /// Like `read` with an empty environment, but keeps Railway's references, such as `${{Postgres.DATABASE_URL}}`, in every
@@ -57,17 +113,30 @@ pub fn read_for_railway(
     files: &[OsString],
     dialect: Option<Dialect>,
 ) -> Result<EnvFiles, dotenv::Error> {
-    read_each(files, dialect, Environment::default(), true)
+    let own = Environment::default();
+    let (mut all, values) = read_each(files, dialect, &own, true)?;
+    all.environment = replaced(own, &values);
+    Ok(all)
+}
+
+fn replaced(own: Environment, values: &Values) -> Environment {
+    let set = values.iter();
+    let set = set.map(|(name, value)| (name.as_str(), value.into()));
+    own.with(&set.collect::<Vec<_>>(), &[])
 }
 
 fn read_each(
     files: &[OsString],
     dialect: Option<Dialect>,
-    own: Environment,
+    own: &Environment,
     keeps_references: bool,
-) -> Result<EnvFiles, dotenv::Error> {
-    let mut all = EnvFiles::default();
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
+) -> Result<(EnvFiles, Values), dotenv::Error> {
+    let mut all = EnvFiles {
+        paths: files.to_vec(),
+        dialect,
+        ..EnvFiles::default()
+    };
+    let mut values = Values::new();
     for path in files {
         let name = path.to_string_lossy().into_owned();
         // A reference is looked up in the process's environment, then in earlier files.
@@ -100,10 +169,7 @@ fn read_each(
         }
         all.notes.extend(file.notes);
     }
-    let set = values.iter();
-    let set = set.map(|(name, value)| (name.as_str(), value.into()));
-    all.environment = own.with(&set.collect::<Vec<_>>(), &[]);
-    Ok(all)
+    Ok((all, values))
 }
 
 /// The beginning of a reference on Railway.
@@ -128,29 +194,37 @@ fn with_stand_ins(content: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl EnvFiles {
-    /// The notes for the report of a check, or of an export, which does not skip the names that platforms inject
-    /// silently.
-    pub fn notes(&self, manifest: &Manifest, is_export: bool) -> Vec<Note> {
+    /// The notes for a report.
+    pub fn notes(&self, manifest: &Manifest, goal: Use) -> Vec<Note> {
         let names = Names::of(manifest);
         let mut notes = self.notes.clone();
         // A finding is not repeated as a note.
         let is_checked =
             |name: &String| self.environment.text(name).is_some() && names.declared.contains(name);
         notes.retain(|note| {
-            note.code != NoteCode::Misread || !note.variables.iter().all(is_checked)
+            let is_repeated =
+                note.code == NoteCode::Misread && note.variables.iter().all(is_checked);
+            // In a run no other reader reads the file.
+            let is_of_others = note.code == NoteCode::Portability && goal == Use::Run;
+            !is_repeated && !is_of_others
         });
         for note in &mut notes {
             note.variables.retain(|name| names.may_show(name));
         }
-        notes.extend(self.undeclared(&names, is_export));
+        notes.extend(self.unused.iter().cloned());
+        notes.extend(self.undeclared(&names, goal));
         notes
     }
 
-    fn undeclared(&self, names: &Names<'_>, is_export: bool) -> Option<Note> {
-        let command = if is_export { "export" } else { "check" };
+    fn undeclared(&self, names: &Names<'_>, goal: Use) -> Option<Note> {
+        let command = match goal {
+            Use::Check => "check",
+            Use::Export => "export",
+            Use::Run => return None,
+        };
         let sources = self.sources.iter().filter(|(name, _)| {
             let is_used = is_injected(name) || names.parts.contains(name.as_str());
-            !names.declared.contains(*name) && (is_export || !is_used)
+            !names.declared.contains(*name) && (goal == Use::Export || !is_used)
         });
         let mut undeclared: Vec<_> = sources.map(|(name, (source, _))| (source, name)).collect();
         undeclared.sort();

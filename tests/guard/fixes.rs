@@ -200,7 +200,7 @@ fn the_title_promises_only_the_readers_that_take_the_lines_as_they_are() {
         let fix = new_values(&ended);
         let title = fix["title"].as_str().expect("a fix has a title");
         assert_eq!(
-            title.contains("for docker run or check"),
+            title.contains("of run, check or docker run"),
             promised,
             "{title}"
         );

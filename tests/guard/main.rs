@@ -17,6 +17,7 @@ mod fixes;
 mod hardening;
 mod healthcheck;
 mod json_lines;
+mod local_runs;
 mod logs;
 mod manifest;
 mod processes;

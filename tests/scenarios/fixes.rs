@@ -135,7 +135,7 @@ impl<'a> Applied<'a> {
                 set.extend(Self::of_render(lines));
             } else if command.starts_with("{\"name\"") {
                 set.extend(Self::of_ecs(command));
-            } else if command != "env_file: .env" {
+            } else if command != "startup-guard check --env-file .env" {
                 let is_check = command.starts_with("startup-guard check");
                 is_other_file |= self.run(command) && is_check;
             }
