@@ -18,6 +18,7 @@ mod examples;
 mod export;
 #[path = "../author/export/hostile.rs"]
 mod hostile;
+mod local_runs;
 mod migrate_from;
 #[path = "../service/postgres.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         completions::TESTS,
         examples::TESTS,
         export::TESTS,
+        local_runs::TESTS,
         migrate_from::TESTS,
         runbook::TESTS,
     ];
