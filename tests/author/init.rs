@@ -668,6 +668,72 @@ fn the_database_is_waited_for_only_if_it_is_certainly_postgresql() {
 }
 
 #[test]
+fn the_url_of_the_database_is_composed_of_the_parts_that_the_code_reads() {
+    const SETTINGS: &str = "from pydantic_settings import BaseSettings\n\nclass Settings(BaseSettings):\n    \
+        POSTGRES_SERVER: str\n    POSTGRES_PORT: int = 5432\n    POSTGRES_USER: str\n    POSTGRES_PASSWORD: str = \"\"\n    \
+        POSTGRES_DB: str = \"app_db\"\n";
+    let of_code = |code: &str, requirements: &str| {
+        manifest(&[
+            ("app/config.py", code),
+            ("requirements.txt", requirements),
+            ("alembic.ini", "[alembic]\nscript_location = alembic\n"),
+        ])
+    };
+    let composed = |manifest: &str| {
+        let variable = variable(manifest, "DATABASE_URL");
+        let value = variable
+            .lines()
+            .find_map(|line| line.strip_prefix("value: "));
+        value.map(|value| value.trim_matches('"').to_owned())
+    };
+    let written = of_code(SETTINGS, "");
+    let url = "postgresql://${POSTGRES_USER}:${POSTGRES_PASSWORD:-}@${POSTGRES_SERVER}:${POSTGRES_PORT:-5432}/${POSTGRES_DB:-app_db}";
+    assert_eq!(composed(&written).as_deref(), Some(url), "{written}");
+    assert!(
+        written.contains("\nwait_for:\n  - postgres: DATABASE_URL\n"),
+        "{written}"
+    );
+    assert!(
+        written.contains("    up_to_date: {alembic: DATABASE_URL}\n"),
+        "{written}"
+    );
+    assert!(
+        written.contains("    lock: {postgres: DATABASE_URL}\n"),
+        "{written}"
+    );
+
+    let read = |name: &str| format!("os.environ[\"{name}\"]\n");
+    let all = ["DB_HOST", "DB_USERNAME", "DB_PASS", "DB_NAME"]
+        .map(read)
+        .concat();
+    let all = format!("import os\n{all}");
+    let url = "postgresql://${DB_USERNAME}:${DB_PASS}@${DB_HOST}/${DB_NAME}";
+    assert_eq!(composed(&of_code(&all, "psycopg\n")).as_deref(), Some(url));
+    // The database may be another one, a part is not read or has no known default, or the URL is there.
+    for (code, requirements) in [
+        (all.clone(), "mysqlclient\n"),
+        (all.replace("os.environ[\"DB_PASS\"]\n", ""), "psycopg\n"),
+        (
+            all.replace("os.environ[\"DB_PASS\"]", "os.getenv(\"DB_PASS\")"),
+            "psycopg\n",
+        ),
+        (
+            SETTINGS.replace("\"\"", &format!("\"{WORD}\"")),
+            "psycopg\n",
+        ),
+        (
+            SETTINGS.to_owned() + "    DATABASE_URL: str = \"\"\n",
+            "psycopg\n",
+        ),
+        (SETTINGS.to_owned() + "    POSTGRES_URL: str\n", "psycopg\n"),
+    ] {
+        let written = of_code(&code, requirements);
+        assert_eq!(composed(&written), None, "{written}");
+        assert!(!written.contains(WORD), "{written}");
+    }
+}
+
+#[test]
 fn the_code_tells_levels_types_and_secrets() {
     let code = "from pydantic import AliasChoices, Field, SecretStr\nfrom pydantic_settings import BaseSettings, SettingsConfigDict\n\n\n\
         class Settings(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix=\"APP_\")\n    \

@@ -1,6 +1,8 @@
 //! Combines what the files and the code tell about each variable to the keys of the manifest.
 
-use super::names::{has_credentials, is_own_key, is_secret_name, is_showable, is_showable_comment};
+use super::names::{
+    has_credentials, is_own_key, is_plain_word, is_secret_name, is_showable, is_showable_comment,
+};
 use super::sources::Listed;
 use crate::author::scan::{Read, is_usual};
 use crate::rule::{List, Rule, Type};
@@ -37,6 +39,8 @@ pub struct Draft {
     pub is_generated: bool,
     pub description: Option<String>,
     pub example: Option<String>,
+    /// The code's default, if it is known, and certainly no secret.
+    pub fallback: Option<String>,
 }
 
 /// What is known about a variable before the decisions.
@@ -59,6 +63,8 @@ struct Known {
     comment: Option<String>,
     /// Values that may be shown if they are harmless.
     examples: Vec<String>,
+    /// The first default of the code.
+    default: Option<String>,
 }
 
 /// The variables of a service, and the names that were left out because a platform, an image or Python has them.
@@ -173,6 +179,7 @@ impl Known {
         self.types
             .extend(read.value_type.map(|value_type| (value_type, read.list)));
         self.examples.extend(read.default.clone());
+        self.default = self.default.take().or(read.default.clone());
         self.values.extend(read.default);
     }
 
@@ -200,6 +207,7 @@ impl Known {
         let fits = |value: &String| is_showable(value) && rule.findings(value).is_empty();
         let example = self.examples.into_iter().find(fits);
         let is_text = value_type == Type::String && list.is_none();
+        let is_harmless = |text: &String| text.is_empty() || !is_secret && is_plain_word(text);
         let is_shown = |comment: &String| is_showable_comment(comment, is_secret);
         Draft {
             is_generated: is_secret && is_text && is_own_key(name),
@@ -213,6 +221,7 @@ impl Known {
             excludes_file: is_secret && has_file,
             description: self.comment.filter(is_shown),
             example: example.filter(|_| !is_secret),
+            fallback: self.default.filter(is_harmless),
         }
     }
 

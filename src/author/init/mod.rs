@@ -3,6 +3,7 @@
 
 mod draft;
 mod names;
+mod parts;
 mod sources;
 mod start;
 mod words;
@@ -85,8 +86,10 @@ pub fn run(arguments: &Init, environment: &Environment) -> Result<(), Error> {
         );
         return super::failure(Exit::NO_INPUT, text);
     }
+    let url = parts::url(&drafts.variables, only_postgres);
     let text = yaml::manifest(&yaml::Service {
         drafts: &drafts,
+        url: url.as_deref(),
         start: &start::read(folder),
         has_alembic: folder.join("alembic.ini").is_file(),
         has_code,
@@ -107,7 +110,8 @@ pub fn run(arguments: &Init, environment: &Environment) -> Result<(), Error> {
         return Ok(());
     }
     write(&file, &text)?;
-    let variables = count(drafts.variables.len(), "variable");
+    let variables = drafts.variables.len() + usize::from(url.is_some());
+    let variables = count(variables, "variable");
     tracing::info!(
         "wrote {} with {variables}; read it, then run: {}",
         file.display(),

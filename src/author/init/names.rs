@@ -107,6 +107,12 @@ pub fn is_showable(value: &str) -> bool {
     !value.is_empty() && is_known && !has_credentials(value) && !looks_secret(value, LONGEST_CODE)
 }
 
+/// Whether a value of a variable that is no secret is a name or a number, such as `localhost` or `app_db`.
+pub fn is_plain_word(value: &str) -> bool {
+    let is_part = |other: char| other.is_ascii_alphanumeric() || "_.-".contains(other);
+    value.chars().all(is_part) && !looks_secret(value, LONGEST_CODE)
+}
+
 /// Whether a comment may be shown. The one of a secret must not contain a pair of a name and a value.
 pub fn is_showable_comment(comment: &str, is_secret: bool) -> bool {
     let is_sentence = comment.contains(' ') && !comment.contains(char::is_control);

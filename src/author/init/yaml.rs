@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::draft::{Draft, Drafts, Group};
+use super::parts;
 use super::start::{Command, Start};
 use crate::rule::{List, Type};
 use crate::text::names;
@@ -42,6 +43,8 @@ const NO_TEXTS: [&str; 10] = [
 /// What the service runs and has.
 pub struct Service<'a> {
     pub drafts: &'a Drafts,
+    /// The template of the database's URL, if that is composed of other variables.
+    pub url: Option<&'a str>,
     pub start: &'a Start,
     /// Whether alembic's configuration is in the folder.
     pub has_alembic: bool,
@@ -51,7 +54,8 @@ pub struct Service<'a> {
 
 /// The manifest as a text.
 pub fn manifest(service: &Service<'_>) -> String {
-    let database = database(&service.drafts.variables);
+    let composed = service.url.map(|_| parts::NAME);
+    let database = database(&service.drafts.variables).or(composed);
     let mut text = HEAD.to_owned();
     text += &variables(service);
     if let Some(database) = database {
@@ -104,6 +108,13 @@ fn variables(service: &Service<'_>) -> String {
         if !drafts.is_empty() {
             text += &format!("  # {title}\n{}", drafts.concat());
         }
+    }
+    if let Some(url) = service.url {
+        text += &format!(
+            "  # Composed of its parts for the wait and the lock below: no code reads it.\n  {}:\n    type: url\n    secret: true\n    value: {}\n",
+            parts::NAME,
+            scalar(url)
+        );
     }
     if !service.drafts.injected.is_empty() {
         text += &format!(
