@@ -7,6 +7,7 @@ mod support;
 mod adopt;
 mod demo;
 mod environment;
+mod fastapi_template;
 #[allow(dead_code, reason = "each target needs a part of it")]
 mod postgres;
 mod start;
