@@ -54,7 +54,13 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     usable.retain(|Wanted { name, .. }| is_open(name) && facts.admits(name, facts.beside(name)));
     let mut fixes = Vec::new();
     if !usable.is_empty() {
-        let title = "read them from that file (in compose, write `env_file: .env` under the service; with docker run, add `--env-file .env`)";
+        let which = match (usable.len(), facts.missing.len()) {
+            (some, all) if some < all => format!("{some} of the {all}"),
+            _ => "them".to_owned(),
+        };
+        let title = format!(
+            "read {which} from that file (in compose, write `env_file: .env` under the service; with docker run, add `--env-file .env`)"
+        );
         let command = format!("startup-guard {} --env-file .env", given.subcommand);
         fixes.push(Fix::new(title, &usable, vec![command]));
     }
