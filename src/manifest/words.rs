@@ -8,13 +8,14 @@ pub type Words = &'static [(&'static str, &'static str)];
 
 #[rustfmt::skip]
 pub const ROOT: Words = &[
+    ("web worker beat procfile", "write `processes: {web: {command: [PROGRAM]}}`"),
     ("env environment environment_variables env_vars envvars envs vars properties", "declare each variable under `variables`, such as `DATABASE_URL: {}`"),
     ("required mandatory", "declare each variable under `variables`, such as `DATABASE_URL: {}`, which is required"),
     ("optional", "declare each variable under `variables`, such as `SENTRY_DSN: {level: optional}`"),
     ("secrets", "declare each variable under `variables`, such as `API_KEY: {secret: true}`"),
     ("services containers", "this file describes one service: write its command under `server`, and what it needs under `wait_for`"),
     ("name title app app_name service_name project", "write `service`"),
-    ("command cmd entrypoint run start exec web worker", "write `server: {command: [uvicorn, \"app:app\"]}`"),
+    ("command cmd entrypoint run start exec", "write `server: {command: [uvicorn, \"app:app\"]}`"),
     ("cwd working_dir working_directory workdir", "write the command as [env, -C, DIR, COMMAND]"),
     ("env_file", "the platform or `docker run --env-file` sets the variables"),
     ("description", "write it as a comment"),
@@ -62,6 +63,7 @@ pub const COMMAND: Words = &[
 
 #[rustfmt::skip]
 pub const STEP: Words = &[
+    ("retry attempts max_attempts tries backoff", "write `retries: 10` and `retry_delay: 5s`"),
     ("id title label", "write `name`"),
     ("uses", "write `command`; a step runs a program of the image"),
     ("depends_on needs after requires", "steps run in their order; write what must be ready under `wait_for`"),
@@ -101,6 +103,7 @@ pub const TYPES: Words = &[
     ("list array set tuple csv", "write `list: csv` or `list: json`; `type` is the type of each item"),
     ("enum choice literal", "write `one_of: [a, b]` in the place of `type`"),
     ("secret password token sensitive", "write `secret: true` in the place of `type`"),
+    ("hostname fqdn", "write `type: host`"),
     ("uri dsn link http https", "write `type: url`"),
     ("object dict map", "write `type: json`"),
     ("uuid date datetime ip regex", "write a `pattern` in the place of `type`"),
