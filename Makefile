@@ -42,7 +42,7 @@ guard:
 
 venv: $(VENV)/complete
 
-$(VENV)/complete: examples/intowork-backend/requirements.txt tests/requirements.txt
+$(VENV)/complete: examples/intowork-backend/requirements.txt examples/django-processes/requirements.txt tests/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name it with PYTHON=…")'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)

@@ -11,7 +11,7 @@ import sys
 # Programs that read recipes, completions and exports, or of which docs/migrate-from.md speaks. `.ci/run` installs most
 # of them where it can.
 TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl", "node", "tini",
-         "dumb-init", "gosu", "wait-for-it", "envsubst"]
+         "dumb-init", "gosu", "wait-for-it", "envsubst", "redis-server"]
 
 # What a machine may lack: how the reason of an ignored test begins, and a command that succeeds where the need is
 # met. What anybody can install, such as strace, is not among them: `.ci/run` installs it.

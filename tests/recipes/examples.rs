@@ -209,7 +209,12 @@ fn manifests() {
 }
 
 fn links() {
-    for page in ["README.md", "railway/README.md"] {
+    for page in [
+        "README.md",
+        "railway/README.md",
+        "django-processes/README.md",
+        "node-in-compose/README.md",
+    ] {
         let text = text_of(page);
         let targets = text.split("](").skip(1);
         let targets = targets.filter_map(|rest| rest.split(')').next());

@@ -24,6 +24,7 @@ mod migrate_from;
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod postgres;
 mod runbook;
+mod services;
 #[path = "../guard/support/mod.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod support;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         local_runs::TESTS,
         migrate_from::TESTS,
         runbook::TESTS,
+        services::TESTS,
     ];
     let trials = tests.into_iter().flatten().copied().map(trial).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
