@@ -54,8 +54,10 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     usable.retain(|Wanted { name, .. }| is_open(name) && facts.admits(name, facts.beside(name)));
     let mut fixes = Vec::new();
     if !usable.is_empty() {
-        let which = match (usable.len(), facts.missing.len()) {
+        let is_missing = |finding: &&Finding| finding.code == Code::Missing;
+        let which = match (usable.len(), facts.errors().filter(is_missing).count()) {
             (some, all) if some < all => format!("{some} of the {all}"),
+            (1, _) => "it".to_owned(),
             _ => "them".to_owned(),
         };
         let title = format!(

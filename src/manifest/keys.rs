@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::forms::Form;
 use super::node::{Entry, Fault, MERGE, Node, Value};
+use super::template::is_name;
 use super::words::{Words, advice_on};
 use crate::text::did_you_mean;
 
@@ -273,16 +274,20 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Records a fault for each key that was not read.
-    pub fn finish(&mut self) {
+    /// Records a fault for each key that was not read. Returns whether one of them is a word of another tool.
+    pub fn finish(&mut self) -> bool {
         // The names are not needed any more, and a large manifest has very many of these lists.
         let asked = std::mem::take(&mut self.asked);
         // Tools put what several entries share under such a key of the root.
         let is_extension = |key: &str| self.here.path.is_empty() && key.starts_with("x-");
         let is_unknown = |(key, _): &&&Entry<'_>| !asked.contains(&&**key) && !is_extension(key);
         let unknown = self.entries.iter().filter(is_unknown);
+        let mut has_advice = false;
         for (key, node) in unknown.take_while(|_| !self.here.has_all_faults()) {
             let mut hint = self.advice(key, self.words).unwrap_or_default();
+            has_advice |= !hint.is_empty();
+            let name = node.text.as_deref().filter(|text| is_name(text));
+            hint = hint.replace("{NAME}", name.unwrap_or("NAME"));
             if hint.is_empty() {
                 hint = self.near(key, asked.iter().copied());
             }
@@ -292,6 +297,7 @@ impl<'a> Keys<'a> {
             let message = format_args!("unknown key `{}`{hint}", shown(key));
             self.here.value(key, node).fault(message);
         }
+        has_advice
     }
 
     /// Returns `; did you mean X?` if a known word is similar, otherwise an empty text.

@@ -1,9 +1,10 @@
 //! Parses the manifest, a YAML text. Returns a `Manifest` or every fault in the text.
 //!
 //! `node` parses the text to a tree. `keys` reads the tree key by key. This file reads the keys of the root, `variable`,
-//! `process` and `wait` those below it.
+//! `process` and `wait` those below it. `declared` has the variables to which the others refer.
 
 mod compose;
+mod declared;
 mod forms;
 mod keys;
 mod node;
@@ -29,10 +30,10 @@ use crate::rule::{Rule, placeholder};
 use crate::targets::Protocol;
 use crate::text::count;
 
+use declared::Declared;
 use keys::{Cursor, Keys, MAX_FAULTS, Version};
 use node::Fault;
 use processes::Processes;
-use variable::Declared;
 
 pub use compose::{NotComposed, Piece, in_order};
 pub use node::{Node, Value};

@@ -6,10 +6,10 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::declared::Declared;
 use super::keys::{Cursor, Keys, Read};
 use super::processes::{PROCESSES, Processes};
 use super::template::{Template, is_name, unbraced};
-use super::variable::Declared;
 use super::{Alembic, Lock, OnAhead, Place, Server, Step, UpToDate, forms};
 use crate::alembic::Targets;
 use crate::os::signals::Signal;
@@ -322,7 +322,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let mut announce = keys.mapping("announce", "expected a mapping such as {start: …, done: …}");
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
-    announce.iter_mut().for_each(Keys::finish);
+    announce.iter_mut().for_each(|keys| _ = keys.finish());
     let signals = STOP_SIGNALS.split(' ');
     let signals: Vec<_> = signals
         .filter_map(|name| Some((name, Signal::parse(name)?)))

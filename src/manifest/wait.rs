@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::declared::Declared;
 use super::keys::{Keys, Read};
 use super::process::{DEFAULT_LOCK_WAIT, UP_TO_DATE, command, place, timeout};
-use super::template::{Template, is_name};
-use super::variable::Declared;
+use super::template::Template;
 use super::{Awaited, Place, Step, UpToDate, Wait, forms};
 use crate::targets::{Protocol, STATUSES, http_status};
 
@@ -14,37 +14,6 @@ const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
 /// The default pause between two runs of a command.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Keys that a wait does not have, separated by spaces; a name of a variable; and what to write instead. If the user's
-/// value is a name, it replaces the name.
-#[rustfmt::skip]
-const FOREIGN: [(&str, &str, &str); 15] = [
-    ("redis valkey", "REDIS_URL",
-        r#"`tcp: REDIS_URL` for an open port, or `command: [redis-cli, -u, "${REDIS_URL}", ping]`"#),
-    ("mysql mariadb", "MYSQL_URL",
-        r#"`tcp: MYSQL_URL` for an open port, or `command: [mysqladmin, ping, -h, "${MYSQL_HOST}", --silent]`"#),
-    ("amqp rabbitmq", "AMQP_URL",
-        r#"`tcp: AMQP_URL` for an open port, or `command: [python, -c, 'import os, kombu; kombu.Connection(os.environ["AMQP_URL"]).connect()']`"#),
-    ("mongodb mongo", "MONGODB_URL",
-        r#"`tcp: MONGODB_URL` for an open port, or `command: [mongosh, "${MONGODB_URL}", --quiet, --eval, "db.runCommand({ping: 1})"]`"#),
-    ("kafka", "KAFKA_BROKERS",
-        r#"`tcp: KAFKA_BROKERS` for an open port, or `command: [kcat, -b, "${KAFKA_BROKERS}", -L]`"#),
-    ("elasticsearch opensearch", "ELASTICSEARCH_URL",
-        r#"`tcp: ELASTICSEARCH_URL` for an open port, `http: ELASTICSEARCH_URL` for an answer, or `command: [curl, -fsS, "${ELASTICSEARCH_URL}"]`"#),
-    ("memcached memcache", "MEMCACHED_SERVER",
-        r#"`tcp: MEMCACHED_SERVER` for an open port, or `command: [memcping, "--servers=${MEMCACHED_SERVER}"]`"#),
-    ("grpc", "GRPC_SERVER",
-        r#"`tcp: GRPC_SERVER` for an open port, or `command: [grpc_health_probe, "-addr=${GRPC_SERVER}"]`"#),
-    ("nats smtp ldap mssql sqlserver clickhouse cassandra", "SERVICE_URL",
-        r#"`tcp: SERVICE_URL` for an open port, or `command: [PROGRAM, "${SERVICE_URL}"]` for a program that exits with 0 when it is ready"#),
-    ("host hostname port service container server address", "",
-        "`tcp: HOST:PORT` for an open port, or `command: [PROGRAM, ARGUMENT]` for a program that exits with 0 when it is ready"),
-    ("url https", "API_URL", "`http: API_URL` for an answer, or `tcp: API_URL` for an open port"),
-    ("file path", "", "`command: [test, -e, FILE]`"),
-    ("postgresql pg db database", "DATABASE_URL", "`postgres: DATABASE_URL`"),
-    ("cmd exec shell script", "", "`command: [PROGRAM, ARGUMENT]`; no shell splits a text"),
-    ("step", "", "`up_to_date: STEP`"),
-];
 
 /// Reads `wait_for`.
 pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Vec<Wait> {
@@ -77,14 +46,14 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
     let step = awaited_step(&mut keys, declared, steps).map(Awaited::Step);
     let default = [DEFAULT_WAIT, DEFAULT_LOCK_WAIT][usize::from(keys.has(UP_TO_DATE))];
     let timeout = timeout(&mut keys, humantime::format_duration(default));
-    let is_foreign = refuse_foreign(&mut keys);
-    keys.finish();
+    let is_foreign = keys.finish();
     let names = protocols.iter().map(|protocol| protocol.name());
     let given = names
         .chain([COMMAND, UP_TO_DATE])
         .filter(|name| keys.has(name));
     let count = given.count();
-    if count != 1 && !is_foreign {
+    // A key of another tool has its own advice.
+    if count > 1 || count == 0 && !is_foreign {
         let message = "needs exactly one of postgres, tcp, http, command and up_to_date";
         keys.here.fault(message);
     }
@@ -120,27 +89,6 @@ fn statuses(keys: &mut Keys<'_>) -> Vec<u16> {
     let is_wrong = statuses.len() < words.len() || words.is_empty();
     keys.fault_if(is_wrong, "status", STATUSES);
     statuses
-}
-
-/// Records a fault for each key that other tools have. Returns whether there is one.
-fn refuse_foreign(keys: &mut Keys<'_>) -> bool {
-    let mut is_foreign = false;
-    for (names, example, instead) in FOREIGN {
-        for name in names.split(' ') {
-            if !keys.has(name) {
-                continue;
-            }
-            let value = keys.get(name).and_then(|value| value.text());
-            let own = value.filter(|text| is_name(text) && !example.is_empty());
-            let instead = instead.replace(example, own.unwrap_or(example));
-            keys.fault(
-                name,
-                format_args!("a wait has no `{name}`; write {instead}"),
-            );
-            is_foreign = true;
-        }
-    }
-    is_foreign
 }
 
 /// Reads the name of a step that has `up_to_date`.

@@ -85,12 +85,27 @@ pub const SERVER: Words = &[
     ("tini dumb_init", "write `init: true`"),
 ];
 
+/// `{NAME}` stands for the entry's own value, if that is a name.
 #[rustfmt::skip]
 pub const WAIT: Words = &[
     ("name title description", "write it as a comment"),
     ("deadline max_wait timeout_seconds wait_timeout", "write `timeout` with a unit, such as `timeout: 60s`"),
     ("condition depends_on", "write what must be ready, such as `tcp: \"db:5432\"`; the guard waits until it answers"),
     ("step steps", "write `up_to_date` with the name of the step"),
+    ("redis valkey", r#"write `tcp: {NAME}` for an open port, or `command: [redis-cli, -u, "${{NAME}}", ping]`"#),
+    ("mysql mariadb", r#"write `tcp: {NAME}` for an open port, or `command: [mysqladmin, ping, -h, "${MYSQL_HOST}", --silent]`"#),
+    ("amqp rabbitmq", r#"write `tcp: {NAME}` for an open port, or `command: [python, -c, 'import os, kombu; kombu.Connection(os.environ["{NAME}"]).connect()']`"#),
+    ("mongodb mongo", r#"write `tcp: {NAME}` for an open port, or `command: [mongosh, "${{NAME}}", --quiet, --eval, "db.runCommand({ping: 1})"]`"#),
+    ("kafka", r#"write `tcp: {NAME}` for an open port, or `command: [kcat, -b, "${{NAME}}", -L]`"#),
+    ("elasticsearch opensearch", r#"write `tcp: {NAME}` for an open port, `http: {NAME}` for an answer, or `command: [curl, -fsS, "${{NAME}}"]`"#),
+    ("memcached memcache", r#"write `tcp: {NAME}` for an open port, or `command: [memcping, "--servers=${{NAME}}"]`"#),
+    ("grpc", r#"write `tcp: {NAME}` for an open port, or `command: [grpc_health_probe, "-addr=${{NAME}}"]`"#),
+    ("nats smtp ldap mssql sqlserver clickhouse cassandra", r#"write `tcp: {NAME}` for an open port, or `command: [PROGRAM, "${{NAME}}"]` for a program that exits with 0 when it is ready"#),
+    ("host hostname port service container server address", "write `tcp: HOST:PORT` for an open port, or `command: [PROGRAM, ARGUMENT]` for a program that exits with 0 when it is ready"),
+    ("url https", "write `http: {NAME}` for an answer, or `tcp: {NAME}` for an open port"),
+    ("file path", "write `command: [test, -e, FILE]`"),
+    ("postgresql pg db database", "write `postgres: {NAME}`"),
+    ("cmd exec shell script", "write `command: [PROGRAM, ARGUMENT]`; no shell splits a text"),
 ];
 
 /// Values of `type`.

@@ -189,7 +189,7 @@ fn a_process_without_a_command_needs_one_on_the_command_line() {
 fn an_init_is_that_of_the_chosen_process() {
     let guard = guard().env("BROKER_URL", BROKER);
     guard.folder.file("migrated", "");
-    let told = "--forward and --rewrite need an init";
+    let told = "--forward, --rewrite, --remap-exit and --stop-grace need an init";
     let guard = guard.line("run --process worker --rewrite TERM:INT");
     guard.run().expect_code(0).expect_never(told);
     let guard = self::guard().env("BROKER_URL", BROKER);

@@ -197,6 +197,8 @@ fn secret_parts_are_masked_as_they_are_written_and_default_texts_are_not() {
         .secrets()
         .iter()
         .map(|each| String::from_utf8_lossy(each))
+        // The forms with a backslash are those of programs that write JSON.
+        .filter(|each| !each.contains('\\'))
         .collect();
     let expected = [
         "a%2Fb%2Bc",

@@ -243,6 +243,12 @@ impl Ended {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
+    /// The text on stderr, with `…` for each duration such as `0.3s`.
+    pub fn stderr_without_times(&self) -> String {
+        let time = regex_lite::Regex::new(r"\b\d+\.\ds\b").expect("the pattern is well-formed");
+        time.replace_all(&self.stderr(), "…").into_owned()
+    }
+
     pub fn last_line(&self) -> String {
         self.stderr().lines().last().unwrap_or_default().to_owned()
     }

@@ -1,0 +1,203 @@
+//! The declared variables, and the faults of references to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::Variable;
+use super::keys::{Cursor, Keys};
+use super::processes::Processes;
+use super::variable::CONDITIONS;
+use crate::text::names;
+
+/// The declared variables by name.
+#[derive(Clone)]
+pub struct Declared<'a> {
+    by_name: Rc<BTreeMap<&'a str, &'a Variable>>,
+    /// The variables whose value may be in a file, in order, by the name of the variable that names the file.
+    by_file: Rc<BTreeMap<&'a str, &'a Variable>>,
+    /// The pairs of a variable's name and a value in its `one_of`.
+    choices: Rc<BTreeSet<(&'a str, &'a str)>>,
+    /// The processes that need the variables.
+    pub processes: Processes<'a>,
+}
+
+impl<'a> Declared<'a> {
+    pub fn new(variables: &'a [(Variable, Keys<'_>)], processes: Processes<'a>) -> Self {
+        let named = variables
+            .iter()
+            .map(|(variable, _)| (&*variable.name, variable));
+        let choices = named.clone().flat_map(|(name, variable)| {
+            variable
+                .rule
+                .one_of
+                .iter()
+                .map(move |value| (name, value.as_str()))
+        });
+        let files = named.clone().rev();
+        let files = files.filter_map(|(_, each)| Some((each.file.as_deref()?, each)));
+        Self {
+            choices: Rc::new(choices.collect()),
+            by_file: Rc::new(files.collect()),
+            by_name: Rc::new(named.collect()),
+            processes,
+        }
+    }
+
+    /// The same variables, as these processes need them.
+    pub fn needed_by(&self, processes: Processes<'a>) -> Self {
+        Self {
+            processes,
+            ..self.clone()
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&'a Variable> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The variable with this name. Records a fault of `key` if it is not declared.
+    pub fn require(&self, name: &str, keys: &Keys<'_>, key: &str) -> Option<&'a Variable> {
+        let found = self.get(name);
+        if found.is_none() {
+            let near = keys.near(name, self.by_name.keys().copied());
+            let message = format_args!("`{name}` is not declared under variables{near}");
+            keys.fault(key, message);
+        }
+        found
+    }
+
+    /// Records a fault if the variable with this name is not there for all of the processes that need it.
+    pub fn check_need(&self, name: &str, here: &Cursor<'_>) {
+        let Some(variable) = self.get(name) else {
+            return;
+        };
+        let without = self.processes.without(&variable.processes);
+        if !without.0.is_empty() {
+            let (without, limits) = (names(&without.0), names(&variable.processes));
+            here.fault(format_args!(
+                "needs {name} for {without}, but {name} is only for {limits}; correct the `processes` of one of them"
+            ));
+        }
+    }
+
+    /// Checks a variable's references to other variables.
+    pub fn check(&self, variable: &Variable, keys: &Keys<'_>) {
+        let name = &variable.name;
+        for other in &variable.distinct_from {
+            keys.fault_if(other == name, "distinct_from", "names the variable itself");
+            self.require(other, keys, "distinct_from");
+        }
+        if let Some(conditions) = keys.value("required_when") {
+            let conditions = conditions.keys(CONDITIONS);
+            let declared = self.needed_by(self.processes.limited_to(&variable.processes));
+            for (other, values) in &variable.required_when {
+                declared.check_condition(other, values, &conditions);
+            }
+        }
+        self.check_presence(&variable.required_with, variable, keys, true);
+        self.check_presence(&variable.required_without, variable, keys, false);
+        for former in &variable.renamed_from {
+            let message =
+                format_args!("`{former}` is declared as a variable, so it is not a former name");
+            keys.fault_if(self.get(former).is_some(), "renamed_from", message);
+        }
+        if let Some(unbraced) = variable
+            .value
+            .as_ref()
+            .and_then(|value| value.unbraced(|name| name == "PORT" || self.get(name).is_some()))
+        {
+            let message = format_args!(
+                "nothing expands ${unbraced}; write ${{{unbraced}}}, or ${{{unbraced}:-text}} with a default"
+            );
+            keys.fault("value", message);
+        }
+        if let Some(file) = &variable.file {
+            self.check_file(file, variable, keys);
+        }
+    }
+
+    fn check_file(&self, file: &str, variable: &Variable, keys: &Keys<'_>) {
+        let name = &variable.name;
+        let other = self.by_file.get(file).filter(|other| other.name != *name);
+        let is_declared = self.get(file).is_some();
+        let message = if is_declared && keys.has("file") {
+            format!("`{file}` is declared as a variable, so it cannot also name a file with {name}")
+        } else if is_declared {
+            format!(
+                "`{file}` is declared as a variable, but would also name a file with {name}; add `file: false`"
+            )
+        } else if let Some(other) = other {
+            format!("`{file}` already names the file of {}", other.name)
+        } else {
+            return;
+        };
+        if keys.has("file") {
+            keys.fault("file", message);
+        } else {
+            keys.here.fault(message);
+        }
+    }
+
+    /// Checks `required_with`, or `required_without` if `is_with` is false.
+    fn check_presence(
+        &self,
+        others: &[String],
+        variable: &Variable,
+        keys: &Keys<'_>,
+        is_with: bool,
+    ) {
+        let (key, effect) = if is_with {
+            ("required_with", "always")
+        } else {
+            ("required_without", "never")
+        };
+        let is_empty = keys.has(key) && others.is_empty();
+        keys.fault_if(is_empty, key, "is empty; name at least one variable");
+        for name in others {
+            keys.fault_if(*name == variable.name, key, "names the variable itself");
+            let other = self.require(name, keys, key);
+            let has_default = other.is_some_and(|other| other.default.is_some());
+            let message = format_args!(
+                "{name} has a default, so it is always set, and the condition {effect} holds"
+            );
+            keys.fault_if(has_default, key, message);
+        }
+        let is_in_both = |name: &String| variable.required_with.contains(name);
+        let is_always = !is_with && !others.is_empty() && others.iter().all(is_in_both);
+        let message = "names only variables of `required_with`, so the variable is always required; remove both";
+        keys.fault_if(is_always, key, message);
+    }
+
+    fn check_condition(&self, name: &str, values: &[String], conditions: &Keys<'_>) {
+        let message = "is an empty list, so the condition could never hold";
+        conditions.fault_if(values.is_empty(), name, message);
+        let other = self.require(name, conditions, name);
+        let limits = other.map_or(&[][..], |other| &other.processes);
+        let has_none = !limits.is_empty() && self.processes.limited_to(limits).0.is_empty();
+        let message =
+            "is for other processes than this variable, so the condition could never hold";
+        conditions.fault_if(has_none, name, message);
+        let Some(other) = other.filter(|other| !other.secret) else {
+            return;
+        };
+        if other.rule.one_of.is_empty() {
+            let is_wrong = |value: &String| {
+                other
+                    .rule
+                    .findings(value)
+                    .iter()
+                    .any(|each| each.is_certain)
+            };
+            let message =
+                "has a value that breaks the variable's rule, so the condition could never hold";
+            conditions.fault_if(values.iter().any(is_wrong), name, message);
+            return;
+        }
+        let is_unknown = |value: &&String| !self.choices.contains(&(name, value.as_str()));
+        for value in values.iter().filter(is_unknown) {
+            let near = conditions.near(value, other.rule.one_of.iter().map(String::as_str));
+            let message = format_args!("`{value}` is not in one_of of {name}{near}");
+            conditions.fault(name, message);
+        }
+    }
+}
