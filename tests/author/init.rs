@@ -851,7 +851,7 @@ fn of_a_compose_file_only_the_services_that_are_built_from_the_folder_are_read()
     let names: Vec<&str> = names.filter(|name| !name.starts_with([' ', '#'])).collect();
     assert_eq!(
         names,
-        ["FROM_FILE", "SHARED", "COUNT", "QUEUE", "BARE"],
+        ["FROM_FILE", "COUNT", "SHARED", "QUEUE", "BARE"],
         "{manifest}"
     );
 }
