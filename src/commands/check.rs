@@ -146,6 +146,9 @@ fn explained(
 }
 
 fn log_pieces(view: &View, format: log::Format) {
+    if view.report.findings.is_empty() && view.report.notes.is_empty() {
+        return;
+    }
     let terminal = STDERR.columns().filter(|_| format != log::Format::Json);
     for (of, text) in pieces(view, terminal) {
         let (finding, cause) = match of {
