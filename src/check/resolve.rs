@@ -3,7 +3,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::iter::once;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -256,7 +255,18 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
             // A query can have percent-encoded keys, or contain a percent-encoded connection string.
             let decoded = text.contains('%').then(|| percent_decoded(text));
             let decoded = decoded.and_then(|decoded| String::from_utf8(decoded).ok());
-            for password in once(text).chain(decoded.as_deref()).flat_map(passwords) {
+            let raw = passwords(text);
+            let known: Vec<Vec<u8>> = raw.iter().map(|each| percent_decoded(each)).collect();
+            // There a decoded `@` or `/` ends a password too early. Masking its first letter would hide all of them.
+            let is_beginning = |password: &&str| {
+                let mut longer = known.iter().filter(|known| known.len() > password.len());
+                longer
+                    .into_iter()
+                    .any(|known| known.starts_with(password.as_bytes()))
+            };
+            let decoded = decoded.iter().flat_map(|text| passwords(text));
+            let decoded = decoded.filter(|password| !is_beginning(password));
+            for password in raw.iter().copied().chain(decoded) {
                 secrets.extend([password.as_bytes().to_vec(), percent_decoded(password)]);
             }
         }

@@ -231,3 +231,18 @@ fn the_order_of_the_manifest_does_not_change_the_values() {
         }
     }
 }
+
+#[test]
+fn the_beginning_of_a_percent_encoded_password_is_no_password() {
+    let text = "version: 1\nvariables: {URL: {type: url}}\n";
+    let url = "postgresql://u:p%40ss%2Fword@db/app?sslpassword=k%40y";
+    let plan = checked(text, &[("URL", url)]).plan.expect("it is sound");
+    let secrets = plan.secrets();
+    for password in ["p%40ss%2Fword", "p@ss/word", "k%40y", "k@y"] {
+        assert!(
+            secrets.contains(&password.as_bytes().to_vec()),
+            "{password}"
+        );
+    }
+    assert!(secrets.iter().all(|secret| secret.len() > 2), "{secrets:?}");
+}
