@@ -260,9 +260,7 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
             // There a decoded `@` or `/` ends a password too early. Masking its first letter would hide all of them.
             let is_beginning = |password: &&str| {
                 let mut longer = known.iter().filter(|known| known.len() > password.len());
-                longer
-                    .into_iter()
-                    .any(|known| known.starts_with(password.as_bytes()))
+                longer.any(|known| known.starts_with(password.as_bytes()))
             };
             let decoded = decoded.iter().flat_map(|text| passwords(text));
             let decoded = decoded.filter(|password| !is_beginning(password));

@@ -322,7 +322,9 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     let mut announce = keys.mapping("announce", "expected a mapping such as {start: …, done: …}");
     let mut announced = |key| announcement(announce.as_mut()?, key, declared);
     let (announce_start, announce_done) = (announced("start"), announced("done"));
-    announce.iter_mut().for_each(|keys| _ = keys.finish());
+    if let Some(mut keys) = announce {
+        keys.finish();
+    }
     let signals = STOP_SIGNALS.split(' ');
     let signals: Vec<_> = signals
         .filter_map(|name| Some((name, Signal::parse(name)?)))
