@@ -17,6 +17,9 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
+/// So many equal characters of the host of a redirect and of the request are not by chance.
+const COMMON: usize = 4;
+
 /// The answer to a request.
 #[derive(Debug, PartialEq, Eq)]
 struct Answer {
@@ -56,9 +59,13 @@ pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
         target = match answer.location.map(|location| target.redirected(&location)) {
             Some(Redirect::Followed(next)) => Cow::Owned(*next),
             Some(Redirect::Elsewhere(host)) => {
-                let host = host.filter(|host| is_unrelated(host, page));
+                let host = Some(host).filter(|host| is_unrelated(host, page));
                 let host = host.map_or_else(String::new, |host| format!(", {host}"));
                 let text = format!("it redirects ({status}) to another host{host}");
+                return Err(Error::not_yet(text));
+            }
+            Some(Redirect::Invalid) => {
+                let text = format!("it redirects ({status}) to an address that is not valid");
                 return Err(Error::not_yet(text));
             }
             Some(Redirect::Downgraded) => {
@@ -72,9 +79,12 @@ pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
     Err(Error::not_yet(text))
 }
 
-/// Whether no part of a host is in the request, so that no secret of it comes back in the answer.
+/// Whether a host has nothing in common with the request's path and query, so that no secret of them comes back in the
+/// answer. Few characters in common are by chance.
 fn is_unrelated(host: &str, page: &HttpTarget) -> bool {
-    !host.split('.').any(|part| page.path.contains(part))
+    let [host, path] = [host, &page.path].map(str::to_ascii_lowercase);
+    let mut pieces = host.as_bytes().windows(COMMON.min(host.len()));
+    pieces.all(|piece| memchr::memmem::find(path.as_bytes(), piece).is_none())
 }
 
 fn request(page: &HttpTarget, until: Instant) -> Result<Answer, Error> {
@@ -164,7 +174,7 @@ fn final_answer(answer: &[u8], is_all: bool) -> Result<Option<Answer>, Error> {
     }
 }
 
-/// The value of the first header `Location`. `None` if there is none, or if it is not ASCII.
+/// The value of the first header `Location`. `None` if there is none, or if it is not UTF-8.
 fn location(head: &[u8]) -> Option<String> {
     let mut lines = head.split(|&byte| byte == b'\n').filter_map(|line| {
         let (name, value) = str::from_utf8(line).ok()?.split_once(':')?;

@@ -169,8 +169,10 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
 pub enum Redirect {
     /// To another page of the same host.
     Followed(Box<HttpTarget>),
-    /// To another host, or to what is not a URL of a web page.
-    Elsewhere(Option<String>),
+    /// To another host.
+    Elsewhere(String),
+    /// To what is not a URL of a web page.
+    Invalid,
     /// From https to http.
     Downgraded,
 }
@@ -187,13 +189,15 @@ impl HttpTarget {
             [b'/', b'/', ..] => format!("{scheme}{location}"),
             [b'/', ..] => format!("{scheme}//{host}{location}"),
             [b'?', ..] => format!("{scheme}//{host}{path}{location}"),
+            // A fragment is not part of a request.
+            [] | [b'#', ..] => format!("{scheme}//{host}{}", self.path),
             _ => format!("{scheme}//{host}{folder}{location}"),
         };
         let Ok(page) = Self::parse(&url, self.roots.as_deref()) else {
-            return Redirect::Elsewhere(None);
+            return Redirect::Invalid;
         };
         if !page.address.host.eq_ignore_ascii_case(&self.address.host) {
-            Redirect::Elsewhere(Some(page.address.host))
+            Redirect::Elsewhere(page.address.host)
         } else if self.is_encrypted && !page.is_encrypted {
             Redirect::Downgraded
         } else {
@@ -318,7 +322,8 @@ mod tests {
             (plain, "/", Ok("http://Auth:8080/")),
             (plain, "c?y", Ok("http://Auth:8080/a/c?y")),
             (plain, "?y=2", Ok("http://Auth:8080/a/b?y=2")),
-            (plain, "", Ok("http://Auth:8080/a/")),
+            (plain, "", Ok("http://Auth:8080/a/b?x=1")),
+            (plain, "#top", Ok("http://Auth:8080/a/b?x=1")),
             (plain, "//auth/x", Ok("http://auth/x")),
             (plain, "https://auth:8080/a/b", Ok("https://auth:8080/a/b")),
             (plain, "HTTP://AUTH:9/", Ok("http://AUTH:9/")),
@@ -336,7 +341,8 @@ mod tests {
             let expected = to.map(page).map_err(|host| host.map(str::to_owned));
             let led = match page(from).redirected(location) {
                 Redirect::Followed(page) => Ok(*page),
-                Redirect::Elsewhere(host) => Err(host),
+                Redirect::Elsewhere(host) => Err(Some(host)),
+                Redirect::Invalid => Err(None),
                 Redirect::Downgraded => Err(Some("downgraded".to_owned())),
             };
             assert_eq!(led, expected, "{location}");

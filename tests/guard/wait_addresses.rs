@@ -182,16 +182,43 @@ fn redirects_within_the_host_are_followed() {
 
 #[test]
 fn a_secret_that_comes_back_in_a_redirect_is_not_shown() {
-    let port = pages(|_| {
-        "HTTP/1.1 302 Found\r\nLocation: http://canary.example.com/canary\r\n\r\n".to_owned()
-    });
-    let entry = format!("{{http: 'http://127.0.0.1:{port}/?key=${{TOKEN}}', timeout: 500ms}}");
-    waiting(&entry)
-        .env("TOKEN", "canary")
-        .run()
-        .expect_code(69)
-        .expect_stderr("it redirects (302) to another host (phase")
-        .expect_never("canary");
+    for host in [
+        "canary.example.com",
+        "login-of-canary-7",
+        "CANARY",
+        "anary.net",
+    ] {
+        let port =
+            pages(move |_| format!("HTTP/1.1 302 Found\r\nLocation: http://{host}/canary\r\n\r\n"));
+        let entry = format!("{{http: 'http://127.0.0.1:{port}/?key=${{TOKEN}}', timeout: 500ms}}");
+        waiting(&entry)
+            .env("TOKEN", "Canary")
+            .run()
+            .expect_code(69)
+            .expect_stderr("it redirects (302) to another host (phase")
+            .expect_never("anary")
+            .expect_never("CANARY");
+    }
+}
+
+#[test]
+fn a_redirect_that_is_not_followed_is_told() {
+    for (location, told) in [
+        (
+            "http://u:p@Login.example.com/x",
+            "it redirects (302) to another host, Login.example.com (",
+        ),
+        (
+            "/a b",
+            "it redirects (302) to an address that is not valid (",
+        ),
+        ("", "it redirects more than 5 times ("),
+        ("#top", "it redirects more than 5 times ("),
+    ] {
+        let port = pages(move |_| format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n"));
+        let entry = format!("{{http: 'http://127.0.0.1:{port}/health', timeout: 500ms}}");
+        waiting(&entry).run().expect_code(69).expect_stderr(told);
+    }
 }
 
 /// How long after each of the instants the guard sees a server that begins to listen then.
