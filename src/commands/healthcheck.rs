@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::cli::{self, UsageError};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::manifest::Template;
+use crate::manifest::{Template, unbraced};
 use crate::net::http;
 use crate::targets::{HttpTarget, Protocol, Target, http_status};
 
@@ -37,7 +37,12 @@ fn page(arguments: &cli::Healthcheck, environment: &Environment) -> Result<HttpT
     let mut page = HttpTarget::parse(&url, environment.text("SSL_CERT_FILE")).map_err(|found| {
         let (address, path) = url.split_at(url.find('/').unwrap_or(url.len()));
         let is_address = Target::parse(Protocol::Tcp, address, |_| None).is_ok();
-        let fix = if is_address && !arguments.url.contains(['@', '?']) {
+        let is_known = |name: &str| name == "PORT" || environment.get(name).is_some();
+        let fix = if let Some((_, name)) = unbraced(&[&arguments.url], is_known).first() {
+            format!(
+                "no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default"
+            )
+        } else if is_address && !arguments.url.contains(['@', '?']) {
             let slash = if path.is_empty() { "/" } else { "" };
             format!("write http://{}{slash}", arguments.url)
         } else {

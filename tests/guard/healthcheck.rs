@@ -109,6 +109,10 @@ fn what_is_no_url_is_wrong_usage() {
         ("[::1]:80/health", "; write http://[::1]:80/health ("),
         ("localhost", "; write it as http://host:port/path ("),
         (
+            "http://localhost:$PORT/",
+            "; no shell expands $PORT; write ${PORT}, or ${PORT:-text} with a default (",
+        ),
+        (
             "localhost:8000/?canary",
             "; write it as http://host:port/path (",
         ),
