@@ -8,7 +8,7 @@ use super::RunError;
 use super::backoff::Backoff;
 use super::launch::{Launcher, shown_ending};
 use super::mask::Mask;
-use super::progress::{Attempt, Dependency, Messages, Next, deadline, receive, until_ready};
+use super::progress::{Attempt, Dependency, Messages, Next, deadline, receive, shown, until_ready};
 #[cfg(feature = "postgres")]
 use super::question;
 use super::supervise::Stop;
@@ -143,26 +143,33 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
 
 /// Runs the command that is due first, if its time has come.
 fn run_next(asked: &mut [Asked<'_>], until: Instant) -> Result<Next<bool>, RunError> {
+    let now = Instant::now();
+    let are_due = asked
+        .iter()
+        .filter(|each| each.due.is_some_and(|due| due <= now));
+    let count = u32::try_from(are_due.count()).unwrap_or(u32::MAX);
     let pending = asked.iter_mut().filter_map(|each| Some((each.due?, each)));
     let Some((due, first)) = pending.min_by_key(|(due, _)| *due) else {
         return Ok(Next::Never);
     };
-    if due > Instant::now() {
+    if due > now {
         return Ok(Next::At(due));
     }
-    let answer = first.run(until)?;
+    // Those that are due share the time, so that one that hangs does not keep the others from being asked.
+    let left = until.saturating_duration_since(now);
+    let answer = first.run(left, left / count.max(1))?;
     first.due = answer.is_err().then(|| Instant::now() + first.interval);
     Ok(Next::Made((first.index, answer.map(|()| false))))
 }
 
 impl Asked<'_> {
-    /// Runs the command once, until the given instant at most. The inner error says why the dependency is not ready.
+    /// Runs the command once, for at most its share of the time that is left. The inner error says why the dependency is
+    /// not ready.
     ///
     /// # Errors
     /// If the command cannot be run, or a stop arrives.
-    fn run(&mut self, until: Instant) -> Result<Result<(), Error>, RunError> {
-        let left = until.saturating_duration_since(Instant::now());
-        let limit = RUN_LIMIT.min(left);
+    fn run(&mut self, left: Duration, share: Duration) -> Result<Result<(), Error>, RunError> {
+        let limit = RUN_LIMIT.min(share);
         self.last_line = None;
         match self
             .launcher
@@ -182,11 +189,10 @@ impl Asked<'_> {
                 Err(RunError::new(exit, Phase::Wait, text).of_wait(self.name))
             }
             Err(error) if error.exit == Exit::TIMED_OUT => {
-                let limit = humantime::format_duration(RUN_LIMIT);
-                Ok(Err(Error::not_yet(if left < RUN_LIMIT {
+                Ok(Err(Error::not_yet(if limit == left {
                     "it was still running".to_owned()
                 } else {
-                    format!("it did not end within {limit}, and was killed")
+                    format!("it did not end within {}, and was killed", shown(limit))
                 })))
             }
             Err(error) => Err(error.of_wait(self.name)),

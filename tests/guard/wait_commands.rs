@@ -113,3 +113,14 @@ fn several_commands_wait_in_turn() {
         .expect_code(0)
         .expect_stdout("served\n");
 }
+
+#[test]
+fn a_command_that_hangs_does_not_keep_another_from_being_asked() {
+    let keys = "    timeout: 2m
+  - {command: [touch, asked], timeout: 2s}
+  - {command: [sh, -c, 'test -e never'], timeout: 3s}";
+    let ended = asking("test -e asked || sleep 1000", keys).run();
+    ended.expect_code(69).expect_stderr(
+        "not ready in time: command sh -c test -e never: it ends with exit code 1 (",
+    );
+}
