@@ -21,17 +21,17 @@ pub struct Declared<'a> {
     pub processes: Processes<'a>,
 }
 
+/// The fault of a reference without braces, which `what` does not expand.
+pub fn not_expanded(what: &str, name: &str) -> String {
+    format!("{what} expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default")
+}
+
 impl<'a> Declared<'a> {
     pub fn new(variables: &'a [(Variable, Keys<'_>)], processes: Processes<'a>) -> Self {
-        let named = variables
-            .iter()
-            .map(|(variable, _)| (&*variable.name, variable));
-        let choices = named.clone().flat_map(|(name, variable)| {
-            variable
-                .rule
-                .one_of
-                .iter()
-                .map(move |value| (name, value.as_str()))
+        let named = variables.iter().map(|(each, _)| (&*each.name, each));
+        let choices = named.clone().flat_map(|(name, each)| {
+            let values = each.rule.one_of.iter();
+            values.map(move |value| (name, value.as_str()))
         });
         let files = named.clone().rev();
         let files = files.filter_map(|(_, each)| Some((each.file.as_deref()?, each)));
@@ -55,6 +55,11 @@ impl<'a> Declared<'a> {
         self.by_name.get(name).copied()
     }
 
+    /// Whether a reference to this name is certainly meant to be expanded.
+    pub fn is_expected(&self, name: &str) -> bool {
+        name == "PORT" || self.get(name).is_some()
+    }
+
     /// The variable with this name. Records a fault of `key` if it is not declared.
     pub fn require(&self, name: &str, keys: &Keys<'_>, key: &str) -> Option<&'a Variable> {
         let found = self.get(name);
@@ -66,17 +71,19 @@ impl<'a> Declared<'a> {
         found
     }
 
-    /// Records a fault if the variable with this name is not there for all of the processes that need it.
-    pub fn check_need(&self, name: &str, here: &Cursor<'_>) {
-        let Some(variable) = self.get(name) else {
-            return;
-        };
-        let without = self.processes.without(&variable.processes);
-        if !without.0.is_empty() {
-            let (without, limits) = (names(&without.0), names(&variable.processes));
-            here.fault(format_args!(
-                "needs {name} for {without}, but {name} is only for {limits}; correct the `processes` of one of them"
-            ));
+    /// Records a fault for each declared variable of these that is not there for all of the processes that need it.
+    pub fn check_needs<'n>(&self, needs: impl IntoIterator<Item = &'n str>, here: &Cursor<'_>) {
+        for Variable {
+            name, processes, ..
+        } in needs.into_iter().filter_map(|name| self.get(name))
+        {
+            let without = self.processes.without(processes);
+            if !without.0.is_empty() {
+                let (without, limits) = (names(&without.0), names(processes));
+                here.fault(format_args!(
+                    "needs {name} for {without}, but {name} is only for {limits}; correct the `processes` of one of them"
+                ));
+            }
         }
     }
 
@@ -101,15 +108,9 @@ impl<'a> Declared<'a> {
                 format_args!("`{former}` is declared as a variable, so it is not a former name");
             keys.fault_if(self.get(former).is_some(), "renamed_from", message);
         }
-        if let Some(unbraced) = variable
-            .value
-            .as_ref()
-            .and_then(|value| value.unbraced(|name| name == "PORT" || self.get(name).is_some()))
-        {
-            let message = format_args!(
-                "nothing expands ${unbraced}; write ${{{unbraced}}}, or ${{{unbraced}:-text}} with a default"
-            );
-            keys.fault("value", message);
+        let value = variable.value.as_ref();
+        if let Some(name) = value.and_then(|value| value.unbraced(|name| self.is_expected(name))) {
+            keys.fault("value", not_expanded("nothing", name));
         }
         if let Some(file) = &variable.file {
             self.check_file(file, variable, keys);
@@ -182,11 +183,8 @@ impl<'a> Declared<'a> {
         };
         if other.rule.one_of.is_empty() {
             let is_wrong = |value: &String| {
-                other
-                    .rule
-                    .findings(value)
-                    .iter()
-                    .any(|each| each.is_certain)
+                let mut findings = other.rule.findings(value).into_iter();
+                findings.any(|finding| finding.is_certain)
             };
             let message =
                 "has a value that breaks the variable's rule, so the condition could never hold";

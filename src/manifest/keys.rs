@@ -83,7 +83,8 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    fn whole_number(&self, expected: &str) -> Option<u32> {
+    /// The whole number. Records a fault for any other value.
+    pub fn whole_number(&self, expected: &str) -> Option<u32> {
         let number = match &self.node.value {
             Value::Number(number) => number.as_u64().and_then(|number| number.try_into().ok()),
             _ => None,
@@ -182,17 +183,6 @@ impl Read for FlagOrText {
 impl Read for u32 {
     fn read(cursor: &Cursor<'_>) -> Option<Self> {
         cursor.whole_number("a whole number of at least 0")
-    }
-}
-
-/// The version of the manifest's format.
-pub struct Version(pub u32);
-
-impl Read for Version {
-    fn read(cursor: &Cursor<'_>) -> Option<Self> {
-        let version =
-            cursor.whole_number("the version of this format, `version: 1` without quotes");
-        version.map(Self)
     }
 }
 
@@ -343,6 +333,18 @@ impl<'a> Keys<'a> {
 
     pub fn read<T: Read>(&mut self, key: &'static str) -> Option<T> {
         T::read(&self.get(key)?)
+    }
+
+    /// Like `read`, and records a fault if the value is not valid.
+    pub fn read_valid<T: Read>(
+        &mut self,
+        key: &'static str,
+        is_valid: impl FnOnce(&T) -> bool,
+        message: impl fmt::Display,
+    ) -> Option<T> {
+        let value = self.read(key)?;
+        self.fault_if(!is_valid(&value), key, message);
+        Some(value)
     }
 
     /// Reads a word, and looks it up in a table. Any other word is a fault.

@@ -31,7 +31,7 @@ use crate::targets::Protocol;
 use crate::text::count;
 
 use declared::Declared;
-use keys::{Cursor, Keys, MAX_FAULTS, Version};
+use keys::{Cursor, Keys, MAX_FAULTS};
 use node::Fault;
 use processes::Processes;
 
@@ -236,11 +236,9 @@ impl Generate {
     pub fn length(self) -> (usize, usize) {
         let (group, encoded) = self.format.group();
         let length = (self.size * encoded).div_ceil(group);
-        let is_padded = self.format == GenerateFormat::Base64;
-        let padding = if is_padded {
-            length.next_multiple_of(4) - length
-        } else {
-            0
+        let padding = match self.format {
+            GenerateFormat::Base64 => length.next_multiple_of(4) - length,
+            _ => 0,
         };
         (length as usize, padding as usize)
     }
@@ -422,9 +420,8 @@ impl Variable {
     /// The names of the variables on which it depends whether this one is required.
     pub fn conditions(&self) -> impl Iterator<Item = &String> {
         let named = self.required_when.iter().map(|(name, _)| name);
-        named
-            .chain(&self.required_with)
-            .chain(&self.required_without)
+        let named = named.chain(&self.required_with);
+        named.chain(&self.required_without)
     }
 
     /// Whether the check accepts this value.
@@ -440,15 +437,10 @@ impl Variable {
     pub fn generator(&self) -> Option<String> {
         let how = self.generate.filter(|_| !self.shared)?;
         // Only a pattern can tell the samples apart: they have the same length.
-        let count = if self.rule.pattern.is_some() {
-            usize::MAX
-        } else {
-            1
-        };
+        let count = self.rule.pattern.as_ref().map_or(1, |_| usize::MAX);
         let mut samples = how.samples().take(count);
-        samples
-            .all(|sample| self.admits(&sample))
-            .then(|| how.command())
+        let are_admitted = samples.all(|sample| self.admits(&sample));
+        are_admitted.then(|| how.command())
     }
 }
 
@@ -479,18 +471,15 @@ fn unreadable(path: &Path, cause: &io::Error, other: Option<&Path>) -> String {
     let file = path.display();
     match cause.kind() {
         ErrorKind::NotFound => {
-            let hint = if path == Path::new(DEFAULT_FILE) {
-                " (it is looked for in the working directory only)"
-            } else {
-                ""
+            let is_default = path == Path::new(DEFAULT_FILE);
+            let hint = ["", " (it is looked for in the working directory only)"];
+            let hint = hint[usize::from(is_default)];
+            let advice = match other.map(Path::display) {
+                Some(other) => format!(", but there is {other}; rename it, or name it"),
+                None => "; write one, or name it".to_owned(),
             };
-            let advice = other.map_or_else(
-                || "; write one, or name it".to_owned(),
-                |other| format!(", but there is {}; rename it, or name it", other.display()),
-            );
-            format!(
-                "there is no manifest {file}{hint}{advice} with --manifest or STARTUP_GUARD_MANIFEST"
-            )
+            let how = "with --manifest or STARTUP_GUARD_MANIFEST";
+            format!("there is no manifest {file}{hint}{advice} {how}")
         }
         ErrorKind::IsADirectory => {
             format!("the manifest {file} is a directory; name the file in it")
@@ -583,7 +572,7 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
         declared.check(variable, keys);
     }
     let steps = process::steps(&mut root, &declared);
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         service: process::printed(&mut root, "service"),
         announce: process::announcement(&mut root, "announce", &declared),
         fail_on: root.choice("fail_on", &FAIL_ON).unwrap_or_default(),
@@ -599,27 +588,24 @@ fn read(tree: &Node<'_>) -> Result<Manifest, Vec<Fault>> {
     };
     root.finish();
     let variables = variables.into_iter().map(|(variable, _)| variable);
-    let variables = variables.collect();
+    manifest.variables = variables.collect();
     let mut faults = faults.take();
     // The sort is stable, so faults of the same line stay in the order in which they were found.
     faults.sort_by_key(|fault| fault.line);
     if faults.is_empty() {
-        Ok(Manifest {
-            variables,
-            ..manifest
-        })
+        Ok(manifest)
     } else {
         Err(faults)
     }
 }
 
 fn check_version(root: &mut Keys<'_>) {
-    let version: Option<Version> = root.read("version");
-    let is_missing = !root.has("version");
-    root.fault_if(is_missing, "version", "is missing; write `version: 1`");
-    if let Some(Version(other)) = version.filter(|version| version.0 != VERSION) {
-        let message =
-            format_args!("version {other} is not known; this startup-guard reads version 1");
-        root.fault("version", message);
+    let Some(version) = root.get("version") else {
+        return root.fault("version", "is missing; write `version: 1`");
+    };
+    let number = version.whole_number("the version of this format, `version: 1` without quotes");
+    if let Some(other) = number.filter(|number| *number != VERSION) {
+        let known = "this startup-guard reads version 1";
+        version.fault(format_args!("version {other} is not known; {known}"));
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::declared::Declared;
+use super::declared::{Declared, not_expanded};
 use super::keys::{Cursor, Keys, Read};
 use super::processes::{PROCESSES, Processes};
 use super::template::{Template, is_name, unbraced};
@@ -56,9 +56,6 @@ const OF_ALEMBIC: [&str; 5] = [
 /// The key of a step with the way to find out whether it has nothing to do, and of a wait for that step.
 pub const UP_TO_DATE: &str = "up_to_date";
 
-const NO_DATABASE: &str =
-    "is missing; write the name of the variable that holds the database's URL";
-
 /// The message for a key that needs the PostgreSQL client, in a build without it.
 const NO_POSTGRES: &str =
     "this build of startup-guard does not have the feature `postgres`; use one that has it";
@@ -69,25 +66,22 @@ fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
         "expected a mapping such as {postgres: DATABASE_URL}",
     )?;
     let place = place(Protocol::Postgres, "postgres", &mut keys, declared);
-    let timeout = timeout(&mut keys, humantime::format_duration(DEFAULT_LOCK_WAIT));
+    let timeout = timeout(&mut keys, DEFAULT_LOCK_WAIT);
     keys.finish();
-    keys.fault_if(!keys.has("postgres"), "postgres", NO_DATABASE);
-    Some(Lock {
-        place: place?,
-        timeout: timeout.unwrap_or(DEFAULT_LOCK_WAIT),
-    })
+    let message = "is missing; write the name of the variable that holds the database's URL";
+    keys.fault_if(!keys.has("postgres"), "postgres", message);
+    let place = place?;
+    Some(Lock { place, timeout })
 }
 
 /// Reads `up_to_date` of a step: a command, or a mapping for a command or alembic. Also returns the time limit of the
 /// command.
-fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>, Duration) {
-    let Some(value) = step.get(UP_TO_DATE) else {
-        return (None, DEFAULT_QUESTION_LIMIT);
-    };
+fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<(UpToDate, Duration)> {
+    let value = step.get(UP_TO_DATE)?;
     if !value.is_mapping() {
         let expected = "{alembic: DATABASE_URL} or a list of words such as [test, -e, done]";
         let words = words(&value, expected, declared).unwrap_or_default();
-        return (Some(UpToDate::Command(words)), DEFAULT_QUESTION_LIMIT);
+        return Some((UpToDate::Command(words), DEFAULT_QUESTION_LIMIT));
     }
     let mut keys = value.keys("expected a mapping");
     let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
@@ -96,17 +90,13 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>
     let message =
         "is missing; write the name of the variable that holds the database's URL, or a `command`";
     keys.fault_if(!has_alembic && !has_command, "alembic", message);
-    let limit = timeout(
-        &mut keys,
-        humantime::format_duration(DEFAULT_QUESTION_LIMIT),
-    );
+    let limit = timeout(&mut keys, DEFAULT_QUESTION_LIMIT);
     let message = "is the time limit of `command`, which is missing";
     keys.fault_if(keys.has("timeout") && !has_command, "timeout", message);
-    let files: Option<Vec<String>> = keys.read("config");
-    let is_wrong =
-        |files: &Vec<String>| !(1..=2).contains(&files.len()) || files.iter().any(String::is_empty);
+    let is_valid =
+        |files: &Vec<String>| (1..=2).contains(&files.len()) && !files.contains(&String::new());
     let message = "must name an ini file, a pyproject.toml, or one of each";
-    keys.fault_if(files.as_ref().is_some_and(is_wrong), "config", message);
+    let files = keys.read_valid("config", is_valid, message);
     let alembic = Alembic {
         // A manifest with a fault is discarded.
         place: place.unwrap_or_else(|| Place::Literal(Template::parse(""))),
@@ -126,24 +116,22 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> (Option<UpToDate>
         Some(command) if !has_alembic => UpToDate::Command(command),
         _ => UpToDate::Alembic(alembic),
     };
-    (Some(question), limit.unwrap_or(DEFAULT_QUESTION_LIMIT))
+    Some((question, limit))
 }
 
 /// Reads a name in the database. It becomes part of a query.
 fn identifier(keys: &mut Keys<'_>, key: &'static str) -> Option<String> {
-    let name: String = keys.read(key)?;
     let is_special = |character: char| character.is_control() || "'\"\\".contains(character);
-    let is_wrong = name.is_empty() || name.contains(is_special);
+    let is_valid = |name: &String| !name.is_empty() && !name.contains(is_special);
     let message = "must not be empty, or contain quotes, backslashes or control characters";
-    keys.fault_if(is_wrong, key, message);
-    Some(name)
+    keys.read_valid(key, is_valid, message)
 }
 
 fn heads(keys: &mut Keys<'_>) -> Option<Targets> {
-    let items: Vec<String> = keys.read("heads")?;
-    let is_wrong = items.is_empty() || items.iter().any(|item| item.trim().is_empty());
+    let is_valid =
+        |items: &Vec<String>| !items.is_empty() && !items.iter().any(|item| item.trim().is_empty());
     let message = "is empty; write `all`, or a list of what the step upgrades to";
-    keys.fault_if(is_wrong, "heads", message);
+    let items = keys.read_valid("heads", is_valid, message)?;
     match &*items {
         [all] if all == "all" => Some(Targets::All),
         _ => Some(Targets::Listed(items)),
@@ -164,13 +152,11 @@ pub fn place(
     }
     if is_name(&text) || declared.get(&text).is_some() {
         declared.require(&text, keys, key)?;
-        declared.check_need(&text, &keys.value(key)?);
+        declared.check_needs([&*text], &keys.value(key)?);
         return Some(Place::Variable(text));
     }
     let template = Template::parse(&text);
-    for name in template.needs() {
-        declared.check_need(name, &keys.value(key)?);
-    }
+    declared.check_needs(template.needs(), &keys.value(key)?);
     if let Some(name) = template.whole().filter(|name| declared.get(name).is_some()) {
         return Some(Place::Variable(name.to_owned()));
     }
@@ -179,10 +165,9 @@ pub fn place(
         filled.unwrap_or_default().to_string_lossy().into_owned()
     };
     // A path of a web page may contain a `$`.
-    let is_known =
-        |name: &str| protocol == Protocol::Tcp || name == "PORT" || declared.get(name).is_some();
+    let is_known = |name: &str| protocol == Protocol::Tcp || declared.is_expected(name);
     if let Some((_, name)) = unbraced(&[&filled("1")], is_known).first() {
-        keys.fault(key, not_expanded(name));
+        keys.fault(key, not_expanded("no shell", name));
         return None;
     }
     // The password itself is in the manifest; that of a reference is not.
@@ -202,21 +187,23 @@ pub fn place(
     Some(Place::Literal(template))
 }
 
-pub fn timeout(keys: &mut Keys<'_>, without: impl Display) -> Option<Duration> {
-    let timeout: Option<Duration> = keys.read("timeout");
-    let is_zero = timeout.is_some_and(|timeout| timeout.is_zero());
+/// Reads `timeout`, for which there is a default.
+pub fn timeout(keys: &mut Keys<'_>, default: Duration) -> Duration {
+    let timeout = duration(keys, "timeout", humantime::format_duration(default));
+    timeout.unwrap_or(default)
+}
+
+/// Reads a duration of more than 0. `without` is what applies without the key.
+pub fn duration(keys: &mut Keys<'_>, key: &'static str, without: impl Display) -> Option<Duration> {
     let message = format_args!("must be more than 0; leave it out for {without}");
-    keys.fault_if(is_zero, "timeout", message);
-    timeout
+    keys.read_valid(key, |read: &Duration| !read.is_zero(), message)
 }
 
 /// Reads a text that is printed as part of one line.
 pub fn printed(keys: &mut Keys<'_>, key: &'static str) -> Option<String> {
-    let text: String = keys.read(key)?;
-    let has_control = text.contains(char::is_control);
+    let is_valid = |text: &String| !text.contains(char::is_control);
     let message = "contains a line break or another control character";
-    keys.fault_if(has_control, key, message);
-    Some(text)
+    keys.read_valid(key, is_valid, message)
 }
 
 /// Reads an announcement. It is printed with the values of the variables to which it refers, so these must not be
@@ -228,9 +215,7 @@ pub fn announcement(
 ) -> Option<Template> {
     let value = keys.get(key)?;
     let template = Template::parse(&String::read(&value)?);
-    for name in template.needs() {
-        declared.check_need(name, &value);
-    }
+    declared.check_needs(template.needs(), &value);
     for (name, _) in template.references() {
         let is_secret = declared.get(name).is_some_and(|variable| variable.secret);
         let message =
@@ -246,11 +231,6 @@ pub fn command(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Vec<Templ
     words(&keys.get("command")?, expected, declared)
 }
 
-/// The fault of a reference without braces.
-fn not_expanded(name: &str) -> String {
-    format!("no shell expands ${name}; write ${{{name}}}, or ${{{name}:-text}} with a default")
-}
-
 /// Reads the words of a command, a list.
 fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<Vec<Template>> {
     if let Some(text) = value.text() {
@@ -264,16 +244,12 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
     }
     let words: Vec<String> = items.iter().filter_map(String::read).collect();
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
-    for (index, name) in unbraced(&texts, |name| {
-        name == "PORT" || declared.get(name).is_some()
-    }) {
-        items[index].fault(not_expanded(name));
+    for (index, name) in unbraced(&texts, |name| declared.is_expected(name)) {
+        items[index].fault(not_expanded("no shell", name));
     }
     let templates: Vec<Template> = texts.iter().map(|text| Template::parse(text)).collect();
     for (template, item) in templates.iter().zip(&items) {
-        for name in template.needs() {
-            declared.check_need(name, item);
-        }
+        declared.check_needs(template.needs(), item);
     }
     let fault = match words.first() {
         _ if words.len() < items.len() => return None,
@@ -330,24 +306,22 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         .filter_map(|name| Some((name, Signal::parse(name)?)))
         .collect();
     let stop_signal = keys.choice("stop_signal", &signals);
-    let retries: Option<u32> = keys.read("retries");
-    let is_too_large = retries.is_some_and(|retries| retries > MAX_RETRIES);
     let message = format_args!("must be at most {MAX_RETRIES}");
-    keys.fault_if(is_too_large, "retries", message);
-    let (up_to_date, up_to_date_limit) = up_to_date(keys, declared);
+    let retries = keys.read_valid("retries", |retries| *retries <= MAX_RETRIES, message);
+    let (up_to_date, up_to_date_limit) = up_to_date(keys, declared).unzip();
     let step = Step {
         name,
         announce_start,
         announce_done,
         command: command(keys, declared).unwrap_or_default(),
-        timeout: timeout(keys, "no limit"),
+        timeout: duration(keys, "timeout", "no limit"),
         stop_signal: stop_signal.unwrap_or(Signal::TERM),
         stop_grace: keys.read("stop_grace").unwrap_or(DEFAULT_STOP_GRACE),
         allow_failure: keys.read("allow_failure").unwrap_or(false),
         retries: retries.unwrap_or_default(),
         retry_delay: retry_delay(keys),
         up_to_date,
-        up_to_date_limit,
+        up_to_date_limit: up_to_date_limit.unwrap_or(DEFAULT_QUESTION_LIMIT),
         lock: lock(keys, declared),
         processes: limits,
     };
@@ -403,10 +377,9 @@ fn server_process(mut keys: Keys<'_>, declared: &Declared<'_>) -> Server {
 /// Reads the user as which the steps and the server run. Whether that user exists is checked at the start. As for gosu,
 /// either part may be empty: an empty user is the one that runs the guard, and an empty group is the user's own.
 pub fn user(root: &mut Keys<'_>) -> Option<String> {
-    let user: String = root.read("user")?;
     // Names in /etc/passwd cannot contain these.
-    let cannot_be = user.matches(':').count() > 1 || user.contains(char::is_control);
+    let is_valid =
+        |user: &String| user.matches(':').count() <= 1 && !user.contains(char::is_control);
     let message = "must be a user name or uid, optionally followed by :group or :gid, such as app or 1000:1000";
-    root.fault_if(cannot_be, "user", message);
-    Some(user)
+    root.read_valid("user", is_valid, message)
 }

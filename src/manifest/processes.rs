@@ -40,20 +40,16 @@ impl<'a> Processes<'a> {
 
     /// Reads the `processes` of a variable, a step or a wait: the names of those that it is for. Empty if it is for all.
     pub fn limits(&self, keys: &mut Keys<'_>) -> Vec<String> {
-        let limits: Option<Vec<String>> = keys.read(PROCESSES);
-        let is_empty = limits.as_ref().is_some_and(Vec::is_empty);
         let message = "is empty, so it would be for no process; name at least one, or remove it";
-        keys.fault_if(is_empty, PROCESSES, message);
-        let limits = limits.unwrap_or_default();
+        let limits = keys.read_valid(PROCESSES, |limits: &Vec<_>| !limits.is_empty(), message);
+        let limits: Vec<String> = limits.unwrap_or_default();
         if limits.len() > MAX_PROCESSES {
             let message = format_args!("names more than {MAX_PROCESSES} processes");
             keys.fault(PROCESSES, message);
             return Vec::new();
         }
-        for name in limits
-            .iter()
-            .filter(|name| !self.0.contains(&name.as_str()))
-        {
+        let is_unknown = |name: &&String| !self.0.contains(&name.as_str());
+        for name in limits.iter().filter(is_unknown) {
             let near = keys.near(name, self.0.iter().copied());
             let message = format_args!("`{name}` is not declared under processes{near}");
             keys.fault(PROCESSES, message);
@@ -63,20 +59,16 @@ impl<'a> Processes<'a> {
 
     /// Those of the processes that something with these limits is for.
     pub fn limited_to(&self, limits: &[String]) -> Self {
-        self.those(|process| process.includes(limits))
+        self.those(limits, true)
     }
 
     /// Those of the processes that nothing with these limits is for.
     pub fn without(&self, limits: &[String]) -> Self {
-        self.those(|process| !process.includes(limits))
+        self.those(limits, false)
     }
 
-    fn those(&self, is_meant: impl Fn(Scope<'_>) -> bool) -> Self {
-        let names = self.0.iter().copied();
-        Self(
-            names
-                .filter(|name| is_meant(Scope::Process(name)))
-                .collect(),
-        )
+    fn those(&self, limits: &[String], are_included: bool) -> Self {
+        let is_meant = |name: &&str| Scope::Process(name).includes(limits) == are_included;
+        Self(self.0.iter().copied().filter(is_meant).collect())
     }
 }

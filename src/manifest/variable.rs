@@ -141,11 +141,10 @@ fn file(variable: &Variable, keys: &mut Keys<'_>) -> Option<String> {
 
 /// Reads the root's `placeholders`.
 pub fn placeholders(root: &mut Keys<'_>) -> Vec<String> {
-    let texts: Vec<String> = root.read("placeholders").unwrap_or_default();
-    let is_blank = texts.iter().any(|text| text.trim().is_empty());
+    let is_valid = |texts: &Vec<String>| !texts.iter().any(|text| text.trim().is_empty());
     let message = "has an empty text, which counts as missing anyway";
-    root.fault_if(is_blank, "placeholders", message);
-    texts
+    let texts = root.read_valid("placeholders", is_valid, message);
+    texts.unwrap_or_default()
 }
 
 /// Reads `ignore` of the root's `audit`.
@@ -201,9 +200,8 @@ fn rule(keys: &mut Keys<'_>) -> Rule {
 }
 
 fn admitted(keys: &mut Keys<'_>, key: &'static str) -> Vec<String> {
-    let values: Option<Vec<String>> = keys.read(key);
-    let is_empty = values.as_ref().is_some_and(Vec::is_empty);
-    keys.fault_if(is_empty, key, "is empty, so no value is admitted");
+    let message = "is empty, so no value is admitted";
+    let values = keys.read_valid(key, |values: &Vec<_>| !values.is_empty(), message);
     values.unwrap_or_default()
 }
 

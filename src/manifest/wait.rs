@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::declared::Declared;
 use super::keys::{Keys, Read};
-use super::process::{DEFAULT_LOCK_WAIT, UP_TO_DATE, command, place, timeout};
+use super::process::{DEFAULT_LOCK_WAIT, UP_TO_DATE, command, duration, place, timeout};
 use super::template::Template;
 use super::{Awaited, Place, Step, UpToDate, Wait, forms};
 use crate::targets::{Protocol, STATUSES, http_status};
@@ -18,9 +18,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Reads `wait_for`.
 pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Vec<Wait> {
     let waits = root.list("wait_for", forms::wait()).into_iter();
-    waits
-        .filter_map(|keys| wait(keys, declared, steps))
-        .collect()
+    let waits = waits.filter_map(|keys| wait(keys, declared, steps));
+    waits.collect()
 }
 
 fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<Wait> {
@@ -34,47 +33,32 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
         Some(Awaited::Server(protocol, place))
     });
     let command = command(&mut keys, declared);
-    let interval: Option<Duration> = keys.read("interval");
-    let is_zero = interval.is_some_and(|interval| interval.is_zero());
-    keys.fault_if(
-        is_zero,
-        "interval",
-        "must be more than 0; leave it out for 1s",
-    );
-    let command =
-        command.map(|words| Awaited::Command(words, interval.unwrap_or(DEFAULT_INTERVAL)));
+    let interval = duration(&mut keys, "interval", "1s").unwrap_or(DEFAULT_INTERVAL);
+    let command = command.map(|words| Awaited::Command(words, interval));
     let step = awaited_step(&mut keys, declared, steps).map(Awaited::Step);
     let default = [DEFAULT_WAIT, DEFAULT_LOCK_WAIT][usize::from(keys.has(UP_TO_DATE))];
-    let timeout = timeout(&mut keys, humantime::format_duration(default));
+    let timeout = timeout(&mut keys, default);
     let is_foreign = keys.finish();
     let names = protocols.iter().map(|protocol| protocol.name());
-    let given = names
-        .chain([COMMAND, UP_TO_DATE])
-        .filter(|name| keys.has(name));
-    let count = given.count();
+    let names = names.chain([COMMAND, UP_TO_DATE]);
+    let count = names.filter(|name| keys.has(name)).count();
     // A key of another tool has its own advice.
     if count > 1 || count == 0 && !is_foreign {
         let message = "needs exactly one of postgres, tcp, http, command and up_to_date";
         keys.here.fault(message);
     }
+    let of_command = "is only valid with `command`; the others are asked several times a second";
     for (key, owner, message) in [
         ("status", "http", "is only valid with `http`"),
-        (
-            "interval",
-            COMMAND,
-            "is only valid with `command`; the others are asked several times a second",
-        ),
+        ("interval", COMMAND, of_command),
     ] {
-        keys.fault_if(
-            count == 1 && keys.has(key) && !keys.has(owner),
-            key,
-            message,
-        );
+        let is_stray = count == 1 && keys.has(key) && !keys.has(owner);
+        keys.fault_if(is_stray, key, message);
     }
     let mut awaited = places.into_iter().chain([command, step]).flatten();
     Some(Wait {
         awaited: awaited.next()?,
-        timeout: timeout.unwrap_or(default),
+        timeout,
         processes: limits,
         statuses,
     })
@@ -101,9 +85,7 @@ fn awaited_step(keys: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) ->
             let is_limited = !step.processes.is_empty();
             let others = is_limited.then(|| declared.processes.without(&step.processes));
             let declared = declared.needed_by(others.unwrap_or(declared.processes.clone()));
-            for needed in needs_of_question(step) {
-                declared.check_need(needed, &value);
-            }
+            declared.check_needs(needs_of_question(step), &value);
             return Some(name);
         }
         Some(_) => {
@@ -112,10 +94,8 @@ fn awaited_step(keys: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) ->
         }
         None => {
             let near = keys.near(&name, steps.iter().map(|step| step.name.as_str()));
-            keys.fault(
-                UP_TO_DATE,
-                format_args!("no step has the name `{name}`{near}"),
-            );
+            let message = format_args!("no step has the name `{name}`{near}");
+            keys.fault(UP_TO_DATE, message);
         }
     }
     None
