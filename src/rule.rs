@@ -403,13 +403,7 @@ fn json_items(value: &str, item_type: Type) -> (Vec<String>, Option<ValueFinding
 /// The items of a list that is separated by commas or white space, and what is wrong with the list itself.
 fn split_items(value: &str, list: List) -> (Vec<String>, Option<ValueFinding>) {
     let is_space = list == List::Space;
-    let split = |other: char| {
-        if is_space {
-            other.is_whitespace()
-        } else {
-            other == ','
-        }
-    };
+    let split = |other: char| other == ',' && !is_space || other.is_whitespace() && is_space;
     let first = value.split(split).next().unwrap_or_default();
     // An IPv6 address is in brackets, too.
     if value.starts_with('[') && host_and_port(first).is_none() {

@@ -319,8 +319,9 @@ pub fn certain_passwords(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for part in text.split_whitespace().flat_map(parts) {
         found.extend(Url::cut(part).and_then(|url| url.certain_password()));
-        let is_string = part.contains("://") || part.contains(';');
-        found.extend(by_key(part).into_iter().filter(|_| is_string));
+        if part.contains("://") || part.contains(';') {
+            found.extend(by_key(part));
+        }
     }
     found.retain(|password| !password.is_empty());
     found

@@ -114,12 +114,8 @@ impl Options<'_> {
         {
             option = toml_option(key, value, &self.here);
         }
-        match option {
-            Some(items) => Ok(items),
-            None => uncertain(format!(
-                "the configuration's `{key}` cannot be read for certain"
-            )),
-        }
+        let reason = format!("the configuration's `{key}` cannot be read for certain");
+        option.map_or_else(|| uncertain(reason), Ok)
     }
 
     /// The folder that an item of an option names: a path, or `package:path`.

@@ -81,10 +81,8 @@ impl History {
             let id = &variables.revision;
             // alembic allows it before version 1.17.1.
             if id.contains(':') {
-                return uncertain(format!(
-                    "{file} has the revision {}, with a colon",
-                    shown(id)
-                ));
+                let id = shown(id);
+                return uncertain(format!("{file} has the revision {id}, with a colon"));
             }
             if id.contains(RESERVED) {
                 let problem = "which alembic does not allow";
@@ -103,10 +101,9 @@ impl History {
             let down = find(&variables.down_revision, false)?;
             let mut needs = find(&variables.depends_on, true)?;
             needs.extend(&down);
-            let (id, file) = (id.clone(), file.clone());
             revisions.push(Revision {
-                id,
-                file,
+                id: id.clone(),
+                file: file.clone(),
                 down,
                 needs,
             });
@@ -129,10 +126,9 @@ impl History {
     /// rows of a database that is up to date, because a head that another revision depends on is none of them.
     fn unnamed(&self, edges: Edges) -> Vec<usize> {
         let counts = self.counts(edges);
-        let positions = 0..counts.len();
+        let mut positions = Vec::from_iter(0..counts.len());
+        positions.retain(|position| counts[*position] == 0);
         positions
-            .filter(|position| counts[*position] == 0)
-            .collect()
     }
 
     /// Refuses revisions that need themselves through others.
@@ -191,8 +187,8 @@ impl History {
     /// Compares the rows of the version table with what the targets need, like alembic's
     /// `RevisionMap._collect_upgrade_revisions`.
     pub fn status(&self, rows: &[String], targets: &Targets) -> Status {
-        self.compare(rows, targets)
-            .unwrap_or_else(Status::Uncertain)
+        let status = self.compare(rows, targets);
+        status.unwrap_or_else(Status::Uncertain)
     }
 
     fn compare(&self, rows: &[String], targets: &Targets) -> Result<Status, String> {
@@ -237,10 +233,8 @@ impl History {
 
     /// Whether one of these revisions is an ancestor of another.
     fn overlap(&self, positions: &[usize]) -> bool {
-        let below = positions
-            .iter()
-            .flat_map(|position| &self.revisions[*position].needs);
-        let reached = self.closure(&below.copied().collect::<Vec<_>>(), NEEDS);
+        let below = positions.iter().map(|at| &*self.revisions[*at].needs);
+        let reached = self.closure(&below.collect::<Vec<_>>().concat(), NEEDS);
         positions.iter().any(|position| reached[*position])
     }
 

@@ -46,9 +46,8 @@ impl Ini {
                 None if value.is_empty() => continue,
                 Some(_) | None => level = indent,
             }
-            let header = value
-                .strip_prefix('[')
-                .and_then(|rest| rest.rsplit_once(']'));
+            let header = value.strip_prefix('[');
+            let header = header.and_then(|rest| rest.rsplit_once(']'));
             if let Some((name, _)) = header.filter(|(name, _)| !name.is_empty()) {
                 if sections.contains_key(name) && name != DEFAULT {
                     return None;
@@ -66,9 +65,8 @@ impl Ini {
             }
         }
         let defaults = sections.entry(DEFAULT.to_owned()).or_default();
-        defaults
-            .entry("here".into())
-            .or_insert_with(|| here.clone());
+        let own = defaults.entry("here".into());
+        own.or_insert_with(|| here.clone());
         Some(Self { sections, here })
     }
 
@@ -84,10 +82,9 @@ impl Ini {
 
     fn raw(&self, section: &str, option: &str) -> Option<&str> {
         let (own, option) = (self.sections.get(section)?, option.to_lowercase());
-        let value = own
-            .get(&option)
-            .or_else(|| self.sections[DEFAULT].get(&option))?;
-        Some(value.trim_end())
+        let defaults = &self.sections[DEFAULT];
+        let value = own.get(&option).or_else(|| defaults.get(&option));
+        value.map(|value| value.trim_end())
     }
 
     fn expanded(&self, section: &str, option: &str, depth: usize) -> Option<String> {

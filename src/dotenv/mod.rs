@@ -252,9 +252,8 @@ pub fn parse(
                 }
             }
             Ok(None) => {
-                let text =
-                    "has a name without a value, and no such variable is set: it sets nothing";
-                remark(NoteCode::Line, text.to_owned());
+                let text = "has a name without a value, and no such variable is set";
+                remark(NoteCode::Line, format!("{text}: it sets nothing"));
             }
             Ok(Some(value)) => {
                 if line > end
@@ -267,10 +266,9 @@ pub fn parse(
                     remark(NoteCode::Misread, format!("{problem}; {fix}"));
                 }
                 if let Some(earlier) = lines.insert(name.clone(), line) {
-                    let text = format!(
-                        "sets a name that line {earlier} already sets; the last value applies (docker passes on both)"
-                    );
-                    remark(NoteCode::Line, text);
+                    let text = format!("sets a name that line {earlier} already sets");
+                    let applies = "the last value applies (docker passes on both)";
+                    remark(NoteCode::Line, format!("{text}; {applies}"));
                 }
                 file.entries.push(Entry {
                     name,

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::Variable;
 use super::keys::Keys;
-use super::template::{Part, Template, is_name};
+use super::template::{Part, Template, is_name, name_at};
 use crate::text::first;
 use crate::url::{is_ipv6, is_scheme_character, percent_encoded};
 
@@ -114,19 +114,13 @@ impl Template {
             Part::Literal(text) => text.to_str(),
             Part::Reference { .. } => None,
         });
-        // A doubled `$` is probably meant as an escape.
-        let single = texts.flat_map(|text| {
+        let mut names = texts.flat_map(|text| {
+            // A doubled `$` is probably meant as an escape.
             let signs = text.match_indices('$');
             let signs = signs.filter(move |(at, _)| !text[..*at].ends_with('$'));
-            signs.map(move |(at, _)| &text[at + 1..])
+            signs.map(move |(at, _)| name_at(&text[at + 1..]))
         });
-        let names = single.map(|rest| {
-            let is_outside = |other: char| !other.is_ascii_alphanumeric() && other != '_';
-            rest.split(is_outside).next().unwrap_or_default()
-        });
-        names
-            .into_iter()
-            .find(|name| is_name(name) && is_known(name))
+        names.find(|name| is_name(name) && is_known(name))
     }
 }
 
@@ -224,20 +218,16 @@ pub fn settle(variables: &mut [(Variable, Keys<'_>)]) {
     let declared: Vec<&Variable> = variables.iter().map(|(variable, _)| variable).collect();
     let (order, circles) = in_order(&declared);
     for circle in circles {
-        let names: Vec<&str> = circle.iter().map(|&each| &*declared[each].name).collect();
+        let others: Vec<&str> = circle[1..]
+            .iter()
+            .map(|&each| &*declared[each].name)
+            .collect();
+        let way = match others.as_slice() {
+            [] => String::new(),
+            others => format!(", by way of {}", first(others, MAX_SHOWN)),
+        };
         let (_, keys) = &variables[circle[0]];
-        match names.as_slice() {
-            [_] => keys.fault("value", "refers to the variable itself"),
-            [_, others @ ..] => {
-                let others = first(others, MAX_SHOWN);
-                let message = "refers to the variable itself, by way of";
-                keys.fault("value", format_args!("{message} {others}"));
-            }
-            [] => {}
-        }
-    }
-    if order.is_empty() {
-        return;
+        keys.fault("value", format_args!("refers to the variable itself{way}"));
     }
     let secret = declared.iter().filter(|variable| variable.secret);
     let mut secret: HashSet<&str> = secret.map(|variable| &*variable.name).collect();
@@ -265,15 +255,11 @@ pub fn in_order(variables: &[&Variable]) -> (Vec<usize>, Vec<Vec<usize>>) {
     }
     let composed = variables.iter().enumerate();
     let composed = composed.filter(|(_, variable)| variable.value.is_some());
-    let positions: HashMap<&str, usize> = composed
-        .clone()
-        .map(|(position, variable)| (&*variable.name, position))
-        .collect();
+    let positions = composed.clone().map(|(at, variable)| (&*variable.name, at));
+    let positions: HashMap<&str, usize> = positions.collect();
     let edges = |position: usize| {
-        let references = variables[position]
-            .value
-            .iter()
-            .flat_map(Template::references);
+        let value = variables[position].value.iter();
+        let references = value.flat_map(Template::references);
         references.filter_map(|(name, _)| positions.get(name).copied())
     };
     let mut states = vec![State::Unseen; variables.len()];

@@ -100,12 +100,9 @@ pub fn wait() -> Form {
         words: &[WAIT],
         advice: |node| {
             let text = node.text.as_deref().unwrap_or_default();
-            let is_host = |host: &str| is_plain(host) && !host.contains('/');
-            let address = text.split_once(':');
-            let is_address = address.is_some_and(|(host, port)| {
-                is_host(host) && (1..=5).contains(&port.len()) && port.parse::<u16>().is_ok()
-            });
-            if is_address {
+            let (host, port) = text.split_once(':').unwrap_or_default();
+            let is_port = (1..=5).contains(&port.len()) && port.parse::<u16>().is_ok();
+            if is_port && is_plain(host) && !host.contains('/') {
                 format!("; write {{tcp: \"{text}\"}}")
             } else if is_variable(text) {
                 format!("; write {{postgres: {text}}}, or tcp or http in the place of postgres")
@@ -128,33 +125,25 @@ fn is_variable(text: &str) -> bool {
 
 /// The advice on a list of variables: the names as keys.
 fn names(node: &Node<'_>) -> String {
-    let names = node.value.items().iter().map(|item| {
-        let entries = item.value.entries();
-        let named = entries
-            .iter()
-            .find(|(key, _)| ["name", "key"].contains(&&**key));
-        let name = match (named, entries.first()) {
+    let names = node.value.items().iter().map_while(|item| {
+        let mut entries = item.value.entries().iter();
+        let first = entries.as_slice().first();
+        let named = entries.find(|(key, _)| ["name", "key"].contains(&&**key));
+        let name = match (named, first) {
             (Some((_, value)), _) => value.text.as_deref(),
             (None, Some((key, _))) => Some(&**key),
             (None, None) => item.text.as_deref(),
         };
-        name.filter(|name| is_variable(name))
+        let name = name.filter(|name| is_variable(name))?;
+        Some(format!("{name}: {{}}"))
     });
-    let names: Vec<String> = names
-        .map_while(|name| Some(format!("{}: {{}}", name?)))
-        .take(3)
-        .collect();
-    match names.len() {
-        0 => "; write each name as a key, such as `DATABASE_URL: {}`".to_owned(),
-        count => {
-            let more = if count < node.value.items().len() {
-                ", …"
-            } else {
-                ""
-            };
-            format!("; write each name as a key: {{{}{more}}}", names.join(", "))
-        }
+    let names: Vec<String> = names.take(3).collect();
+    if names.is_empty() {
+        return "; write each name as a key, such as `DATABASE_URL: {}`".to_owned();
     }
+    let is_whole = names.len() == node.value.items().len();
+    let more = if is_whole { "" } else { ", …" };
+    format!("; write each name as a key: {{{}{more}}}", names.join(", "))
 }
 
 /// The advice on a variable that is not a mapping. Its text may be a secret and is not shown.
@@ -165,23 +154,19 @@ fn rule(node: &Node<'_>) -> String {
     if Type::NAMES.iter().any(is_type) {
         return format!("; write {{type: {text}}}");
     }
-    let mut levels = ["critical", "required", "optional"].into_iter();
-    if let Some(level) = levels.find(|level| *level == text) {
-        return format!("; write {{level: {level}}}");
+    if ["critical", "required", "optional"].contains(&text) {
+        return format!("; write {{level: {text}}}");
     }
     if let Some(advice) = advice_on(text, &[TYPES]) {
         return format!("; {advice}");
     }
-    match &node.value {
-        Value::List(_) => "; write {one_of: [a, b]} for the allowed values".to_owned(),
-        _ if text
-            .split_once(':')
-            .is_some_and(|(key, _)| KEYS.contains(&key)) =>
-        {
-            COLON.to_owned()
-        }
-        _ => "; set a value in the environment, or write {default: …}".to_owned(),
-    }
+    let key = text.split_once(':').unwrap_or_default().0;
+    let advice = match &node.value {
+        Value::List(_) => "; write {one_of: [a, b]} for the allowed values",
+        _ if KEYS.contains(&key) => COLON,
+        _ => "; set a value in the environment, or write {default: …}",
+    };
+    advice.to_owned()
 }
 
 /// A command that is written as one text, as a list in the syntax of YAML. What may need a shell or may be a secret is
@@ -201,29 +186,21 @@ pub fn command(text: &str) -> String {
     if !words.first().is_some_and(is_program) || !words.iter().all(is_whole) {
         return "[sh, -c, '…']".to_owned();
     }
-    let quoted = |word: &&str| {
-        let is_safe = is_plain(word) && !["-", "null"].contains(word);
-        if is_safe {
-            (*word).to_owned()
-        } else {
-            format!("\"{word}\"")
-        }
+    let quoted = |word: &&str| match *word {
+        word if is_plain(word) && !["-", "null"].contains(&word) => word.to_owned(),
+        word => format!("\"{word}\""),
     };
     if words.len() > MAX_WORDS || words.iter().any(|word| may_be_secret(word)) {
         return format!("[{}, …]", quoted(&words[0]));
     }
-    format!(
-        "[{}]",
-        words.iter().map(quoted).collect::<Vec<_>>().join(", ")
-    )
+    let words: Vec<String> = words.iter().map(quoted).collect();
+    format!("[{}]", words.join(", "))
 }
 
 /// Whether a word is short, and needs no quotes in YAML.
 fn is_plain(word: &str) -> bool {
-    (1..=MAX_WORD).contains(&word.len())
-        && word
-            .chars()
-            .all(|each| each.is_ascii_alphanumeric() || "_./-".contains(each))
+    let is_usual = |each: char| each.is_ascii_alphanumeric() || "_./-".contains(each);
+    (1..=MAX_WORD).contains(&word.len()) && word.chars().all(is_usual)
 }
 
 /// Whether a word of a command may be a secret, or stand before one.
@@ -234,20 +211,17 @@ fn may_be_secret(word: &str) -> bool {
         && !word.contains(['.', '/', '$'])
         && word.contains(|each: char| each.is_ascii_digit());
     // `-p` and `-a`, among others, are followed by a password in some programs.
-    let is_option = word
-        .strip_prefix('-')
-        .is_some_and(|rest| rest.starts_with(['a', 'p', 'P', 'u', 'U', 'W']));
+    let option = word.strip_prefix('-').unwrap_or_default();
+    let is_option = option.starts_with(['a', 'p', 'P', 'u', 'U', 'W']);
     is_random || word.len() > MAX_WORD || is_option || NAMES.iter().any(|name| lower.contains(name))
 }
 
 /// Whether the first word of a command is certainly a whole command line: a program of PATH has no space in its name,
 /// and no file's name looks like options.
 pub fn is_command_line(word: &str) -> bool {
-    let mut words = word.split_whitespace();
-    let program = words.next().unwrap_or_default();
-    let mut rest = words.peekable();
-    let is_reference = program.contains('$');
-    rest.peek().is_some()
-        && !is_reference
-        && (!program.contains('/') || rest.any(|word| word.starts_with('-')))
+    let Some((program, rest)) = word.trim().split_once(char::is_whitespace) else {
+        return false;
+    };
+    let has_options = || rest.split_whitespace().any(|word| word.starts_with('-'));
+    !program.contains('$') && (!program.contains('/') || has_options())
 }

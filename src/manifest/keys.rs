@@ -274,14 +274,13 @@ impl<'a> Keys<'a> {
         let unknown = self.entries.iter().filter(is_unknown);
         let mut has_advice = false;
         for (key, node) in unknown.take_while(|_| !self.here.has_all_faults()) {
-            let mut hint = self.advice(key, self.words).unwrap_or_default();
-            has_advice |= !hint.is_empty();
-            let name = node.text.as_deref().filter(|text| is_name(text));
-            hint = hint.replace("{NAME}", name.unwrap_or("NAME"));
-            if hint.is_empty() {
-                hint = self.near(key, asked.iter().copied());
-            }
-            if hint.is_empty() {
+            let mut hint = self.near(key, asked.iter().copied());
+            if let Some(advice) = advice_on(key, self.words) {
+                has_advice = true;
+                let name = node.text.as_deref().filter(|text| is_name(text));
+                let advice = advice.replace("{NAME}", name.unwrap_or("NAME"));
+                hint = format!("; {advice}");
+            } else if hint.is_empty() {
                 hint = format!("; known keys: {}", asked.join(", "));
             }
             let message = format_args!("unknown key `{}`{hint}", shown(key));
@@ -296,13 +295,6 @@ impl<'a> Keys<'a> {
             return String::new();
         }
         did_you_mean(word, known.take(MAX_NAMES))
-    }
-
-    /// The advice on a word of another tool.
-    fn advice(&self, word: &str, words: &[Words]) -> Option<String> {
-        let may_be_one = word.len() <= MAX_WORD && !self.here.has_all_faults();
-        let advice = may_be_one.then(|| advice_on(word, words)).flatten()?;
-        Some(format!("; {advice}"))
     }
 
     fn find(&self, key: &str) -> Option<&'a Node<'a>> {
@@ -360,16 +352,18 @@ impl<'a> Keys<'a> {
         words: Words,
     ) -> Option<T> {
         let word: String = self.read(key)?;
-        let found = table.iter().find(|(name, _)| *name == word);
-        if let Some(advice) = self.advice(&word, &[words]).filter(|_| found.is_none()) {
-            self.fault(key, format_args!("unknown word `{word}`{advice}"));
-        } else if found.is_none() {
+        if let Some((_, value)) = table.iter().find(|(name, _)| *name == word) {
+            return Some(*value);
+        }
+        if let Some(advice) = advice_on(&word, &[words]) {
+            self.fault(key, format_args!("unknown word `{word}`; {advice}"));
+        } else {
             let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
             let near = self.near(&word, names.iter().copied());
             let names = names.join(", ");
             self.fault(key, format_args!("`{word}` is not one of {names}{near}"));
         }
-        found.map(|(_, value)| *value)
+        None
     }
 
     /// The keys of a mapping that is the value of a key.

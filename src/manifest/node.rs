@@ -194,10 +194,8 @@ impl<'a> Node<'a> {
             }
         }
         for (_, again) in others {
-            wrong(
-                again,
-                "is set twice; write one list: `<<: [*a, *b]`".to_owned(),
-            );
+            let problem = "is set twice; write one list: `<<: [*a, *b]`";
+            wrong(again, problem.to_owned());
         }
         found
     }
@@ -270,15 +268,14 @@ fn syntax_fault(text: &str, error: &serde_yaml::Error) -> Fault {
     // The position is moved to the beginning of the message.
     let message = message.split(" at line ").next().unwrap_or_default();
     let location = error.location();
-    let place = location.as_ref().map(|at| (at.line(), at.column()));
-    let message = meaning(message, text, place.unwrap_or_default());
-    let place = location.map_or_else(String::new, |place| {
-        format!("line {}, column {}: ", place.line(), place.column())
-    });
-    Fault::of_text(
-        None,
-        format!("{place}the file is not valid YAML: {message}"),
-    )
+    let (line, column) = location.map_or((0, 0), |at| (at.line(), at.column()));
+    let message = meaning(message, text, (line, column));
+    let place = match line {
+        0 => String::new(),
+        _ => format!("line {line}, column {column}: "),
+    };
+    let message = format!("{place}the file is not valid YAML: {message}");
+    Fault::of_text(None, message)
 }
 
 fn is_blank(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! `${NAME}` and `${NAME:-text}` in commands, announcements, addresses and values.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 
 use crate::os::program::SHELLS;
@@ -62,16 +63,12 @@ impl Template {
     pub fn parse_argument(argument: &OsStr) -> Self {
         let text = argument.to_str().unwrap_or_default();
         let name = text.strip_prefix('$').filter(|name| is_name(name));
-        let bare = name.map(|name| Part::Reference {
-            name: name.to_owned(),
-            default: None,
-        });
-        let braced = || braced_reference(text).filter(|(_, after)| after.is_empty());
-        let reference = bare.or_else(|| Some(braced()?.0));
-        Self {
-            parts: reference.map_or_else(|| Self::literal(argument).parts, |part| vec![part]),
-            source: argument.to_owned(),
+        let braced = name.map_or_else(|| text.into(), |name| Cow::from(format!("${{{name}}}")));
+        let mut template = Self::literal(argument);
+        if let Some((reference, "")) = braced_reference(&braced) {
+            template.parts = vec![reference];
         }
+        template
     }
 
     /// Creates a template without references.
@@ -137,9 +134,8 @@ impl Part {
             Part::Reference { name, default } => {
                 let default = default.as_ref().map(OsStr::new);
                 let value = lookup(name).filter(|value| default.is_none() || !value.is_empty());
-                value
-                    .or(default)
-                    .ok_or_else(|| UnsetReference(name.clone()))
+                let value = value.or(default);
+                value.ok_or_else(|| UnsetReference(name.clone()))
             }
         }
     }
@@ -190,27 +186,20 @@ pub fn takes_text(option: &str) -> bool {
 
 /// The first NAME in a word that consists of `$NAME`s of known variables and plain characters.
 fn unbraced_name(word: &str, is_known: impl Fn(&str) -> bool) -> Option<&str> {
-    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let is_plain = |text: &str| {
-        text.chars()
-            .all(|each| is_part(each) || "./:=@-".contains(each))
+    let (before, after) = word.split_once('$')?;
+    let is_plain = |each: char| each.is_ascii_alphanumeric() || "_./:=@-".contains(each);
+    let is_meant = |part: &str| {
+        let name = name_at(part);
+        is_name(name) && is_known(name) && part.chars().all(is_plain)
     };
-    let mut parts = word.split('$');
-    let mut first = None;
-    if !is_plain(parts.next()?) {
-        return None;
-    }
-    for part in parts {
-        let end = part
-            .find(|character| !is_part(character))
-            .unwrap_or(part.len());
-        let (name, after) = part.split_at(end);
-        if !is_name(name) || !is_known(name) || !is_plain(after) {
-            return None;
-        }
-        first = first.or(Some(name));
-    }
-    first
+    let are_meant = before.chars().all(is_plain) && after.split('$').all(is_meant);
+    are_meant.then(|| name_at(after))
+}
+
+/// The letters, digits and `_` at the beginning of a text.
+pub(super) fn name_at(text: &str) -> &str {
+    let is_outside = |other: char| !other.is_ascii_alphanumeric() && other != '_';
+    text.split(is_outside).next().unwrap_or_default()
 }
 
 /// Whether a text can be the name of a variable.

@@ -161,8 +161,8 @@ const SYNTAX: [(&str, &str, &str); 15] = [
 pub fn advice_on(word: &str, tables: &[Words]) -> Option<&'static str> {
     let mut rows = tables.iter().copied().flatten();
     let is_row = |words: &str| words.split(' ').any(|each| each.eq_ignore_ascii_case(word));
-    rows.find(|(words, _)| is_row(words))
-        .map(|(_, advice)| *advice)
+    let row = rows.find(|(words, _)| is_row(words));
+    row.map(|(_, advice)| *advice)
 }
 
 /// What a message of the YAML parser means. `place` is the line and the column in the text, counted from 1.
@@ -174,9 +174,8 @@ pub fn meaning<'m>(message: &'m str, text: &str, (line, column): (usize, usize))
         .skip(column.saturating_sub(2))
         .take(2)
         .collect();
-    let is_row =
-        |(part, mark, _): &&(&str, &str, &str)| message.contains(part) && here.contains(mark);
-    let row = SYNTAX.iter().find(is_row);
+    let mut rows = SYNTAX.iter();
+    let row = rows.find(|(part, mark, _)| message.contains(part) && here.contains(mark));
     row.map_or(message, |(.., meaning)| meaning)
 }
 
@@ -188,11 +187,8 @@ pub fn other_file(text: &str) -> Option<(usize, &'static str)> {
         return Some((index + 1, "the file has an unresolved merge conflict"));
     }
     let (index, line) = lines.find(|(_, line)| !line.is_empty() && !line.starts_with('#'))?;
-    let name = line
-        .strip_prefix("export ")
-        .unwrap_or(line)
-        .split_once('=')?
-        .0;
+    let assignment = line.strip_prefix("export ").unwrap_or(line);
+    let (name, _) = assignment.split_once('=')?;
     let message =
         "this is an env file, not a manifest; `startup-guard init` writes a manifest from it";
     let is_upper = !name.contains(|each: char| each.is_ascii_lowercase());

@@ -107,16 +107,15 @@ pub fn check_parameters(url: &Url<'_>) -> Checked {
         return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
     }
     let no_texts = NO_TEXTS.iter().find(|(name, _)| *name == driver);
-    let is_no_text =
-        |name: &str| no_texts.is_some_and(|(_, all)| all.split(' ').any(|each| each == name));
+    let (_, no_texts) = no_texts.copied().unwrap_or_default();
+    let is_no_text = |name: &str| no_texts.split_whitespace().any(|each| each == name);
     if let Some((name, _)) = parameters.iter().find(|(name, _)| is_no_text(name)) {
         let problem = format!("has {name}, which its driver {driver} does not accept as a text");
-        let fix = match name.as_str() {
-            "statement_cache_size" => {
-                "write prepared_statement_cache_size, or pass it in the code (connect_args)"
-            }
-            _ => "pass it in the code (connect_args)",
+        let instead = match name.as_str() {
+            "statement_cache_size" => "write prepared_statement_cache_size, or ",
+            _ => "",
         };
+        let fix = format!("{instead}pass it in the code (connect_args)");
         return Err(ValueFinding::new(Code::ForeignParameter, problem, fix));
     }
     let is_known = |value: &str| MODES.split(", ").any(|mode| mode == value);

@@ -49,19 +49,13 @@ pub fn check_host(value: &str, is_item: bool) -> Checked {
     let is_part = |other: char| other.is_alphanumeric() || "-._".contains(other) || is_gap(other);
     let is_name = !name.is_empty() && !name.contains("..") && name.chars().all(is_part);
     let fix = "write one host name or IP address, such as db.example.com or 10.0.0.5";
-    ensure(
-        is_name || value == "*",
-        "is not a host name or an IP address",
-        fix,
-    )?;
+    let is_host = is_name || value == "*";
+    ensure(is_host, "is not a host name or an IP address", fix)?;
     let fix = "write the whole host name";
     warn_unless(!name.contains(is_gap), "has a gap to fill in", fix)?;
     let problem = "is a pattern of hosts only for some programs";
-    warn_unless(
-        is_item || !is_pattern,
-        problem,
-        "write one host, or `0.0.0.0` to listen everywhere",
-    )?;
+    let fix = "write one host, or `0.0.0.0` to listen everywhere";
+    warn_unless(is_item || !is_pattern, problem, fix)?;
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = name.split('.').collect();
     let is_address = parts.len() == 4 && parts.iter().all(|part| is_number(part));

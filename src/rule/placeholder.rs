@@ -119,19 +119,17 @@ fn placeholder_in(url: &Url<'_>) -> Option<Placeholder> {
     let hosts = url.authority.split([',', ':']);
     let hosts = hosts.filter(|host| *host != url.scheme);
     let parts = url.user.into_iter().chain(hosts);
+    let mut found = parts.filter_map(placeholder);
     let left = [Placeholder::Unfilled, Placeholder::Unrendered];
-    password.or(parts
-        .filter_map(placeholder)
-        .find(|found| left.contains(found)))
+    password.or_else(|| found.find(|found| left.contains(found)))
 }
 
 fn is_unfilled(whole: &str) -> bool {
     let reference = whole.split_once("${{");
     let is_reference = reference.is_some_and(|(_, rest)| rest.contains("}}"));
     // `<a@b>` is a mailbox, and `${A}${B}` is composed.
-    let is_gap = is_inside(whole, GAPS, |inside| {
-        !inside.contains(['@', '{', '}', '<', '>'])
-    });
+    let is_text = |inside: &str| !inside.contains(['@', '{', '}', '<', '>']);
+    let is_gap = is_inside(whole, GAPS, is_text);
     // A shorter one can be the beginning of a password.
     let name = whole.strip_prefix('$').filter(|name| name.contains('_'));
     let is_shell = name.is_some_and(|name| is_name(name) && *name == name.to_uppercase());

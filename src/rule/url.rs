@@ -54,11 +54,9 @@ impl Rule {
         let (start, _) = value.split_once("://").unwrap_or((value, ""));
         let (name, _) = start.split_once('=').unwrap_or_default();
         let is_name = |other: char| other.is_ascii_alphanumeric() || other == '_';
-        let is_scheme = |scheme: &&str| {
-            let scheme = scheme.to_ascii_lowercase();
-            matches!(&*scheme, "http" | "https") || self.schemes.contains(&scheme)
-        };
-        let mut slashed = value.splitn(2, [':', '/']);
+        let (scheme, _) = value.split_once([':', '/']).unwrap_or_default();
+        let scheme = scheme.to_ascii_lowercase();
+        let is_scheme = matches!(&*scheme, "http" | "https") || self.schemes.contains(&scheme);
         if !name.is_empty() && name.chars().all(is_name) && start.len() < value.len() {
             let fix = "remove the name and the = from the value";
             let problem = "begins with a name and =, which are part of the value here";
@@ -66,7 +64,7 @@ impl Rule {
         } else if start.starts_with("psql ") {
             let fix = "set it to the URL between the quotes alone";
             wrong_type("is a command line of psql, not a URL", fix)
-        } else if slashed.next().as_ref().is_some_and(is_scheme) && slashed.next().is_some() {
+        } else if is_scheme {
             wrong_type("does not have :// after its scheme", shape)
         } else {
             wrong_type("is not a URL", shape)

@@ -51,12 +51,12 @@ pub struct Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, close) = if self.host.contains(':') {
-            ("[", "]")
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(out, "[{host}]:{port}")
         } else {
-            ("", "")
-        };
-        write!(out, "{open}{}{close}:{}", self.host, self.port)
+            write!(out, "{host}:{port}")
+        }
     }
 }
 
@@ -148,17 +148,14 @@ fn addresses(text: &str) -> Result<Vec<Address>, ValueFinding> {
     let default_port = url.and_then(|url| url.default_port());
     if url.is_some_and(|url| url.scheme.ends_with("+srv")) {
         let problem = "names no server: clients look the servers up in DNS (SRV)";
-        return Err(wrong_type(
-            problem,
-            "wait for host:port of a server instead",
-        ));
+        let fix = "wait for host:port of a server instead";
+        return Err(wrong_type(problem, fix));
     }
     let hosts = url.map_or(text.trim(), |url| url.authority);
     let read = |host| {
-        let (host, port) =
-            host_and_port(host).ok_or_else(|| wrong_type("has no host and port", SHAPE))?;
-        let port = port.or(default_port);
-        let port = port.ok_or_else(|| wrong_type("has no port", SHAPE))?;
+        let missing = |problem| move || wrong_type(problem, SHAPE);
+        let (host, port) = host_and_port(host).ok_or_else(missing("has no host and port"))?;
+        let port = port.or(default_port).ok_or_else(missing("has no port"))?;
         let host = host.to_owned();
         Ok(Address { host, port })
     };

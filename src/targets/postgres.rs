@@ -188,9 +188,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         };
         if !url.authority.is_empty() && only_port.is_none() {
             let hosts = url.hosts()?.into_iter();
-            return hosts
-                .map(|(name, port)| read(&decoded(name), port))
-                .collect();
+            let hosts = hosts.map(|(name, port)| read(&decoded(name), port));
+            return hosts.collect();
         }
         // SQLAlchemy repeats the key for each host. libpq separates the hosts by commas. pg8000 has a key for a socket.
         let hosts = self.parameters.iter();
@@ -198,10 +197,11 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         let named: Vec<&str> = hosts.map(|(_, hosts)| &**hosts).collect();
         let named = named.join(",");
         let named = Some(named.as_str()).filter(|hosts| !hosts.trim_matches(',').is_empty());
-        let hosts = named
-            .or_else(|| (self.variable)("PGHOST"))
-            .unwrap_or(DEFAULT_HOSTS);
-        let hosts = hosts.split(',').filter(|host| !host.is_empty());
+        let hosts = named.or_else(|| (self.variable)("PGHOST"));
+        let hosts = hosts
+            .unwrap_or(DEFAULT_HOSTS)
+            .split(',')
+            .filter(|host| !host.is_empty());
         hosts.map(|text| read(text, only_port)).collect()
     }
 
