@@ -1,61 +1,39 @@
 //! The forms in which programs write a text in JSON.
 
-/// A way to write texts in JSON.
-struct Style {
-    /// The characters that are written as `\u` and four digits, besides control characters.
-    encoded: &'static str,
-    /// Whether these digits are in upper case.
-    is_upper: bool,
-    /// Whether characters that are not ASCII are written like that.
-    is_ascii: bool,
-    /// Whether a slash gets a backslash.
-    escapes_slash: bool,
-}
-
-/// The styles of most languages, of Python, PHP, Go, .NET, and Java's Gson.
-const STYLES: [Style; 6] = [
-    style("", false, false, false),
-    style("\u{7f}", false, true, false),
-    style("", false, true, true),
-    style("<>&\u{2028}\u{2029}", false, false, false),
-    style("\"&'+<>`\u{7f}", true, true, false),
-    style("<>&='\u{2028}\u{2029}", false, false, false),
+/// The ways of most languages, of Python, PHP, Go, .NET, and Java's Gson to write texts in JSON: the characters that are
+/// written as `\u` and four digits, besides control characters; whether characters that are not ASCII are, too; whether
+/// these digits are in upper case; and whether a slash gets a backslash.
+const STYLES: [(&str, bool, bool, bool); 6] = [
+    ("", false, false, false),
+    ("\u{7f}", true, false, false),
+    ("", true, false, true),
+    ("<>&\u{2028}\u{2029}", false, false, false),
+    ("\"&'+<>`\u{7f}", true, true, false),
+    ("<>&='\u{2028}\u{2029}", false, false, false),
 ];
-
-const fn style(
-    encoded: &'static str,
-    is_upper: bool,
-    is_ascii: bool,
-    escapes_slash: bool,
-) -> Style {
-    Style {
-        encoded,
-        is_upper,
-        is_ascii,
-        escapes_slash,
-    }
-}
 
 /// The forms of a text that differ from the text itself, without quotes. Some may be the same.
 pub fn forms(text: &str) -> impl Iterator<Item = String> {
-    let forms = STYLES.iter().map(|style| form(text, style));
-    forms.filter(move |form| form != text)
+    let forms = STYLES.map(|(encoded, is_ascii, is_upper, escapes_slash)| {
+        form(text, encoded, is_ascii, is_upper, escapes_slash)
+    });
+    forms.into_iter().filter(move |form| form != text)
 }
 
-fn form(text: &str, style: &Style) -> String {
+fn form(text: &str, encoded: &str, is_ascii: bool, is_upper: bool, escapes_slash: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for each in text.chars() {
         let short = match each {
-            _ if style.encoded.contains(each) => None,
+            _ if encoded.contains(each) => None,
             '"' | '\\' => Some(each),
-            '/' if style.escapes_slash => Some(each),
+            '/' if escapes_slash => Some(each),
             '\n' => Some('n'),
             '\r' => Some('r'),
             '\t' => Some('t'),
             '\u{8}' => Some('b'),
             '\u{c}' => Some('f'),
             ..' ' => None,
-            _ if each.is_ascii() || !style.is_ascii => {
+            _ if each.is_ascii() || !is_ascii => {
                 out.push(each);
                 continue;
             }
@@ -66,13 +44,11 @@ fn form(text: &str, style: &Style) -> String {
             continue;
         }
         for unit in each.encode_utf16(&mut [0; 2]) {
-            let digits = format!("{unit:04x}");
-            let digits = if style.is_upper {
-                digits.to_ascii_uppercase()
+            out += &if is_upper {
+                format!("\\u{unit:04X}")
             } else {
-                digits
+                format!("\\u{unit:04x}")
             };
-            out += &format!("\\u{digits}");
         }
     }
     out
