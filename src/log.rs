@@ -68,13 +68,12 @@ static IDENTITY: Mutex<String> = Mutex::new(String::new());
 
 /// Sets the service and the process that all further JSON lines name. A later call replaces an earlier one.
 pub fn identify(service: Option<&str>, process: Option<&str>) {
-    let named = [("service", service), ("process", process)];
-    let fields = named.map(|(field, name)| {
-        name.map_or_else(String::new, |name| {
-            format!(r#","{field}":{}"#, named_in_json(name))
-        })
+    let named = [("service", service), ("process", process)].into_iter();
+    let fields = named.filter_map(|(field, name)| {
+        let name = named_in_json(name?);
+        Some(format!(r#","{field}":{name}"#))
     });
-    *IDENTITY.lock().unwrap_or_else(PoisonError::into_inner) = fields.concat();
+    *IDENTITY.lock().unwrap_or_else(PoisonError::into_inner) = fields.collect();
 }
 
 /// The value of the field `duration_ms`.

@@ -87,21 +87,17 @@ impl Findings<'_, '_> {
                 (format!("is not set{nor}"), others.collect())
             }
             Need::With(others) => {
-                let others = names(&others);
-                (
-                    format!("is not set, but required with {others}"),
-                    Vec::new(),
-                )
+                let problem = format!("is not set, but required with {}", names(&others));
+                (problem, Vec::new())
             }
             Need::Itself | Need::NotRequired => {
-                let fallback = self.fallbacks.get(variable.name.as_str());
-                let fallback =
-                    fallback.filter(|name| self.is_set(name) && !variable.has_conditions());
-                let but = fallback.map(|other| {
+                let others = self.fallbacks.get(variable.name.as_str()).into_iter();
+                let others = others.filter(|name| self.is_set(name) && !variable.has_conditions());
+                let but = others.map(|other| {
                     format!("; {other} takes its place only if `required_without: [{other}]` is declared here")
                 });
                 (
-                    "is not set".to_owned() + &but.unwrap_or_default(),
+                    "is not set".to_owned() + &but.collect::<String>(),
                     Vec::new(),
                 )
             }
@@ -133,11 +129,8 @@ impl Findings<'_, '_> {
             // The variables stand in one list, in the manifest's order.
             let is_before = ptr::from_ref(other.variable) < ptr::from_ref(variable);
             let is_first = asked.len() < all.len() || is_before;
-            let is_graver = match (is_critical(other.variable), is_critical(variable)) {
-                (true, false) => true,
-                (false, true) => false,
-                _ => is_first,
-            };
+            let is_graver =
+                (is_critical(other.variable), is_first) > (is_critical(variable), false);
             is_graver && asked.is_subset(&all)
         })
     }

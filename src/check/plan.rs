@@ -299,23 +299,18 @@ impl<'m> Findings<'_, 'm> {
             let text = environment.get(name).and_then(OsStr::to_str);
             text.filter(|text| !text.trim().is_empty())
         };
-        let (name, text) = match place {
+        let (name, address, of_literal) = match place {
             Place::Literal(text) => {
                 let address = self.address(what, text, may_be_absent)?;
                 // The address is wrong as a whole, so the finding is about the first variable that is part of it.
                 let name = text.references().find(|(name, _)| set(name).is_some());
-                (
-                    name.map_or(protocol.name(), |(name, _)| name),
-                    Some(address),
-                )
+                let name = name.map_or(protocol.name(), |(name, _)| name);
+                let of_literal = format!(" in {}", text.source().display());
+                (name, Some(address), of_literal)
             }
-            Place::Variable(name) => (name.as_str(), set(name).map(str::to_owned)),
+            Place::Variable(name) => (&**name, set(name).map(str::to_owned), String::new()),
         };
-        let of_literal = match place {
-            Place::Literal(text) => format!(" in {}", text.source().display()),
-            Place::Variable(_) => String::new(),
-        };
-        let found = match text.map(|text| Target::parse(protocol, &text, set)) {
+        let found = match address.map(|text| Target::parse(protocol, &text, set)) {
             Some(Ok(target)) => {
                 let shown = self.shown(place, target.shown());
                 return Some((target, shown));

@@ -158,14 +158,12 @@ pub fn resolve<'a>(
     let is_missing = matches!(value, Value::Missing);
     let mut former = variable.renamed_from.iter().map(String::as_str);
     Resolved {
-        variable,
         is_counted: true,
         value,
         replacement,
-        is_composed: false,
-        encoded: Vec::new(),
         former: former.find(|name| set(name).is_some()),
         is_blank: is_missing && environment.get(name).is_some(),
+        ..Resolved::of_others(variable)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Facts, Grounds, grounds};
+use super::{Facts, Grounds, about, grounds};
 use crate::environment::Environment;
 use crate::manifest::{Manifest, Scope, Variable};
 use crate::platform::is_injected;
@@ -118,30 +118,18 @@ pub fn file_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let missing = facts.missing_where(|_| true);
     let missing: Vec<&Variable> = missing.iter().map(|name| facts.declared[name]).collect();
     let found = files_not_read(facts.manifest, facts.environment, &missing);
-    let set: Vec<&String> = found.iter().map(|(_, file)| file).collect();
-    let are_set = format!(
-        "{} {}",
-        names(&set),
-        ["is", "are"][usize::from(set.len() > 1)]
-    );
-    let other = match found.as_slice() {
-        [
-            (
-                Variable {
-                    file: Some(name), ..
-                },
-                _,
-            ),
-        ] => format!("write `file: true` instead of `file: {name}`"),
+    let set: Vec<&str> = found.iter().map(|(_, file)| file.as_str()).collect();
+    let are_set = about(&set, "{} {is|are} set");
+    let declared = found.iter().map(|(each, _)| each.file.as_ref());
+    let other = match declared.collect::<Vec<_>>().as_slice() {
+        [Some(name)] => format!("write `file: true` instead of `file: {name}`"),
         _ => "declare `file: true` (or `secret: true`, which implies it)".to_owned(),
     };
     let sentence = format!(
-        "{are_set} set, but the manifest does not say that {{}} may come from {{a file|files}}: {other}."
+        "{are_set}, but the manifest does not say that {{}} may come from {{a file|files}}: {other}."
     );
-    grounds(
-        found.iter().map(|(each, _)| each.name.as_str()).collect(),
-        &sentence,
-    )
+    let variables = found.iter().map(|(each, _)| each.name.as_str());
+    grounds(variables.collect(), &sentence)
 }
 
 /// The variables that are set under a former or under a misspelled name.

@@ -12,6 +12,9 @@ use crate::report::{Code, Finding};
 use crate::rule::Type;
 use crate::text::names;
 
+/// How many variables must be missing for the cause that they are set elsewhere. A single one may just be forgotten.
+const MIN_MISSING: usize = 2;
+
 /// Missing variables are in a `.env` in the working directory.
 pub fn dotenv_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
     let missing = facts.missing_where(|each| facts.beside(&each.name).is_some());
@@ -25,8 +28,6 @@ pub fn dotenv_not_read<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 
 /// None of the declared variables is set.
 pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    // A single missing variable may just be forgotten.
-    const MIN_MISSING: usize = 2;
     let missing = facts.missing_where(|_| true);
     let is_explained = missing.len() < facts.missing.len() || set_database(facts).is_some();
     if missing.len() < MIN_MISSING || facts.is_any_set() || is_explained {
@@ -52,8 +53,6 @@ pub fn set_elsewhere<'a>(facts: &Facts<'a>) -> Grounds<'a> {
 
 /// Only variables of other processes are set.
 pub fn other_process<'a>(facts: &Facts<'a>) -> Grounds<'a> {
-    // A single missing variable may just be forgotten.
-    const MIN_MISSING: usize = 2;
     let Scope::Process(process) = facts.circumstances.scope else {
         return None;
     };

@@ -53,17 +53,16 @@ pub fn process<'m>(
         let only = known().next().filter(|_| manifest.processes.len() == 1);
         return Ok(only);
     }
-    let found = known().find(|known| *known == name);
+    if let found @ Some(_) = known().find(|known| *known == name) {
+        return Ok(found);
+    }
     let all: Vec<&str> = known().collect();
     let has = match (did_you_mean(&name, known()), all.is_empty()) {
         (_, true) => "; it has no `processes`".to_owned(),
         (near, _) if near.is_empty() => format!("; it has {}", names(&all)),
         (near, _) => near,
     };
-    let told = || {
-        wrong(format!(
-            "{place} names the process `{name}`, which is not in the manifest{has}"
-        ))
-    };
-    found.map_or_else(told, |found| Ok(Some(found)))
+    wrong(format!(
+        "{place} names the process `{name}`, which is not in the manifest{has}"
+    ))
 }

@@ -158,19 +158,16 @@ fn final_answer(answer: &[u8], is_all: bool) -> Result<Option<Answer>, Error> {
     };
     let status = status_of(&answer[..end]).ok_or_else(no_http)?;
     let blank = memchr::memmem::find(answer, b"\r\n\r\n");
+    let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308);
     match (status, blank) {
         (100..200, Some(blank)) => final_answer(&answer[blank + 4..], is_all),
         (100..200, None) => Ok(None),
-        (301 | 302 | 303 | 307 | 308, None) if !is_all => Ok(None),
-        (301 | 302 | 303 | 307 | 308, _) => {
+        (_, None) if is_redirect && !is_all => Ok(None),
+        _ => {
             let head = &answer[end + 1..blank.unwrap_or(answer.len()).max(end + 1)];
-            let location = location(head);
+            let location = location(head).filter(|_| is_redirect);
             Ok(Some(Answer { status, location }))
         }
-        (status, _) => Ok(Some(Answer {
-            status,
-            location: None,
-        })),
     }
 }
 

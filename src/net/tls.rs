@@ -108,10 +108,8 @@ pub fn config(tls: &Tls, peer: &Peer) -> Result<ClientConfig, Error> {
     let Some((certificate, key)) = &tls.certificate else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(
-        certificate,
-        ("the client's certificate", "sslcert in the URL"),
-    )?;
+    let purpose = ("the client's certificate", "sslcert in the URL");
+    let chain = certificates(certificate, purpose)?;
     let purpose = ("the client's key", "sslkey in the URL");
     let key = read(key, purpose, "unencrypted private key", |pem| {
         PrivateKeyDer::from_pem_slice(pem).ok()

@@ -61,16 +61,10 @@ fn read(file: &'static str) -> Result<String, UserError> {
 /// Parses a uid or gid in the manifest. Returns `None` for a name and for an empty text. A number is always an ID, even
 /// if there is an entry with that name.
 fn id(text: &str) -> Result<Option<u32>, UserError> {
+    let of_names = [IntErrorKind::InvalidDigit, IntErrorKind::Empty];
     match text.parse::<i32>() {
         Ok(id) if id >= 0 => Ok(Some(id.cast_unsigned())),
-        Err(error)
-            if matches!(
-                error.kind(),
-                IntErrorKind::InvalidDigit | IntErrorKind::Empty
-            ) =>
-        {
-            Ok(None)
-        }
+        Err(error) if of_names.contains(error.kind()) => Ok(None),
         Ok(_) | Err(_) => Err(UserError(format!(
             "`{text}` is not a uid or gid: these are from 0 to {MAX_ID}, as for container engines"
         ))),

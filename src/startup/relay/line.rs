@@ -44,27 +44,24 @@ fn read_object<'a>(line: &str, mask: &Mask) -> Option<Line<'a>> {
     }
     let text = masked_inside(text, mask)?;
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&text).ok()?;
-    let (key, message) = MESSAGES.iter().find_map(|key| {
+    let message = MESSAGES.iter().find_map(|key| {
         let message: String = serde_json::from_str(fields.get(*key)?.get()).ok()?;
-        (!message.is_empty()).then_some((key, message))
+        let message = Some(message).filter(|message| !message.is_empty())?;
+        fields.remove(*key).map(|_| message)
     })?;
-    fields.remove(*key);
-    let level = LEVELS
-        .iter()
-        .find_map(|key| Some((key, level_in_json(fields.get(*key)?.get())?)));
-    if let Some((key, _)) = level {
-        fields.remove(*key);
-    }
-    let level = level.map_or_else(|| level_of(&message), |(_, level)| level);
+    let level = LEVELS.iter().find_map(|key| {
+        let level = level_in_json(fields.get(*key)?.get())?;
+        fields.remove(*key).map(|_| level)
+    });
+    let level = level.unwrap_or_else(|| level_of(&message));
     let fields = (!fields.is_empty()).then(|| serde_json::to_string(&fields));
     let fields = fields.transpose().ok()?;
     if fields.as_ref().is_some_and(|json| json.len() > MAX_OBJECT) {
         return None;
     }
-    let message = message.into();
     Some(Line {
         level,
-        message,
+        message: message.into(),
         fields,
     })
 }
