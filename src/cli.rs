@@ -171,15 +171,10 @@ pub fn parse(
             name
         }
     };
-    let named = |name: &str| {
-        SUBCOMMANDS
-            .iter()
-            .chain(others)
-            .find(|known| known.name == name)
-    };
+    let known = || SUBCOMMANDS.iter().chain(others);
+    let named = |name: &str| known().find(|known| known.name == name);
     let Some(subcommand) = named(name) else {
-        let known = SUBCOMMANDS.iter().chain(others);
-        let known: Vec<&str> = known.map(|known| known.name).collect();
+        let known: Vec<&str> = known().map(|known| known.name).collect();
         let otherwise = format!(
             "it must be {}. To run a command, write it after `--`: startup-guard run -- {name}",
             either(&known)
@@ -271,8 +266,10 @@ fn unknown(what: &str, given: &str, known: &[&str], otherwise: String) -> UsageE
 fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageError> {
     let rewrites = given.texts("--rewrite");
     let rewrites: Result<_, _> = rewrites.iter().map(|text| rewrite(text)).collect();
-    let remaps = given.texts("--remap-exit");
-    let remaps: Result<_, _> = remaps.iter().map(|text| remap(text)).collect();
+    let durations = parsed(given, "--stop-grace", GRACE, |text| {
+        let duration = humantime::parse_duration(text).ok();
+        duration.filter(|duration| !duration.is_zero())
+    });
     let run = Run {
         manifest: given.manifest()?,
         process: given.text("--process"),
@@ -283,8 +280,11 @@ fn run(given: &Given, command: Option<Vec<OsString>>) -> Result<Command, UsageEr
         init: given.has("--init"),
         forward: given.choice("--forward", &FORWARDS),
         rewrites: rewrites?,
-        remaps: remaps?,
-        stop_grace: duration(given, "--stop-grace")?,
+        remaps: parsed(given, "--remap-exit", REMAP, |text| {
+            let (from, to) = text.split_once(':')?;
+            Some((from.parse().ok()?, to.parse().ok()?))
+        })?,
+        stop_grace: durations?.pop(),
         command,
     };
     if run.process.is_some() && run.manifest == ManifestChoice::None {
@@ -313,25 +313,19 @@ fn rewrite(text: &str) -> Result<Rewrite, UsageError> {
     Ok(Rewrite { from, to: new })
 }
 
-fn remap(text: &str) -> Result<(u8, u8), UsageError> {
-    let codes = text.split_once(':');
-    let codes = codes.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
-    let told = "it must be FROM:TO, two exit codes from 0 to 255, such as 143:0";
-    codes.map_or_else(|| wrong(format!("--remap-exit {text}: {told}")), Ok)
-}
+const REMAP: &str = "it must be FROM:TO, two exit codes from 0 to 255, such as 143:0";
+const GRACE: &str = "it must be a duration of more than 0 with its unit, such as 8s";
 
-/// The value of an option that is a duration of more than 0.
-fn duration(given: &Given, name: &str) -> Result<Option<Duration>, UsageError> {
-    let Some(text) = given.text(name) else {
-        return Ok(None);
-    };
-    let duration = humantime::parse_duration(&text).ok();
-    let duration = duration.filter(|duration| !duration.is_zero());
-    let told = "it must be a duration of more than 0 with its unit, such as 8s";
-    duration.map_or_else(
-        || wrong(format!("{name} {text}: {told}")),
-        |duration| Ok(Some(duration)),
-    )
+/// The values of an option. `told` says which ones `parse` accepts.
+fn parsed<T>(
+    given: &Given,
+    name: &str,
+    told: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, UsageError> {
+    let read =
+        |text: &String| parse(text).map_or_else(|| wrong(format!("{name} {text}: {told}")), Ok);
+    given.texts(name).iter().map(read).collect()
 }
 
 fn check(given: &Given) -> Result<Command, UsageError> {
