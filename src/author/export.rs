@@ -30,11 +30,7 @@ pub fn run(arguments: &Export, environment: &Environment) -> Result<(), Error> {
     let manifest = super::manifest(&arguments.manifest, environment, false)?;
     let (paths, dialect) = (&arguments.env_files, arguments.dialect);
     let is_railway = arguments.target == Target::Railway;
-    let files = if is_railway {
-        env_files::read_for_railway(paths, dialect)?
-    } else {
-        env_files::read(paths, dialect, Environment::default())?
-    };
+    let files = env_files::read(paths, dialect, Environment::default(), is_railway)?;
     let process = process(arguments.process.as_deref(), &files.environment, &manifest)?;
     let scope = process.map_or(Scope::Everything, Scope::Process);
     let report = checked(&manifest, scope, &files, is_railway);

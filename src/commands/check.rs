@@ -33,7 +33,7 @@ pub fn run(arguments: &cli::Check, environment: Environment) -> Result<(), Error
     let is_coloured = std::io::stdout().is_terminal() && settings::admits_colour(&environment);
     let own = Some(environment).filter(|_| !arguments.only_file);
     let (paths, dialect) = (&arguments.env_files, arguments.dialect);
-    let files = env_files::read(paths, dialect, own.unwrap_or_default())?;
+    let files = env_files::read(paths, dialect, own.unwrap_or_default(), false)?;
     let process = process(arguments.process.as_deref(), &files.environment, &manifest)?;
     log::identify(manifest.service.as_deref(), process);
     let scope = process.map_or(Scope::Everything, Scope::Process);

@@ -50,7 +50,9 @@ pub enum Use {
 type Values = BTreeMap<String, String>;
 
 /// Reads the files in order, and adds their variables to `own`, where they replace those of the same name. If several
-/// files set a name, the last one applies. The dialect is detected from the content of each file if it is `None`.
+/// files set a name, the last one applies. The dialect is detected from the content of each file if it is `None`. With
+/// `keeps_references`, Railway's references, such as `${{Postgres.DATABASE_URL}}`, are kept in every dialect. No reader
+/// of env files knows them: some reject them, some replace a part of them.
 ///
 /// # Errors
 /// The error of the first file that cannot be read or parsed.
@@ -58,9 +60,12 @@ pub fn read(
     files: &[OsString],
     dialect: Option<Dialect>,
     own: Environment,
+    keeps_references: bool,
 ) -> Result<EnvFiles, dotenv::Error> {
-    let (mut all, values) = read_each(files, dialect, &own, false)?;
-    all.environment = replaced(own, &values);
+    let (mut all, values) = read_each(files, dialect, &own, keeps_references)?;
+    let set = values.iter();
+    let set = set.map(|(name, value)| (name.as_str(), value.into()));
+    all.environment = own.with(&set.collect::<Vec<_>>(), &[]);
     Ok(all)
 }
 
@@ -102,27 +107,6 @@ pub fn read_beneath(
     let values = values.map(|(name, value)| (name.into(), value.into()));
     all.environment = own.extended(values);
     Ok(all)
-}
-
-/// Like `read` with an empty environment, but keeps Railway's references, such as `${{Postgres.DATABASE_URL}}`, in every
-/// dialect. No reader of env files knows them: some reject them, some replace a part of them.
-///
-/// # Errors
-/// The error of the first file that cannot be read or parsed.
-pub fn read_for_railway(
-    files: &[OsString],
-    dialect: Option<Dialect>,
-) -> Result<EnvFiles, dotenv::Error> {
-    let own = Environment::default();
-    let (mut all, values) = read_each(files, dialect, &own, true)?;
-    all.environment = replaced(own, &values);
-    Ok(all)
-}
-
-fn replaced(own: Environment, values: &Values) -> Environment {
-    let set = values.iter();
-    let set = set.map(|(name, value)| (name.as_str(), value.into()));
-    own.with(&set.collect::<Vec<_>>(), &[])
 }
 
 fn read_each(

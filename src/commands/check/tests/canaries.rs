@@ -175,7 +175,7 @@ fn everything(case: &Case, folder: &Path) -> String {
     } else {
         entries
     });
-    match env_files::read(&arguments.env_files, arguments.dialect, own) {
+    match env_files::read(&arguments.env_files, arguments.dialect, own, false) {
         Ok(files) => {
             let view = view(&manifest, Scope::Everything, &files, &arguments);
             written += &text::report(&view, None, false);
