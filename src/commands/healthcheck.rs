@@ -7,6 +7,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::manifest::{Template, unbraced};
 use crate::net::http;
+use crate::startup::deadline;
 use crate::targets::{HttpTarget, Protocol, Target, http_status};
 
 /// The default time limit for the answer. Docker's own limit for a health check is 30 seconds.
@@ -19,9 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// because it can contain a password, unless it is only a host and a port.
 pub fn run(arguments: &cli::Healthcheck, environment: &Environment) -> Result<(), Error> {
     let timeout = arguments.timeout.unwrap_or(TIMEOUT);
-    // A time-out beyond the range of the clock counts as a day.
-    let until = Instant::now().checked_add(timeout);
-    let until = until.unwrap_or_else(|| Instant::now() + Duration::from_hours(24));
+    let until = deadline(Instant::now(), timeout);
     let page = page(arguments, environment).map_err(UsageError)?;
     http::check(&page, until).map_err(|error| Error::Unhealthy(error.reason))
 }

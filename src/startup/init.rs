@@ -5,7 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::progress::deadline;
+use super::deadline;
 use super::serve::{Server, write_pending_output};
 use super::supervise::Stage;
 use crate::log::Phase;

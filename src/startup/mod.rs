@@ -18,12 +18,18 @@ pub mod user;
 pub mod wait;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::exit::Exit;
 use crate::log::Phase;
 use crate::os::program::StartError;
 use crate::os::signals::Signal;
+
+/// The end of a wait that begins now. A time-out beyond the range of the clock counts as a day.
+pub fn deadline(now: Instant, timeout: Duration) -> Instant {
+    let deadline = now.checked_add(timeout);
+    deadline.unwrap_or(now + Duration::from_hours(24))
+}
 
 /// Why the server was not started although the check has passed: an error of a wait, a step, its lock, or the server.
 #[derive(Debug, thiserror::Error)]

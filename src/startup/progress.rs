@@ -3,9 +3,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::RunError;
 use super::backoff::{Backoff, Pauses};
 use super::supervise;
+use super::{RunError, deadline};
 use crate::exit::Exit;
 use crate::log::Phase;
 use crate::net::{Error, ErrorKind};
@@ -81,12 +81,6 @@ impl Wait {
         let error = self.error.as_ref();
         error.map_or("no answer yet", |error| &error.reason)
     }
-}
-
-/// The end of a wait that begins now. A time-out beyond the range of the clock counts as a day.
-pub fn deadline(now: Instant, timeout: Duration) -> Instant {
-    let deadline = now.checked_add(timeout);
-    deadline.unwrap_or(now + Duration::from_hours(24))
 }
 
 /// Rate-limits the messages of a wait.
@@ -180,9 +174,22 @@ pub fn receive<T>(
     signals: &Signals,
     deadline: Option<Instant>,
 ) -> Result<Option<T>, RunError> {
+    wait_for(signals, deadline, || Ok(reports.try_recv().ok()))
+}
+
+/// Waits until `look`, which is called whenever a signal or a report of a helper thread arrives, returns something.
+/// Returns `None` if the deadline passes first.
+///
+/// # Errors
+/// If `look` returns one, a stop arrives, or the wait for events fails.
+pub fn wait_for<T>(
+    signals: &Signals,
+    deadline: Option<Instant>,
+    mut look: impl FnMut() -> Result<Option<T>, RunError>,
+) -> Result<Option<T>, RunError> {
     loop {
-        if let Ok(report) = reports.try_recv() {
-            return Ok(Some(report));
+        if let Some(found) = look()? {
+            return Ok(Some(found));
         }
         unless_stopped().map_err(RunError::stopped)?;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -223,12 +230,14 @@ pub enum Next<T> {
 
 /// Waits until an attempt has succeeded for each dependency. One helper thread per dependency makes attempts
 /// repeatedly, all of them concurrently. Meanwhile the main thread makes its own with `make`, one at a time, which must
-/// end until the given instant. Returns the results in order, and the time that it took, for messages.
+/// end until the given instant. Messages are about `step`, if it is given. Returns the results in order, and the time
+/// that it took, for messages.
 ///
 /// # Errors
 /// If dependencies are not ready in time or keep refusing the log-in, or a stop arrives.
 pub fn until_ready<T: Send + 'static>(
     dependencies: Vec<Dependency<T>>,
+    step: Option<&str>,
     signals: &Signals,
     make: impl FnMut(Instant) -> Result<Next<T>, RunError>,
 ) -> Result<(Vec<T>, String), RunError> {
@@ -248,7 +257,7 @@ pub fn until_ready<T: Send + 'static>(
         waits.push(Wait::new(dependency.name, now, dependency.timeout));
     }
     let mut messages = Messages::new(Instant::now());
-    let log = |text: &str| tracing::info!(phase = %Phase::Wait, "{text}");
+    let log = |text: &str| tracing::info!(phase = %Phase::Wait, step, "{text}");
     let results = wait(&mut waits, &reports, signals, &mut messages, log, make)?;
     Ok((results, messages.elapsed(Instant::now())))
 }

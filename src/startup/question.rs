@@ -29,7 +29,7 @@ pub fn status(question: &AlembicQuestion, signals: &Signals) -> Result<Status, R
         attempt: Some(Box::new(move |until| ask_alone(&question, until))),
         yields: true,
     };
-    let (mut answers, _) = until_ready(vec![dependency], signals, |_| Ok(Next::Never))?;
+    let (mut answers, _) = until_ready(vec![dependency], None, signals, |_| Ok(Next::Never))?;
     Ok(answers.swap_remove(0))
 }
 

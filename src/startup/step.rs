@@ -4,17 +4,17 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::RunError;
 use super::backoff::Backoff;
 use super::launch::{AHEAD, Launcher, Ran, failed};
 #[cfg(feature = "postgres")]
 use super::lock::{AdvisoryLock, HeldLock, Waited};
 use super::mask::Mask;
-use super::progress::{deadline, shown};
+use super::progress::{shown, wait_for};
 #[cfg(feature = "postgres")]
 use super::question;
 use super::serve::program;
-use super::supervise::{Lease, Stop, wait};
+use super::supervise::{Lease, Stop};
+use super::{RunError, deadline};
 #[cfg(feature = "postgres")]
 use crate::alembic::Status;
 use crate::alembic::behind_env;
@@ -30,66 +30,26 @@ use crate::os::user::User;
 
 /// The longest pause between two tries of a step, unless its `retry_delay` is longer.
 const LONGEST_RETRY_DELAY: Duration = Duration::from_mins(1);
-/// What a command belongs to.
-enum Of<'p> {
-    /// The step with this name.
-    Step(&'p str),
-    /// The wait with this name.
-    Wait(&'p str),
-    Server,
-}
 
 /// Looks up the programs of all commands before anything is waited for or run. A program that an earlier step may
 /// install, or that may not be needed, is only a warning. Returns whether all were found.
 ///
 /// # Errors
 /// The first program that certainly cannot be started, with its step. All others are logged.
-pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
-    // In the order in which they run, each with whether it is certainly needed as it is now: until a step has run that
-    // may install programs.
-    let mut commands: Vec<(Of<'_>, &Words, bool)> = Vec::new();
-    let asked = |name, question: &'p Question, is_unchanged| {
-        let (words, is_asked) = question.command();
-        words.map(|words| (Of::Step(name), words, is_asked && is_unchanged))
-    };
-    for wait in &plan.waits {
-        match &wait.awaited {
-            Awaited::Step(step, question) => commands.extend(asked(&*step.name, question, true)),
-            Awaited::Command(words, _) => commands.push((Of::Wait(&wait.what), words, true)),
-            Awaited::Server(_) => {}
-        }
-    }
-    let mut is_unchanged = true;
-    for step in &plan.steps {
-        let (name, question) = (&*step.declared.name, step.question.as_ref());
-        commands.extend(question.and_then(|question| asked(name, question, is_unchanged)));
-        commands.push((
-            Of::Step(name),
-            &step.command,
-            is_unchanged && question.is_none(),
-        ));
-        // Alembic migrates, and installs nothing.
-        let program = behind_env(&step.command.written).first().map(Path::new);
-        is_unchanged &= program.and_then(Path::file_name) == Some(OsStr::new("alembic"));
-    }
-    let server = plan.server.iter();
-    commands.extend(server.map(|server| (Of::Server, &server.command, is_unchanged)));
+pub fn look_up_programs(plan: &Plan<'_>) -> Result<bool, RunError> {
     let is_last = plan.waits.is_empty() && plan.steps.is_empty();
     let moment = if is_last { Moment::Last } else { Moment::Early };
     let mut first = None;
     let mut are_found = true;
-    for (of, words, is_needed) in commands {
+    // Called in the order in which the commands run. `is_needed` says whether a command is certainly needed as it is
+    // now: until a step has run that may install programs.
+    let mut look_up = |words, is_needed: bool, named: &dyn Fn(RunError) -> RunError| {
         let found = program(words, plan).map_err(|error| (error, true));
         let Err((error, is_certain)) = found.and_then(|program| program.look_up(moment)) else {
-            continue;
+            return;
         };
         are_found = false;
-        let error = RunError::from(error);
-        let error = match of {
-            Of::Step(step) => error.of_step(step),
-            Of::Wait(name) => error.of_wait(name),
-            Of::Server => error,
-        };
+        let error = named(error.into());
         let (phase, step) = (error.phase, error.step.as_deref());
         if !is_certain || !is_needed {
             let yet = if is_certain { "not ready yet: " } else { "" };
@@ -99,6 +59,32 @@ pub fn look_up_programs<'p>(plan: &'p Plan<'_>) -> Result<bool, RunError> {
         } else {
             tracing::error!(%phase, step, "{error}");
         }
+    };
+    for wait in &plan.waits {
+        match &wait.awaited {
+            Awaited::Step(step, question) => {
+                if let (Some(words), is_asked) = question.command() {
+                    look_up(words, is_asked, &|error| error.of_step(&step.name));
+                }
+            }
+            Awaited::Command(words, _) => look_up(words, true, &|error| error.of_wait(&wait.what)),
+            Awaited::Server(_) => {}
+        }
+    }
+    let mut is_unchanged = true;
+    for step in &plan.steps {
+        let of_step = |error: RunError| error.of_step(&step.declared.name);
+        let question = step.question.as_ref();
+        if let Some((Some(words), is_asked)) = question.map(Question::command) {
+            look_up(words, is_asked && is_unchanged, &of_step);
+        }
+        look_up(&step.command, is_unchanged && question.is_none(), &of_step);
+        // Alembic migrates, and installs nothing.
+        let program = behind_env(&step.command.written).first().map(Path::new);
+        is_unchanged &= program.and_then(Path::file_name) == Some(OsStr::new("alembic"));
+    }
+    if let Some(server) = &plan.server {
+        look_up(&server.command, is_unchanged, &|error| error);
     }
     first.map_or(Ok(are_found), Err)
 }
@@ -231,10 +217,14 @@ impl Runner<'_> {
         let limit = self.step.declared.up_to_date_limit;
         let is_up_to_date = self.launcher.is_up_to_date(command, limit)?;
         if is_up_to_date {
-            self.log("up to date, nothing to do");
-            self.announce(self.step.announce_done.as_deref());
+            self.log_up_to_date();
         }
         Ok(is_up_to_date)
+    }
+
+    fn log_up_to_date(&self) {
+        self.log("up to date, nothing to do");
+        self.announce(self.step.announce_done.as_deref());
     }
 
     /// Logs the answer of alembic's version table. Returns whether the step has nothing to do.
@@ -245,8 +235,7 @@ impl Runner<'_> {
         };
         match (status, question.on_ahead) {
             (Status::UpToDate, _) => {
-                self.log("up to date, nothing to do");
-                self.announce(self.step.announce_done.as_deref());
+                self.log_up_to_date();
                 Ok(true)
             }
             (Status::Pending(count), _) => {
@@ -266,17 +255,16 @@ impl Runner<'_> {
                 Ok(is_skipped)
             }
             (Status::Uncertain(reason), _) => {
-                let instead = match fallback {
-                    Some(_) => "its `command` is asked instead",
-                    None => "it is run",
+                let log = |instead| {
+                    let cannot = "whether it is up to date is not certain";
+                    self.log(&format!("{cannot}: {reason}; {instead}"));
                 };
-                self.log(&format!(
-                    "whether it is up to date is not certain: {reason}; {instead}"
-                ));
-                match fallback {
-                    Some(command) => self.is_up_to_date_by(command),
-                    None => Ok(false),
-                }
+                let Some(command) = fallback else {
+                    log("it is run");
+                    return Ok(false);
+                };
+                log("its `command` is asked instead");
+                self.is_up_to_date_by(command)
             }
         }
     }
@@ -326,21 +314,9 @@ impl Runner<'_> {
     /// # Errors
     /// If a stop arrives, or the lease is lost.
     fn pause(&self, pause: Duration, lease: Option<&dyn Lease>) -> Result<(), RunError> {
-        let signals = self.launcher.signals;
         let end = deadline(Instant::now(), pause);
-        loop {
-            unless_stopped().map_err(RunError::stopped)?;
-            lease.map_or(Ok(()), Lease::verify)?;
-            if Instant::now() >= end {
-                return Ok(());
-            }
-            // A stop or a loss that arrives from here on ends this wait at once.
-            let is_woken = wait(signals, &mut [], None, Some(end));
-            if is_woken.map_err(RunError::system("wait"))? {
-                // Discards the signals, because there is no process to forward them to.
-                signals.take();
-            }
-        }
+        let verify = || lease.map_or(Ok(()), Lease::verify).map(|()| None::<()>);
+        wait_for(self.launcher.signals, Some(end), verify).map(drop)
     }
 
     /// Logs that the step has failed and that the try with this number follows after a pause.

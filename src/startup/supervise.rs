@@ -7,8 +7,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::RunError;
 use super::relay::Relay;
+use super::{RunError, deadline};
 use crate::check::DeclaredStep;
 use crate::log::Phase;
 use crate::os::family::{self, Ending, Process};
@@ -40,11 +40,7 @@ pub enum Stage {
 impl Stage {
     /// The stage after the stop signal was sent.
     pub fn stopping(grace: Duration) -> Self {
-        let now = Instant::now();
-        // A grace period beyond the range of the clock counts as a day.
-        let until = now.checked_add(grace);
-        let until = until.unwrap_or(now + Duration::from_hours(24));
-        Self::Stopping(until)
+        Self::Stopping(deadline(Instant::now(), grace))
     }
 
     /// The stage in which the first SIGKILL is due at once.

@@ -1,14 +1,13 @@
 //! Waits until every dependency is ready: servers, commands, and steps that another process runs.
 
 use std::cell::LazyCell;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::RunError;
 use super::backoff::Backoff;
 use super::launch::{Launcher, shown_ending};
 use super::mask::Mask;
-use super::progress::{Attempt, Dependency, Messages, Next, deadline, receive, shown, until_ready};
+use super::progress::{Attempt, Dependency, Next, shown, until_ready};
 #[cfg(feature = "postgres")]
 use super::question;
 use super::supervise::Stop;
@@ -32,9 +31,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(30);
 
 /// A command of the plan's waits, which the main thread runs repeatedly.
 struct Asked<'a> {
-    /// The index and the name of its wait.
+    /// The index of its wait.
     index: usize,
-    name: &'a str,
     command: &'a Words,
     interval: Duration,
     launcher: Launcher<'a>,
@@ -78,7 +76,6 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
             Awaited::Command(command, interval) => {
                 asked.push(Asked {
                     index,
-                    name: &wait.what,
                     command,
                     interval: *interval,
                     launcher: launcher(&wait.what, Stop::KILL),
@@ -112,16 +109,14 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
     if !dependencies.is_empty() {
         let names: Vec<&str> = dependencies.iter().map(|each| &*each.name).collect();
         let names = names.join(", ");
-        let result = until_ready(dependencies, signals, |until| run_next(&mut asked, until));
-        if result
-            .as_ref()
-            .is_err_and(|error| error.exit == Exit::NOT_READY)
-        {
-            for (each, line) in asked
-                .iter()
-                .filter_map(|each| Some((each, each.last_line.as_ref()?)))
-            {
-                tracing::info!(phase = %Phase::Wait, "{}: its last line: {line}", each.name);
+        let make = |until| run_next(&mut asked, until);
+        let result = until_ready(dependencies, None, signals, make);
+        if matches!(&result, Err(error) if error.exit == Exit::NOT_READY) {
+            for each in &asked {
+                let name = each.launcher.name;
+                if let Some(line) = &each.last_line {
+                    tracing::info!(phase = %Phase::Wait, "{name}: its last line: {line}");
+                }
             }
         }
         let elapsed;
@@ -131,12 +126,8 @@ pub fn for_all(plan: &Plan<'_>, user: Option<&User>, signals: &Signals) -> Resul
     // A command normally needs the servers, and only the main thread runs child processes.
     commands.retain(|(.., index)| index.is_none_or(|index| are_needed[index]));
     for (wait, step, command, _) in commands {
-        until_up_to_date(
-            wait,
-            step,
-            command,
-            &launcher(&step.name, Stop::of_step(step)),
-        )?;
+        let launcher = launcher(&step.name, Stop::of_step(step));
+        until_up_to_date(wait, step, command, &launcher)?;
     }
     Ok(())
 }
@@ -171,10 +162,8 @@ impl Asked<'_> {
     fn run(&mut self, left: Duration, share: Duration) -> Result<Result<(), Error>, RunError> {
         let limit = RUN_LIMIT.min(share);
         self.last_line = None;
-        match self
-            .launcher
-            .launch("", self.command, Some(limit), None, None)
-        {
+        let launcher = &self.launcher;
+        match launcher.launch("", self.command, Some(limit), None, None) {
             Ok(ran) => {
                 self.last_line = ran.last_line;
                 let text = format!("it ends with {}", shown_ending(ran.ending));
@@ -186,7 +175,7 @@ impl Asked<'_> {
                     _ => return Ok(Err(Error::not_yet(text))),
                 };
                 let text = format!("{text}: it cannot start a program");
-                Err(RunError::new(exit, Phase::Wait, text).of_wait(self.name))
+                Err(RunError::new(exit, Phase::Wait, text).of_wait(launcher.name))
             }
             Err(error) if error.exit == Exit::TIMED_OUT => {
                 Ok(Err(Error::not_yet(if limit == left {
@@ -195,7 +184,7 @@ impl Asked<'_> {
                     format!("it did not end within {}, and was killed", shown(limit))
                 })))
             }
-            Err(error) => Err(error.of_wait(self.name)),
+            Err(error) => Err(error.of_wait(launcher.name)),
         }
     }
 }
@@ -229,39 +218,33 @@ fn until_up_to_date(
     launcher: &Launcher<'_>,
 ) -> Result<(), RunError> {
     let (name, step) = (&wait.what, &declared.name);
-    let text = format!("{name}: it has something to do");
-    let started = Instant::now();
-    let end = deadline(started, wait.timeout);
-    let mut messages = Messages::new(started);
     let mut backoff = Backoff::new(UP_TO_DATE_PAUSES);
-    loop {
+    let mut due = Instant::now();
+    let ask = |end: Instant| {
         let asked = Instant::now();
+        if due > asked {
+            return Ok(Next::At(due));
+        }
         let left = end.saturating_duration_since(asked);
         let limit = declared.up_to_date_limit.min(left);
-        match launcher.is_up_to_date(command, limit) {
-            Ok(true) => {
-                let elapsed = messages.elapsed(Instant::now());
-                tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {name}");
-                return Ok(());
-            }
-            Ok(false) => {}
-            Err(error) if error.exit == Exit::TIMED_OUT && Instant::now() >= end => {}
-            Err(error) => {
+        let answer = match launcher.is_up_to_date(command, limit) {
+            Ok(true) => Ok(()),
+            Err(error) if error.exit != Exit::TIMED_OUT || Instant::now() < end => {
                 let text = format!("step {step}: {error}");
                 return Err(RunError::new(error.exit, Phase::Wait, text));
             }
-        }
-        let now = Instant::now();
-        if now >= end {
-            let text = format!("not ready in time: {text}");
-            return Err(RunError::new(Exit::NOT_READY, Phase::Wait, text));
-        }
-        messages.update(&text, now, |elapsed| {
-            tracing::info!(phase = %Phase::Wait, step, "waiting ({elapsed}) for {text}");
-        });
-        let pause = backoff.pause_after(now - asked, false);
-        // Nothing is sent: this wait ends early only if a stop arrives.
-        let (_outbox, reports) = channel::<()>();
-        receive(&reports, launcher.signals, Some(end.min(now + pause)))?;
-    }
+            Ok(false) | Err(_) => Err(Error::not_yet("it has something to do")),
+        };
+        due = Instant::now() + backoff.pause_after(asked.elapsed(), false);
+        Ok(Next::Made((0, answer)))
+    };
+    let dependency = Dependency {
+        name: name.clone(),
+        timeout: wait.timeout,
+        attempt: None,
+        yields: false,
+    };
+    let (_, elapsed) = until_ready(vec![dependency], Some(step), launcher.signals, ask)?;
+    tracing::info!(phase = %Phase::Wait, "ready after {elapsed}: {name}");
+    Ok(())
 }
