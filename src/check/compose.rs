@@ -2,7 +2,7 @@
 //! are not usable.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::findings::{Findings, severity};
@@ -109,8 +109,9 @@ impl<'a> Findings<'a, '_> {
                 let (code, problem) = match part.map(|part| &part.value) {
                     Some(Value::Placeholder(_)) => (Code::Placeholder, "is a placeholder"),
                     Some(Value::Unusable(_) | Value::Text(..)) => (Code::WrongType, ""),
-                    Some(Value::Missing) if !has_default => (Code::Missing, "is not set"),
-                    None if !has_default && !self.is_set(name) => (Code::Missing, "is not set"),
+                    Some(Value::Missing) | None if !has_default && !self.is_usable(name) => {
+                        (Code::Missing, "is not set")
+                    }
                     _ => continue,
                 };
                 let needed = severity(code, level, fail_on, false);
@@ -148,6 +149,12 @@ impl<'a> Findings<'a, '_> {
         told_as.is_some()
     }
 
+    /// Whether a value can be composed of the variable: the environment has it, even if it is for other processes.
+    fn is_usable(&self, name: &str) -> bool {
+        let value = self.environment.get(name).map(OsStr::as_bytes);
+        value.is_some_and(|value| !value.trim_ascii().is_empty())
+    }
+
     /// `; did you mean X?` with a declared variable that has a similar name, or an empty text.
     fn near(&self, name: &str) -> String {
         let is_open = self.told.len() < MAX_NAMES;
@@ -166,8 +173,9 @@ impl<'a> Findings<'a, '_> {
     pub fn parts_of(&self, name: &str) -> Option<String> {
         let each = self.by_name.get(name)?;
         let references = each.template()?.references();
-        let parts = references
-            .filter(|(name, has_default)| each.is_composed || !has_default && !self.is_set(name));
+        let parts = references.filter(|(name, has_default)| {
+            each.is_composed || !has_default && !self.is_usable(name)
+        });
         let mut parts: Vec<&str> = parts.map(|(name, _)| name).collect();
         let mut seen = HashSet::new();
         parts.retain(|name| seen.insert(*name));

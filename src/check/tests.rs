@@ -21,6 +21,15 @@ fn checked(text: &str, entries: &[(&str, &str)]) -> Checked<'static> {
 
 /// Checks the whole manifest.
 fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Checked<'static> {
+    checked_within(text, entries, sources, Scope::Everything)
+}
+
+fn checked_within(
+    text: &str,
+    entries: &[(&str, &str)],
+    sources: &Sources,
+    scope: Scope<'static>,
+) -> Checked<'static> {
     let entries = entries
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
@@ -30,7 +39,7 @@ fn checked_with(text: &str, entries: &[(&str, &str)], sources: &Sources) -> Chec
     check(
         manifest,
         &Environment::from_entries(entries),
-        &Selection::rehearsal(manifest, Scope::Everything),
+        &Selection::rehearsal(manifest, scope),
         sources,
         secret_file,
     )

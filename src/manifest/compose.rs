@@ -213,7 +213,7 @@ fn start_of_hosts(text: &[u8]) -> Option<usize> {
     is_scheme.then_some(end + 3)
 }
 
-/// Makes each variable that is composed of a secret a secret itself, and records a fault for each circle of values.
+/// Makes each variable that is composed of a secret a secret itself, which may be in a file, and records a fault for each circle of values.
 pub fn settle(variables: &mut [(Variable, Keys<'_>)]) {
     let declared: Vec<&Variable> = variables.iter().map(|(variable, _)| variable).collect();
     let (order, circles) = in_order(&declared);
@@ -238,9 +238,12 @@ pub fn settle(variables: &mut [(Variable, Keys<'_>)]) {
     };
     let found: Vec<usize> = order.into_iter().filter(is_composed_of_one).collect();
     for position in found {
-        let (variable, _) = &mut variables[position];
+        let (variable, keys) = &mut variables[position];
         variable.secret = true;
         variable.rule.is_secret = true;
+        if !keys.has("file") && variable.has_shell_name() {
+            variable.file = Some(variable.usual_file());
+        }
     }
 }
 

@@ -108,6 +108,10 @@ impl<'a> Declared<'a> {
                 format_args!("`{former}` is declared as a variable, so it is not a former name");
             keys.fault_if(self.get(former).is_some(), "renamed_from", message);
         }
+        if let (Some(template), Some(value)) = (&variable.value, keys.value("value")) {
+            let declared = self.needed_by(self.processes.limited_to(&variable.processes));
+            declared.check_needs(template.needs(), &value);
+        }
         let value = variable.value.as_ref();
         if let Some(name) = value.and_then(|value| value.unbraced(|name| self.is_expected(name))) {
             keys.fault("value", not_expanded("nothing", name));

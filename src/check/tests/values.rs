@@ -1,6 +1,12 @@
 //! Values that are composed of other variables.
 
-use super::{checked, effective};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use super::{checked, checked_within, effective, secret_file};
+use crate::check::{Selection, Sources, check};
+use crate::environment::Environment;
+use crate::manifest::Scope;
 use crate::report::name_of;
 
 /// The findings, without the warning that an argument of `used` has a secret.
@@ -245,4 +251,44 @@ fn the_beginning_of_a_percent_encoded_password_is_no_password() {
         );
     }
     assert!(secrets.iter().all(|secret| secret.len() > 2), "{secrets:?}");
+}
+
+#[test]
+fn a_part_for_other_processes_counts_if_the_environment_has_it() {
+    let text = "version: 1\nprocesses: {web: {}, worker: {}}\nvariables: {PART: {processes: [web, worker]}, \
+        OTHER: {processes: [web, worker]}, URL: {value: '${PART}-${OTHER}'}}\n";
+    let problems = |entries: &[(&str, &str)]| {
+        // Nothing chooses a process, so that only what is for all of them is checked.
+        let found = checked_within(text, entries, &Sources::new(), Scope::Unlimited);
+        let found = found.report.findings.into_iter();
+        found.map(|found| found.problem).collect::<Vec<_>>()
+    };
+    let problem = "is not set, and URL is composed of it";
+    assert_eq!(problems(&[("PART", "a")]), [problem]);
+    assert_eq!(problems(&[("PART", "a"), ("OTHER", "b")]), [""; 0]);
+}
+
+#[test]
+fn a_part_that_is_no_utf_8_is_set() {
+    let manifest = super::manifest("version: 1\nvariables: {URL: {value: 'x://h/${PART}'}}\n");
+    let entries = vec![("PART".into(), OsString::from_vec(vec![0xff]))];
+    let environment = Environment::from_entries(entries);
+    let selection = Selection::rehearsal(&manifest, Scope::Everything);
+    let checked = check(
+        &manifest,
+        &environment,
+        &selection,
+        &Sources::new(),
+        secret_file,
+    );
+    assert_eq!(checked.report.findings, []);
+}
+
+#[test]
+fn the_file_of_a_composed_secret_has_precedence() {
+    let text =
+        "version: 1\nvariables: {URL: {value: 'x://${PASSWORD}@h'}, PASSWORD: {secret: true}}\n";
+    let entries = [("URL_FILE", "/run/secrets/token"), ("PASSWORD", "p")];
+    let found = effective(text, &entries);
+    assert_eq!(found, ["PASSWORD=p", "URL=from-a-file"]);
 }
