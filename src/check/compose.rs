@@ -50,10 +50,18 @@ pub fn compose(
                     is_secret.then(|| piece.clone())
                 };
                 let encoded = pieces.iter().filter_map(written).collect();
+                // What is composed of a placeholder is one, too.
+                let placeholder =
+                    |(name, _): &Piece<'_>| match resolved[*positions.get((*name)?)?].value {
+                        Value::Placeholder(kind) => Some(kind),
+                        _ => None,
+                    };
+                let placeholder = pieces.iter().find_map(placeholder);
                 let text = pieces.into_iter().flat_map(|(_, piece)| piece);
                 let text = OsString::from_vec(text.collect());
                 let each = &mut resolved[position];
-                each.value = Value::of(&text, each.variable, listed);
+                let value = || Value::of(&text, each.variable, listed);
+                each.value = placeholder.map_or_else(value, Value::Placeholder);
                 each.replacement = Some(text);
                 each.encoded = encoded;
                 each.is_composed = true;

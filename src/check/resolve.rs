@@ -177,10 +177,15 @@ pub fn effective(
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for each in resolved {
         let name = each.variable.name.as_str();
+        let is_missing = matches!(each.value, Value::Missing);
         if let Some(replacement) = &each.replacement {
-            set.push((name, replacement.clone()));
             removed.extend(each.variable.file.clone());
-        } else if unset_empty && each.is_blank {
+            // An empty file sets no value.
+            if !(unset_empty && is_missing) {
+                set.push((name, replacement.clone()));
+            }
+        }
+        if unset_empty && is_missing && each.is_blank {
             removed.push(name.to_owned());
         }
     }

@@ -49,6 +49,7 @@ fn checked_within(
 fn secret_file(path: &Path, _: usize) -> io::Result<Vec<u8>> {
     match path.to_str() {
         Some("/run/secrets/token") => Ok(b"from-a-file\n".to_vec()),
+        Some("/run/secrets/empty") => Ok(b"\n".to_vec()),
         Some("/run/secrets/template") => Ok(b"changeme\n".to_vec()),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
@@ -472,6 +473,9 @@ server: {command: [serve, '${A:-off}', '${C}']}
         ("UNDECLARED", ""),
     ];
     assert_eq!(effective(text, &entries), ["D=set", "UNDECLARED=", "C=x"]);
+    let in_file = text.replace("B: {", "B: {file: true, ");
+    let entries_in_file = [("B_FILE", "/run/secrets/empty"), ("D", "set")];
+    assert_eq!(effective(&in_file, &entries_in_file), ["D=set", "C=x"]);
     let kept = text.replace("empty: unset", "empty: keep");
     assert_eq!(
         effective(&kept, &entries),

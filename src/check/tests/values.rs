@@ -292,3 +292,26 @@ fn the_file_of_a_composed_secret_has_precedence() {
     let found = effective(text, &entries);
     assert_eq!(found, ["PASSWORD=p", "URL=from-a-file"]);
 }
+
+#[test]
+fn what_is_composed_of_a_placeholder_is_not_set() {
+    let variables = "PASSWORD: {level: optional, secret: true}, INNER: {level: optional, value: 'x-${PASSWORD}'}, \
+        OUTER: {level: LEVEL, value: '${INNER}'}, OTHER: {level: critical, required_without: [INNER]}";
+    let text = |level| {
+        let variables = variables.replace("LEVEL", level);
+        format!("version: 1\nfail_on: critical\nvariables: {{{variables}}}\n")
+    };
+    let entries = [("PASSWORD", "changeme")];
+    let warning = "PASSWORD placeholder warning";
+    let other = "OTHER missing error";
+    assert_eq!(findings(&text("optional"), &entries), [warning, other]);
+    let outer = "INNER placeholder error";
+    assert_eq!(
+        findings(&text("critical"), &entries),
+        [warning, outer, other]
+    );
+    assert_eq!(
+        findings(&text("critical"), &[("PASSWORD", "sound")]),
+        [""; 0]
+    );
+}
