@@ -10,7 +10,7 @@ use super::resolve::{MAX_SECRET, Resolved, Value};
 use crate::environment::Environment;
 use crate::manifest::{NotComposed, Piece, Template, Variable, in_order};
 use crate::report::{Code, Severity, Subject, ValueFinding, wrong_type};
-use crate::text::{did_you_mean, names};
+use crate::text::{did_you_mean, either, names};
 
 /// The largest number of names that are compared with unset ones, and of unset ones that are compared.
 const MAX_NAMES: usize = 500;
@@ -145,8 +145,20 @@ impl<'a> Findings<'a, '_> {
                     String::new()
                 };
                 let of = &variable.name;
-                let problem = format!("{problem}, and {of} is composed of it{near}");
-                let fix = format!("set {name}, or {of} itself");
+                let instead = self.instead_of(variable);
+                let (nor, itself) = match instead.as_slice() {
+                    [] => (String::new(), format!("{of} itself")),
+                    [other] => (
+                        format!("; {other} is not set either"),
+                        format!("{of} itself, or {other}"),
+                    ),
+                    several => (
+                        format!("; {} are not set either", names(several)),
+                        format!("{of} itself, or one of {}", either(several)),
+                    ),
+                };
+                let problem = format!("{problem}, and {of} is composed of it{near}{nor}");
+                let fix = format!("set {name}, or {itself}");
                 let mut found = ValueFinding::new(code, problem, fix);
                 found.is_certain = is_error;
                 self.add(Subject::variable(name), found);

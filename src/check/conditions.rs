@@ -135,6 +135,14 @@ impl Findings<'_, '_> {
         })
     }
 
+    /// The variables of which one can be set instead of a variable that is required because none of them is set.
+    pub fn instead_of<'v>(&self, variable: &'v Variable) -> Vec<&'v str> {
+        match self.need_of(variable) {
+            Need::OneOf => self.others(variable),
+            Need::NotRequired | Need::Itself | Need::With(_) => Vec::new(),
+        }
+    }
+
     /// Those of its `required_without` that the process can have.
     fn others<'v>(&self, variable: &'v Variable) -> Vec<&'v str> {
         let others = variable.required_without.iter().map(String::as_str);

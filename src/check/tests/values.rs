@@ -315,3 +315,16 @@ fn what_is_composed_of_a_placeholder_is_not_set() {
         [""; 0]
     );
 }
+
+#[test]
+fn a_part_names_what_can_be_set_instead_of_the_composed_variable() {
+    let text = "version: 1\nvariables: {HOST: {level: optional}, \
+        URL: {required_without: [FILE], value: 'x://${HOST}'}, FILE: {required_without: [URL]}}\n";
+    let report = checked(text, &[]).report;
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    let found = &report.findings[0];
+    let problem = "is not set, and URL is composed of it; FILE is not set either";
+    assert_eq!(found.problem, problem);
+    assert_eq!(found.fix, "set HOST, or URL itself, or FILE");
+    assert_eq!(checked(text, &[("FILE", "f")]).report.findings, []);
+}
