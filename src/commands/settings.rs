@@ -135,15 +135,18 @@ fn server_command(
         (None, None) => Vec::new(),
     };
     if command.first().is_none_or(|word| word.source().is_empty()) {
-        let key = match scope {
-            Scope::Process(name) => format!("processes.{name}.command"),
-            _ => "server.command".to_owned(),
-        };
+        let key = server_key(scope);
         return wrong(format!(
-            "there is no command to run: set {key} in the manifest, or add it after `--`"
+            "there is no command to run: set {key}.command in the manifest, or add it after `--`"
         ));
     }
     Ok(command)
+}
+
+/// The key of the server in the manifest.
+fn server_key(scope: Scope<'_>) -> String {
+    let process = scope.process();
+    process.map_or_else(|| "server".to_owned(), |name| format!("processes.{name}"))
 }
 
 /// The settings of the server's init; `None` if the server replaces this process, or if no server is started.
@@ -169,9 +172,10 @@ pub fn init(
         _ => return wrong(format!("{INIT} must be true or false")),
     };
     if !is_wanted && arguments.needs_init() {
-        return wrong(
-            "--forward, --rewrite, --remap-exit and --stop-grace need an init: add --init, or set server.init: true in the manifest",
-        );
+        return wrong(format!(
+            "--forward, --rewrite, --remap-exit and --stop-grace need an init: add --init, or set {}.init: true in the manifest",
+            server_key(scope)
+        ));
     }
     Ok(is_wanted.then(|| Init {
         forward: arguments.forward.unwrap_or_default(),

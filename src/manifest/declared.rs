@@ -158,6 +158,7 @@ impl<'a> Declared<'a> {
         };
         let is_empty = keys.has(key) && others.is_empty();
         keys.fault_if(is_empty, key, "is empty; name at least one variable");
+        let own = self.processes.limited_to(&variable.processes);
         for name in others {
             keys.fault_if(*name == variable.name, key, "names the variable itself");
             let other = self.require(name, keys, key);
@@ -166,6 +167,11 @@ impl<'a> Declared<'a> {
                 "{name} has a default, so it is always set, and the condition {effect} holds"
             );
             keys.fault_if(has_default, key, message);
+            let has_none = other.is_some_and(|other| own.has_none_of(&other.processes));
+            let message = format_args!(
+                "{name} is for other processes than this variable, so the condition could never hold"
+            );
+            keys.fault_if(is_with && has_none, key, message);
         }
         let is_in_both = |name: &String| variable.required_with.contains(name);
         let is_always = !is_with && !others.is_empty() && others.iter().all(is_in_both);
@@ -177,8 +183,7 @@ impl<'a> Declared<'a> {
         let message = "is an empty list, so the condition could never hold";
         conditions.fault_if(values.is_empty(), name, message);
         let other = self.require(name, conditions, name);
-        let limits = other.map_or(&[][..], |other| &other.processes);
-        let has_none = !limits.is_empty() && self.processes.limited_to(limits).0.is_empty();
+        let has_none = other.is_some_and(|other| self.processes.has_none_of(&other.processes));
         let message =
             "is for other processes than this variable, so the condition could never hold";
         conditions.fault_if(has_none, name, message);

@@ -62,6 +62,11 @@ impl<'a> Processes<'a> {
         self.those(limits, true)
     }
 
+    /// Whether something with these limits is for none of the processes.
+    pub fn has_none_of(&self, limits: &[String]) -> bool {
+        !limits.is_empty() && self.limited_to(limits).0.is_empty()
+    }
+
     /// Those of the processes that nothing with these limits is for.
     pub fn without(&self, limits: &[String]) -> Self {
         self.those(limits, false)

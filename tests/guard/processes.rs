@@ -194,7 +194,12 @@ fn an_init_is_that_of_the_chosen_process() {
     guard.run().expect_code(0).expect_never(told);
     let guard = self::guard().env("BROKER_URL", BROKER);
     let ended = guard.line("run --process beat --rewrite TERM:INT").run();
-    ended.expect_code(64).expect_stderr(told);
+    let told = [
+        told,
+        ": add --init, or set processes.beat.init: true in the manifest",
+    ]
+    .concat();
+    ended.expect_code(64).expect_stderr(&told);
 }
 
 #[test]
