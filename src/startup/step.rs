@@ -325,7 +325,8 @@ impl Runner<'_> {
         let (tries, seconds) = (step.retries + 1, pause.as_secs_f64());
         let next = format!("; try {number} of {tries} in {seconds:.1}s");
         let error = failed("", ran.ending, ran.took, &next).of_step(&step.name);
-        tracing::warn!(phase = %Phase::Step, step = step.name, "{error}");
+        let duration_ms = milliseconds(ran.took);
+        tracing::warn!(phase = %Phase::Step, step = step.name, duration_ms, "{error}");
     }
 
     fn log(&self, text: &str) {

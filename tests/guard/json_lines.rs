@@ -192,6 +192,11 @@ fn the_end_of_a_step_has_its_duration() {
         "{last}"
     );
 
+    let ended = logged("['false'], retries: 1, retry_delay: 10ms", "");
+    let lines = ended.run().expect_code(70).json_lines();
+    let with_duration = lines.iter().filter(|line| line["duration_ms"].is_u64());
+    assert_eq!(with_duration.count(), 2, "{lines:?}");
+
     let ended = logged("[sleep, '60'], timeout: 300ms", "")
         .run()
         .expect_code(124);
