@@ -27,6 +27,9 @@ const MAX_LENGTH: usize = 4 * 1024 * 1024;
 /// The maximum length of an address with its references expanded, in bytes.
 const MAX_ADDRESS: usize = 64 * 1024;
 
+/// The length from which on the command of a wait is cut in messages, in bytes.
+const MAX_SHOWN: usize = 200;
+
 /// Everything that the phases after the check need. Only a check without errors creates one: the private field prevents
 /// other modules from doing so.
 pub struct Plan<'m> {
@@ -207,7 +210,16 @@ impl<'m> Findings<'_, 'm> {
             }
             manifest::Awaited::Command(command, interval) => {
                 let words = self.words("a wait", command, false);
-                let what = format!("command {}", words.shown());
+                // Many messages contain it.
+                let shown = words.shown();
+                let line = shown.lines().next().unwrap_or_default();
+                let start = &line[..line.floor_char_boundary(MAX_SHOWN)];
+                let rest = if start.len() < shown.len() {
+                    " …"
+                } else {
+                    ""
+                };
+                let what = format!("command {start}{rest}");
                 (what, Awaited::Command(words, *interval))
             }
             manifest::Awaited::Step(name) if self.selection.has_step(name) => return None,

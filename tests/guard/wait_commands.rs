@@ -124,3 +124,14 @@ fn a_command_that_hangs_does_not_keep_another_from_being_asked() {
         "not ready in time: command sh -c test -e never: it ends with exit code 1 (",
     );
 }
+
+#[test]
+fn a_long_command_is_cut_in_messages() {
+    for (script, shown) in [
+        ("test -e ready\n\n    exit 1".to_owned(), "test -e ready …"),
+        (format!("exit 1 # {}", "ä".repeat(200)), "ä …"),
+    ] {
+        let ended = asking(&script, "    timeout: 300ms").run().expect_code(69);
+        ended.expect_stderr(&format!("{shown}: it ends with exit code 1 (phase"));
+    }
+}
