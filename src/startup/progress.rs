@@ -242,6 +242,8 @@ pub fn until_ready<T: Send + 'static>(
     make: impl FnMut(Instant) -> Result<Next<T>, RunError>,
 ) -> Result<(Vec<T>, String), RunError> {
     let (outbox, reports) = channel();
+    // Common to all, so that those with the same time-out end together.
+    let begun = Instant::now();
     let mut waits = Vec::new();
     for dependency in dependencies {
         let (index, outbox) = (waits.len(), outbox.clone());
@@ -253,10 +255,9 @@ pub fn until_ready<T: Send + 'static>(
             })
             .map_err(RunError::system("wait"))?;
         }
-        let now = Instant::now();
-        waits.push(Wait::new(dependency.name, now, dependency.timeout));
+        waits.push(Wait::new(dependency.name, begun, dependency.timeout));
     }
-    let mut messages = Messages::new(Instant::now());
+    let mut messages = Messages::new(begun);
     let log = |text: &str| tracing::info!(phase = %Phase::Wait, step, "{text}");
     let results = wait(&mut waits, &reports, signals, &mut messages, log, make)?;
     Ok((results, messages.elapsed(Instant::now())))
