@@ -185,7 +185,7 @@ impl<'m> Findings<'_, 'm> {
             announce_done: self.announcement(&of, step.announce_done.as_ref()),
             command: self.words(&of, &step.command, false),
             lock: self.lock(step),
-            question: self.question(step),
+            question: self.question(step).0,
         }
     }
 
@@ -225,12 +225,16 @@ impl<'m> Findings<'_, 'm> {
             manifest::Awaited::Step(name) if self.selection.has_step(name) => return None,
             manifest::Awaited::Step(name) => {
                 let step = self.manifest.steps.iter().find(|step| step.name == *name)?;
-                let Some(question) = self.question(step) else {
-                    let problem =
-                        "is waited for, but whether it has anything to do cannot be found out";
-                    let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
-                    let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
-                    self.add(Subject::Step(name.clone()), found);
+                let (question, is_readable) = self.question(step);
+                let Some(question) = question else {
+                    // Otherwise the database's address is what is missing, which is a finding already.
+                    if !is_readable {
+                        let problem =
+                            "is waited for, but whether it has anything to do cannot be found out";
+                        let fix = "add `command` to its `up_to_date`, which answers if alembic's files do not";
+                        let found = ValueFinding::new(Code::UnreadableHistory, problem, fix);
+                        self.add(Subject::Step(name.clone()), found);
+                    }
                     return None;
                 };
                 let at = match &question {
@@ -265,11 +269,13 @@ impl<'m> Findings<'_, 'm> {
         }
     }
 
-    /// How to find out whether a step has nothing to do; `None` if the step runs always.
-    fn question(&mut self, step: &manifest::Step) -> Option<Question> {
+    /// How to find out whether a step has nothing to do; `None` if the step runs always. Also whether alembic's files can
+    /// be read for certain.
+    fn question(&mut self, step: &manifest::Step) -> (Option<Question>, bool) {
         let history = history::read(step, self);
+        let is_readable = history.is_some();
         let of = format!("the step {}, up_to_date", step.name);
-        match step.up_to_date.as_ref()? {
+        let question = step.up_to_date.as_ref().and_then(|asked| match asked {
             UpToDate::Command(command) => Some(Question::Command(self.words(&of, command, false))),
             UpToDate::Alembic(alembic) => {
                 let fallback = alembic.command.as_ref();
@@ -293,7 +299,8 @@ impl<'m> Findings<'_, 'm> {
                     _ => fallback.map(Question::Command),
                 }
             }
-        }
+        });
+        (question, is_readable)
     }
 
     /// The target of a wait or a lock, with its addresses for messages; `None` if its variable is not set, or if its

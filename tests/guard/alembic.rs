@@ -247,3 +247,26 @@ steps:
         .expect_code(65);
     insta::assert_snapshot!(ended.stderr());
 }
+
+#[test]
+fn a_wait_for_a_step_whose_database_is_unknown_is_told_once() {
+    let built_in = format!("{UPGRADE}, up_to_date: {{alembic: URL}}, processes: [web]");
+    for (revisions, is_readable) in [(&FORK[..1], true), (&[("1.py", "a1", "computed()")], false)] {
+        let guard = guard(&built_in, revisions);
+        let manifest = format!(
+            "version: 1
+variables: {{URL: {{level: optional}}}}
+wait_for: [{{up_to_date: migrate}}]
+steps: [{{name: migrate, {built_in}}}]
+processes: {{web: {{command: [echo, served]}}, worker: {{command: [echo, served]}}}}
+"
+        );
+        guard.folder.file("required-vars.yaml", manifest);
+        let ended = guard.line("run --process worker").run().expect_code(78);
+        let ended =
+            ended.expect_stderr("URL is not set, and the step migrate, up_to_date needs it");
+        let told =
+            "the step migrate is waited for, but whether it has anything to do cannot be found out";
+        assert_eq!(ended.stderr().contains(told), !is_readable, "{ended}");
+    }
+}
