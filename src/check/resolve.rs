@@ -278,6 +278,14 @@ pub fn secrets(resolved: &[Resolved<'_>], environment: &Environment) -> Vec<Vec<
         .iter()
         .filter_map(|secret| str::from_utf8(secret).ok());
     let in_json: Vec<String> = texts.flat_map(json::forms).collect();
+    // Python doubles the backslashes of a text in a traceback or a mapping.
+    let parts = secrets
+        .iter()
+        .map(|secret| secret.split(|&byte| byte == b'\\'));
+    let in_python: Vec<_> = parts
+        .map(|parts| parts.collect::<Vec<_>>().join(&br"\\"[..]))
+        .collect();
+    secrets.extend(in_python);
     secrets.extend(in_json.into_iter().map(String::into_bytes));
     secrets.sort();
     secrets.dedup();

@@ -104,14 +104,17 @@ fn the_lines_of_real_loggers_keep_their_level_message_and_fields() {
     }
 }
 
-/// What a program prints about the secret `pä"ss\wörd</+`, in the ways of JSON.
-const FORMS: [&str; 6] = [
+/// What programs print about the secret `pä"ss\wörd</+`.
+const FORMS: [&str; 8] = [
     r#"{"msg":"pä\"ss\\wörd</+"}"#,
     r#"{"msg":"p\u00e4\"ss\\w\u00f6rd</+"}"#,
     r#"{"msg":"p\u00e4\"ss\\w\u00f6rd<\/+"}"#,
     r#"{"msg":"pä\"ss\\wörd\u003c/+"}"#,
     r#"{"msg":"p\u00E4\u0022ss\\w\u00F6rd\u003C/\u002B"}"#,
     r#"{"msg":"pä\"ss\\wörd</+"} and more"#,
+    // JSON in JSON, and a mapping of Python.
+    r#"{"msg":"{\"k\":\"p\\u00e4\\\"ss\\\\w\\u00f6rd</+\"}"}"#,
+    r#"{'k': 'pä"ss\\wörd</+'}"#,
 ];
 
 #[test]

@@ -29,21 +29,22 @@ pub struct Line<'a> {
 
 /// Reads a line. It is masked already, but `mask` is also applied to what its JSON strings mean.
 pub fn read<'a>(line: &'a str, mask: &Mask) -> Line<'a> {
-    read_object(line, mask).unwrap_or_else(|| Line {
-        level: level_of(line),
-        message: line.into(),
+    let (line, depth) = masked_inside(line, mask);
+    let object = (depth <= MAX_DEPTH).then(|| read_object(&line)).flatten();
+    object.unwrap_or_else(|| Line {
+        level: level_of(&line),
+        message: line,
         fields: None,
     })
 }
 
 /// Reads a line that is a JSON object with a message. Any other line is `None`, as is an object that is too large.
-fn read_object<'a>(line: &str, mask: &Mask) -> Option<Line<'a>> {
+fn read_object(line: &str) -> Option<Line<'static>> {
     let text = line.trim();
     if !(text.starts_with('{') && text.ends_with('}')) {
         return None;
     }
-    let text = masked_inside(text, mask)?;
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&text).ok()?;
+    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
     let message = MESSAGES.iter().find_map(|key| {
         let message: String = serde_json::from_str(fields.get(*key)?.get()).ok()?;
         let message = Some(message).filter(|message| !message.is_empty())?;
@@ -66,34 +67,46 @@ fn read_object<'a>(line: &str, mask: &Mask) -> Option<Line<'a>> {
     })
 }
 
-/// Masks what the strings of a JSON text mean, because JSON can write a secret in many ways. Returns `None` if the text
-/// is certainly not JSON, or is too deep.
-fn masked_inside(text: &str, mask: &Mask) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut depth) = (text, 0_usize);
-    while let Some(at) = rest.find(['"', '{', '[', '}', ']']) {
-        out += &rest[..at];
-        rest = &rest[at..];
+/// Masks what the JSON strings in a line mean, because JSON can write a secret in many ways. The line need not be JSON as
+/// a whole. Strings without a secret stay as they are. Returns also how many objects and lists are inside each other.
+fn masked_inside<'a>(line: &'a str, mask: &Mask) -> (Cow<'a, str>, usize) {
+    let mut out = String::new();
+    // The end of what `out` has of the line.
+    let mut done = 0;
+    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
+    while let Some(passed) = line[at..].find(['"', '{', '[', '}', ']']) {
+        at += passed;
+        let rest = &line[at..];
         let mut length = 1;
         match rest.as_bytes()[0] {
             b'{' | b'[' => depth += 1,
-            b'"' => length = string_length(rest)?,
-            _ => depth = depth.checked_sub(1)?,
+            b'"' => match string_length(rest) {
+                Some(found) => length = found,
+                None => break,
+            },
+            _ => depth = depth.saturating_sub(1),
         }
-        if depth > MAX_DEPTH {
-            return None;
+        deepest = deepest.max(depth);
+        if let Some(masked) = masked_string(&rest[..length], mask) {
+            out += &line[done..at];
+            out += &masked;
+            done = at + length;
         }
-        let (token, after) = rest.split_at(length);
-        if token.contains('\\') {
-            let meant: String = serde_json::from_str(token).ok()?;
-            let masked = mask.applied(meant.as_bytes());
-            out += &serde_json::to_string(&String::from_utf8_lossy(&masked)).ok()?;
-        } else {
-            out += token;
-        }
-        rest = after;
+        at += length;
     }
-    Some(out + rest)
+    if done == 0 {
+        return (line.into(), deepest);
+    }
+    ((out + &line[done..]).into(), deepest)
+}
+
+/// A JSON string with escapes, if it means a text with a secret: with the secret masked.
+fn masked_string(token: &str, mask: &Mask) -> Option<String> {
+    let has_escape = token.contains('\\');
+    let meant: String = has_escape.then(|| serde_json::from_str(token).ok())??;
+    let masked = mask.applied(meant.as_bytes());
+    (masked != meant.as_bytes())
+        .then(|| serde_json::to_string(&String::from_utf8_lossy(&masked)).ok())?
 }
 
 /// The length of the JSON string at the beginning of a text, with its quotes, in bytes.
@@ -226,6 +239,31 @@ mod tests {
         let (_, message, fields) = read_with(line, &["canary", "\"q\" /"]);
         assert_eq!(message, "a *** b");
         assert_eq!(fields, json!({"***": "*** ***"}));
+        // Neither does it matter whether the line is an object with a message.
+        for (line, message) in [
+            (r#"{"rows":"\u0063anary"}"#, r#"{"rows":"***"}"#),
+            (r#"["\u0063anary","\t"]"#, r#"["***","\t"]"#),
+            (
+                r#"{"msg":"\ud83d","k":"\u0063anary"}"#,
+                r#"{"msg":"\ud83d","k":"***"}"#,
+            ),
+            (
+                r#"{"msg":"x","k":"\u0063anary",}"#,
+                r#"{"msg":"x","k":"***",}"#,
+            ),
+            (
+                r#"sent {"k":"\u0063anary"} to x"#,
+                r#"sent {"k":"***"} to x"#,
+            ),
+        ] {
+            assert_eq!(read_with(line, &["canary"]).1, message, "{line}");
+        }
+        let large = format!(
+            r#"{{"msg":"x","y":"{}","k":"\u0063anary"}}"#,
+            "y".repeat(13_000)
+        );
+        let masked = large.replace(r"\u0063anary", "***");
+        assert_eq!(read_with(&large, &["canary"]).1, masked);
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
