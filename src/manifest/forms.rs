@@ -217,11 +217,12 @@ fn may_be_secret(word: &str) -> bool {
 }
 
 /// Whether the first word of a command is certainly a whole command line: a program of PATH has no space in its name,
-/// and no file's name looks like options.
+/// and the path of a file does not look like options.
 pub fn is_command_line(word: &str) -> bool {
-    let Some((program, rest)) = word.trim().split_once(char::is_whitespace) else {
-        return false;
-    };
-    let has_options = || rest.split_whitespace().any(|word| word.starts_with('-'));
-    !program.contains('$') && (!program.contains('/') || has_options())
+    let mut words = word.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let mut rest = words.peekable();
+    let is_reference = program.contains('$');
+    let is_option = |word: &str| word.len() > 1 && word.starts_with('-');
+    rest.peek().is_some() && !is_reference && (!word.contains('/') || rest.any(is_option))
 }

@@ -354,7 +354,8 @@ pub fn processes<'k: 'd, 'd>(
     root: &mut Keys<'k>,
     declared: &Declared<'d>,
 ) -> Vec<(String, Server)> {
-    let processes = root.mapping(PROCESSES, "expected a mapping");
+    const EXPECTED: &str = "expected a mapping such as {web: {command: [uvicorn, app.main:app]}}";
+    let processes = root.mapping(PROCESSES, EXPECTED);
     let process = |(name, value): (&'k str, Cursor<'k>)| {
         let keys = value.keys(forms::server());
         let declared = declared.needed_by(Processes(vec![name]));

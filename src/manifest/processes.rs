@@ -1,7 +1,7 @@
 //! The names of the processes that one image can become, and the limits of what is only for some of them.
 
 use super::Scope;
-use super::keys::Keys;
+use super::keys::{Cursor, Keys};
 
 /// The maximum number of processes. A check before a deployment repeats for each of them.
 const MAX_PROCESSES: usize = 50;
@@ -16,14 +16,13 @@ pub struct Processes<'a>(pub Vec<&'a str>);
 impl<'a> Processes<'a> {
     /// All processes of the manifest, in their order.
     pub fn of(root: &Keys<'a>) -> Self {
-        let expected = "expected a mapping such as {web: {command: [uvicorn, app.main:app]}}";
-        let Some(processes) = root.value(PROCESSES).map(|value| value.keys(expected)) else {
+        let processes = root.value(PROCESSES).filter(Cursor::is_mapping);
+        let Some(processes) = processes.map(|value| value.keys("")) else {
             return Self(Vec::new());
         };
         let names: Vec<&str> = processes.entries().map(|(name, _)| name).collect();
         let message = "is empty; declare at least one process, or a `server`";
-        let is_empty = names.is_empty() && processes.here.is_mapping();
-        root.fault_if(is_empty, PROCESSES, message);
+        root.fault_if(names.is_empty(), PROCESSES, message);
         let message = format_args!("has more than {MAX_PROCESSES} processes");
         root.fault_if(names.len() > MAX_PROCESSES, PROCESSES, message);
         let message = "cannot be set together with `processes`; make it one of them";

@@ -850,7 +850,10 @@ fn only_a_first_word_that_cannot_be_a_program_is_a_command_line() {
         ("alembic upgrade head", true),
         ("sh -c", true),
         ("/app/start.sh --flag", true),
+        ("python app/main.py --debug", true),
         ("/opt/My App/run", false),
+        ("My App/run", false),
+        ("/opt/My App - Beta/run", false),
         ("${PROGRAM:-my server} x", false),
         ("serve", false),
         (" serve", false),
@@ -886,4 +889,10 @@ fn the_value_of_a_variable_is_not_shown_where_a_mapping_is_expected() {
             "{text}: {told}"
         );
     }
+}
+
+#[test]
+fn one_allowed_value_may_contain_a_comma() {
+    let read = manifest("version: 1\nvariables: {SCOPES: {one_of: 'read,write'}}\n");
+    assert_eq!(read.variables[0].rule.one_of, ["read,write"]);
 }

@@ -208,14 +208,19 @@ fn admitted(keys: &mut Keys<'_>, key: &'static str) -> Vec<String> {
 fn one_of(keys: &mut Keys<'_>) -> Vec<String> {
     let values = admitted(keys, "one_of");
     let text = keys.value("one_of").and_then(|value| value.text());
-    let is_list = text.is_some_and(|text| text.contains(['|', ',']));
+    // A comma alone can be a part of the one allowed value.
+    let is_list = text.is_some_and(|text| text.contains('|') || text.contains(", "));
     let message = "is one text, not a list; write `one_of: [a, b]`";
     keys.fault_if(is_list, "one_of", message);
     values
 }
 
 fn pattern(keys: &mut Keys<'_>) -> Option<Regex> {
-    let pattern = Regex::new(&keys.read::<String>("pattern")?);
+    let text: String = keys.read("pattern")?;
+    // YAML makes a backspace of `\b` in double quotes. Nobody means this character, and no value contains it.
+    let message = "contains a backspace, because it is in double quotes; write it in single quotes, such as '\\bword\\b'";
+    keys.fault_if(text.contains('\u{8}'), "pattern", message);
+    let pattern = Regex::new(&text);
     if let Err(error) = &pattern {
         let message = format_args!("is not a regular expression: {error}");
         keys.fault("pattern", message);

@@ -17,7 +17,7 @@ pub const ROOT: Words = &[
     ("name title app app_name service_name project", "write `service`"),
     ("command cmd entrypoint run start exec", "write `server: {command: [uvicorn, \"app:app\"]}`"),
     ("cwd working_dir working_directory workdir", "write the command as [env, -C, DIR, COMMAND]"),
-    ("env_file", "the platform or `docker run --env-file` sets the variables"),
+    ("env_file", "name the file with `startup-guard run --env-file .env` or in STARTUP_GUARD_ENV_FILE"),
     ("description", "write it as a comment"),
     ("dependencies depends_on needs requires wait waits waitfor wait-for", "write each dependency under `wait_for`, such as `- tcp: \"db:5432\"`"),
     ("migrations migration migrate release pre_start prestart before init_containers jobs tasks", "write it under `steps`, such as `- {name: migrate, command: [alembic, upgrade, head]}`"),
@@ -39,7 +39,7 @@ pub const VARIABLE: Words = &[
     ("minLength min_len", "write `min_length`"),
     ("maxLength max_len", "write `max_length`"),
     ("length size len", "write `min_length` and `max_length`"),
-    ("separator sep delimiter split items", "write `list: csv`; the other keys are the rule of each item"),
+    ("separator sep delimiter split items", "write `list: csv`, `list: json` or `list: space`; the other keys are the rule of each item"),
     ("desc help comment summary title", "write `description`"),
     ("doc documentation link", "write `docs`"),
     ("alias aliases validation_alias deprecated replaces", "write `renamed_from: [OLD_NAME]` for a former name"),
@@ -58,7 +58,7 @@ pub const COMMAND: Words = &[
     ("cwd working_dir working_directory working-directory workdir directory dir", "write the command as [env, -C, DIR, COMMAND]"),
     ("environment env env_vars envs vars", "write the command as [env, NAME=value, COMMAND]"),
     ("shell", "no shell is involved; write the command as [sh, -c, '…'] if it needs one"),
-    ("env_file", "the platform or `docker run --env-file` sets the variables"),
+    ("env_file", "name the file with `startup-guard run --env-file .env` or in STARTUP_GUARD_ENV_FILE"),
 ];
 
 #[rustfmt::skip]
@@ -115,7 +115,7 @@ pub const TYPES: Words = &[
     ("float double decimal", "write `type: number`"),
     ("bool flag", "write `type: boolean`"),
     ("str text any varchar", "write `type: string`, or leave it out"),
-    ("list array set tuple csv", "write `list: csv` or `list: json`; `type` is the type of each item"),
+    ("list array set tuple csv", "write `list: csv`, `list: json` or `list: space`; `type` is the type of each item"),
     ("enum choice literal", "write `one_of: [a, b]` in the place of `type`"),
     ("secret password token sensitive", "write `secret: true` in the place of `type`"),
     ("hostname fqdn", "write `type: host`"),
