@@ -126,12 +126,16 @@ fn explained(
         let is_unread = is_invalid && place.is_none() && files.paths.is_empty();
         let only_file = only_file.map(|file| file.to_string_lossy());
         let beside = is_unread.then(|| beside(environment));
+        // The file of `<(command)` is gone after this run.
+        let last = files.paths.last().and_then(|path| path.to_str());
+        let last = last.filter(|path| arguments.is_none() && !path.starts_with("/dev/"));
         let circumstances = Circumstances {
             scope,
             place: place.as_ref(),
             is_in_container: is_in_container(),
             only_file: only_file.as_deref(),
             subcommand: arguments.map_or("run", |_| "check"),
+            file_of_run: last,
             reader: files.dialect.unwrap_or_default(),
             beside: beside.as_ref(),
         };

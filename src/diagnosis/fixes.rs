@@ -72,6 +72,14 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     if facts.is_on(&KUBERNETES) && !others.is_empty() {
         fixes.push(in_pod_spec(&others));
     }
+    // In a run what the process itself sets, even to an empty text, takes precedence over its files.
+    if place.is_none() && given.file_of_run.is_some() {
+        wanted.retain(|Wanted { name, .. }| {
+            let is_of_file =
+                |each: &Finding| each.variable() == Some(name) && each.source.is_some();
+            facts.environment.get(name).is_none() || facts.errors().any(is_of_file)
+        });
+    }
     // Lines that are appended to a file with a fault have no effect.
     if wanted.is_empty() || beside.is_some_and(Result::is_err) {
         return fixes;
@@ -91,7 +99,7 @@ pub fn fixes(facts: &Facts<'_>) -> Vec<Fix> {
     fixes.extend(ways.iter().map(|way| way.fix(&exist, place)));
     let mut new = match place {
         Some(place) => (place.platform.fix)(&wanted, place),
-        None => env_file(&wanted, only_file, given.reader),
+        None => env_file(&wanted, only_file.or(given.file_of_run), given.reader),
     };
     // `railway variables` does not print sealed variables, so they are probably set.
     if is_elsewhere || only_file.is_some() && is_cause(SEALED) {
@@ -222,11 +230,11 @@ fn reference_for(variable: &Variable, facts: &Facts<'_>) -> Option<String> {
     }
 }
 
-/// The command that appends the variables to `only_file`, or to a new `.env`.
-fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix {
+/// The command that appends the variables to the file that was read, or to a new `.env`.
+fn env_file(wanted: &[Wanted], read: Option<&str>, reader: Dialect) -> Fix {
     const TO_ENV_FILE: &str =
         "append to .env, and use it as env_file in compose or with --env-file";
-    let file = only_file.filter(|name| *name != "-").unwrap_or(".env");
+    let file = read.filter(|name| *name != "-").unwrap_or(".env");
     // An empty line comes first, because the file may not end with a line break.
     let lines = wanted.iter().map(|each| match each.open_value() {
         None => each.word(),
@@ -239,7 +247,7 @@ fn env_file(wanted: &[Wanted], only_file: Option<&str>, reader: Dialect) -> Fix 
         None => !matches!(each.content, Content::Asked),
         Some(value) => is_plain_value(value),
     };
-    let title = match only_file {
+    let title = match read {
         Some(_) => format!("append to {}", file.escape_debug()),
         None if wanted.iter().all(is_plain) => {
             TO_ENV_FILE.to_owned() + " of run, check or docker run"

@@ -113,6 +113,8 @@ pub struct Circumstances<'a> {
     pub only_file: Option<&'a str>,
     /// The subcommand that reports: `check` or `run`.
     pub subcommand: &'a str,
+    /// The last env file of a run, if variables can be added to it.
+    pub file_of_run: Option<&'a str>,
     /// The dialect of the env file.
     pub reader: Dialect,
     /// The variables of a `.env` in the working directory that nothing has read, or its fault.

@@ -267,3 +267,26 @@ fn a_fix_that_reads_the_file_beside_is_not_offered_where_an_empty_variable_takes
     let told = of("run");
     assert!(!told.contains("--env-file .env\n"), "{told}");
 }
+
+#[test]
+fn missing_variables_are_to_be_added_to_the_file_of_the_run_but_not_beneath_an_empty_one() {
+    let ended = guard(&[("dev.env", "MODE=dev\n")])
+        .line("run --env-file dev.env")
+        .run()
+        .expect_code(78)
+        .expect_stderr("Fix, append to dev.env:\n");
+    ended.expect_stderr(">> dev.env\n");
+    // An empty line of the file itself is replaced by a later one.
+    guard(&[("dev.env", "MODE=dev\nTOKEN=\n")])
+        .line("run --env-file dev.env")
+        .run()
+        .expect_code(78)
+        .expect_stderr(">> dev.env\n");
+    guard(&[("dev.env", &sound())])
+        .env("TOKEN", "")
+        .line("run --env-file dev.env")
+        .run()
+        .expect_code(78)
+        .expect_stderr("sets it to an empty text")
+        .expect_never("append");
+}
