@@ -281,10 +281,10 @@ pub fn code_of(status: ExitStatus) -> i32 {
         .unwrap_or_else(|| 128 + status.signal().expect("it ended somehow"))
 }
 
-/// Polls until a condition holds.
+/// Polls until a condition holds. On a busy machine a server that imports much takes longer than a guard may.
 #[track_caller]
 pub fn until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + 3 * PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         pause();
