@@ -654,6 +654,14 @@ fn conditions_and_files_that_make_no_sense_are_faults() {
             "list: `spaces` is not one of csv, json, space; did you mean `space`?",
         ),
         (
+            "type: pem, list: space",
+            "list: cannot separate items of `type: pem`, which contain spaces; write `list: json`",
+        ),
+        (
+            "required_if: OTHER",
+            "required_if: unknown key `required_if`; write `required_when: {NAME: [value]}`",
+        ),
+        (
             "required_wiht: [OTHER]",
             "required_wiht: unknown key `required_wiht`; did you mean `required_with`?",
         ),

@@ -276,6 +276,9 @@ fn check_limits(rule: &Rule, keys: &Keys<'_>) {
     keys.fault_if(keys.has("schemes") && !has_schemes, "schemes", message);
     let is_stray = keys.has("escaped") && rule.value_type != Type::Pem;
     keys.fault_if(is_stray, "escaped", "is only valid with `type: pem`");
+    let is_split = rule.list == Some(List::Space) && rule.value_type == Type::Pem;
+    let message = "cannot separate items of `type: pem`, which contain spaces; write `list: json`";
+    keys.fault_if(is_split, "list", message);
     for scheme in &rule.schemes {
         let message = format_args!("write `{scheme}` without ://");
         keys.fault_if(scheme.contains([':', '/']), "schemes", message);

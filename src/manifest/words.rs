@@ -48,7 +48,7 @@ pub const VARIABLE: Words = &[
     ("protocol protocols", "write `schemes`"),
     ("default_value defaultValue fallback", "write `default`"),
     ("sample", "write `example`"),
-    ("if when requiredIf depends_on dependsOn", "write `required_when: {NAME: [value]}`"),
+    ("if when required_if requiredIf required_unless depends_on dependsOn", "write `required_when: {NAME: [value]}`"),
 ];
 
 /// Keys of a step and of the server.
