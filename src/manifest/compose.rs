@@ -218,11 +218,8 @@ pub fn settle(variables: &mut [(Variable, Keys<'_>)]) {
     let declared: Vec<&Variable> = variables.iter().map(|(variable, _)| variable).collect();
     let (order, circles) = in_order(&declared);
     for circle in circles {
-        let others: Vec<&str> = circle[1..]
-            .iter()
-            .map(|&each| &*declared[each].name)
-            .collect();
-        let way = match others.as_slice() {
+        let others = circle[1..].iter().map(|&each| &*declared[each].name);
+        let way = match &*others.collect::<Vec<&str>>() {
             [] => String::new(),
             others => format!(", by way of {}", first(others, MAX_SHOWN)),
         };

@@ -76,8 +76,19 @@ impl<'a> Cursor<'a> {
         self.faults.borrow().len() >= MAX_FAULTS
     }
 
+    pub fn flag(&self) -> Option<bool> {
+        match self.node.value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(self.node.value, Value::Text)
+    }
+
     /// Records the fault that the value has the wrong kind. Returns `None`.
-    fn wrong_kind<T>(&self, expected: &str) -> Option<T> {
+    pub fn wrong_kind<T>(&self, expected: &str) -> Option<T> {
         let kind = self.node.kind();
         self.fault(format_args!("expected {expected}, found {kind}"));
         None
@@ -157,26 +168,7 @@ impl Read for String {
 
 impl Read for bool {
     fn read(cursor: &Cursor<'_>) -> Option<Self> {
-        match cursor.node.value {
-            Value::Bool(value) => Some(value),
-            _ => cursor.wrong_kind("true or false"),
-        }
-    }
-}
-
-/// The value of a key that admits both.
-pub enum FlagOrText {
-    Flag(bool),
-    Text(String),
-}
-
-impl Read for FlagOrText {
-    fn read(cursor: &Cursor<'_>) -> Option<Self> {
-        match cursor.node.value {
-            Value::Bool(value) => Some(Self::Flag(value)),
-            Value::Text => Some(Self::Text(String::read(cursor)?)),
-            _ => cursor.wrong_kind("true, false or a name"),
-        }
+        cursor.flag().or_else(|| cursor.wrong_kind("true or false"))
     }
 }
 

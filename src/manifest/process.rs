@@ -61,10 +61,8 @@ const NO_POSTGRES: &str =
     "this build of startup-guard does not have the feature `postgres`; use one that has it";
 
 fn lock(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<Lock> {
-    let mut keys = step.mapping(
-        "lock",
-        "expected a mapping such as {postgres: DATABASE_URL}",
-    )?;
+    let expected = "expected a mapping such as {postgres: DATABASE_URL}";
+    let mut keys = step.mapping("lock", expected)?;
     let place = place(Protocol::Postgres, "postgres", &mut keys, declared);
     let timeout = timeout(&mut keys, DEFAULT_LOCK_WAIT);
     keys.finish();
@@ -255,9 +253,8 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
         _ if words.len() < items.len() => return None,
         Some(line) if forms::is_command_line(line) => {
             let words = forms::command(line);
-            items[0].fault(format_args!(
-                "is a whole command line, not a program; write its words one by one: {words}"
-            ));
+            let message = "is a whole command line, not a program; write its words one by one";
+            items[0].fault(format_args!("{message}: {words}"));
             return None;
         }
         None => "is empty; write it as a list such as [alembic, upgrade, head]",
@@ -272,16 +269,14 @@ fn words(value: &Cursor<'_>, expected: &str, declared: &Declared<'_>) -> Option<
 /// Reads the steps.
 pub fn steps(root: &mut Keys<'_>, declared: &Declared<'_>) -> Vec<Step> {
     let mut names = HashSet::new();
-    let steps = root
-        .list("steps", forms::step())
-        .into_iter()
-        .map(|mut keys| {
-            let step = step(&mut keys, declared);
-            let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
-            let message = format_args!("another step already has the name `{}`", step.name);
-            keys.fault_if(is_again, "name", message);
-            step
-        });
+    let steps = root.list("steps", forms::step()).into_iter();
+    let steps = steps.map(|mut keys| {
+        let step = step(&mut keys, declared);
+        let is_again = !step.name.is_empty() && !names.insert(step.name.clone());
+        let message = format_args!("another step already has the name `{}`", step.name);
+        keys.fault_if(is_again, "name", message);
+        step
+    });
     steps.collect()
 }
 
@@ -302,10 +297,8 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
         keys.finish();
     }
     let signals = STOP_SIGNALS.split(' ');
-    let signals: Vec<_> = signals
-        .filter_map(|name| Some((name, Signal::parse(name)?)))
-        .collect();
-    let stop_signal = keys.choice("stop_signal", &signals);
+    let signals = signals.filter_map(|name| Some((name, Signal::parse(name)?)));
+    let stop_signal = keys.choice("stop_signal", &Vec::from_iter(signals));
     let message = format_args!("must be at most {MAX_RETRIES}");
     let retries = keys.read_valid("retries", |retries| *retries <= MAX_RETRIES, message);
     let (up_to_date, up_to_date_limit) = up_to_date(keys, declared).unzip();

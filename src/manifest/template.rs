@@ -204,10 +204,8 @@ pub(super) fn name_at(text: &str) -> &str {
 
 /// Whether a text can be the name of a variable.
 pub fn is_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let is_digit = |first: char| first.is_ascii_digit();
+    !text.is_empty() && !text.starts_with(is_digit) && name_at(text) == text
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::keys::{Cursor, FlagOrText, Keys, Read};
+use super::keys::{Cursor, Keys, Read};
 use super::processes::Processes;
 use super::template::is_name;
 use super::{Generate, GenerateFormat, Level, Template, Variable, forms, words};
@@ -119,15 +119,19 @@ fn value(keys: &mut Keys<'_>) -> Option<Template> {
 /// Reads `file`: whether the value may be in the file that `NAME_FILE` names, or another name instead of that.
 fn file(variable: &Variable, keys: &mut Keys<'_>) -> Option<String> {
     let usual = variable.usual_file();
-    match keys.read("file") {
-        None => (variable.secret && variable.has_shell_name()).then_some(usual),
-        Some(FlagOrText::Flag(false)) => None,
-        Some(FlagOrText::Flag(true)) => {
+    let Some(value) = keys.get("file") else {
+        return (variable.secret && variable.has_shell_name()).then_some(usual);
+    };
+    match value.flag() {
+        Some(false) => None,
+        Some(true) => {
             let message = "is not valid for a name that no shell can set; write another name for the variable with the file";
             keys.fault_if(!variable.has_shell_name(), "file", message);
             Some(usual)
         }
-        Some(FlagOrText::Text(name)) => {
+        None if !value.is_text() => value.wrong_kind("true, false or a name"),
+        None => {
+            let name = String::read(&value)?;
             let words = ["yes", "no", "on", "off", "true", "false"];
             let is_word = words.contains(&name.to_ascii_lowercase().as_str());
             let message = format_args!(

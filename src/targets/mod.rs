@@ -216,10 +216,10 @@ impl HttpTarget {
         }
         let is_encrypted = url.scheme.eq_ignore_ascii_case("https");
         if is_encrypted && cfg!(not(feature = "postgres")) {
-            return wrong_scheme(
-                "begins with https://, which this build of startup-guard does not support",
-                "use http://, or a build with the feature `postgres`",
-            );
+            let problem =
+                "begins with https://, which this build of startup-guard does not support";
+            let fix = "use http://, or a build with the feature `postgres`";
+            return wrong_scheme(problem, fix);
         }
         let (host, port) = host_and_port(url.authority).ok_or_else(ValueFinding::invalid_host)?;
         let port = port.unwrap_or(if is_encrypted { 443 } else { 80 });
