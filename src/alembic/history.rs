@@ -126,7 +126,7 @@ impl History {
     /// rows of a database that is up to date, because a head that another revision depends on is none of them.
     fn unnamed(&self, edges: Edges) -> Vec<usize> {
         let counts = self.counts(edges);
-        let mut positions = Vec::from_iter(0..counts.len());
+        let mut positions: Vec<usize> = (0..counts.len()).collect();
         positions.retain(|position| counts[*position] == 0);
         positions
     }

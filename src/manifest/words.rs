@@ -169,8 +169,8 @@ pub fn advice_on(word: &str, tables: &[Words]) -> Option<&'static str> {
 pub fn meaning<'m>(message: &'m str, text: &str, (line, column): (usize, usize)) -> &'m str {
     let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     // The parser reports the second character of a pair.
-    let here = line.chars().skip(column.saturating_sub(2)).take(2);
-    let here = String::from_iter(here);
+    let here = line.chars().skip(column.saturating_sub(2));
+    let here: String = here.take(2).collect();
     let mut rows = SYNTAX.iter();
     let row = rows.find(|(part, mark, _)| message.contains(part) && here.contains(mark));
     row.map_or(message, |(.., meaning)| meaning)
