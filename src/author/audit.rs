@@ -301,13 +301,9 @@ fn used(manifest: &Manifest) -> Vec<bool> {
         } = step;
         templates.extend(announce_start.iter().chain(announce_done).chain(command));
         addresses.extend(lock.iter().map(|lock| &lock.place));
-        match up_to_date {
-            Some(UpToDate::Command(command)) => templates.extend(command),
-            Some(UpToDate::Alembic(alembic)) => {
-                addresses.push(&alembic.place);
-                templates.extend(alembic.command.iter().flatten());
-            }
-            None => {}
+        if let Some(UpToDate { alembic, command }) = up_to_date {
+            addresses.extend(alembic.iter().map(|alembic| &alembic.place));
+            templates.extend(command.iter().flatten());
         }
     }
     let processes = manifest.processes.iter().map(|(_, process)| process);

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::findings::Findings;
 use crate::alembic::{self, CommandLine, Error, History, Settings, Status, Targets};
 use crate::environment::Environment;
-use crate::manifest::{Alembic, Step, UpToDate};
+use crate::manifest::{Alembic, Step};
 use crate::report::{Code, Note, NoteCode, Subject, ValueFinding};
 use crate::text::first;
 
@@ -16,10 +16,8 @@ const MAX_HEADS: usize = 8;
 /// Returns `None` for any other step, and if the history cannot be read for certain, which is a note for a step with
 /// the built-in question. Adds a finding if alembic cannot upgrade the history.
 pub fn read(step: &Step, findings: &mut Findings<'_, '_>) -> Option<(History, Targets)> {
-    let declared = match &step.up_to_date {
-        Some(UpToDate::Alembic(declared)) => Some(declared),
-        _ => None,
-    };
+    let question = step.up_to_date.as_ref();
+    let declared = question.and_then(|question| question.alembic.as_ref());
     let read = history(step, declared, findings.environment).and_then(|read| {
         let Some((history, line)) = read else {
             return Ok(None);
@@ -48,7 +46,8 @@ pub fn read(step: &Step, findings: &mut Findings<'_, '_>) -> Option<(History, Ta
             findings.add(Subject::Step(step.name.clone()), found);
         }
         Err(Error::Uncertain(reason)) => {
-            let instead = match declared?.command {
+            declared?;
+            let instead = match question?.command {
                 Some(_) => "its `command` is asked instead",
                 None => "so it is always run",
             };

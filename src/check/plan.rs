@@ -13,7 +13,7 @@ use crate::alembic::{History, Targets};
 use crate::environment::Environment;
 #[cfg(feature = "postgres")]
 use crate::manifest::OnAhead;
-use crate::manifest::{self, NotComposed, Place, Scope, Template, UpToDate};
+use crate::manifest::{self, NotComposed, Place, Scope, Template};
 use crate::report::{Code, Subject, ValueFinding, wrong_type};
 #[cfg(feature = "postgres")]
 use crate::targets::postgres::PostgresTarget;
@@ -275,31 +275,32 @@ impl<'m> Findings<'_, 'm> {
         let history = history::read(step, self);
         let is_readable = history.is_some();
         let of = format!("the step {}, up_to_date", step.name);
-        let question = step.up_to_date.as_ref().and_then(|asked| match asked {
-            UpToDate::Command(command) => Some(Question::Command(self.words(&of, command, false))),
-            UpToDate::Alembic(alembic) => {
-                let fallback = alembic.command.as_ref();
-                let fallback = fallback.map(|command| self.words(&of, command, false));
-                let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
-                match (history, database) {
-                    #[cfg(feature = "postgres")]
-                    (Some((history, targets)), Some((Target::Postgres(database), shown))) => {
-                        let lock = step.lock.as_ref();
-                        let question = AlembicQuestion {
-                            database: *database,
-                            shown,
-                            is_of_lock: lock.is_some_and(|lock| lock.place == alembic.place),
-                            table: alembic.quoted_table(),
-                            history,
-                            targets,
-                            on_ahead: alembic.on_ahead,
-                        };
-                        Some(Question::Alembic(Box::new(question), fallback))
-                    }
-                    _ => fallback.map(Question::Command),
-                }
+        let Some(asked) = &step.up_to_date else {
+            return (None, is_readable);
+        };
+        let command = asked.command.as_ref();
+        let command = command.map(|command| self.words(&of, command, false));
+        let Some(alembic) = &asked.alembic else {
+            return (command.map(Question::Command), is_readable);
+        };
+        let database = self.target(&of, Protocol::Postgres, &alembic.place, false);
+        let question = match (history, database) {
+            #[cfg(feature = "postgres")]
+            (Some((history, targets)), Some((Target::Postgres(database), shown))) => {
+                let lock = step.lock.as_ref();
+                let question = AlembicQuestion {
+                    database: *database,
+                    shown,
+                    is_of_lock: lock.is_some_and(|lock| lock.place == alembic.place),
+                    table: alembic.quoted_table(),
+                    history,
+                    targets,
+                    on_ahead: alembic.on_ahead,
+                };
+                Some(Question::Alembic(Box::new(question), command))
             }
-        });
+            _ => command.map(Question::Command),
+        };
         (question, is_readable)
     }
 

@@ -303,13 +303,14 @@ pub struct Step {
     pub processes: Vec<String>,
 }
 
-/// How to find out whether a step has nothing to do.
+/// How to find out whether a step has nothing to do. One of the two is set.
 #[derive(Debug)]
-pub enum UpToDate {
-    /// A command that exits with 0 if there is nothing to do.
-    Command(Vec<Template>),
+pub struct UpToDate {
     /// Compares alembic's version table with its revision files.
-    Alembic(Alembic),
+    pub alembic: Option<Alembic>,
+    /// A command that exits with 0 if there is nothing to do. With `alembic`, it is only asked if the files cannot be
+    /// read for certain.
+    pub command: Option<Vec<Template>>,
 }
 
 /// What the guard must know about alembic that is not in alembic's own configuration.
@@ -325,8 +326,6 @@ pub struct Alembic {
     /// What the step upgrades to. `None` if its command tells.
     pub heads: Option<Targets>,
     pub on_ahead: OnAhead,
-    /// The command that answers if the files cannot be read for certain.
-    pub command: Option<Vec<Template>>,
 }
 
 /// What to do if the database has a revision that no file has.

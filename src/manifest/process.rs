@@ -78,8 +78,9 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<(UpToDate,
     let value = step.get(UP_TO_DATE)?;
     if !value.is_mapping() {
         let expected = "{alembic: DATABASE_URL} or a list of words such as [test, -e, done]";
-        let words = words(&value, expected, declared).unwrap_or_default();
-        return Some((UpToDate::Command(words), DEFAULT_QUESTION_LIMIT));
+        let command = words(&value, expected, declared);
+        let alembic = None;
+        return Some((UpToDate { alembic, command }, DEFAULT_QUESTION_LIMIT));
     }
     let mut keys = value.keys("expected a mapping");
     let place = place(Protocol::Postgres, "alembic", &mut keys, declared);
@@ -103,18 +104,14 @@ fn up_to_date(step: &mut Keys<'_>, declared: &Declared<'_>) -> Option<(UpToDate,
         version_table_schema: identifier(&mut keys, "version_table_schema"),
         heads: heads(&mut keys),
         on_ahead: keys.choice("on_ahead", &ON_AHEAD).unwrap_or_default(),
-        command,
     };
     keys.finish();
     for key in OF_ALEMBIC {
         let message = "is only valid with `alembic`, the variable that holds the database's URL";
         keys.fault_if(!has_alembic && has_command && keys.has(key), key, message);
     }
-    let question = match alembic.command {
-        Some(command) if !has_alembic => UpToDate::Command(command),
-        _ => UpToDate::Alembic(alembic),
-    };
-    Some((question, limit))
+    let alembic = has_alembic.then_some(alembic);
+    Some((UpToDate { alembic, command }, limit))
 }
 
 /// Reads a name in the database. It becomes part of a query.
@@ -298,7 +295,7 @@ fn step(keys: &mut Keys<'_>, declared: &Declared<'_>) -> Step {
     }
     let signals = STOP_SIGNALS.split(' ');
     let signals = signals.filter_map(|name| Some((name, Signal::parse(name)?)));
-    let stop_signal = keys.choice("stop_signal", &Vec::from_iter(signals));
+    let stop_signal = keys.choice("stop_signal", &signals.collect::<Vec<_>>());
     let message = format_args!("must be at most {MAX_RETRIES}");
     let retries = keys.read_valid("retries", |retries| *retries <= MAX_RETRIES, message);
     let (up_to_date, up_to_date_limit) = up_to_date(keys, declared).unzip();

@@ -6,7 +6,7 @@ use super::declared::Declared;
 use super::keys::{Keys, Read};
 use super::process::{DEFAULT_LOCK_WAIT, UP_TO_DATE, command, duration, place, timeout};
 use super::template::Template;
-use super::{Awaited, Place, Step, UpToDate, Wait, forms};
+use super::{Awaited, Place, Step, Wait, forms};
 use crate::targets::{Protocol, STATUSES, http_status};
 
 /// The default time-out of a wait.
@@ -103,13 +103,12 @@ fn awaited_step(keys: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) ->
 
 /// The variables without which it cannot be found out whether a step has nothing to do.
 fn needs_of_question(step: &Step) -> impl Iterator<Item = &str> {
-    let (place, words) = match &step.up_to_date {
-        Some(UpToDate::Command(command)) => (None, Some(command)),
-        // The step's command names alembic's files.
-        Some(UpToDate::Alembic(alembic)) => (Some(&alembic.place), Some(&step.command)),
-        None => (None, None),
-    };
-    let place = place.and_then(|place| match place {
+    let question = step.up_to_date.as_ref();
+    let alembic = question.and_then(|question| question.alembic.as_ref());
+    let command = question.and_then(|question| question.command.as_ref());
+    // The step's command names alembic's files.
+    let words = alembic.map(|_| &step.command).or(command);
+    let place = alembic.and_then(|alembic| match &alembic.place {
         Place::Variable(name) => Some(name.as_str()),
         Place::Literal(_) => None,
     });
