@@ -5,7 +5,6 @@
 
 mod command_line;
 mod config;
-mod files;
 mod history;
 mod ini;
 mod python;
@@ -64,7 +63,7 @@ pub fn read(settings: &Settings<'_>) -> Result<History, Error> {
     })?;
     let mut revisions = Vec::new();
     let mut size = 0;
-    for path in files::list(&places)? {
+    for path in config::revision_files(&places)? {
         size += fs::metadata(&path).map_or(0, |metadata| metadata.len());
         if size > MAX_HISTORY {
             return uncertain("the revision files are larger than 64 MiB");
