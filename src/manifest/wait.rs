@@ -23,7 +23,6 @@ pub fn waits(root: &mut Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Ve
 }
 
 fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<Wait> {
-    const COMMAND: &str = "command";
     let limits = declared.processes.limits(&mut keys);
     let declared = &declared.needed_by(declared.processes.limited_to(&limits));
     let statuses = statuses(&mut keys);
@@ -40,7 +39,7 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
     let timeout = timeout(&mut keys, default);
     let is_foreign = keys.finish();
     let names = protocols.iter().map(|protocol| protocol.name());
-    let names = names.chain([COMMAND, UP_TO_DATE]);
+    let names = names.chain(["command", UP_TO_DATE]);
     let count = names.filter(|name| keys.has(name)).count();
     // A key of another tool has its own advice.
     if count > 1 || count == 0 && !is_foreign {
@@ -50,7 +49,7 @@ fn wait(mut keys: Keys<'_>, declared: &Declared<'_>, steps: &[Step]) -> Option<W
     let of_command = "is only valid with `command`; the others are asked several times a second";
     for (key, owner, message) in [
         ("status", "http", "is only valid with `http`"),
-        ("interval", COMMAND, of_command),
+        ("interval", "command", of_command),
     ] {
         let is_stray = count == 1 && keys.has(key) && !keys.has(owner);
         keys.fault_if(is_stray, key, message);

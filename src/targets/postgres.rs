@@ -198,10 +198,8 @@ impl<'v, F: Fn(&str) -> Option<&'v str>> Source<F> {
         let named = named.join(",");
         let named = Some(named.as_str()).filter(|hosts| !hosts.trim_matches(',').is_empty());
         let hosts = named.or_else(|| (self.variable)("PGHOST"));
-        let hosts = hosts
-            .unwrap_or(DEFAULT_HOSTS)
-            .split(',')
-            .filter(|host| !host.is_empty());
+        let hosts = hosts.unwrap_or(DEFAULT_HOSTS).split(',');
+        let hosts = hosts.filter(|host| !host.is_empty());
         hosts.map(|text| read(text, only_port)).collect()
     }
 
