@@ -41,7 +41,7 @@ pub fn run(
     limit: Duration,
 ) -> Result<Option<Finished>, StartError> {
     let deadline = Instant::now() + limit;
-    let signals = Signals::claimed()?;
+    let signals = Signals::claimed();
     let shown = words.first().cloned().unwrap_or_default();
     let program = Program::new(words, &shown, environment)?;
     let pipe = || pipe2(OFlag::O_CLOEXEC);
