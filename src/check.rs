@@ -118,10 +118,8 @@ pub fn rehearse(
         return report(scope);
     }
     let names = manifest.processes.iter().map(|(name, _)| name.as_str());
-    merge::merged(
-        manifest,
-        names.map(|name| (name, report(Scope::Process(name)))),
-    )
+    let reports = names.map(|name| (name, report(Scope::Process(name))));
+    merge::merged(manifest, reports)
 }
 
 #[cfg(test)]

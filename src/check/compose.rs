@@ -139,11 +139,7 @@ impl<'a> Findings<'a, '_> {
                     open.push(part);
                     continue;
                 }
-                let near = if part.is_none() {
-                    self.near(name)
-                } else {
-                    String::new()
-                };
+                let near = part.map_or_else(|| self.near(name), |_| String::new());
                 let of = &variable.name;
                 let instead = self.instead_of(variable);
                 let (nor, itself) = match instead.as_slice() {

@@ -96,10 +96,8 @@ impl Findings<'_, '_> {
                 let but = others.map(|other| {
                     format!("; {other} takes its place only if `required_without: [{other}]` is declared here")
                 });
-                (
-                    "is not set".to_owned() + &but.collect::<String>(),
-                    Vec::new(),
-                )
+                let but: String = but.collect();
+                (format!("is not set{but}"), Vec::new())
             }
         };
         let group = self.group(variable);

@@ -62,9 +62,8 @@ impl<'a> Findings<'a, '_> {
                 missing.into_iter().chain(empty).collect()
             }
             (Value::Placeholder(Placeholder::Stored), _) if self.selection.has_runner() => {
-                vec![resembles(
-                    "holds a reference that the server's command replaces",
-                )]
+                let problem = "holds a reference that the server's command replaces";
+                vec![resembles(problem)]
             }
             (Value::Placeholder(kind), _) => {
                 let fix = how_to_set(each);

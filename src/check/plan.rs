@@ -242,10 +242,8 @@ impl<'m> Findings<'_, 'm> {
                     Question::Alembic(asked, _) => format!(" ({})", asked.shown),
                     Question::Command(_) => String::new(),
                 };
-                (
-                    format!("the step {name}{at}"),
-                    Awaited::Step(step, question),
-                )
+                let what = format!("the step {name}{at}");
+                (what, Awaited::Step(step, question))
             }
         };
         Some(Wait {

@@ -144,12 +144,8 @@ fn read_each(
             let (file, line) = (name.clone(), entry.line);
             let origin = (Source { file, line }, entry.finding);
             all.sources.insert(entry.name.clone(), origin);
-            let value = if has_stand_ins {
-                entry.value.replace(STAND_IN, REFERENCE)
-            } else {
-                entry.value
-            };
-            values.insert(entry.name, value);
+            let stand_in = if has_stand_ins { STAND_IN } else { REFERENCE };
+            values.insert(entry.name, entry.value.replace(stand_in, REFERENCE));
         }
         all.notes.extend(file.notes);
     }

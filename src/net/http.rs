@@ -37,16 +37,13 @@ pub fn check(page: &HttpTarget, until: Instant) -> Result<(), Error> {
     let mut target = Cow::Borrowed(page);
     for _ in 0..=MAX_REDIRECTS {
         let answer = request(&target, until);
-        let answer = answer.map_err(|error| match &target {
-            Cow::Borrowed(_) => error,
+        let answer = answer.map_err(|error| {
+            let (kind, mut reason) = (error.kind, error.reason);
             // Where the error is from: probably only the redirect leads to a wrong port.
-            Cow::Owned(target) => Error {
-                reason: format!(
-                    "it redirects to port {}: {}",
-                    target.address.port, error.reason
-                ),
-                ..error
-            },
+            if let Cow::Owned(target) = &target {
+                reason = format!("it redirects to port {}: {reason}", target.address.port);
+            }
+            Error { kind, reason }
         })?;
         let status = answer.status;
         let is_ready = match &*page.statuses {
@@ -146,9 +143,8 @@ fn explain(error: io::Error) -> Error {
 fn final_answer(answer: &[u8], is_all: bool) -> Result<Option<Answer>, Error> {
     // The alert of a TLS server.
     if answer.starts_with(b"\x15\x03") {
-        return Err(Error::impossible(
-            "it uses TLS; begin the URL with https://",
-        ));
+        let problem = "it uses TLS; begin the URL with https://";
+        return Err(Error::impossible(problem));
     }
     let no_http = || Error::not_yet("its answer is not in the HTTP protocol");
     let Some(end) = memchr::memchr(b'\n', answer) else {

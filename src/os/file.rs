@@ -110,11 +110,8 @@ fn open_admitted(path: &Path, admits_pipe: bool) -> io::Result<OwnedFd> {
     // Check the type before opening the file for reading: opening a device or a named pipe has side effects.
     let place = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
     check(place.as_fd())?;
-    let file = open(
-        path,
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
-        Mode::empty(),
-    )?;
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = open(path, flags, Mode::empty())?;
     // The path may name another file by now.
     check(file.as_fd())?;
     Ok(file)

@@ -50,9 +50,8 @@ pub fn pieces(view: &View, terminal: Option<usize>) -> Vec<(Of<'_>, String)> {
         if count > 0 && count < findings.len() {
             pieces.push((Of::Title, format!("{title} ({count}):")));
         }
-        pieces.extend(
-            of_group.map(|each| (Of::Finding(each), finding(each, &set_by_fixes, terminal))),
-        );
+        let shown = |each| (Of::Finding(each), finding(each, &set_by_fixes, terminal));
+        pieces.extend(of_group.map(shown));
     }
     pieces.extend(notes(&view.report.notes, width));
     let causes = view.diagnosis.causes.iter();
@@ -142,10 +141,8 @@ fn finding(finding: &Finding, set_by_fixes: &HashSet<&String>, terminal: Option<
     };
     for (start, more, indent) in [("", description, INDENT), ("→ ", advice, "     ")] {
         if let Some(more) = more {
-            text += &format!(
-                "\n{}",
-                wrapped(&format!("{INDENT}{start}{more}"), indent, width)
-            );
+            text += "\n";
+            text += &wrapped(&format!("{INDENT}{start}{more}"), indent, width);
         }
     }
     text

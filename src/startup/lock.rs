@@ -196,21 +196,15 @@ impl AdvisoryLock {
     fn explained(&self, error: RunError) -> RunError {
         let (at, reason) = (&self.at, self.wait.reason());
         let timeout = humantime::format_duration(self.timeout);
+        let late = format!("was not free within {timeout}");
+        let refused = "cannot be requested".to_owned();
         let (exit, problem) = match error.exit {
-            Exit::NOT_READY => (
-                Exit::LOCK_NOT_HELD,
-                format!("was not free within {timeout}"),
-            ),
-            exit @ (Exit::NOT_PERMITTED | Exit::INVALID_ENVIRONMENT) => {
-                (exit, "cannot be requested".into())
-            }
+            Exit::NOT_READY => (Exit::LOCK_NOT_HELD, late),
+            exit @ (Exit::NOT_PERMITTED | Exit::INVALID_ENVIRONMENT) => (exit, refused),
             _ => return error,
         };
-        RunError::new(
-            exit,
-            Phase::Lock,
-            format!("the lock on {at} {problem}: {reason}"),
-        )
+        let text = format!("the lock on {at} {problem}: {reason}");
+        RunError::new(exit, Phase::Lock, text)
     }
 }
 
@@ -345,16 +339,15 @@ impl Helper {
     /// Asks the question, if there is one.
     fn ask(&self, session: &mut Session, until: Instant) -> Result<Option<Status>, Error> {
         let question = self.question.as_ref();
+        let of_question = |error: Error| Error {
+            reason: format!("the database of up_to_date: {}", error.reason),
+            ..error
+        };
         let status = question.map(|question| {
             if question.is_of_lock {
-                question::ask(question, session, until)
-            } else {
-                let of_question = |error: Error| Error {
-                    reason: format!("the database of up_to_date: {}", error.reason),
-                    ..error
-                };
-                question::ask_alone(question, until).map_err(of_question)
+                return question::ask(question, session, until);
             }
+            question::ask_alone(question, until).map_err(of_question)
         });
         status.transpose()
     }
@@ -376,13 +369,8 @@ impl Helper {
         let question = format!("SELECT pg_advisory_unlock({})", self.key);
         let was_held = session.ask_bool(&question, Instant::now() + ANSWER_LIMIT);
         session.close();
-        if was_held? {
-            Ok(State::Free)
-        } else {
-            Err(Error::not_yet(
-                "it was not held any more when it was to be released",
-            ))
-        }
+        let lost = || Error::not_yet("it was not held any more when it was to be released");
+        was_held?.then_some(State::Free).ok_or_else(lost)
     }
 }
 

@@ -156,12 +156,8 @@ pub fn attempt_until_ready<T>(
             backoff.extend_to(longest);
         }
         // An attempt that takes no time at all is never slow.
-        let took = if pauses.yields {
-            started.elapsed()
-        } else {
-            Duration::ZERO
-        };
-        std::thread::sleep(backoff.pause_after(took, is_refused));
+        let took = Some(started.elapsed()).filter(|_| pauses.yields);
+        std::thread::sleep(backoff.pause_after(took.unwrap_or_default(), is_refused));
     }
 }
 

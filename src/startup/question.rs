@@ -108,10 +108,8 @@ pub fn wants_run(question: &AlembicQuestion, status: &Status) -> bool {
 
 /// The message that the database has revisions that no file has.
 pub fn ahead(rows: &[String]) -> String {
-    format!(
-        "the database is ahead of this code: no file has {}",
-        rows.join(", ")
-    )
+    let rows = rows.join(", ");
+    format!("the database is ahead of this code: no file has {rows}")
 }
 
 /// The message that alembic would run revisions.

@@ -64,11 +64,8 @@ impl Server {
 pub(super) fn program(command: &Words, plan: &Plan<'_>) -> Result<Program, StartError> {
     let environment = plan.environment.entries();
     let written = command.written.first().map(OsString::as_os_str);
-    Program::new(
-        command.expanded.clone(),
-        written.unwrap_or_default(),
-        environment,
-    )
+    let words = command.expanded.clone();
+    Program::new(words, written.unwrap_or_default(), environment)
 }
 
 /// Only the errors of `Program::look_up` that are certain. The others were warnings before the first step.
