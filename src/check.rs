@@ -5,18 +5,17 @@ mod conditions;
 mod findings;
 mod history;
 mod json;
-mod merge;
 mod plan;
 mod remarks;
 mod resolve;
 mod selection;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 
 use crate::environment::Environment;
 use crate::manifest::{Empty, Manifest, Scope, Variable};
-use crate::report::Report;
+use crate::report::{Finding, Report};
 
 use findings::Findings;
 use resolve::{Resolved, resolve};
@@ -119,7 +118,50 @@ pub fn rehearse(
     }
     let names = manifest.processes.iter().map(|(name, _)| name.as_str());
     let reports = names.map(|name| (name, report(Scope::Process(name))));
-    merge::merged(manifest, reports)
+    merged(manifest, reports)
+}
+
+/// The reports on all processes as one. A finding that does not count for all of them has the names of those for which
+/// it counts.
+fn merged<'a>(manifest: &Manifest, reports: impl Iterator<Item = (&'a str, Report)>) -> Report {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut positions = HashMap::new();
+    let (mut notes, mut seen) = (Vec::new(), HashSet::new());
+    for (process, report) in reports {
+        for finding in report.findings {
+            let end = findings.len();
+            let position = *positions.entry(finding.clone()).or_insert(end);
+            if position == end {
+                findings.push(finding);
+            }
+            let processes = &mut findings[position].processes;
+            if processes.last().is_none_or(|last| last != process) {
+                processes.push(process.to_owned());
+            }
+        }
+        let new = report.notes.into_iter();
+        notes.extend(new.filter(|note| seen.insert(note.clone())));
+    }
+    for finding in &mut findings {
+        if finding.processes.len() == manifest.processes.len() {
+            finding.processes.clear();
+        }
+    }
+    let variables = manifest.variables.iter().zip(0..);
+    let order: HashMap<&str, usize> = variables
+        .map(|(variable, index)| (variable.name.as_str(), index))
+        .collect();
+    findings.sort_by_key(|finding| {
+        let index = finding.variable().and_then(|name| order.get(name));
+        index.copied().unwrap_or(usize::MAX)
+    });
+    let mut report = Report {
+        declared: manifest.variables.len(),
+        findings,
+        notes,
+    };
+    report.clear_notes_of_invalid();
+    report
 }
 
 #[cfg(test)]
