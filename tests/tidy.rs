@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../docs/architecture.md");
 
 /// The limits of the sources: lines of code without blank lines, comments and unit tests, and numbers of files.
-const MAX_CODE: usize = 16_500;
+const MAX_CODE: usize = 17_190;
 const MAX_FILES: usize = 115;
 const MAX_CODE_OF_FILE: usize = 450;
 const MAX_FILES_OF_FOLDER: usize = 14;
