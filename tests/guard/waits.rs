@@ -129,7 +129,7 @@ fn a_page_is_ready_when_it_answers_with_a_2xx() {
         ),
         ("HTTP/1.1 301 Moved\r\n\r\n", "it answers with 301"),
         (
-            "HTTP/1.1 302 Found\r\nLocation: https://auth.example.com/canary\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: http://auth.example.com/canary\r\n\r\n",
             "it redirects (302) to another host, auth.example.com",
         ),
         (
