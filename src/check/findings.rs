@@ -139,7 +139,7 @@ impl<'a> Findings<'a, '_> {
                 let each = self.by_name.get(name.as_str());
                 let parts = each.filter(|each| each.is_composed);
                 if let Some(parts) = parts.and_then(|_| self.parts_of(name)) {
-                    found.problem += &format!(" (its `value` composes it of {parts})");
+                    found.problem += &format!(" (its `value` composes it from {parts})");
                 }
                 let declared = each.map(|each| each.variable);
                 let file = || self.sources.get(declared?.file.as_ref()?);

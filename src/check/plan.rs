@@ -303,8 +303,8 @@ impl<'m> Findings<'_, 'm> {
     }
 
     /// The target of a wait or a lock, with its addresses for messages; `None` if its variable is not set, or if its
-    /// address cannot be used. An unusable address is an error regardless of the variable's level, because no step may run without its waits and its lock.
-    /// An unset variable is one too, unless `may_be_absent` is true.
+    /// address cannot be used. An unusable address is an error regardless of the variable's level, because no step may
+    /// run without its waits and its lock. An unset variable is one too, unless `may_be_absent` is true.
     fn target(
         &mut self,
         what: &str,

@@ -172,7 +172,7 @@ fn a_finding_on_a_composed_value_names_its_parts() {
     let text = "version: 1\nvariables: {URL: {type: url, schemes: [https], value: '${A}://h/${B}?${A}'}, A: {}}\n";
     let found = checked(text, &[("A", "ftp"), ("B", "x")]).report.findings;
     assert_eq!(found.len(), 1, "{found:?}");
-    let told = " (its `value` composes it of A and B)";
+    let told = " (its `value` composes it from A and B)";
     assert!(found[0].problem.ends_with(told), "{found:?}");
     let text = "version: 1\nvariables: {URL: {value: '${A}${A}'}}\n";
     let long = "x".repeat(100_000);
