@@ -1,0 +1,5 @@
+//! To be filled.
+
+use crate::Test;
+
+pub const TESTS: &[Test] = &[];
