@@ -325,8 +325,9 @@ fn sound() {
         .line("template --format markdown")
         .run();
     repository.file("table.md", table.stdout);
-    repository.file("one.env", env_file());
-    repository.file("two.env", env_file());
+    for name in ["[t]wo.env", "one.env", "two.env"] {
+        repository.file(name, env_file());
+    }
     let inputs = [
         ("template", ".env.example\ntable.md\n"),
         ("env-files", "*.env\n"),
@@ -341,6 +342,7 @@ fn sound() {
         [
             format!("    {manifest}=env --check=.env.example "),
             format!("    {manifest}=markdown --check=table.md "),
+            format!("    {check} --env-file=[t]wo.env "),
             format!("    {check} --env-file=one.env "),
             format!("    {check} --env-file=two.env "),
         ]
