@@ -6,6 +6,6 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 folder=$top/target/hook
 if [ ! -x "$folder/startup-guard" ]; then
     version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$top/Cargo.toml")
-    sh "$top/install.sh" --version "$version" --to "$folder" >&2
+    PATH=$folder:$PATH sh "$top/install.sh" --version "$version" --to "$folder" >&2
 fi
 exec "$folder/startup-guard" "$@"

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::install::installer::{archive_name, pack};
+use crate::install::site::{Answer, Site, sum_line};
 use crate::postgres::venv;
 use crate::support::{Folder, Guard};
 use crate::{Test, root, succeeds};
@@ -37,6 +39,11 @@ pub const TESTS: &[Test] = &[
         versions,
     ),
     (
+        "the_action_installs_a_release_from_its_server",
+        &["curl"],
+        installer,
+    ),
+    (
         "the_recipe_for_github_actions_finds_what_is_out_of_date",
         &[],
         recipe,
@@ -64,24 +71,49 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("it is a text")
 }
 
-/// A folder with what GitHub downloads for `uses: startup-guard/startup-guard@v0.1.0`, and with an installer that
-/// installs the guard of these tests, and writes down its arguments.
+/// A folder with what GitHub downloads for `uses: startup-guard/startup-guard@v0.1.0`, and with a stand-in for the
+/// installer, which installs the guard of these tests, and writes down its arguments.
 pub fn published() -> Folder {
+    published_with(format!(
+        "[ $# = 4 ] && [ \"$1 $3\" = '--version --to' ] || exit 64\n\
+         printf '%s\\n' \"$2\" >> \"$(dirname \"$0\")/installed\"\n\
+         mkdir -p \"$4\"\nln -sf '{}' \"$4/startup-guard\"\n",
+        env!("CARGO_BIN_EXE_startup-guard")
+    ))
+}
+
+/// The same, with the installer itself.
+pub fn published_as_it_is() -> Folder {
+    published_with(fs::read(root().join("install.sh")).expect("the installer can be read"))
+}
+
+fn published_with(installer: impl AsRef<[u8]>) -> Folder {
     let folder = Folder::new();
     fs::create_dir(folder.path().join(".ci")).expect("a folder can be made");
     for file in ["Cargo.toml", ".pre-commit-hooks.yaml", ".ci/hook.sh"] {
         fs::copy(root().join(file), folder.path().join(file)).expect("a file can be copied");
     }
-    folder.file(
-        "install.sh",
-        format!(
-            "[ $# = 4 ] && [ \"$1 $3\" = '--version --to' ] || exit 64\n\
-             printf '%s\\n' \"$2\" >> \"$(dirname \"$0\")/installed\"\n\
-             mkdir -p \"$4\"\nln -sf '{}' \"$4/startup-guard\"\n",
-            env!("CARGO_BIN_EXE_startup-guard")
-        ),
-    );
+    folder.file("install.sh", installer);
     folder
+}
+
+/// A server with the release of this version, whose program is the guard of these tests.
+pub fn release() -> Site {
+    let folder = Folder::new();
+    let guard = env!("CARGO_BIN_EXE_startup-guard");
+    folder.script(
+        "startup-guard",
+        &format!("#!/bin/sh\nexec '{guard}' \"$@\"\n"),
+    );
+    let archive = pack(&folder, &["startup-guard"]);
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let name = archive_name(&target);
+    let sums = sum_line(&name, &archive).into_bytes();
+    let path = |name: &str| format!("download/v{}/{name}", env!("CARGO_PKG_VERSION"));
+    Site::start(BTreeMap::from([
+        (path(&name), Answer::Content(archive)),
+        (path("SHA256SUMS"), Answer::Content(sums)),
+    ]))
 }
 
 /// The versions that the installer was asked for.
@@ -123,9 +155,13 @@ impl Ran {
     }
 }
 
-/// Runs the steps of the action as a runner does: with their inputs in the environment, each in the repository's top
-/// folder, until one fails.
 fn run(workspace: &Path, inputs: &[(&str, &str)]) -> Ran {
+    run_from(&published(), "", workspace, inputs)
+}
+
+/// Runs the steps of the action as a runner does: with their inputs in the environment, each in the repository's top
+/// folder, until one fails. The releases are on the server `releases`.
+fn run_from(published: &Folder, releases: &str, workspace: &Path, inputs: &[(&str, &str)]) -> Ran {
     let action = action();
     let declared = action["inputs"].as_object().expect("there are inputs");
     for (name, _) in inputs {
@@ -138,7 +174,6 @@ fn run(workspace: &Path, inputs: &[(&str, &str)]) -> Ran {
             .unwrap_or_else(|| text(&declared[name]["default"]))
             .to_owned()
     };
-    let published = published();
     let runner = Folder::new();
     let file = |name: &str| runner.file(name, "");
     let (added, output, summary) = (file("path"), file("output"), file("summary"));
@@ -164,6 +199,7 @@ fn run(workspace: &Path, inputs: &[(&str, &str)]) -> Ran {
             .env("GITHUB_OUTPUT", &output)
             .env("GITHUB_STEP_SUMMARY", &summary)
             .env("RUNNER_TEMP", &temporary)
+            .env("STARTUP_GUARD_BASE_URL", releases)
             // Neither is for the files that the action checks.
             .env("DATABASE_URL", CANARY)
             .env("STARTUP_GUARD_MANIFEST", "/nowhere.yaml");
@@ -542,6 +578,20 @@ fn versions() {
     );
     let ran = run(repository.path(), &[("version", "0.2.0")]);
     assert_eq!(ran.versions, ["0.2.0"]);
+}
+
+fn installer() {
+    let (published, site, repository) = (published_as_it_is(), release(), repository());
+    let run = |inputs: &[(&str, &str)]| run_from(&published, &site.url, repository.path(), inputs);
+    run(&[]).expect_code(0);
+    // A job can use the action again.
+    run(&[("audit", "app")]).expect_code(0);
+    for (version, code) in [("0.0.0", 1), ("1 $(touch executed)", 64)] {
+        let ran = run(&[("version", version)]);
+        assert_eq!(ran.code, code, "{}", ran.log);
+        assert_eq!(ran.summary, "", "nothing was checked");
+    }
+    assert!(!repository.path().join("executed").exists());
 }
 
 /// The recipe in `examples/ci`: a change of the code, of the manifest or of the environment is found.

@@ -7,7 +7,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::action::{CANARY, CODE, env_file, installed, published, repository};
+use crate::action::{
+    CANARY, CODE, env_file, installed, published, published_as_it_is, release, repository,
+};
 use crate::postgres::venv;
 use crate::support::{Ended, Folder, Guard};
 use crate::{Test, root, succeeds};
@@ -15,19 +17,20 @@ use crate::{Test, root, succeeds};
 pub const TESTS: &[Test] = &[
     ("precommit_accepts_the_hooks", &[], manifest),
     ("shellcheck_accepts_the_script_of_the_hooks", &[], script),
-    ("the_page_on_ci_lists_the_hooks_as_they_are", &["git"], page),
+    ("the_page_on_ci_lists_the_hooks_as_they_are", &[], page),
     (
         "the_hooks_of_the_page_find_what_is_out_of_date",
-        &["git"],
+        &[],
         configuration_of_the_page,
     ),
-    ("each_hook_finds_what_it_is_for", &["git"], each_hook),
-    ("the_hooks_judge_what_is_staged", &["git"], staged),
+    ("each_hook_finds_what_it_is_for", &[], each_hook),
+    ("the_hooks_judge_what_is_staged", &[], staged),
     (
-        "a_hook_that_cannot_be_installed_fails",
-        &["git"],
-        not_installed,
+        "a_hook_installs_a_release_from_its_server",
+        &["curl"],
+        installer,
     ),
+    ("a_hook_that_cannot_be_installed_fails", &[], not_installed),
 ];
 
 fn git(folder: &Path, line: &str) -> String {
@@ -42,11 +45,16 @@ struct Hooks {
     published: Folder,
     /// Where pre-commit keeps its clones.
     home: Folder,
+    /// The URL of the server with the releases.
+    releases: String,
 }
 
 impl Hooks {
     fn new() -> Self {
-        let published = published();
+        Self::of(published())
+    }
+
+    fn of(published: Folder) -> Self {
         git(published.path(), "init --quiet");
         git(published.path(), "add .");
         git(published.path(), "commit --quiet --message Release");
@@ -57,6 +65,7 @@ impl Hooks {
         Self {
             published,
             home: Folder::new(),
+            releases: String::new(),
         }
     }
 
@@ -78,7 +87,8 @@ impl Hooks {
             .line(line);
         let guard = guard
             .env("PRE_COMMIT_HOME", self.home.path())
-            .env("HOME", self.home.path());
+            .env("HOME", self.home.path())
+            .env("STARTUP_GUARD_BASE_URL", &self.releases);
         let path = std::env::var("PATH").expect("PATH is text");
         guard.env("PATH", path).run().expect_never("canary")
     }
@@ -308,6 +318,19 @@ fn staged() {
         head,
         "nothing was committed"
     );
+}
+
+fn installer() {
+    let site = release();
+    let hooks = Hooks {
+        releases: site.url.clone(),
+        ..Hooks::of(published_as_it_is())
+    };
+    let folder = hooks.service(&configuration("startup-guard-audit", ""));
+    for _ in 0..2 {
+        hooks.run(&folder).expect_code(0);
+    }
+    assert_eq!(site.asked().len(), 2, "the sums and the archive, once");
 }
 
 fn not_installed() {

@@ -4,8 +4,8 @@
 #[path = "../database/certificates.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod certificates;
-mod installer;
-mod site;
+pub mod installer;
+pub mod site;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
