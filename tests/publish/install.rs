@@ -86,6 +86,11 @@ pub const TESTS: &[Test] = &[
         wget_failures,
     ),
     (
+        "install_sh_asks_a_busy_server_again",
+        &["curl"],
+        busy_server,
+    ),
+    (
         "install_sh_writes_nothing_but_the_program",
         &["curl"],
         hostile_archives,
@@ -264,7 +269,7 @@ fn folders() {
         ("with a space/and another", "with a space/and another"),
         ("-x", "-x"),
         ("--version/", "--version"),
-        ("./a//", "a"),
+        ("./a/", "./a"),
         ("back\\slash $HOME 'quote' *", "back\\slash $HOME 'quote' *"),
     ] {
         let ended = Installer::new(&["curl", "sha256sum"])
@@ -272,7 +277,10 @@ fn folders() {
             .args(&["--to", argument, "--version", "v0.1.0"])
             .run()
             .expect_code(0);
-        expect_installed(&ended.folder.path().join(folder));
+        let folder = ended.folder.path().join(folder);
+        expect_installed(&folder);
+        let place = format!(" as {}/startup-guard\n", folder.display());
+        assert!(ended.stdout().contains(&place), "{ended}");
     }
     // The umask does not matter, and neither does the folder for temporary files.
     let script = "umask 077; exec sh -s -- --version 0.1.0 --to new/folder";
@@ -427,7 +435,7 @@ fn faulty_archives() {
         (good[..good.len() / 2].to_vec(), no_program),
         (packed("README.md", "text"), no_program),
         (
-            program_of("#!/bin/sh\necho canary; exit 3\n"),
+            program_of("#!/bin/sh\necho canary >&2; exit 3\n"),
             "does not run here: canary",
         ),
         (archive("0.2.0"), is_another),
@@ -470,6 +478,16 @@ fn wget_failures() {
         ended,
         "was not downloaded: wget: connection closed prematurely",
     );
+}
+
+fn busy_server() {
+    let good = archive("0.1.0");
+    let sums = sum_line(&archive_name(X86_64), &good);
+    let site = Site::start(release_with(Answer::SecondTime(good), &sums));
+    let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
+    let ended = installer.given_folder().run().expect_code(0);
+    expect_installed(&ended.folder.path().join("to"));
+    assert_eq!(site.asked().len(), 3);
 }
 
 fn hostile_archives() {
@@ -541,10 +559,9 @@ fn hanging_server() {
             .after_another()
             .run();
         let url = format!("{}/download/v0.1.0/{}", site.url, archive_name(X86_64));
-        expect_unchanged(
-            ended,
-            &format!("install.sh: {url} was not downloaded within 1 s\n"),
-        );
+        let message = format!("install.sh: {url} was not downloaded within 1 s\n");
+        let ended = expect_unchanged(ended, &message);
+        assert_eq!(ended.stderr(), message);
         site.wait_until_closed(1);
     }
 }
@@ -564,10 +581,10 @@ fn stopped() {
         until("the archive is asked for", || site.asked().len() == 2);
         assert_eq!(names(&to).len(), 2, "there is a temporary folder");
         running.signal(signal);
+        site.wait_until_closed(1);
         let ended = running.end().expect_code(code);
         assert_eq!(names(&to), ["startup-guard"], "{ended}");
         assert_eq!(ended.stderr(), "");
-        site.wait_until_closed(1);
     }
 }
 

@@ -228,11 +228,12 @@ pub fn expect_installed(folder: &Path) {
 
 /// Asserts that a run after another installation failed, said this, and changed nothing.
 #[track_caller]
-pub fn expect_unchanged(ended: Ended, message: &str) {
+pub fn expect_unchanged(ended: Ended, message: &str) -> Ended {
     let ended = ended.expect_code(1).expect_stderr(message);
     let to = ended.folder.path().join("to");
     assert_eq!(names(&to), ["startup-guard"], "{ended}");
     let kept = fs::read_to_string(to.join("startup-guard")).expect("it can be read");
     assert_eq!(kept, OLD, "{ended}");
     assert_eq!(names(ended.folder.path()), ["bin", "to"], "{ended}");
+    ended
 }

@@ -16,6 +16,8 @@ pub enum Answer {
     Content(Vec<u8>),
     /// The first half of a content, whose length is announced in full.
     CutOff(Vec<u8>),
+    /// A content, but at the first request the status 503.
+    SecondTime(Vec<u8>),
     /// A redirect to a URL.
     Redirect(String),
     /// A part of an answer, and then nothing until the client closes the connection.
@@ -91,7 +93,11 @@ fn answer(files: &Files, log: &Mutex<Log>, stream: &mut dyn Stream) -> Option<()
     let _ = lines.find(|line| line.as_ref().is_ok_and(String::is_empty))?;
     let path = request.split(' ').nth(1)?.to_owned();
     let found = files.get(path.trim_start_matches('/')).cloned();
-    log.lock().expect("no server panics").paths.push(path);
+    let is_first = {
+        let paths = &mut log.lock().expect("no server panics").paths;
+        paths.push(path.clone());
+        paths.iter().filter(|earlier| **earlier == path).count() == 1
+    };
     let head = |status: &str, field: &str| {
         format!("HTTP/1.1 {status}\r\nConnection: close\r\n{field}\r\n\r\n").into_bytes()
     };
@@ -102,7 +108,12 @@ fn answer(files: &Files, log: &Mutex<Log>, stream: &mut dyn Stream) -> Option<()
             "302 Found",
             &format!("Content-Length: 0\r\nLocation: {to}"),
         )),
-        Some(Answer::Content(body)) => stream.write_all(&[content(&body), body].concat()),
+        Some(Answer::SecondTime(_)) if is_first => {
+            stream.write_all(&head("503 Service Unavailable", "Content-Length: 0"))
+        }
+        Some(Answer::Content(body) | Answer::SecondTime(body)) => {
+            stream.write_all(&[content(&body), body].concat())
+        }
         Some(Answer::CutOff(body)) => {
             stream.write_all(&[&content(&body), &body[..body.len() / 2]].concat())
         }
