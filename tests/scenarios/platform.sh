@@ -1,6 +1,9 @@
 #!/bin/sh
 # Pretends to be the command line of a platform. Values that are set get into the folder `store`, each in a file with the
 # variable's name; the values that another service has are in the folder `other`.
+#
+# `list` is a function, and some lists of words are split on purpose.
+# shellcheck disable=SC2283,SC2086,SC2046
 
 # Stores the arguments of the form NAME=VALUE in a folder.
 keep() {
