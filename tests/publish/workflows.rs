@@ -108,6 +108,7 @@ fn run_step(folder: &Folder, step: &str, variables: &[(&str, &str)]) -> Output {
             format!("{}/bin:{inherited}", folder.path().display()),
         )
         .env("GITHUB_OUTPUT", folder.path().join("output"))
+        .env("RUNNER_TEMP", folder.path())
         .envs(variables.iter().copied())
         .output()
         .expect("bash starts")
@@ -421,6 +422,10 @@ fn tags() {
     let read = |name| fs::read_to_string(folder.path().join(name)).expect("it was written");
     assert_eq!(read("notes.md"), "the notes of v1.1.0\n");
     assert_eq!(read("output"), "version=1.1.0\n");
+    folder.script(".ci/release-notes", "exit 1");
+    folder.file("output", "");
+    ends(&run_step(&folder, step, &[("TAG", "v1.1.0")]), 1, "");
+    assert_eq!(read("output"), "");
 }
 
 /// Packs the guard of these tests, or another program, into a wheel.
@@ -512,6 +517,7 @@ fn sums() {
     let wheel =
         |platform: &str| format!("startup_guard-1.2.3-py3-none-manylinux2014_{platform}.whl");
     let promised = [
+        "install.sh".to_owned(),
         "startup-guard-1.2.3.cdx.json".to_owned(),
         "startup-guard-aarch64-unknown-linux-musl.tar.gz".to_owned(),
         "startup-guard-x86_64-unknown-linux-musl.tar.gz".to_owned(),
@@ -542,7 +548,8 @@ fn sums() {
             .current_dir(folder.path()),
     );
 
-    let refused = "sums: a release has 2 archives, 2 wheels, 1 source distribution and 1 SBOM";
+    let refused =
+        "sums: a release has 2 archives, 2 wheels, 1 source distribution, 1 SBOM and install.sh";
     ends(&run("1.2.4"), 1, refused);
     assert!(!sums.exists());
     let extra = folder.file("other", "");
@@ -573,6 +580,7 @@ fn selection() {
     }
     folder.file("release/startup_guard-1.tar.gz", "");
     folder.file("release/startup-guard-1.cdx.json", "");
+    folder.file("release/install.sh", "");
 
     ends(&run_step(&folder, "Unpack the programs", &[]), 0, "");
     for (platform, architecture) in [("amd64", "x86_64"), ("arm64", "aarch64")] {
@@ -599,7 +607,7 @@ fn crates_io() {
     stand_in(
         &folder,
         "curl",
-        "printf %s \"$BODY\" > versions\nprintf %s \"$STATUS\"",
+        "printf %s \"$BODY\" > \"$RUNNER_TEMP/versions\"\nprintf %s \"$STATUS\"",
     );
     let ask = |status: &str, body: &str| {
         folder.file("output", "");
