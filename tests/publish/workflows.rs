@@ -31,6 +31,7 @@ pub const TESTS: &[Test] = &[
         &[],
         pinned,
     ),
+    ("everything_that_the_workflows_run_exists", &[], exists),
     (
         "nothing_is_published_before_all_is_built_and_tested",
         &[],
@@ -271,6 +272,40 @@ fn pinned() {
     assert!(digests.len() >= 5, "{digests:?}");
     for (action, digests) in digests {
         assert_eq!(digests.len(), 1, "{action} has several: {digests:?}");
+    }
+}
+
+fn exists() {
+    let makefile = fs::read_to_string(root().join("Makefile")).expect("there is a Makefile");
+    let run = regex_lite::Regex::new(r"(?:^|\s)(make [a-z-]+|\.ci/[a-z-]+)").expect("a pattern");
+    let mut found = BTreeSet::new();
+    let mut scripts: Vec<String> = WORKFLOWS
+        .iter()
+        .flat_map(|name| scripts(name))
+        .map(|(_, script)| script)
+        .collect();
+    // They run further ones.
+    for file in files_below(&root().join(".ci")) {
+        scripts.push(fs::read_to_string(file).expect("it is text"));
+    }
+    for script in scripts {
+        let is_comment = |line: &&str| line.trim_start().starts_with('#');
+        for line in script.lines().filter(|line| !is_comment(line)) {
+            for command in run.captures_iter(line) {
+                found.insert(command[1].to_owned());
+            }
+        }
+    }
+    for known in ["make dist", "make wheel", "make test", ".ci/run"] {
+        assert!(found.contains(known), "{found:?}");
+    }
+    assert!(root().join("install.sh").exists());
+    for command in found {
+        let is_there = match command.strip_prefix("make ") {
+            Some(target) => makefile.contains(&format!("\n{target}:")),
+            None => root().join(&command).exists(),
+        };
+        assert!(is_there, "there is no {command}");
     }
 }
 
