@@ -153,7 +153,10 @@ fetch() {
         0) ;;
         # 124: timeout of the GNU core utilities. 143: timeout of busybox.
         124 | 143) fail "$url was not downloaded within $limit s" ;;
-        *) fail "$url was not downloaded: $(tail -n 1 "$work/log")" ;;
+        *)
+            reason=$(tail -n 1 "$work/log")
+            fail "$url was not downloaded: ${reason:-exit code $code}"
+            ;;
     esac
 }
 
@@ -186,12 +189,13 @@ check_sum() {
 # Unpacks the program from the archive $1, tries it, and moves it to its place.
 install_program() {
     # Through a pipe, so that no member of the archive can choose where or what it is.
-    tar -xzOf "$work/$1" startup-guard >"$work/startup-guard" || fail "$1 has no startup-guard: nothing was installed"
+    tar -xzOf "$work/$1" startup-guard >"$work/startup-guard" ||
+        fail "startup-guard cannot be unpacked from $1: nothing was installed"
     chmod 755 "$work/startup-guard"
     printed=$("$work/startup-guard" --version 2>&1) || fail "the program in $1 does not run here: $printed"
     case "$version/$printed " in
         '/startup-guard '[0-9]* | "$version/startup-guard $version "*) ;;
-        *) fail "the program in $1 is '$printed', and not startup-guard $version: nothing was installed" ;;
+        *) fail "the program in $1 is '$printed', and not startup-guard${version:+ $version}: nothing was installed" ;;
     esac
     mv -f "$work/startup-guard" "$program"
     echo "installed $printed as $program"
