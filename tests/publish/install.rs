@@ -153,12 +153,13 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
+/// Installs a release, refuses one, and is stopped.
 fn every_downloader(shell: &[&str]) {
     for downloader in ["curl", "wget"] {
         let site = Site::start(release_of(&archive("0.1.0")));
         let ended = Installer::in_shell(shell, &[downloader, "sha256sum"])
             .from(&site)
-            .given_folder()
+            .with_arguments()
             .run()
             .expect_code(0);
         let to = ended.folder.path().join("to");
@@ -178,10 +179,11 @@ fn every_downloader(shell: &[&str]) {
         let site = Site::start(release_with(Answer::Content(archive("0.1.0")), &wrong));
         let ended = Installer::in_shell(shell, &[downloader, "sha256sum"])
             .from(&site)
-            .given_folder()
+            .with_arguments()
             .after_another()
             .run();
         expect_unchanged(ended, "the SHA-256 sum of startup-guard-x86_64");
+        stops_on(shell, downloader, Signal::SIGTERM, 143);
     }
 }
 
@@ -189,7 +191,7 @@ fn busybox_alone() {
     let site = Site::start(release_of(&archive("0.1.0")));
     let ended = Installer::on_busybox()
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .run()
         .expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
@@ -197,7 +199,7 @@ fn busybox_alone() {
     let site = Site::start(release_with(Answer::Content(archive("0.1.0")), &wrong));
     let ended = Installer::on_busybox()
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .after_another()
         .run();
     expect_unchanged(ended, "the SHA-256 sum of startup-guard-x86_64");
@@ -255,7 +257,7 @@ fn this_build() {
     let site = Site::start(release_of(&pack(&folder, &["startup-guard"])));
     let ended = Installer::new(&["curl", "sha256sum"])
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .run()
         .expect_code(0);
     let installed = ended.folder.path().join("to/startup-guard");
@@ -301,7 +303,7 @@ fn folders() {
     let elsewhere = installer.0.folder.script("elsewhere", OLD);
     fs::remove_file(installer.to().join("startup-guard")).expect("it can be removed");
     symlink(&elsewhere, installer.to().join("startup-guard")).expect("a link can be made");
-    let ended = installer.from(&site).given_folder().run().expect_code(0);
+    let ended = installer.from(&site).with_arguments().run().expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
     assert_eq!(fs::read_to_string(elsewhere).expect("it can be read"), OLD);
 }
@@ -347,7 +349,7 @@ fn default_folders() {
 fn expect_refused(archive: Answer, sums: &str, message: &str) {
     let site = Site::start(release_with(archive, sums));
     let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-    expect_unchanged(installer.given_folder().after_another().run(), message);
+    expect_unchanged(installer.with_arguments().after_another().run(), message);
 }
 
 fn faulty_downloads() {
@@ -379,7 +381,7 @@ fn faulty_downloads() {
             "{}/{path} was not downloaded: curl: (22) The requested URL returned error: 404",
             site.url
         );
-        expect_unchanged(installer.given_folder().after_another().run(), &message);
+        expect_unchanged(installer.with_arguments().after_another().run(), &message);
     }
 }
 
@@ -414,7 +416,7 @@ fn faulty_sums() {
     for sums in [line.trim_end().to_owned(), line.replace("  ", " *")] {
         let site = Site::start(release_with(Answer::Content(good.clone()), &sums));
         let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-        let ended = installer.given_folder().run().expect_code(0);
+        let ended = installer.with_arguments().run().expect_code(0);
         expect_installed(&ended.folder.path().join("to"));
     }
 }
@@ -474,19 +476,19 @@ fn wget_failures() {
     };
     let site = missing();
     let installer = Installer::new(&["wget", "sha256sum"]).from(&site);
-    let ended = installer.given_folder().after_another().run();
+    let ended = installer.with_arguments().after_another().run();
     expect_unchanged(ended, "ERROR 404: Not Found.");
     let site = missing();
     let ended = Installer::on_busybox()
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .after_another()
         .run();
     expect_unchanged(ended, "wget: server returned error: HTTP/1.1 404 Not Found");
     let site = Site::start(release_with(Answer::CutOff(good.clone()), &sums));
     let ended = Installer::on_busybox()
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .after_another()
         .run();
     expect_unchanged(
@@ -500,7 +502,7 @@ fn busy_server() {
     let sums = sum_line(&archive_name(X86_64), &good);
     let site = Site::start(release_with(Answer::SecondTime(good), &sums));
     let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-    let ended = installer.given_folder().run().expect_code(0);
+    let ended = installer.with_arguments().run().expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
     assert_eq!(site.asked().len(), 3);
 }
@@ -533,7 +535,7 @@ fn hostile_archives() {
     let archive = fs::read(archive).expect("the archive can be read");
     let site = Site::start(release_of(&archive));
     let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-    let ended = installer.given_folder().run().expect_code(0);
+    let ended = installer.with_arguments().run().expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
     assert_eq!(names(ended.folder.path()), ["bin", "to"]);
     // A program that is a link or a folder is refused, and the file behind it is neither read nor changed.
@@ -557,7 +559,7 @@ fn hostile_archives() {
         };
         let site = Site::start(release_of(&pack(&folder, members)));
         let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-        let ended = installer.given_folder().after_another().run();
+        let ended = installer.with_arguments().after_another().run();
         expect_unchanged(ended, "and not startup-guard 0.1.0: nothing was installed");
     }
 }
@@ -570,7 +572,7 @@ fn hanging_server() {
         let ended = installer
             .from(&site)
             .env("STARTUP_GUARD_TIMEOUT", "1")
-            .given_folder()
+            .with_arguments()
             .after_another()
             .run();
         let message = format!(
@@ -585,25 +587,25 @@ fn hanging_server() {
 }
 
 fn stopped() {
+    stops_on(&["/bin/sh"], "curl", Signal::SIGINT, 130);
+    stops_on(&["/bin/sh"], "curl", Signal::SIGHUP, 129);
+}
+
+/// Asserts that this signal ends the script and its download at once, and that nothing is left behind.
+fn stops_on(shell: &[&str], downloader: &str, signal: Signal, code: i32) {
     let sums = sum_line(&archive_name(X86_64), b"");
-    for (signal, code) in [
-        (Signal::SIGTERM, 143),
-        (Signal::SIGINT, 130),
-        (Signal::SIGHUP, 129),
-    ] {
-        let site = Site::start(release_with(Answer::Silence, &sums));
-        let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-        let installer = installer.given_folder().after_another();
-        let to = installer.to();
-        let running = installer.start();
-        until("the archive is asked for", || site.asked().len() == 2);
-        assert_eq!(names(&to).len(), 2, "there is a temporary folder");
-        running.signal(signal);
-        site.wait_until_closed(1);
-        let ended = running.end().expect_code(code);
-        assert_eq!(names(&to), ["startup-guard"], "{ended}");
-        assert_eq!(ended.stderr(), "");
-    }
+    let site = Site::start(release_with(Answer::Silence, &sums));
+    let installer = Installer::in_shell(shell, &[downloader, "sha256sum"]).from(&site);
+    let installer = installer.with_arguments().after_another();
+    let to = installer.to();
+    let running = installer.start();
+    until("the archive is asked for", || site.asked().len() == 2);
+    assert_eq!(names(&to).len(), 2, "there is a temporary folder");
+    running.signal(signal);
+    site.wait_until_closed(1);
+    let ended = running.end().expect_code(code);
+    assert_eq!(names(&to), ["startup-guard"], "{ended}");
+    assert_eq!(ended.stderr(), "");
 }
 
 fn tls() {
@@ -616,7 +618,7 @@ fn tls() {
         fs::write(&file, authorities).expect("it can be written");
         let file = file.to_str().expect("UTF-8").to_owned();
         let installer = installer.env("CURL_CA_BUNDLE", &file);
-        installer.given_folder().after_another().run()
+        installer.with_arguments().after_another().run()
     };
     let site = Site::start_tls(files.clone(), certificate.config());
     let ended = trusting(&site, &authority.pem()).expect_code(0);
@@ -650,7 +652,7 @@ fn unchecked_certificates() {
     let ended = Installer::new(&["sha256sum"])
         .with("wget", &wget)
         .from(&site)
-        .given_folder()
+        .with_arguments()
         .after_another()
         .run();
     expect_unchanged(
@@ -670,7 +672,7 @@ fn missing_tools() {
     ] {
         let ended = Installer::new(programs)
             .from(&site)
-            .given_folder()
+            .with_arguments()
             .after_another()
             .run();
         expect_unchanged(ended, message);
@@ -678,7 +680,7 @@ fn missing_tools() {
     for tool in ["tar", "gzip", "timeout", "mktemp"] {
         let installer = Installer::new(&["curl", "sha256sum"]).after_another();
         fs::remove_file(installer.bin().join(tool)).expect("it was there");
-        let ended = installer.from(&site).given_folder().run();
+        let ended = installer.from(&site).with_arguments().run();
         expect_unchanged(ended, &format!("install.sh: {tool} is needed\n"));
     }
     assert_eq!(site.asked(), [""; 0]);
@@ -690,11 +692,11 @@ fn tools_for_sums() {
     for tool in ["sha256sum", "shasum", "busybox"] {
         let site = Site::start(release_of(&good));
         let installer = Installer::new(&["curl", tool]).from(&site);
-        let ended = installer.given_folder().run().expect_code(0);
+        let ended = installer.with_arguments().run().expect_code(0);
         expect_installed(&ended.folder.path().join("to"));
         let site = Site::start(release_with(Answer::Content(good.clone()), &wrong));
         let installer = Installer::new(&["curl", tool]).from(&site);
-        let ended = installer.given_folder().after_another().run();
+        let ended = installer.with_arguments().after_another().run();
         expect_unchanged(ended, "the SHA-256 sum of startup-guard-x86_64");
     }
 }
@@ -720,7 +722,7 @@ fn machines() {
         ),
     ] {
         let installer = Installer::new(&["curl", "sha256sum"]).on(machine);
-        let ended = installer.given_folder().after_another().run();
+        let ended = installer.with_arguments().after_another().run();
         expect_unchanged(ended, &(no_binary(machine) + advice));
     }
     for (machine, target) in [
@@ -744,7 +746,7 @@ fn asked_on(machine: &str) -> Vec<String> {
     let sums = Answer::Content(Vec::new());
     let site = Site::start([("download/v0.1.0/SHA256SUMS".to_owned(), sums)].into());
     let installer = Installer::new(&["curl", "sha256sum"]).on(machine);
-    let ended = installer.from(&site).given_folder().after_another().run();
+    let ended = installer.from(&site).with_arguments().after_another().run();
     expect_unchanged(ended, "curl: (22) The requested URL returned error: 404");
     site.asked()
 }
@@ -774,7 +776,7 @@ fn folders_that_cannot_be_written() {
     let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
     let in_the_way = installer.to().join("startup-guard");
     fs::create_dir_all(&in_the_way).expect("a folder can be made");
-    let ended = installer.given_folder().run().expect_code(1);
+    let ended = installer.with_arguments().run().expect_code(1);
     assert_eq!(
         ended.stderr(),
         format!(
@@ -847,7 +849,7 @@ fn cut_off_scripts() {
         let part = installer.bin().join("part");
         fs::write(&part, &script[..length]).expect("it can be written");
         let part = File::open(part).expect("it can be opened");
-        let ended = Installer(installer.0.stdin(part)).given_folder().run();
+        let ended = Installer(installer.0.stdin(part)).with_arguments().run();
         assert_eq!(
             names(ended.folder.path()),
             ["bin"],
@@ -857,7 +859,7 @@ fn cut_off_scripts() {
     }
     assert_eq!(site.asked(), [""; 0]);
     let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
-    let ended = installer.given_folder().run().expect_code(0);
+    let ended = installer.with_arguments().run().expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
 }
 

@@ -96,7 +96,7 @@ pub fn find(program: &str) -> PathBuf {
 pub struct Installer(pub Guard);
 
 impl Installer {
-    /// Passes the script to `/bin/sh` by a pipe, on a machine with `TOOLS` and these programs.
+    /// Passes the script to `/bin/sh` on standard input, on a machine with `TOOLS` and these programs.
     pub fn new(programs: &[&str]) -> Self {
         Self::in_shell(&["/bin/sh"], programs)
     }
@@ -138,7 +138,7 @@ impl Installer {
         self.0.folder.path().join("bin")
     }
 
-    /// The folder into which `given_folder` installs.
+    /// The folder into which `with_arguments` installs.
     pub fn to(&self) -> PathBuf {
         self.0.folder.path().join("to")
     }
@@ -171,8 +171,8 @@ impl Installer {
         Self(self.0.args(arguments))
     }
 
-    /// Installs the release 0.1.0 into the folder `to`.
-    pub fn given_folder(self) -> Self {
+    /// Passes the arguments to install the release 0.1.0 into the folder `to`.
+    pub fn with_arguments(self) -> Self {
         let to = self.to();
         let this = self.args(&["--version", "0.1.0", "--to"]);
         Self(this.0.args([to]))
