@@ -114,9 +114,10 @@ make_work() {
 
 # shellcheck disable=SC2329 # The trap calls it.
 clean_up() {
-    # `$!`, because a signal can arrive before the next command of `fetch` has begun.
+    # `$!`, because a signal can arrive before the next command of `fetch` has begun. The timeout of the GNU core
+    # utilities leads a process group, and ends without its child if it is stopped just after it has started it.
     if [ "${!-}" != "$ended" ]; then
-        { kill "$!" && wait "$!"; } 2>/dev/null || :
+        { { kill -TERM "-$!" || kill "$!"; } && wait "$!"; } 2>/dev/null || :
     fi
     if [ -n "$work" ]; then
         rm -rf "$work"
