@@ -321,7 +321,8 @@ fn default_folders() {
     };
     let message = |folder: &str| {
         format!(
-            "install.sh: {folder}/ cannot be written to (in {folder}): name another folder with --to, such as --to \"$HOME/.local/bin\"\n"
+            "install.sh: {folder}/ cannot be written to (in {folder}): \
+             name another folder with --to, such as --to \"$HOME/.local/bin\"\n"
         )
     };
     for (user, home, folder) in [

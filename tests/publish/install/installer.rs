@@ -143,13 +143,19 @@ impl Installer {
         self.0.folder.path().join("to")
     }
 
-    /// Adds a program that is a script.
+    /// Adds a program that is a script. Another process writes it: a program cannot be executed while a process has it
+    /// open for writing, and the tests of other threads inherit what is open here.
     pub fn with(self, name: &str, script: &str) -> Self {
-        let path = format!("bin/{name}");
-        let _ = fs::remove_file(self.0.folder.path().join(&path));
-        self.0
-            .folder
-            .script(&path, &format!("#!/bin/sh\n{script}\n"));
+        let (source, program) = (self.bin().join("source"), self.bin().join(name));
+        fs::write(&source, format!("#!/bin/sh\n{script}\n")).expect("it can be written");
+        // It may be a link to the program of this machine.
+        let _ = fs::remove_file(&program);
+        succeeds(
+            Command::new("install")
+                .args(["-m", "755"])
+                .args([&source, &program]),
+        );
+        fs::remove_file(source).expect("it was there");
         self
     }
 
