@@ -189,7 +189,7 @@ check_sum() {
 
 # Unpacks the program from the archive $1, tries it, and moves it to its place.
 install_program() {
-    # Through a pipe, so that no member of the archive can choose where or what it is.
+    # To standard output, so that no member of the archive can choose where it goes or what it is.
     tar -xzOf "$work/$1" startup-guard >"$work/startup-guard" ||
         fail "startup-guard cannot be unpacked from $1: nothing was installed"
     chmod 755 "$work/startup-guard"
