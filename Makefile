@@ -4,9 +4,27 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := target/venv
 TEST_LOG := target/tests.log
-GUARD := target/$(shell rustc -vV | sed -n 's/^host: //p')/release/startup-guard
+# The target that the release binary is built for: this machine with its own C library, or for a release
+# `make dist TARGET=x86_64-unknown-linux-musl COMMIT=…`, whose commit and target `startup-guard --version` then prints.
+TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+COMMIT ?= $(STARTUP_GUARD_COMMIT)
+GUARD := target/$(TARGET)/release/startup-guard
+ARCHIVE := startup-guard-$(TARGET)
 
-.PHONY: demo demo-broken test test-containers soak bench lint guard venv clean
+.PHONY: demo demo-broken test test-containers soak bench lint guard dist venv clean
+
+# A release has the same bytes wherever and whenever it is built from the same commit, with the same compilers. So the
+# binary has no folder of this machine in it, unless its name has a space: cargo splits the flags at spaces. Cargo adds
+# these flags to those of .cargo/config.toml, which RUSTFLAGS would replace. All that build the release binary use them,
+# or it would be built again and again. The time is that of all files in a release: a wheel can have none before 1980.
+renamed = $(if $(word 2,$(1)),,--remap-path-prefix=$(1)=$(2))
+RELEASES := guard bench soak dist wheel
+FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
+unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+$(RELEASES): export $(FLAGS) := $(call renamed,$(or $(CARGO_HOME),$(HOME)/.cargo),/cargo) $(call renamed,$(CURDIR),/src)
+$(RELEASES): export STARTUP_GUARD_COMMIT := $(COMMIT)
+$(RELEASES): export STARTUP_GUARD_TARGET := $(TARGET)
+$(RELEASES): export SOURCE_DATE_EPOCH := 315532800
 
 # Runs the example service on a real PostgreSQL, started by the guard. Ctrl-C stops everything.
 demo: guard venv
@@ -38,7 +56,15 @@ lint:
 	cargo clippy --all-targets -- -D warnings
 
 guard:
-	cargo build --release
+	cargo build --release --locked --target $(TARGET)
+
+# Makes the archive of a release, target/dist/startup-guard-TARGET.tar.gz, and prints its SHA-256 sum.
+dist: guard
+	mkdir -p target/dist
+	tar --format=ustar --mtime=@$$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+	    -cf target/dist/$(ARCHIVE).tar LICENSE-APACHE LICENSE-MIT README.md -C $(dir $(GUARD)) startup-guard
+	gzip -9nf target/dist/$(ARCHIVE).tar
+	cd target/dist && sha256sum $(ARCHIVE).tar.gz
 
 venv: $(VENV)/complete
 

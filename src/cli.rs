@@ -118,7 +118,9 @@ pub enum ReportFormat {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-const VERSION: &str = concat!("startup-guard ", env!("CARGO_PKG_VERSION"), "\n");
+/// The commit and the target of a release, which sets them when it is built.
+const COMMIT: Option<&str> = option_env!("STARTUP_GUARD_COMMIT");
+const TARGET: Option<&str> = option_env!("STARTUP_GUARD_TARGET");
 
 pub const REPORT_FORMATS: [(&str, ReportFormat); 3] = [
     ("text", ReportFormat::Text),
@@ -144,6 +146,15 @@ pub fn wrong<T>(message: impl Into<String>) -> Result<T, UsageError> {
 impl From<lexopt::Error> for UsageError {
     fn from(error: lexopt::Error) -> Self {
         Self(error.to_string())
+    }
+}
+
+/// What `--version` prints.
+fn version(commit: Option<&str>, target: Option<&str>) -> String {
+    let name = concat!("startup-guard ", env!("CARGO_PKG_VERSION"));
+    match (commit, target) {
+        (None | Some(""), _) | (_, None | Some("")) => format!("{name}\n"),
+        (Some(commit), Some(target)) => format!("{name} ({commit:.12}, {target})\n"),
     }
 }
 
@@ -191,7 +202,7 @@ pub fn parse(
     while let Some(argument) = parser.next()? {
         let known = match argument {
             Short('h') | Long("help") => return Ok(Command::Print(subcommand.help())),
-            Short('V') | Long("version") => return Ok(Command::Print(VERSION.into())),
+            Short('V') | Long("version") => return Ok(Command::Print(version(COMMIT, TARGET))),
             Short(_) => None,
             Long(name) => subcommand.argument(&format!("--{name}")),
             Value(_) => given.next_operand(),
@@ -351,7 +362,7 @@ fn check(given: &Given) -> Result<Command, UsageError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, ManifestChoice, Run, VERSION, parse};
+    use super::{COMMIT, Command, ManifestChoice, Run, TARGET, parse, version};
 
     fn parsed(line: &str) -> Result<Command, String> {
         let words = line.split_whitespace().map(Into::into);
@@ -369,9 +380,28 @@ mod tests {
             let with_run = format!("run {line}");
             assert_eq!(parsed(line), parsed(&with_run), "{line}");
         }
-        assert_eq!(parsed("--version"), Ok(Command::Print(VERSION.into())));
+        let version = Command::Print(version(COMMIT, TARGET));
+        assert_eq!(parsed("--version"), Ok(version));
         let told = "unknown option `--versoin` for `run`; did you mean `--version`?";
         assert_eq!(parsed("--versoin"), Err(told.to_owned()));
+    }
+
+    #[test]
+    fn the_version_has_the_commit_and_the_target_if_both_are_set() {
+        const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+        let number = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            version(Some(HASH), Some("x86_64-unknown-linux-musl")),
+            format!("startup-guard {number} (0123456789ab, x86_64-unknown-linux-musl)\n")
+        );
+        // A hash that is already short is printed as it is.
+        let short = format!("startup-guard {number} (0123abc, a-b-c)\n");
+        assert_eq!(version(Some("0123abc"), Some("a-b-c")), short);
+        let unset = [None, Some("")];
+        let incomplete = unset.map(|unset| [(unset, Some("a-b-c")), (Some(HASH), unset)]);
+        for (commit, target) in incomplete.into_iter().flatten().chain([(None, None)]) {
+            assert_eq!(version(commit, target), format!("startup-guard {number}\n"));
+        }
     }
 
     #[test]

@@ -59,10 +59,8 @@ fn dispatch() -> Result<u8, Error> {
     let signals = Signals::claim();
     let environment = Environment::snapshot();
     let format = commands::log_format(&environment);
-    let log = *format
-        .as_ref()
-        .unwrap_or(&log::Format::Text { colour: false });
-    log::start(log, |line| STDERR.push(line));
+    let text = log::Format::Text { colour: false };
+    log::start(*format.as_ref().unwrap_or(&text), |line| STDERR.push(line));
     let signals = signals.map_err(Error::system("claim signals"))?;
     let command = cli::parse(environment::arguments(), &author::SUBCOMMANDS)?;
     // Only `run` has anything to clean up at a stop. For every other command the default action of the signal is right.
@@ -75,9 +73,7 @@ fn dispatch() -> Result<u8, Error> {
             printed.map_err(Error::system("write to standard output"))?;
         }
         Command::Author(given) => author::run(&given, &environment)?,
-        Command::Healthcheck(arguments) => {
-            commands::healthcheck::run(&arguments, &environment)?;
-        }
+        Command::Healthcheck(arguments) => commands::healthcheck::run(&arguments, &environment)?,
         Command::Check(arguments) => {
             format?;
             commands::check::run(&arguments, environment)?;
