@@ -8,6 +8,7 @@
 )]
 
 mod action;
+mod architecture;
 mod archive;
 mod hooks;
 mod identity;
@@ -34,6 +35,9 @@ type Test = (&'static str, &'static [&'static str], fn());
 /// The permission to change the root folder of a process.
 #[allow(dead_code)]
 const ROOT: &str = "root";
+
+/// Rust's standard library for aarch64.
+const AARCH64: &str = "aarch64";
 
 /// The top of the checkout.
 #[allow(dead_code)]
@@ -64,6 +68,11 @@ fn trial((name, programs, function): Test) -> Trial {
     let kind = programs.iter().find_map(|program| match *program {
         ROOT => (!nix::unistd::geteuid().is_root())
             .then(|| "becoming another user needs root".to_owned()),
+        AARCH64 => {
+            let sysroot = succeeds(Command::new("rustc").args(["--print", "sysroot"]));
+            let library = Path::new(sysroot.trim()).join("lib/rustlib/aarch64-unknown-linux-gnu");
+            (!library.exists()).then(|| "no Rust target for aarch64 is installed".to_owned())
+        }
         program => (!has(program)).then(|| format!("there is no {program}")),
     });
     let trial = Trial::test(name, move || {
@@ -78,6 +87,7 @@ fn trial((name, programs, function): Test) -> Trial {
 fn main() -> ExitCode {
     let tests = [
         action::TESTS,
+        architecture::TESTS,
         archive::TESTS,
         hooks::TESTS,
         identity::TESTS,
