@@ -30,9 +30,9 @@ NEEDS = [
     ("no docker compose is installed", "docker compose version || docker-compose version"),
     # Stand-ins for the base images are made of Debian's packages.
     ("no base images, and no apt-get", "apt-get --version && dpkg-deb --version"),
-    # Not every toolchain has a rustup that can add a target, and not every system packages musl.
-    ("the Rust target", 'ls "$(rustc --print sysroot)/lib/rustlib" | grep -- -linux-musl'),
-    ("there is no musl-gcc", "musl-gcc --version"),
+    # Not every toolchain has a rustup that can add a target.
+    ("no Rust target for musl", 'test -d "$(rustc --print sysroot)/lib/rustlib/$(uname -m)-unknown-linux-musl"'),
+    ("no Rust target for aarch64", 'test -d "$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu"'),
     # The tools that read recipes and completions, and the programs of which docs/migrate-from.md speaks.
     *((f"there is no {tool}", f"command -v {tool}") for tool in TOOLS),
     # The clients that read what `export` prints. They need no server for it.

@@ -100,7 +100,8 @@ pub fn sound(database: &Database) -> Vec<String> {
 pub fn start(database: &Database, options: &[&str], command: &[&str]) -> Container {
     let sound = sound(database);
     let sound: Vec<&str> = sound.iter().map(String::as_str).collect();
-    Container::start(&[&sound, options, &[EXAMPLE], command].concat())
+    let health = ["--health-interval", "1s"];
+    Container::start(&[&sound[..], &health, options, &[EXAMPLE], command].concat())
 }
 
 #[track_caller]

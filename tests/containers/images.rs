@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, Once};
 
 use crate::engine::{docker, try_docker};
 use crate::support::Folder;
@@ -13,10 +13,14 @@ const BASES: [&str; 3] = [
     "python:3.11-slim-bookworm",
     "postgres:15-bookworm",
 ];
+/// The base image for musl that the Dockerfile names.
+const MUSL_BASE: &str = "rust:1.95-alpine";
 
 /// Built once, from this checkout.
 pub const GUARD: &str = "startup-guard-test/guard";
 pub const EXAMPLE: &str = "startup-guard-test/example";
+pub const MUSL: &str = "startup-guard-test/musl";
+const MUSL_BUILD: &str = "startup-guard-test/musl-build";
 /// All targets of the Dockerfile, each with a name so that it can be removed.
 const TARGETS: [(&str, &str); 4] = [
     ("build", "startup-guard-test/build"),
@@ -56,6 +60,24 @@ pub fn missing() -> Option<String> {
     None
 }
 
+/// The name of the Rust target for musl on this machine.
+pub fn musl_target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+/// The reason why this machine cannot build for musl, or `None` if it can.
+pub fn missing_musl() -> Option<String> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.expect("rustc can be started").stdout;
+    let library = Path::new(String::from_utf8_lossy(&sysroot).trim()).join("lib/rustlib");
+    let target = musl_target();
+    let is_there = library.join(&target).exists()
+        || try_docker(&["image", "inspect", MUSL_BASE])
+            .status
+            .success();
+    (!is_there).then(|| format!("no Rust target for musl is installed: {target}"))
+}
+
 /// Whether compose is installed, under any of its names.
 pub fn compose() -> Option<&'static [&'static str]> {
     const NAMES: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
@@ -69,24 +91,56 @@ pub fn compose() -> Option<&'static [&'static str]> {
     })
 }
 
-/// Builds all images once. Called at the beginning of every test.
+/// Builds all images but that for musl once. Called at the beginning of every test.
 pub fn build() {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
         make_bases();
-        let context = root().to_str().expect("the checkout's path is UTF-8");
+        // In their order, because an engine without BuildKit builds all targets before the one that is asked for.
         for (target, tag) in TARGETS {
-            docker(&["build", "-q", "--target", target, "-t", tag, context]);
+            build_target(target, tag, &[]);
         }
         build_scratch();
     });
 }
 
+/// Builds the guard's image for musl once, with the arguments of a release.
+pub fn build_musl(arguments: &[(&str, &str)]) {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        make_bases();
+        let base = [("RUST_IMAGE", MUSL_BASE)];
+        let arguments = [&base, arguments].concat();
+        build_target("build", MUSL_BUILD, &arguments);
+        build_target("guard", MUSL, &arguments);
+    });
+}
+
+/// Builds a target of the Dockerfile. Each has a name, so that it can be removed.
+fn build_target(target: &str, tag: &str, arguments: &[(&str, &str)]) {
+    let context = root().to_str().expect("the checkout's path is UTF-8");
+    let arguments = arguments
+        .iter()
+        .map(|(name, value)| format!("--build-arg={name}={value}"));
+    let arguments: Vec<String> = arguments.collect();
+    let mut words = vec!["build", "-q", "--target", target, "-t", tag];
+    words.extend(arguments.iter().map(String::as_str));
+    words.push(context);
+    docker(&words);
+}
+
+/// Makes stand-ins for base images that are not there, once.
 fn make_bases() {
+    static MADE: Once = Once::new();
+    MADE.call_once(run_stand_ins);
+}
+
+fn run_stand_ins() {
     let script = root().join("tests/containers/stand-ins.sh");
     let output = Command::new(script)
         .arg(root().join("target/containers"))
         .args(BASES)
+        .args(missing_musl().is_none().then_some(MUSL_BASE))
         .output()
         .expect("the script can be started");
     let names = String::from_utf8_lossy(&output.stdout);
@@ -143,7 +197,7 @@ fn compile_server(to: &PathBuf) {
 pub fn remove() {
     let made = STAND_INS.lock().expect("no test panics with the lock");
     let ours = TARGETS.iter().rev().map(|&(_, tag)| tag);
-    let all = [SCRATCH].into_iter().chain(ours);
+    let all = [SCRATCH, MUSL, MUSL_BUILD].into_iter().chain(ours);
     for image in all.chain(made.iter().map(String::as_str)) {
         try_docker(&["image", "rm", "-f", image]);
     }

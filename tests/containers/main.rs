@@ -6,6 +6,7 @@ mod engine;
 mod example;
 mod images;
 mod init;
+mod musl;
 mod scratch;
 mod stops;
 
@@ -17,12 +18,19 @@ use libtest_mimic::{Arguments, Trial};
 
 type Test = (&'static str, fn());
 
+/// The number of tests at a time, by default.
+const THREADS: usize = 4;
+
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // The tests mostly wait for containers.
+    arguments.test_threads.get_or_insert(THREADS);
     let missing = images::missing();
+    let missing_musl = missing.clone().or_else(images::missing_musl);
     let no_compose = images::compose().is_none();
     let without_compose = no_compose.then(|| "no docker compose is installed".to_owned());
     let trials = [
+        trials(musl::TESTS, missing_musl.as_ref()),
         trials(scratch::TESTS, missing.as_ref()),
         trials(example::TESTS, missing.as_ref()),
         trials(stops::TESTS, missing.as_ref()),

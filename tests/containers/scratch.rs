@@ -37,6 +37,28 @@ fn the_guard_image_is_the_binary_alone() {
     );
     let layers = docker(&["inspect", "--format", "{{len .RootFS.Layers}}", GUARD]);
     assert_eq!(layers, "1");
+    assert_eq!(labels(GUARD), expected_labels("", ""));
+}
+
+/// The labels of an image, as JSON.
+pub fn labels(image: &str) -> serde_json::Value {
+    let printed = docker(&["inspect", "--format", "{{json .Config.Labels}}", image]);
+    serde_json::from_str(&printed).expect("the labels are JSON")
+}
+
+/// What the labels say, by Cargo.toml and the arguments of the build.
+pub fn expected_labels(version: &str, revision: &str) -> serde_json::Value {
+    let labels = [
+        ("title", env!("CARGO_PKG_NAME")),
+        ("description", env!("CARGO_PKG_DESCRIPTION")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+        ("source", env!("CARGO_PKG_REPOSITORY")),
+        ("version", version),
+        ("revision", revision),
+    ];
+    let named =
+        |(name, value): (&str, &str)| (format!("org.opencontainers.image.{name}"), value.into());
+    serde_json::Value::Object(labels.into_iter().map(named).collect())
 }
 
 fn from_scratch_the_guard_checks_and_becomes_a_static_server() {
@@ -65,19 +87,17 @@ fn from_scratch_the_guard_checks_and_becomes_a_static_server() {
 
 fn names_are_resolved_by_the_engines_dns() {
     images::build();
+    ask_for_names(GUARD);
+}
+
+/// Asks a server for its health by its name on the network, and one that is not there.
+pub fn ask_for_names(guard: &str) {
     let network = Network::new();
     let server = Container::start(&["--network", &network.0, "--network-alias", "web", SCRATCH]);
     server.until_logged("serving");
     let ask = |url: &str| {
-        try_docker(&[
-            "run",
-            "--rm",
-            "--network",
-            &network.0,
-            GUARD,
-            "healthcheck",
-            url,
-        ])
+        let run = ["run", "--rm", "--network", &network.0];
+        try_docker(&[&run[..], &[guard, "healthcheck", url]].concat())
     };
     let found = ask("http://web:8000/");
     assert_eq!(found.status.code(), Some(0), "{}", both(&found));

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds stand-ins for the public base images from Debian's packages, for machines without access to an image registry.
 #
-#   stand-ins.sh DIRECTORY RUST_IMAGE PYTHON_IMAGE POSTGRES_IMAGE
+#   stand-ins.sh DIRECTORY RUST_IMAGE PYTHON_IMAGE POSTGRES_IMAGE [RUST_MUSL_IMAGE]
 #
 # Keeps an existing image, unless it is a stand-in for another state of the project. Prints the names of the new images,
 # one per line. Downloads and unpacked files stay in DIRECTORY for the next run. The packages that a Dockerfile fetches
@@ -12,31 +12,34 @@ here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
-rust_image=$2 python_image=$3 postgres_image=$4
+rust_image=$2 python_image=$3 postgres_image=$4 rust_musl_image=${5-}
 debian_image=startup-guard-stand-in-debian
+toolchain_image=startup-guard-stand-in-toolchain
 label=startup-guard.stand-in
+path=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 state=$(cat "$here/stand-ins.sh" "$here/postgres-entrypoint.sh" "$project/Cargo.lock" \
     "$project/examples/intowork-backend/requirements.txt" | sha256sum | cut -d' ' -f1)
 exec 3>&1 >&2 # stdout is for the names alone
 
 main() {
-    local missing=()
-    for image in "$rust_image" "$python_image" "$postgres_image"; do
+    local image missing=()
+    for image in "$rust_image" "$python_image" "$postgres_image" ${rust_musl_image:+"$rust_musl_image"}; do
         is_there "$image" || missing+=("$image")
     done
     [ ${#missing[@]} -eq 0 ] && return
     unpack_debian
-    tar -C "$directory/root" -c . | docker import -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
-        -c 'CMD ["bash"]' - "$debian_image"
+    tar -C "$directory/root" -c . | docker import -c "LABEL $label=$state" -c "ENV $path" -c 'CMD ["bash"]' - "$debian_image"
+    make_toolchain
     for image in "${missing[@]}"; do
         case $image in
-        "$rust_image") make_rust ;;
+        "$rust_image") docker tag "$toolchain_image" "$rust_image" ;;
+        "$rust_musl_image") make_rust_musl ;;
         "$python_image") make_python ;;
         "$postgres_image") make_postgres ;;
         esac
         echo "$image" >&3
     done
-    docker image rm --no-prune "$debian_image"
+    docker image rm --no-prune "$debian_image" "$toolchain_image"
 }
 
 is_there() {
@@ -44,6 +47,9 @@ is_there() {
     found=$(docker image inspect --format "{{with .Config.Labels}}{{index . \"$label\"}}{{end}}" "$1" 2>/dev/null) &&
         [[ $found == '' || $found == "$state" ]]
 }
+
+# Large packages on which others depend, but not in what these tests do.
+unneeded='libllvm14|libz3-4|locales|perl|perl-modules-.*|libperl5.*|libasan.*|liblsan.*|libtsan.*|libubsan.*'
 
 # The root file system of all stand-ins, with the parts that they have in common with the public images.
 unpack_debian() {
@@ -59,12 +65,13 @@ unpack_debian() {
     local options=(-o "Dir::State=$apt/state" -o "Dir::State::status=$apt/state/status" -o "Dir::Cache=$apt/cache"
         -o APT::Sandbox::User=root -o APT::Install-Recommends=0 -qq)
     apt-get "${options[@]}" update
-    apt-get "${options[@]}" --yes --download-only install base-files base-passwd bash dash coreutils grep sed procps \
-        passwd login util-linux ca-certificates python3 python3-venv gcc libc6-dev postgresql-15 busybox-static
+    apt-get "${options[@]}" --simulate install base-files base-passwd bash dash coreutils grep sed procps passwd login \
+        util-linux ca-certificates python3 python3-venv gcc libc6-dev musl-tools postgresql-15 busybox-static |
+        sed -n 's/^Inst \([^ ]*\) .*/\1/p' | grep -vxE "$unneeded" >"$apt/names"
+    (cd "$apt/cache/archives" && xargs apt-get "${options[@]}" download <../../names)
     for package in "$apt"/cache/archives/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -C "$root" -x --keep-directory-symlink \
-            --exclude './usr/share/doc' --exclude './usr/share/locale' --exclude './usr/share/man' \
-            --exclude '*/libLLVM*' --exclude '*/bitcode'
+            --exclude './usr/share/doc' --exclude './usr/share/locale' --exclude './usr/share/man' --exclude '*/bitcode'
     done
     # Does what the packages' own scripts would do.
     cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
@@ -78,30 +85,39 @@ unpack_debian() {
     touch "$root/.complete"
 }
 
-# The toolchain of this machine and the crates of Cargo.lock.
-make_rust() {
-    local context=$directory/rust toolchain host
+# The toolchain of this machine and the crates of Cargo.lock. It is imported at once, because copies of a toolchain take
+# long. It does not optimise, which takes most of the time of a release.
+make_toolchain() {
+    local toolchain host
     toolchain=$(rustc --print sysroot)
     host=$(rustc -vV | sed -n 's/^host: //p')
-    rm -rf "$context"
-    mkdir -p "$context/rust/bin" "$context/rust/lib/rustlib" "$context/cargo"
-    cp "$toolchain/bin/rustc" "$toolchain/bin/cargo" "$context/rust/bin/"
-    cp -r "$toolchain/lib/"*.so* "$context/rust/lib/"
-    cp -r "$toolchain/lib/rustlib/$host" "$context/rust/lib/rustlib/"
-    (cd "$project" && cargo vendor --locked --quiet "$context/cargo/vendor" >/dev/null)
-    cat >"$context/cargo/config.toml" <<'END'
+    mkdir -p "$directory/cargo"
+    (cd "$project" && cargo vendor --locked --quiet "$directory/cargo/vendor" >/dev/null)
+    cat >"$directory/cargo/config.toml" <<'END'
 [source.crates-io]
 replace-with = "vendored"
 [source.vendored]
 directory = "/usr/local/cargo/vendor"
 END
-    docker build -q --label "$label=$state" -t "$rust_image" -f - "$context" <<END
-FROM $debian_image
-COPY rust /usr/local/rust
-COPY cargo /usr/local/cargo
-ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    (cd "$toolchain" && ls -d bin/rustc bin/cargo lib/*.so* "lib/rustlib/${host%-*}-"*) >"$directory/toolchain"
+    tar -c --exclude 'cargo/vendor/windows*/lib/*' --transform 's,^\(cargo\|bin\|lib\)/,usr/local/&,S' \
+        -C "$directory/root" . -C "$directory" cargo -C "$toolchain" -T "$directory/toolchain" |
+        docker import -c "LABEL $label=$state" -c "ENV $path CARGO_HOME=/usr/local/cargo" \
+            -c 'ENV CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16' \
+            - "$toolchain_image"
+}
+
+# A toolchain that builds for musl, with BusyBox as its only shell and tools: an image of Alpine, as far as there can be
+# one without Alpine's packages. Its compilers themselves run with glibc.
+make_rust_musl() {
+    local machine
+    machine=$(uname -m)
+    docker build -q -t "$rust_musl_image" - <<END
+FROM $toolchain_image
+RUN mkdir /applets && busybox --install -s /applets && ln -sf /applets/sh /bin/sh && rm /usr/bin/bash /usr/bin/dash && \
+    for tool in cc gcc ar as ld musl-gcc $machine-linux-gnu-gcc; do ln -sf /usr/bin/\$tool /applets/; done
+ENV PATH=/usr/local/bin:/applets CARGO_BUILD_TARGET=$machine-unknown-linux-musl
 END
-    rm -rf "$context"
 }
 
 # Python, and the wheels of the example service.

@@ -13,7 +13,6 @@ mod codes;
 mod faults;
 mod grace;
 mod leftovers;
-mod musl;
 mod namespace;
 mod orphans;
 mod privileges;
@@ -48,8 +47,6 @@ enum Needs {
     Tracing,
     /// Permission to create PID namespaces.
     Namespaces,
-    /// A toolchain for musl.
-    Musl,
 }
 
 /// A test: its name, its needs, and its function.
@@ -74,7 +71,6 @@ impl Needs {
                 )
                 .map(|reason| format!("there is no strace to be used: {reason}")),
             Needs::Tracing => tracer::refusal(),
-            Needs::Musl => musl::absence(),
             Needs::Namespaces => namespace::refusal()
                 .map(|reason| format!("this machine gives no PID namespace: {reason}")),
         }
@@ -92,7 +88,6 @@ fn main() -> ExitCode {
         faults::TESTS,
         grace::TESTS,
         leftovers::TESTS,
-        musl::TESTS,
         orphans::TESTS,
         privileges::TESTS,
         quiet::TESTS,
