@@ -4,23 +4,26 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := target/venv
 TEST_LOG := target/tests.log
-# The target that the release binary is built for: this machine with its own C library, or for a release
-# `make dist TARGET=x86_64-unknown-linux-musl COMMIT=…`, whose commit and target `startup-guard --version` then prints.
-TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
-COMMIT ?= $(STARTUP_GUARD_COMMIT)
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# What the release binary is built for, and the full hash of its commit, which only a release gives:
+# `make dist TARGET=x86_64-unknown-linux-musl COMMIT=…`. Then `startup-guard --version` prints both.
+TARGET := $(HOST)
+COMMIT := $(STARTUP_GUARD_COMMIT)
 GUARD := target/$(TARGET)/release/startup-guard
 ARCHIVE := startup-guard-$(TARGET)
 
 .PHONY: demo demo-broken test test-containers soak bench lint guard dist venv clean
 
-# A release has the same bytes wherever and whenever it is built from the same commit, with the same compilers. So the
-# binary has no folder of this machine in it, unless its name has a space: cargo splits the flags at spaces. Cargo adds
-# these flags to those of .cargo/config.toml, which RUSTFLAGS would replace. All that build the release binary use them,
-# or it would be built again and again. The time is that of all files in a release: a wheel can have none before 1980.
+# A release has the same bytes wherever and whenever it is built from the same commit with the same compilers. Therefore
+# the flags take the folders of this machine out of the binary, except a folder with a space in its name, at which cargo
+# would split them. Cargo adds them to the flags of .cargo/config.toml, which RUSTFLAGS would replace. A build with other
+# flags starts anew, so every rule that builds the release binary has them. It also starts anew with the variables that
+# `cargo test` gives to tests, because ring's build depends on them. SOURCE_DATE_EPOCH is the time of all files of a
+# release, the earliest that a wheel can hold: the beginning of 1980.
 renamed = $(if $(word 2,$(1)),,--remap-path-prefix=$(1)=$(2))
 RELEASES := guard bench soak dist wheel
 FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
-unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS $(filter CARGO_MANIFEST_% CARGO_PKG_%,$(.VARIABLES))
 $(RELEASES): export $(FLAGS) := $(call renamed,$(or $(CARGO_HOME),$(HOME)/.cargo),/cargo) $(call renamed,$(CURDIR),/src)
 $(RELEASES): export STARTUP_GUARD_COMMIT := $(COMMIT)
 $(RELEASES): export STARTUP_GUARD_TARGET := $(TARGET)

@@ -18,6 +18,8 @@ TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "
 NEEDS = [
     # Whoever runs the tests may not be root.
     ("becoming another user needs root", 'test "$(id -u)" -eq 0'),
+    # A test that builds several releases takes too long for every change.
+    ("it is part of `make soak`", 'test "${STARTUP_GUARD_SOAK-}" = 1'),
     # Most containers may make no namespaces. `ip netns add` mounts in /run.
     ("this machine gives no PID namespace", "unshare --pid --mount --fork --mount-proc true"),
     ("no network namespace can be made", "unshare --net --mount mount -t tmpfs none /run"),

@@ -29,7 +29,7 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test: its name, the programs that it needs, and its function. `ROOT` is not a program.
+/// A test: its name, the programs that it needs, and its function. `ROOT` and `SOAK` are not programs.
 type Test = (&'static str, &'static [&'static str], fn());
 
 /// The permission to change the root folder of a process.
@@ -38,6 +38,8 @@ const ROOT: &str = "root";
 
 /// Rust's standard library for aarch64.
 const AARCH64: &str = "aarch64";
+/// The many minutes of `make soak`.
+const SOAK: &str = "soak";
 
 /// The top of the checkout.
 #[allow(dead_code)]
@@ -73,6 +75,8 @@ fn trial((name, programs, function): Test) -> Trial {
             let library = Path::new(sysroot.trim()).join("lib/rustlib/aarch64-unknown-linux-gnu");
             (!library.exists()).then(|| "no Rust target for aarch64 is installed".to_owned())
         }
+        SOAK => (std::env::var("STARTUP_GUARD_SOAK").as_deref() != Ok("1"))
+            .then(|| "it is part of `make soak`".to_owned()),
         program => (!has(program)).then(|| format!("there is no {program}")),
     });
     let trial = Trial::test(name, move || {
