@@ -353,6 +353,32 @@ fn the_pages_stay_short() {
 }
 
 #[test]
+fn the_pages_for_contributors_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, least) in [("CONTRIBUTING.md", 60), ("SECURITY.md", 10)] {
+        let text = fs::read_to_string(root.join(page)).expect("the page can be read");
+        // Commands are in blocks of their own.
+        let prose: String = text.split("```").step_by(2).collect();
+        let quoted = prose.split('`').skip(1).step_by(2);
+        let tests = quoted.map(|path| path.split_once("::").map_or(path, |(path, _)| path));
+        let links = prose.split("](").skip(1);
+        let links = links.filter_map(|rest| rest.split(')').next());
+        let links = links.filter(|link| !link.contains("://"));
+        let is_path = |path: &&str| {
+            let is_file = Path::new(path).extension().is_some();
+            !path.contains([' ', '=']) && (path.contains('/') || is_file)
+        };
+        let named: BTreeSet<&str> = tests.chain(links).filter(is_path).collect();
+        assert!(named.len() >= least, "{page} names {named:?}");
+        for path in named.iter().filter(|path| !path.contains("NAME")) {
+            // A path without a folder of the project is below src.
+            let exists = root.join(path).exists() || root.join("src").join(path).exists();
+            assert!(exists, "{page} names {path}");
+        }
+    }
+}
+
+#[test]
 fn only_src_os_uses_nix_and_unsafe() {
     for (path, text) in sources()
         .into_iter()

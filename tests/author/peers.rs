@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 const PAGE: &str = include_str!("../../docs/peers.md");
+const SECURITY: &str = include_str!("../../SECURITY.md");
 
 /// What the page says about a bug.
 struct Row {
@@ -46,8 +47,9 @@ fn has_test(path: &str, name: &str) -> bool {
     let source = source.unwrap_or_else(|error| panic!("{path}: {error}"));
     let function = format!("#[test]\nfn {name}() {{");
     let listed = format!("\"{name}\",");
-    // In a module of unit tests, functions are indented.
+    // In a module of unit tests, functions are indented. A test may be for builds with assertions only.
     let source = source.replace("\n    ", "\n");
+    let source = source.replace("#[cfg(debug_assertions)]\n", "");
     source.contains(&function) || source.contains(&listed)
 }
 
@@ -62,6 +64,19 @@ fn every_named_test_exists() {
     }
     assert!(names.len() > 50, "only {} tests are named", names.len());
     assert!(!has_test("tests/author/peers.rs", "named"));
+}
+
+#[test]
+fn every_promise_of_the_security_page_names_a_test_that_exists() {
+    let rows = SECURITY.lines().skip_while(|line| *line != "| --- | --- |");
+    let rows: Vec<&str> = rows.skip(1).take_while(|row| !row.is_empty()).collect();
+    assert!(rows.len() > 8, "only {} promises are listed", rows.len());
+    for row in rows {
+        assert!(named(row).next().is_some(), "{row}");
+        for (path, name) in named(row) {
+            assert!(has_test(path, name), "there is no {path}::{name}");
+        }
+    }
 }
 
 #[test]
