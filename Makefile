@@ -20,11 +20,16 @@ ARCHIVE := startup-guard-$(TARGET)
 # flags starts anew, so every rule that builds the release binary has them. It also starts anew with the variables that
 # `cargo test` gives to tests, because ring's build depends on them. SOURCE_DATE_EPOCH is the time of all files of a
 # release, the earliest that a wheel can hold: the beginning of 1980.
+# The third folder holds the standard library's sources, if they are installed. Its other name is the one that rustc uses
+# where they are not.
 renamed = $(if $(word 2,$(1)),,--remap-path-prefix=$(1)=$(2))
 RELEASES := guard bench soak dist wheel
+RUST_COMMIT := $(shell rustc -vV | sed -n 's/^commit-hash: //p')
 FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
 unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS $(filter CARGO_MANIFEST_% CARGO_PKG_%,$(.VARIABLES))
-$(RELEASES): export $(FLAGS) := $(call renamed,$(or $(CARGO_HOME),$(HOME)/.cargo),/cargo) $(call renamed,$(CURDIR),/src)
+$(RELEASES): export $(FLAGS) := \
+    $(call renamed,$(or $(CARGO_HOME),$(HOME)/.cargo),/cargo) $(call renamed,$(CURDIR),/src) \
+    $(call renamed,$(shell rustc --print sysroot)/lib/rustlib/src/rust,/rustc/$(RUST_COMMIT))
 $(RELEASES): export STARTUP_GUARD_COMMIT := $(COMMIT)
 $(RELEASES): export STARTUP_GUARD_TARGET := $(TARGET)
 $(RELEASES): export SOURCE_DATE_EPOCH := 315532800

@@ -222,6 +222,17 @@ fn depends_on_nothing_else() {
     }
 }
 
+/// The flag that gives the sources of the standard library the name that they have where they are not installed.
+fn renamed_library() -> String {
+    let sysroot = succeeds(Command::new("rustc").args(["--print", "sysroot"]));
+    let told = succeeds(Command::new("rustc").arg("-vV"));
+    let mut lines = told.lines();
+    let hash = lines.find_map(|line| line.strip_prefix("commit-hash: "));
+    let hash = hash.expect("rustc names its commit");
+    let folder = format!("{}/lib/rustlib/src/rust", sysroot.trim());
+    format!("--remap-path-prefix={folder}=/rustc/{hash}")
+}
+
 fn gives_cargo_what_a_release_needs() {
     let project = Project::new("project");
     let given = |commit: &str| {
@@ -230,7 +241,8 @@ fn gives_cargo_what_a_release_needs() {
             format!("build --release --locked --target {OTHER}"),
             format!(
                 "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=\
-                 --remap-path-prefix=/crates=/cargo --remap-path-prefix={folder}=/src"
+                 --remap-path-prefix=/crates=/cargo --remap-path-prefix={folder}=/src {}",
+                renamed_library()
             ),
             format!("STARTUP_GUARD_COMMIT={commit}"),
             format!("STARTUP_GUARD_TARGET={OTHER}"),
@@ -251,9 +263,11 @@ fn gives_cargo_what_a_release_needs() {
 fn works_with_a_space() {
     let project = Project::new("my project");
     succeeds(&mut project.make_dist());
-    let flags =
-        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=--remap-path-prefix=/crates=/cargo";
-    assert_eq!(project.given()[1].trim_end(), flags);
+    let flags = format!(
+        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS=--remap-path-prefix=/crates=/cargo  {}",
+        renamed_library()
+    );
+    assert_eq!(project.given()[1], flags);
     assert_eq!(listed(&project.archive()).len(), 4);
 }
 
