@@ -219,6 +219,9 @@ fn depends_on_nothing_else() {
     for project in [first, second] {
         let listed = listed(&project.archive());
         assert_eq!(listed, expected(&project.path, &project.path.join(&binary)));
+        // The header of gzip has neither a name (the flags) nor a time.
+        let bytes = fs::read(project.archive()).expect("the archive can be read");
+        assert_eq!(bytes[3..8], [0; 5]);
     }
 }
 
