@@ -12,7 +12,7 @@ COMMIT := $(STARTUP_GUARD_COMMIT)
 GUARD := target/$(TARGET)/release/startup-guard
 ARCHIVE := startup-guard-$(TARGET)
 
-.PHONY: demo demo-broken test test-containers soak bench lint guard dist venv clean
+.PHONY: demo demo-broken test test-containers soak bench lint guard dist wheel sdist venv clean
 
 # A release has the same bytes wherever and whenever it is built from the same commit with the same compilers. Therefore
 # the flags take the folders of this machine out of the binary, except a folder with a space in its name, at which cargo
@@ -23,7 +23,7 @@ ARCHIVE := startup-guard-$(TARGET)
 # The third folder holds the standard library's sources, if they are installed. Its other name is the one that rustc uses
 # where they are not.
 renamed = $(if $(word 2,$(1)),,--remap-path-prefix=$(1)=$(2))
-RELEASES := guard bench soak dist wheel
+RELEASES := guard bench soak dist wheel sdist
 RUST_COMMIT := $(shell rustc -vV | sed -n 's/^commit-hash: //p')
 FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
 unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS $(filter CARGO_MANIFEST_% CARGO_PKG_%,$(.VARIABLES))
@@ -73,6 +73,19 @@ dist: guard
 	    -cf target/dist/$(ARCHIVE).tar LICENSE-APACHE LICENSE-MIT README.md -C $(dir $(GUARD)) startup-guard
 	gzip -9nf target/dist/$(ARCHIVE).tar
 	cd target/dist && sha256sum $(ARCHIVE).tar.gz
+
+# Builds the wheel for a target, in target/wheels. It needs no C library, but maturin only tags it for glibc.
+wheel: venv
+	rm -rf target/wheels/$(TARGET)
+	$(VENV)/bin/maturin build --release --locked --target $(TARGET) --compatibility manylinux2014 --out target/wheels/$(TARGET)
+	$(VENV)/bin/python -m wheel tags --remove \
+		--platform-tag +musllinux_1_2_$(firstword $(subst -, ,$(TARGET))) target/wheels/$(TARGET)/*.whl
+	mv target/wheels/$(TARGET)/*.whl target/wheels
+	rmdir target/wheels/$(TARGET)
+
+# Packs the source distribution, from which pip builds where there is no wheel, into target/wheels.
+sdist: venv
+	$(VENV)/bin/maturin sdist --out target/wheels
 
 venv: $(VENV)/complete
 

@@ -10,6 +10,9 @@
 mod action;
 mod architecture;
 mod archive;
+#[path = "../service/environment.rs"]
+#[allow(dead_code, reason = "it serves the other tests, too")]
+mod environment;
 mod hooks;
 mod identity;
 mod install;

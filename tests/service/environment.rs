@@ -21,7 +21,12 @@ pub fn service() -> PathBuf {
 
 /// A guard in the service's folder with the top-level manifest and a sound environment.
 pub fn guard(postgres: &Postgres, port: u16) -> Guard {
-    let mut guard = Guard::new()
+    in_service(Guard::new(), postgres, port)
+}
+
+/// The same for another program instead of the guard.
+pub fn in_service(guard: Guard, postgres: &Postgres, port: u16) -> Guard {
+    let mut guard = guard
         .in_folder(&service())
         .env("PATH", search_path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
