@@ -212,6 +212,7 @@ fn links() {
     for page in [
         "README.md",
         "railway/README.md",
+        "railway-python/README.md",
         "django-processes/README.md",
         "node-in-compose/README.md",
     ] {
