@@ -12,7 +12,7 @@ COMMIT := $(STARTUP_GUARD_COMMIT)
 GUARD := target/$(TARGET)/release/startup-guard
 ARCHIVE := startup-guard-$(TARGET)
 
-.PHONY: demo demo-broken test test-containers soak bench lint guard dist wheel sdist venv clean
+.PHONY: demo demo-broken test test-containers soak bench lint picture guard dist wheel sdist venv clean
 
 # A release has the same bytes wherever and whenever it is built from the same commit with the same compilers. Therefore
 # the flags take the folders of this machine out of the binary, except a folder with a space in its name, at which cargo
@@ -62,6 +62,10 @@ bench: guard
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+# Makes the picture in the README from the output of the program.
+picture: guard
+	$(PYTHON) tests/publish/picture.py $(GUARD) docs/report.svg
 
 guard:
 	cargo build --release --locked --target $(TARGET)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::Guard;
 
 const MANIFEST: &str = include_str!("../../required-vars.yaml");
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/report-and-causes.md");
 
 /// The outage after which this tool was written: a service without any of its variables.
 fn outage() -> Guard {
@@ -18,7 +18,7 @@ fn outage() -> Guard {
 }
 
 #[test]
-fn the_outage_is_reported_in_a_few_lines_whose_beginning_the_readme_shows() {
+fn the_outage_is_reported_in_a_few_lines_whose_beginning_its_page_shows() {
     let ended = outage().line("check").run().expect_code(78);
     let report = ended.stdout();
     let (first, others) = report
@@ -29,8 +29,8 @@ fn the_outage_is_reported_in_a_few_lines_whose_beginning_the_readme_shows() {
     let is_short = |line: &str| line.chars().count() <= 120;
     assert!(report.lines().all(is_short), "{report}");
     assert!(
-        README.contains(&format!("```\n{first}…\n```\n")),
-        "the README shows another report than\n{first}"
+        PAGE.contains(&format!("```\n{first}…\n```\n")),
+        "the page shows another report than\n{first}"
     );
 }
 
