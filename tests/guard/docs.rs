@@ -127,8 +127,8 @@ fn the_shell_lines_of_the_readme_run() {
     let lines: Vec<&str> = lines
         .map(|line| line.split(" #").next().unwrap_or_default().trim())
         .collect();
-    // The template, the code and `.env` do not exist here, and standard input is empty.
-    let codes = [78, 65, 66, 66, 0, 66, 78];
+    // The code, the template and `.env` do not exist here, and standard input is empty.
+    let codes = [66, 66, 66, 78, 65, 66, 66, 0, 78];
     assert_eq!(lines.len(), codes.len(), "{lines:?}");
     for (line, code) in lines.into_iter().zip(codes) {
         let guard = Guard::with_manifest(MANIFEST);

@@ -1,5 +1,5 @@
 //! Tests of what is published: the wheel, the archives and their installer, the workflows that make them, the action,
-//! the hooks, and the picture in the README.
+//! the hooks, the picture in the README, and the names of all of them.
 //!
 //! Tests whose tool is missing are reported as ignored, with the reason, for which these tests need their own harness.
 #![allow(
@@ -16,6 +16,7 @@ mod environment;
 mod hooks;
 mod identity;
 mod install;
+mod names;
 mod package;
 mod picture;
 #[path = "../service/postgres.rs"]
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         hooks::TESTS,
         identity::TESTS,
         install::TESTS,
+        names::TESTS,
         package::TESTS,
         picture::TESTS,
         wheel::TESTS,
