@@ -126,4 +126,6 @@ def span(shown, part, x, columns):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("Usage: picture.py GUARD FILE")
     main(*sys.argv[1:])

@@ -218,6 +218,11 @@ fn terminal() {
 }
 
 fn refusals() {
+    let script = root().join("tests/publish/picture.py");
+    let output = Command::new(venv("python")).arg(script).output();
+    let output = output.expect("Python starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.stderr, b"Usage: picture.py GUARD FILE\n");
     let folder = Folder::new();
     let file = folder.file("report.svg", "the former picture");
     for (printed, code, told) in [
