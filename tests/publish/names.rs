@@ -97,7 +97,7 @@ fn install_lines() {
         // A table needs a backslash before the pipe, which no reader sees.
         format!("| curl | `curl -fsSL {REPOSITORY}/releases/latest/download/install.sh \\| sh` |"),
         format!(
-            "| cargo | `cargo binstall {NAME}`, or `cargo install {NAME} --locked` to build it |"
+            "| cargo | `cargo binstall {NAME}`, or `cargo install {NAME} --locked` to build it for this machine |"
         ),
     ] {
         assert!(section.contains(&row), "the README does not have {row}");
