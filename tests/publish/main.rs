@@ -33,27 +33,25 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test: its name, the programs that it needs, and its function. `ROOT` and `SOAK` are not programs.
+/// A test: its name, the programs that it needs, and its function. `ROOT`, `AARCH64` and `SOAK` are not programs.
 type Test = (&'static str, &'static [&'static str], fn());
 
 /// The permission to change the root folder of a process.
-#[allow(dead_code)]
 const ROOT: &str = "root";
 
 /// Rust's standard library for aarch64.
 const AARCH64: &str = "aarch64";
+
 /// The many minutes of `make soak`.
 const SOAK: &str = "soak";
 
 /// The top of the checkout.
-#[allow(dead_code)]
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Runs a command that must succeed, and returns what it printed on standard output.
 #[track_caller]
-#[allow(dead_code)]
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().expect("the program can be started");
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
