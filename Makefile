@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := target/venv
 TEST_LOG := target/tests.log
+AT_ONCE := -- --test-threads=4
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # What the release binary is built for, and the full hash of its commit, which only a release gives:
 # `make dist TARGET=x86_64-unknown-linux-musl COMMIT=…`. Then `startup-guard --version` prints both.
@@ -42,9 +43,9 @@ demo: guard venv
 demo-broken: guard
 	@$(PYTHON) examples/demo.py --guard $(GUARD) --broken
 
-# Runs all tests. At the end it lists the ignored tests, with the reasons.
+# Runs all tests, several at a time, because most of them wait. At the end it lists the ignored tests, with the reasons.
 test: venv
-	@bash -o pipefail -c '{ cargo test && cargo test --no-default-features --test guard --test tidy; } 2>&1 | tee $(TEST_LOG)'; \
+	@bash -o pipefail -c '{ cargo test $(AT_ONCE) && cargo test --no-default-features --test guard --test tidy $(AT_ONCE); } 2>&1 | tee $(TEST_LOG)'; \
 	code=$$?; $(PYTHON) tests/ignored.py $(TEST_LOG) && exit $$code
 
 # Runs only the tests that need a Docker engine. They are part of `make test` if an engine is running.
