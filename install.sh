@@ -112,7 +112,7 @@ make_work() {
     mkdir -p "$folder/" && mktemp -d "$folder/.startup-guard.XXXXXX"
 }
 
-# shellcheck disable=SC2329 # The trap calls it.
+# shellcheck disable=SC2317,SC2329 # The trap calls it. Older versions of shellcheck have the first number for that.
 clean_up() {
     # `$!`, because a signal can arrive before the next command of `fetch` has begun. The timeout of the GNU core
     # utilities leads a process group, and ends without its child if it is stopped just after it has started it.

@@ -8,10 +8,11 @@ import re
 import subprocess
 import sys
 
-# Programs that read recipes, completions and exports, or of which docs/migrate-from.md speaks, or that install.sh can run
-# on. `.ci/run` installs most of them where it can.
+# Programs that read recipes, completions, exports and scripts, or of which docs/migrate-from.md speaks, or that install.sh
+# can run on. `.ci/run` installs most of them where it can.
 TOOLS = ["zsh", "fish", "promtool", "systemd-analyze", "docker-compose", "jq", "kubectl", "node", "tini",
-         "dumb-init", "gosu", "wait-for-it", "envsubst", "redis-server", "busybox", "curl", "dash", "shasum", "wget"]
+         "dumb-init", "gosu", "wait-for-it", "envsubst", "redis-server", "busybox", "curl", "dash", "shasum", "wget",
+         "shellcheck"]
 
 # What a machine may lack: how the reason of an ignored test begins, and a command that succeeds where the need is
 # met. What anybody can install, such as strace, is not among them: `.ci/run` installs it.

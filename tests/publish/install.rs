@@ -21,7 +21,6 @@ use self::installer::{
     expect_unchanged, find, names, pack, program, release_of, release_with,
 };
 use self::site::{Answer, Site, sum_line};
-use crate::postgres::venv;
 use crate::support::{Folder, until};
 use crate::{Test, root, succeeds};
 
@@ -145,7 +144,11 @@ pub const TESTS: &[Test] = &[
         &["curl"],
         cut_off_scripts,
     ),
-    ("shellcheck_finds_nothing_in_install_sh", &[], shellcheck),
+    (
+        "shellcheck_finds_nothing_in_install_sh",
+        &["shellcheck"],
+        shellcheck,
+    ),
     (
         "cargo_binstall_and_install_sh_download_the_same_archives",
         &["curl"],
@@ -868,7 +871,7 @@ fn shellcheck() {
     // SC2250 is about braces around every variable. SC2310 and SC2312 are about commands in conditions and in texts, whose
     // failure the script handles or ignores deliberately.
     succeeds(
-        Command::new(venv("shellcheck"))
+        Command::new("shellcheck")
             .args([
                 "--norc",
                 "--shell=sh",
