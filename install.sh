@@ -154,6 +154,8 @@ fetch() {
         0) ;;
         # 124: timeout of the GNU core utilities. 143: timeout of busybox.
         124 | 143) fail "$url was not downloaded within $limit s" ;;
+        # The signal XFSZ.
+        153) fail "$url was not downloaded: it is too large" ;;
         *)
             reason=$(tail -n 1 "$work/log")
             fail "$url was not downloaded: ${reason:-exit code $code}"
@@ -225,6 +227,9 @@ main() {
     fi
     # The program and its folder are for everyone.
     umask 022
+    # No server can fill the disk: no file that is downloaded or unpacked grows beyond 64 MiB (128 MiB in some shells, which
+    # count in other blocks). A limit that is lower already remains.
+    ulimit -f 131072 2>/dev/null || :
     make_folders
     archive=startup-guard-$target.tar.gz
     fetch SHA256SUMS

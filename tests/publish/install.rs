@@ -100,6 +100,11 @@ pub const TESTS: &[Test] = &[
         hanging_server,
     ),
     (
+        "install_sh_refuses_what_is_too_large",
+        &["curl", "wget", "busybox"],
+        too_large,
+    ),
+    (
         "install_sh_cleans_up_when_it_is_stopped",
         &["curl"],
         stopped,
@@ -588,6 +593,25 @@ fn hanging_server() {
         // On a busy machine the download may not even have begun.
         site.wait_until_closed(site.asked().len());
     }
+}
+
+fn too_large() {
+    let path = "download/v0.1.0/SHA256SUMS";
+    let gnu = |downloader: &str| Installer::new(&[downloader, "sha256sum"]);
+    for installer in [gnu("curl"), gnu("wget"), Installer::on_busybox()] {
+        let site = Site::start([(path.to_owned(), Answer::Endless)].into());
+        let ended = installer.from(&site).with_arguments().after_another().run();
+        let message = format!("{}/{path} was not downloaded: it is too large\n", site.url);
+        expect_unchanged(ended, &message);
+    }
+    // A small archive with a large program.
+    let folder = Folder::new();
+    let program = File::create(folder.path().join("startup-guard")).expect("it can be made");
+    program.set_len(130 << 20).expect("it can be enlarged");
+    let archive = pack(&folder, &["startup-guard"]);
+    let sums = sum_line(&archive_name(X86_64), &archive);
+    let message = "startup-guard cannot be unpacked from startup-guard-x86_64";
+    expect_refused(Answer::Content(archive), &sums, message);
 }
 
 fn stopped() {

@@ -22,6 +22,8 @@ pub enum Answer {
     Redirect(String),
     /// A part of an answer, and then nothing until the client closes the connection.
     Silence,
+    /// A content that never ends.
+    Endless,
 }
 
 type Files = BTreeMap<String, Answer>;
@@ -124,6 +126,13 @@ fn answer(files: &Files, log: &Mutex<Log>, stream: &mut dyn Stream) -> Option<()
             let _ = stream.read(&mut [0]);
             log.lock().expect("no server panics").closed += 1;
             Ok(())
+        }
+        Some(Answer::Endless) => {
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+                .ok()?;
+            while stream.write_all(&[0; 1 << 14]).is_ok() {}
+            return None;
         }
     }
     .ok()?;
