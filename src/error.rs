@@ -148,7 +148,7 @@ impl Error {
             helps.map(str::to_owned),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let line = format!("{self} ({})", parts.join(", "));
+        let line = format!("{self} ({})", parts.join(", ")).replace(char::is_control, "\u{fffd}");
         file::write_termination_log(&line);
         tracing::error!(
             phase = phase.map(tracing::field::display),
@@ -168,8 +168,9 @@ impl Error {
 const MAX_FAULTS: usize = 200;
 
 fn capped(faults: &[impl ToString]) -> Vec<String> {
-    let shown = faults.iter().take(MAX_FAULTS);
-    let mut lines: Vec<String> = shown.map(ToString::to_string).collect();
+    // A key or a path can have line breaks, with which it would forge lines of the log, such as a command to GitHub.
+    let clean = |fault: &_| ToString::to_string(fault).replace(char::is_control, "\u{fffd}");
+    let mut lines: Vec<String> = faults.iter().take(MAX_FAULTS).map(clean).collect();
     let more = faults.len() - lines.len();
     if more > 0 {
         lines.push(format!("and {more} more"));

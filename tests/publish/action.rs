@@ -38,6 +38,11 @@ pub const TESTS: &[Test] = &[
     ),
     ("the_action_executes_no_input", &[], hostile_inputs),
     (
+        "the_action_passes_no_command_of_a_file_on_to_github",
+        &[],
+        forged_commands,
+    ),
+    (
         "the_action_installs_its_own_version_or_another",
         &[],
         versions,
@@ -564,6 +569,39 @@ fn hostile_inputs() {
                 );
             }
         }
+    }
+}
+
+fn forged_commands() {
+    // For GitHub, a carriage return ends a line of the log, too.
+    let forged = "x\r::error::forged\n::error::forged";
+    let expect_none_forged = |ran: &Ran| {
+        let mut lines = ran.log.split(['\r', '\n']).map(str::trim_start);
+        assert!(
+            !lines.any(|line| line.starts_with("::error::")),
+            "{}",
+            ran.log
+        );
+        assert_eq!(ran.summary.matches("::error").count(), 0, "{}", ran.log);
+    };
+    let repository = repository();
+    repository.file(&format!("app/{forged}.py"), format!("{CODE}def x(:\n"));
+    repository.file(
+        ".env.example",
+        format!("# {forged}\nA={forged}\n{forged}=1\n"),
+    );
+    expect_none_forged(&run(repository.path(), &[]).expect_code(78));
+    let quoted = forged.replace('\r', "\\r").replace('\n', "\\n");
+    for broken in [
+        format!("\"{quoted}\": 1\n"),
+        format!("service: \"{quoted}\"\n"),
+        format!("fail_on: \"{quoted}\"\n"),
+        format!("  \"{quoted}\": {{}}\n"),
+        format!("  A: {{type: \"{quoted}\"}}\n"),
+        format!("  A: {{\"{quoted}\": 1}}\n"),
+    ] {
+        repository.file("required-vars.yaml", MANIFEST.to_owned() + &broken);
+        expect_none_forged(&run(repository.path(), &[]).expect_code(65));
     }
 }
 
