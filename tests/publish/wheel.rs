@@ -240,9 +240,7 @@ fn metadata() {
         ] {
             assert_eq!(metadata[field], expected, "{field}");
         }
-        let readme = fs::read_to_string(root().join("README.md")).expect("the README is there");
-        let description = metadata["description"].as_str().expect("a description");
-        assert_eq!(description.trim(), readme.trim());
+        describes(metadata["description"].as_str().expect("a description"));
         let kind = metadata["description_content_type"].as_str();
         assert!(kind.is_some_and(|kind| kind.starts_with("text/markdown")));
         let urls = metadata["urls"].as_object().expect("it has addresses");
@@ -257,6 +255,25 @@ fn metadata() {
             }
         }
     }
+}
+
+/// PyPI does not resolve relative links. What the text says is also in the README, apart from its last lines.
+fn describes(description: &str) {
+    for link in description.split("](").skip(1) {
+        assert!(link.starts_with(env!("CARGO_PKG_REPOSITORY")), "{link}");
+    }
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README is there");
+    let (introduction, rest) = description
+        .trim()
+        .split_once("\n\n```sh\npip install startup-guard\n")
+        .expect("it tells how to install");
+    let (commands, rest) = rest.split_once("```").expect("the commands end");
+    assert!(readme.contains(introduction), "{introduction}");
+    assert!(
+        readme.contains(&format!("```sh\n{commands}```")),
+        "{commands}"
+    );
+    assert!(rest.contains("]("), "nothing leads to the README: {rest}");
 }
 
 fn platforms() {
