@@ -19,15 +19,17 @@ ARCHIVE := startup-guard-$(TARGET)
 # the flags take the folders of this machine out of the binary, except a folder with a space in its name, at which cargo
 # would split them. Cargo adds them to the flags of .cargo/config.toml, which RUSTFLAGS would replace. A build with other
 # flags starts anew, so every rule that builds the release binary has them. It also starts anew with the variables that
-# `cargo test` gives to tests, because ring's build depends on them. SOURCE_DATE_EPOCH is the time of all files of a
-# release, the earliest that a wheel can hold: the beginning of 1980.
+# `cargo test` gives to tests, because ring's build depends on them. With CARGO_TARGET_DIR, an archive would get a binary
+# that an earlier build has left in `target`. SOURCE_DATE_EPOCH is the time of all files of a release, the earliest that a
+# wheel can hold: the beginning of 1980.
 # The third folder holds the standard library's sources, if they are installed. Its other name is the one that rustc uses
 # where they are not.
 renamed = $(if $(word 2,$(1)),,--remap-path-prefix=$(1)=$(2))
 RELEASES := guard bench soak dist wheel sdist
 RUST_COMMIT := $(shell rustc -vV | sed -n 's/^commit-hash: //p')
 FLAGS := CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_RUSTFLAGS
-unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS $(filter CARGO_MANIFEST_% CARGO_PKG_%,$(.VARIABLES))
+unexport RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR \
+    $(filter CARGO_MANIFEST_% CARGO_PKG_%,$(.VARIABLES))
 $(RELEASES): export $(FLAGS) := \
     $(call renamed,$(or $(CARGO_HOME),$(HOME)/.cargo),/cargo) $(call renamed,$(CURDIR),/src) \
     $(call renamed,$(shell rustc --print sysroot)/lib/rustlib/src/rust,/rustc/$(RUST_COMMIT))

@@ -168,7 +168,7 @@ impl Project {
         };
         project.cargo(&format!(
             "echo \"$*\" >cargo.log
-             env | grep -E '^(STARTUP_GUARD_(COMMIT|TARGET)=|CARGO_TARGET_.*_RUSTFLAGS=|CARGO_(ENCODED|MANIFEST|PKG)_|RUSTFLAGS=)' | sort >>cargo.log
+             env | grep -E '^(STARTUP_GUARD_(COMMIT|TARGET)=|CARGO_TARGET_.*_RUSTFLAGS=|CARGO_(ENCODED|MANIFEST|PKG|TARGET_DIR|BUILD_TARGET_DIR)|RUSTFLAGS=)' | sort >>cargo.log
              mkdir -p target/{OTHER}/release
              echo built >target/{OTHER}/release/startup-guard
              chmod 700 target/{OTHER}/release/startup-guard\n"
@@ -259,7 +259,10 @@ fn gives_cargo_what_a_release_needs() {
     // test, such as CARGO_PKG_NAME, would make the build start anew.
     let mut command = project.make_dist();
     command.env("RUSTFLAGS", "-D warnings");
-    succeeds(command.env("CARGO_ENCODED_RUSTFLAGS", ""));
+    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+    // With another folder, the archive would have no binary, or an old one.
+    command.env("CARGO_TARGET_DIR", "/elsewhere");
+    succeeds(command.env("CARGO_BUILD_TARGET_DIR", "/elsewhere"));
     assert_eq!(project.given(), given(""));
 }
 

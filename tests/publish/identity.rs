@@ -33,8 +33,6 @@ fn built(clone: &Path, commit: &str, cargo_home: &Path) -> BTreeMap<PathBuf, Vec
     make.args(["--old-file=target/venv/complete", "dist", "wheel"]);
     make.arg(format!("COMMIT={commit}"));
     make.env_remove("MAKEFLAGS").env("CARGO_HOME", cargo_home);
-    // Where cargo puts what it builds must be the clone's own folder.
-    make.env_remove("CARGO_TARGET_DIR");
     succeeds(make.current_dir(clone));
     let mut found = BTreeMap::new();
     for folder in ["target/dist", "target/wheels"] {
