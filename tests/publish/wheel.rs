@@ -255,7 +255,7 @@ fn metadata() {
     }
 }
 
-/// PyPI does not resolve relative links. What the text says is also in the README, apart from its last lines.
+/// The page of the project does not resolve relative links. What the text says is also in the README, but for its last lines.
 fn describes(description: &str) {
     for link in description.split("](").skip(1) {
         assert!(link.starts_with(env!("CARGO_PKG_REPOSITORY")), "{link}");
