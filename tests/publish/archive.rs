@@ -5,11 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use object::elf::{FileHeader64, PT_INTERP};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-
 use crate::support::Folder;
-use crate::{Test, root, succeeds};
+use crate::{Test, host, is_static, make, release_binary, root, succeeds};
 
 pub const TESTS: &[Test] = &[
     (
@@ -43,22 +40,6 @@ pub const TESTS: &[Test] = &[
 const OTHER: &str = "aarch64-unknown-linux-musl";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// `make dist` in a folder, without what these tests have inherited from a `make` around them.
-fn make_dist(folder: &Path) -> Command {
-    let mut command = Command::new("make");
-    command.args(["--no-print-directory", "dist"]);
-    let is_of_make = |name: &str| {
-        name.ends_with("RUSTFLAGS") || ["MAKEFLAGS", "STARTUP_GUARD_COMMIT"].contains(&name)
-    };
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_of_make) {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(folder);
-    command
-}
-
 /// What `tar` lists of an archive, with a single space between two columns.
 fn listed(archive: &Path) -> Vec<String> {
     let mut tar = Command::new("tar");
@@ -84,13 +65,6 @@ fn expected(folder: &Path, binary: &Path) -> Vec<String> {
     texts.into_iter().chain([binary]).collect()
 }
 
-/// The target of this machine.
-pub fn host() -> String {
-    let told = succeeds(Command::new("rustc").arg("-vV"));
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.expect("rustc names its host").to_owned()
-}
-
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes
         .windows(text.len())
@@ -98,13 +72,11 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 }
 
 fn packs_the_binary() {
-    let host = host();
-    let made = succeeds(&mut make_dist(&root()));
-    let name = format!("startup-guard-{host}.tar.gz");
+    let made = succeeds(&mut make(&root(), "dist"));
+    let name = format!("startup-guard-{}.tar.gz", host());
     let folder = root().join("target/dist");
     let archive = folder.join(&name);
-    let binary = root().join(format!("target/{host}/release/startup-guard"));
-    assert_eq!(listed(&archive), expected(&root(), &binary));
+    assert_eq!(listed(&archive), expected(&root(), &release_binary()));
 
     // The last line is one that `sha256sum --check` reads.
     let line = made.lines().last().expect("make prints a line");
@@ -127,15 +99,8 @@ fn packs_the_binary() {
     let number = env!("CARGO_PKG_VERSION");
     assert_eq!(version, format!("startup-guard {number}\n"));
 
+    assert!(is_static(&binary));
     let bytes = fs::read(&binary).expect("it is unpacked");
-    let elf: ElfFile64 = ElfFile64::parse(&*bytes).expect("it is an ELF file");
-    let header: &FileHeader64<_> = elf.elf_header();
-    let segments = header.program_headers(elf.endian(), &*bytes);
-    let mut segments = segments.expect("it has program headers").iter();
-    assert!(
-        segments.all(|segment| segment.p_type(elf.endian()) != PT_INTERP),
-        "the binary needs a dynamic linker"
-    );
     // The panics in crates have the names of files, which shows that this would find a folder.
     assert!(contains(&bytes, "/cargo/"));
     let home = std::env::var("HOME").expect("HOME is set");
@@ -183,7 +148,7 @@ impl Project {
     }
 
     fn make_dist(&self) -> Command {
-        let mut command = make_dist(&self.path);
+        let mut command = make(&self.path, "dist");
         let path = std::env::var("PATH").expect("PATH is set");
         let path = format!("{}:{path}", self.path.join("bin").display());
         command.arg(format!("TARGET={OTHER}"));

@@ -5,9 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::archive::host;
 use crate::support::Folder;
-use crate::{SOAK, Test, root, succeeds};
+use crate::{SOAK, Test, host, root, succeeds};
 
 pub const TESTS: &[Test] = &[(
     "two_builds_of_one_commit_in_two_folders_are_equal_byte_for_byte",

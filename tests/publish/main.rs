@@ -1,7 +1,5 @@
 //! Tests of what is published: the wheel, the archives and their installer, the workflows that make them, the action,
 //! the hooks, the picture in the README, and the names of all of them.
-//!
-//! Tests whose tool is missing are reported as ignored, with the reason, for which these tests need their own harness.
 #![allow(
     clippy::disallowed_methods,
     reason = "the rule is for the guard, not for its tests"
@@ -25,25 +23,17 @@ mod postgres;
 #[path = "../guard/support/mod.rs"]
 #[allow(dead_code, reason = "it serves the other tests, too")]
 mod support;
+#[path = "../support/trials.rs"]
+mod trials;
 mod wheel;
 mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use libtest_mimic::{Arguments, Trial};
-
-/// A test: its name, the programs that it needs, and its function. `ROOT`, `AARCH64` and `SOAK` are not programs.
-type Test = (&'static str, &'static [&'static str], fn());
-
-/// The permission to change the root folder of a process.
-const ROOT: &str = "root";
-
-/// Rust's standard library for aarch64.
-const AARCH64: &str = "aarch64";
-
-/// The many minutes of `make soak`.
-const SOAK: &str = "soak";
+use object::elf::{FileHeader64, PT_INTERP};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use trials::{AARCH64, ROOT, SOAK, Test};
 
 /// The top of the checkout.
 fn root() -> PathBuf {
@@ -60,38 +50,46 @@ fn succeeds(command: &mut Command) -> String {
     stdout
 }
 
-/// Whether PATH has a program with this name.
-fn has(program: &str) -> bool {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':')
-        .any(|folder| Path::new(folder).join(program).is_file())
+/// `make` in a folder, without what these tests have inherited from a `make` around them.
+fn make(folder: &Path, target: &str) -> Command {
+    let mut command = Command::new("make");
+    command.args(["--no-print-directory", target]);
+    let is_of_make = |name: &str| {
+        name.ends_with("RUSTFLAGS") || ["MAKEFLAGS", "STARTUP_GUARD_COMMIT"].contains(&name)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_make) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder);
+    command
 }
 
-/// Turns a test into a trial. `tests/ignored.py` knows the reason for which it may be ignored.
-fn trial((name, programs, function): Test) -> Trial {
-    let kind = programs.iter().find_map(|program| match *program {
-        ROOT => (!nix::unistd::geteuid().is_root())
-            .then(|| "becoming another user needs root".to_owned()),
-        AARCH64 => {
-            let sysroot = succeeds(Command::new("rustc").args(["--print", "sysroot"]));
-            let library = Path::new(sysroot.trim()).join("lib/rustlib/aarch64-unknown-linux-gnu");
-            (!library.exists()).then(|| "no Rust target for aarch64 is installed".to_owned())
-        }
-        SOAK => (std::env::var("STARTUP_GUARD_SOAK").as_deref() != Ok("1"))
-            .then(|| "it is part of `make soak`".to_owned()),
-        program => (!has(program)).then(|| format!("there is no {program}")),
-    });
-    let trial = Trial::test(name, move || {
-        function();
-        Ok(())
-    });
-    trial
-        .with_ignored_flag(kind.is_some())
-        .with_kind(kind.unwrap_or_default())
+/// The target of this machine.
+fn host() -> String {
+    let told = succeeds(Command::new("rustc").arg("-vV"));
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc names its host").to_owned()
+}
+
+/// The release binary that `make guard` builds, and all targets that pack it.
+fn release_binary() -> PathBuf {
+    root().join(format!("target/{}/release/startup-guard", host()))
+}
+
+/// Whether a program needs no loader.
+fn is_static(path: &Path) -> bool {
+    let content = std::fs::read(path).expect("the program can be read");
+    let elf: ElfFile64 = ElfFile64::parse(&*content).expect("it is an ELF file");
+    let header: &FileHeader64<_> = elf.elf_header();
+    let segments = header.program_headers(elf.endian(), &*content);
+    let mut segments = segments.expect("it has program headers").iter();
+    segments.all(|segment| segment.p_type(elf.endian()) != PT_INTERP)
 }
 
 fn main() -> ExitCode {
-    let tests = [
+    trials::run(&[
         action::TESTS,
         architecture::TESTS,
         archive::TESTS,
@@ -103,7 +101,5 @@ fn main() -> ExitCode {
         picture::TESTS,
         wheel::TESTS,
         workflows::TESTS,
-    ];
-    let trials = tests.into_iter().flatten().copied().map(trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    ])
 }

@@ -3,21 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use nix::sys::signal::Signal;
-use object::elf::PT_INTERP;
-use object::read::elf::{FileHeader, ProgramHeader};
-use object::{Endianness, read::elf::ElfFile64};
 use serde_json::{Value, json};
 
 use crate::environment::{CANARIES, free_port, get, in_service, until_healthy};
 use crate::postgres::{Postgres, venv};
 use crate::support::{Folder, Guard, until};
-use crate::{ROOT, Test, root, succeeds};
+use crate::{ROOT, Test, is_static, make, release_binary, root, succeeds};
 
 pub const TESTS: &[Test] = &[
     (
@@ -73,18 +69,6 @@ const ARCHITECTURES: [&str; 2] = if cfg!(target_arch = "aarch64") {
     ["x86_64", "aarch64"]
 };
 
-/// Runs a target of the Makefile as at a terminal: without what a make around these tests sets.
-fn make(target: &str) {
-    let mut make = Command::new("make");
-    make.arg(target).current_dir(root());
-    for (name, _) in std::env::vars() {
-        if name.starts_with("MAKE") {
-            make.env_remove(name);
-        }
-    }
-    succeeds(&mut make);
-}
-
 /// The only file in `target/wheels` whose name ends like this.
 fn built(target: &str, ending: &str) -> PathBuf {
     let folder = root().join("target/wheels");
@@ -97,7 +81,7 @@ fn built(target: &str, ending: &str) -> PathBuf {
     for old in files() {
         fs::remove_file(old).expect("an old file can be removed");
     }
-    make(target);
+    succeeds(&mut make(&root(), target));
     let files: Vec<PathBuf> = files().collect();
     let [file] = files.as_slice() else {
         panic!("one file is built: {files:?}");
@@ -114,14 +98,6 @@ fn wheel() -> &'static Path {
 fn source_distribution() -> &'static Path {
     static SOURCE: OnceLock<PathBuf> = OnceLock::new();
     SOURCE.get_or_init(|| built("sdist", ".tar.gz"))
-}
-
-/// The release binary of which `make wheel` makes the wheel.
-fn release() -> Vec<u8> {
-    let version = succeeds(Command::new("rustc").arg("-vV"));
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    let path = format!("target/{}/release/startup-guard", host.expect("a host"));
-    fs::read(root().join(path)).expect("make wheel builds it")
 }
 
 /// What `wheel.py` tells about a file.
@@ -208,15 +184,16 @@ fn content() {
 
     let environment = Environment::with_guard();
     let installed = fs::read(environment.bin("startup-guard")).expect("it is installed");
+    let release = fs::read(release_binary()).expect("make wheel builds it");
     assert!(
-        installed == release(),
+        installed == release,
         "the wheel has another binary than the release"
     );
 }
 
 fn rebuilt() {
     let first = fs::read(wheel()).expect("the wheel can be read");
-    make("wheel");
+    succeeds(&mut make(&root(), "wheel"));
     let second = fs::read(wheel()).expect("the wheel can be read");
     assert!(first == second, "the two wheels differ");
 }
@@ -423,25 +400,9 @@ fn source() {
     let wrong: Vec<_> = files.symmetric_difference(&expected).collect();
     assert!(wrong.is_empty(), "too many or missing: {wrong:?}");
     let first = fs::read(source_distribution()).expect("it can be read");
-    make("sdist");
+    succeeds(&mut make(&root(), "sdist"));
     let second = fs::read(source_distribution()).expect("it can be read");
     assert!(first == second, "the two source distributions differ");
-}
-
-/// Whether a program needs no loader.
-fn is_static(path: &Path) -> bool {
-    let mut content = Vec::new();
-    let mut file = fs::File::open(path).expect("the program is there");
-    file.read_to_end(&mut content).expect("it can be read");
-    let elf = ElfFile64::<Endianness>::parse(content.as_slice()).expect("it is an ELF file");
-    let endian = elf.endian();
-    let segments = elf
-        .elf_header()
-        .program_headers(endian, content.as_slice())
-        .expect("it has program headers");
-    segments
-        .iter()
-        .all(|segment| segment.p_type(endian) != PT_INTERP)
 }
 
 /// Without optimisations and the database's client, which `make wheel` has built with the same files.
