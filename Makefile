@@ -45,9 +45,11 @@ demo: guard venv
 demo-broken: guard
 	@$(PYTHON) examples/demo.py --guard $(GUARD) --broken
 
-# Runs all tests, several at a time, because most of them wait. At the end it lists the ignored tests, with the reasons.
+# Runs all tests, several at a time, because most of them wait. The tests of the binary without a client of PostgreSQL leave
+# out what takes long and has no part in it. At the end, the ignored tests are listed with the reasons.
+UNRELATED := $(addprefix --skip ,env_files:: fixes:: secrets:: values:: canaries::)
 test: venv
-	@bash -o pipefail -c '{ cargo test $(AT_ONCE) && cargo test --no-default-features --test guard --test tidy $(AT_ONCE); } 2>&1 | tee $(TEST_LOG)'; \
+	@bash -o pipefail -c '{ cargo test $(AT_ONCE) && cargo test --no-default-features --test guard $(AT_ONCE) $(UNRELATED); } 2>&1 | tee $(TEST_LOG)'; \
 	code=$$?; $(PYTHON) tests/ignored.py $(TEST_LOG) && exit $$code
 
 # Runs only the tests that need a Docker engine. They are part of `make test` if an engine is running.
