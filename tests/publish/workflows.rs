@@ -49,6 +49,11 @@ pub const TESTS: &[Test] = &[
     ("the_sums_cover_exactly_the_promised_files", &[], sums),
     ("the_image_and_pypi_get_their_files", &[], selection),
     (
+        "the_image_of_a_release_has_the_labels_of_the_dockerfile",
+        &[],
+        labels,
+    ),
+    (
         "a_crate_that_is_published_is_not_published_again",
         &["jq"],
         crates_io,
@@ -635,6 +640,31 @@ fn selection() {
         dist,
         expected.map(|name| format!("startup_guard-{name}")).into()
     );
+}
+
+/// The names of the labels are compared with the Dockerfile's, whose values tests/containers compares with Cargo.toml.
+fn labels() {
+    let jobs = jobs("release.yml");
+    let steps = jobs["image"]["steps"].as_array().expect("it has steps");
+    let labels = steps
+        .iter()
+        .find_map(|step| step["with"]["labels"].as_str());
+    let labels = labels.expect("a step sets labels").lines();
+    let labels: BTreeMap<&str, &str> = labels.filter_map(|line| line.split_once('=')).collect();
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).expect("it can be read");
+    let words = dockerfile.split_whitespace();
+    let names = words.filter_map(|word| word.split_once('=').map(|(name, _)| name));
+    let names: BTreeSet<&str> = names
+        .filter(|name| name.starts_with("org.opencontainers."))
+        .collect();
+    assert!(labels.keys().eq(names.iter()), "{labels:?} {names:?}");
+    for (name, value) in [
+        ("title", env!("CARGO_PKG_NAME")),
+        ("description", env!("CARGO_PKG_DESCRIPTION")),
+        ("licenses", env!("CARGO_PKG_LICENSE")),
+    ] {
+        assert_eq!(labels[&*format!("org.opencontainers.image.{name}")], value);
+    }
 }
 
 fn crates_io() {
