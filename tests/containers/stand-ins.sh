@@ -51,11 +51,12 @@ is_there() {
 # Large packages on which others depend, but not in what these tests do.
 unneeded='libllvm14|libz3-4|locales|perl|perl-modules-.*|libperl5.*|libasan.*|liblsan.*|libtsan.*|libubsan.*'
 
-# The root file system of all stand-ins, with the parts that they have in common with the public images.
+# The root file system of all stand-ins, with the parts that they have in common with the public images. What another
+# version of this script has unpacked may lack a package.
 unpack_debian() {
-    [ -e "$directory/root/.complete" ] && return
     local root=$directory/root apt=$directory/apt
-    rm -rf "$root"
+    cmp -s "$here/stand-ins.sh" "$root/.complete" && return
+    rm -rf "$root" "$apt"
     mkdir -p "$apt"/{state/lists/partial,cache/archives/partial} "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,usr/local/bin,var,tmp,proc,sys,dev,run}
     for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
     ln -s ../run "$root/var/run"
@@ -82,7 +83,7 @@ unpack_debian() {
     ln -sf /usr/bin/python3 "$root/usr/local/bin/python"
     mkdir -p "$root/var/lib/postgresql/data" "$root/run/postgresql"
     chown -R 999:999 "$root/var/lib/postgresql" "$root/run/postgresql"
-    touch "$root/.complete"
+    cp "$here/stand-ins.sh" "$root/.complete"
 }
 
 # The toolchain of this machine and the crates of Cargo.lock. It is imported at once, because copies of a toolchain take
