@@ -48,6 +48,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv
 COPY required-vars.yaml ./
 COPY examples/intowork-backend/ ./
+# COPY keeps the modes of the checkout, which only its owner may read with a umask of 077.
+RUN chmod -R go+rX .
 # A number needs no tool to add a user, and Kubernetes can tell that it is not root.
 USER 10001:10001
 EXPOSE 8000
