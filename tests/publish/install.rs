@@ -22,7 +22,7 @@ use self::installer::{
 };
 use self::site::{Answer, Site, sum_line};
 use crate::support::{Folder, until};
-use crate::{Test, root, succeeds};
+use crate::{Test, make, release_binary, root, succeeds};
 
 pub const TESTS: &[Test] = &[
     ("install_sh_works_in_sh", &["curl", "wget"], || {
@@ -256,12 +256,11 @@ fn latest() {
 }
 
 fn this_build() {
+    // The debug build is too large.
+    succeeds(&mut make(&root(), "guard"));
     let folder = Folder::new();
-    fs::copy(
-        env!("CARGO_BIN_EXE_startup-guard"),
-        folder.path().join("startup-guard"),
-    )
-    .expect("the program can be copied");
+    fs::copy(release_binary(), folder.path().join("startup-guard"))
+        .expect("the program can be copied");
     let site = Site::start(release_of(&pack(&folder, &["startup-guard"])));
     let ended = Installer::new(&["curl", "sha256sum"])
         .from(&site)
