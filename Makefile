@@ -3,8 +3,6 @@
 PYTHON ?= python3
 PORT ?= 8000
 VENV := target/venv
-TEST_LOG := target/tests.log
-AT_ONCE := -- --test-threads=4
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # What the release binary is built for, and the full hash of its commit, which only a release gives:
 # `make dist TARGET=x86_64-unknown-linux-musl COMMIT=…`. Then `startup-guard --version` prints both.
@@ -45,14 +43,9 @@ demo: guard venv
 demo-broken: guard
 	@$(PYTHON) examples/demo.py --guard $(GUARD) --broken
 
-# Runs all tests, several at a time, because most of them wait. The tests of the binary without a client of PostgreSQL leave
-# out what takes long and has no part in it. The release binary, which the last tests pack, is built while the others wait:
-# if that fails, the last tests do it again, and report it. At the end, the ignored tests are listed with the reasons.
-UNRELATED := $(addprefix --skip ,env_files:: fixes:: secrets:: values:: canaries::)
+# Runs all tests. At the end it lists the ignored tests, with the reasons.
 test: venv
-	@nice make guard >/dev/null 2>&1 & \
-	bash -o pipefail -c '{ cargo test $(AT_ONCE) && cargo test --no-default-features --test guard $(AT_ONCE) $(UNRELATED); } 2>&1 | tee $(TEST_LOG)'; \
-	code=$$?; kill $$! 2>/dev/null; $(PYTHON) tests/ignored.py $(TEST_LOG) && exit $$code
+	@PYTHON="$(PYTHON)" tests/all.sh
 
 # Runs only the tests that need a Docker engine. They are part of `make test` if an engine is running.
 test-containers:
