@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs all tests for `make test`, and lists the ignored ones with the reasons. target/tests.log keeps what is printed.
 #
-# Most tests wait for other processes. Therefore four of them run at a time, the suite of the containers runs beside the
-# others, and the release binary, which the suite `publish` packs, is built meanwhile. If that fails, `publish` builds it
-# again and reports the error. The unit tests come first, because they need the processors.
+# Most tests wait for other processes. Therefore four of them run at a time, and the release binary, which the suite
+# `publish` packs, is built meanwhile. If that fails, `publish` builds it again and reports the error. The suites that
+# measure times come first; then the tests of the containers run beside the other suites.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -12,10 +12,12 @@ run() {
     cargo test --no-run || return
     nice make guard >/dev/null 2>&1 &
     cargo test --bins || return
+    cargo test --test author --test database --test guard --test init -- --test-threads=4 || return
     local code=0 containers
     cargo test --test containers -- --test-threads=4 >target/containers.log 2>&1 &
     containers=$!
-    cargo test --test '[!c]*' -- --test-threads=4 || code=$?
+    cargo test --test network --test publish --test recipes --test scenarios --test service --test tidy \
+        -- --test-threads=4 || code=$?
     wait "$containers" || code=$?
     cat target/containers.log
     [ "$code" -eq 0 ] || return "$code"

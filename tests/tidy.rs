@@ -379,6 +379,21 @@ fn the_pages_for_contributors_name_files_that_exist() {
 }
 
 #[test]
+fn make_test_runs_every_suite() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(root.join("tests/all.sh")).expect("the script is there");
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("the manifest is there");
+    let names = manifest.split("[[test]]\nname = \"").skip(1);
+    let mut names: Vec<&str> = names.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 7, "{names:?}");
+    // Cargo finds these two by itself.
+    names.extend(["service", "tidy"]);
+    for name in names {
+        assert!(script.contains(&format!("--test {name} ")), "{name}");
+    }
+}
+
+#[test]
 fn only_src_os_uses_nix_and_unsafe() {
     for (path, text) in sources()
         .into_iter()

@@ -114,8 +114,9 @@ fn further_signals() {
 }
 
 fn whole_group() {
-    let script = "sh -c 'trap : TERM; echo $$ > second; while :; do sleep 0.01; done' & \
-                  trap : TERM; while :; do sleep 0.01; done";
+    let script = "trap : TERM; \
+                  sh -c 'trap : TERM; echo $$ > second; while :; do sleep 0.01; done' & \
+                  while :; do sleep 0.01; done";
     for (forward, is_at_once) in [("group", true), ("child", false)] {
         let options = format!("--stop-grace 300ms --forward {forward}");
         let running = Guard::new()
