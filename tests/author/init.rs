@@ -952,9 +952,13 @@ fn files_that_cannot_be_read_are_noted_and_left_out() {
         .expect_stderr("compose.yaml is not valid YAML, so its variables are not in the manifest");
 }
 
-/// Names of variables in env files, compose files and code.
+/// Names of variables in env files, compose files and code, among them those that YAML 1.1 takes
+/// for a truth value or for null.
 fn name() -> impl Strategy<Value = String> {
-    "[A-Z][A-Z0-9_]{0,12}(_URL|_KEY|_PORT|_FILE|_ORIGINS|_EMAIL|)"
+    prop_oneof![
+        9 => "[A-Z][A-Z0-9_]{0,12}(_URL|_KEY|_PORT|_FILE|_ORIGINS|_EMAIL|)",
+        1 => "(Y|N|YES|NO|ON|OFF|TRUE|FALSE|NULL)",
+    ]
 }
 
 /// Values that may have a meaning for YAML, for a shell or for the rules.
@@ -1024,6 +1028,10 @@ fn whatever_the_files_contain_the_manifest_is_valid_and_has_each_name_once() {
         prop_assert!([0, 78].contains(&checked.code()), "{ended}\n{checked}");
         let manifest =
             fs::read_to_string(folder.path().join("required-vars.yaml")).expect("it is written");
+        // A mapping with the same key twice is refused here.
+        let read: serde_yaml::Value = serde_yaml::from_str(&manifest).expect("it is YAML");
+        let none = serde_yaml::Mapping::new();
+        let declared = read["variables"].as_mapping().unwrap_or(&none);
         let left_out = manifest
             .lines()
             .find(|line| line.starts_with("  # Left out"))
@@ -1035,23 +1043,17 @@ fn whatever_the_files_contain_the_manifest_is_valid_and_has_each_name_once() {
             .unwrap_or_default();
         let names = example.iter().chain(&composed).map(|(name, _)| name);
         for name in names.chain(reads.iter().map(|(name, _)| name)) {
-            let key = |name: &str| {
-                format!(
-                    "\n  {}:",
-                    if matches!(name, "Y" | "N") {
-                        quote(name)
-                    } else {
-                        name.to_owned()
-                    }
-                )
-            };
-            let count = manifest.matches(&key(name)).count();
+            let is_declared = declared.contains_key(name.as_str());
             let is_left_out = left_out.split(", ").any(|other| other == name);
             let base = name
                 .strip_suffix("_FILE")
-                .filter(|base| manifest.contains(&key(base)));
+                .is_some_and(|base| declared.contains_key(base));
             prop_assert!(
-                count + usize::from(is_left_out) == 1 || count == 0 && base.is_some(),
+                if is_declared {
+                    !is_left_out
+                } else {
+                    is_left_out || base
+                },
                 "{name}\n{manifest}"
             );
         }
