@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Test;
 use crate::engine::{CONTAINER_PATIENCE, both, unique};
-use crate::images::{self, EXAMPLE, root};
+use crate::images::{self, EXAMPLE};
 
 pub const TESTS: &[Test] = &[
     (
@@ -43,7 +43,7 @@ impl Project {
             .args(&words[1..])
             .args(["-p", &self.name, "-f", self.file])
             .args(arguments)
-            .current_dir(root())
+            .current_dir(images::checkout())
             .env("PORT", self.port.to_string())
             .env("BACKEND_IMAGE", EXAMPLE)
             .output()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, Once, OnceLock};
 
 use crate::engine::{docker, try_docker};
 use crate::support::Folder;
@@ -34,8 +34,33 @@ pub const POSTGRES: &str = BASES[2];
 /// Stand-ins that this run has created.
 static STAND_INS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-pub fn root() -> &'static Path {
+fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Copies into its argument what the images are built from, and what compose reads.
+const COPY: &str = r#"
+rm -rf "$1" && mkdir -p "$1"
+cp -r --parents .cargo .dockerignore Cargo.* Dockerfile docker-compose.yml docs/*.json examples required-vars.yaml src "$1"
+cd "$1"
+chmod -R go= .
+chmod go+r examples/secrets/*
+"#;
+
+/// A copy of the checkout that only its owner may read, as with a umask of 077, except for the secrets, as
+/// docker-compose.yml asks for. All targets of the Dockerfile are built from it.
+pub fn checkout() -> &'static Path {
+    static CHECKOUT: OnceLock<PathBuf> = OnceLock::new();
+    CHECKOUT.get_or_init(|| {
+        let copy = root().join("target/containers/checkout");
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", COPY, "sh"]).arg(&copy);
+        let output = shell.current_dir(root()).output();
+        let output = output.expect("sh can be started");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        copy
+    })
 }
 
 /// The reason why this machine cannot run containers, or `None` if it can.
@@ -118,7 +143,8 @@ pub fn build_musl(arguments: &[(&str, &str)]) {
 
 /// Builds a target of the Dockerfile. Each has a name, so that it can be removed.
 fn build_target(target: &str, tag: &str, arguments: &[(&str, &str)]) {
-    let context = root().to_str().expect("the checkout's path is UTF-8");
+    let context = checkout().to_str();
+    let context = context.expect("the checkout's path is UTF-8");
     let arguments = arguments
         .iter()
         .map(|(name, value)| format!("--build-arg={name}={value}"));
