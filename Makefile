@@ -78,17 +78,21 @@ dist: guard
 	gzip -9nf target/dist/$(ARCHIVE).tar
 	cd target/dist && sha256sum $(ARCHIVE).tar.gz
 
-# Builds the wheel for a target, in target/wheels. It needs no C library, but maturin only tags it for glibc.
+# Builds the wheel for a target, in target/wheels. It needs no C library, but maturin only tags it for glibc. The wheels
+# of other versions are removed, because pip selects the highest one.
+wheel: ARCHITECTURE = $(firstword $(subst -, ,$(TARGET)))
 wheel: venv
 	rm -rf target/wheels/$(TARGET)
 	$(VENV)/bin/maturin build --release --locked --target $(TARGET) --compatibility manylinux2014 --out target/wheels/$(TARGET)
 	$(VENV)/bin/python -m wheel tags --remove \
-		--platform-tag +musllinux_1_2_$(firstword $(subst -, ,$(TARGET))) target/wheels/$(TARGET)/*.whl
+		--platform-tag +musllinux_1_2_$(ARCHITECTURE) target/wheels/$(TARGET)/*.whl
+	cd target/wheels && for old in *_$(ARCHITECTURE).whl; do [ -e "$(TARGET)/$$old" ] || rm -f "$$old"; done
 	mv target/wheels/$(TARGET)/*.whl target/wheels
 	rmdir target/wheels/$(TARGET)
 
 # Packs the source distribution, from which pip builds where there is no wheel, into target/wheels.
 sdist: venv
+	rm -f target/wheels/*.tar.gz
 	$(VENV)/bin/maturin sdist --out target/wheels
 
 venv: $(VENV)/complete
