@@ -75,7 +75,7 @@ find_target() {
     case $machine in
         'Linux x86_64' | 'Linux amd64') target=x86_64-unknown-linux-musl ;;
         'Linux aarch64' | 'Linux arm64') target=aarch64-unknown-linux-musl ;;
-        'Linux '*) fail "there is no binary for $machine: build it with 'cargo install startup-guard'" ;;
+        'Linux '*) fail "there is no binary for $machine: build it with 'cargo install startup-guard --locked'" ;;
         *) fail "there is no binary for $machine: startup-guard runs on Linux; run this script in the image or container" ;;
     esac
 }
@@ -102,10 +102,15 @@ make_folders() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    work=$(make_work 2>&1) || {
-        reason=$work work=''
+    # A program may print a warning and succeed.
+    work=$(make_work 2>/dev/null) || {
+        reason=$(make_work 2>&1) || :
+        work=''
         fail "$folder/ cannot be written to ($reason): name another folder with --to, such as --to \"\$HOME/.local/bin\""
     }
+    # As it may be in PATH: without `./`, `..` and repeated slashes.
+    folder=$(CDPATH='' cd "$folder/" && pwd)
+    program=${folder%/}/startup-guard
 }
 
 make_work() {
@@ -127,8 +132,11 @@ clean_up() {
 # Downloads the file $1 of the release into `work`.
 fetch() {
     url=$base/$1
-    limit=${STARTUP_GUARD_TIMEOUT:-300}
-    echo "downloading $url"
+    # The user and the password of a mirror are not shown.
+    rest=${url#*://}
+    host=${rest%%/*}
+    shown=${url%"$rest"}${rest#"${host%"${host##*@}"}"}
+    echo "downloading $shown"
     # In the background, because a shell handles a signal only after a program in the foreground has ended.
     if has curl; then
         # A redirect may not leave TLS either.
@@ -153,12 +161,12 @@ fetch() {
     case $code in
         0) ;;
         # 124: timeout of the GNU core utilities. 143: timeout of busybox.
-        124 | 143) fail "$url was not downloaded within $limit s" ;;
+        124 | 143) fail "$shown was not downloaded within $limit s" ;;
         # The signal XFSZ.
-        153) fail "$url was not downloaded: it is too large" ;;
+        153) fail "$shown was not downloaded: it is too large" ;;
         *)
             reason=$(tail -n 1 "$work/log")
-            fail "$url was not downloaded: ${reason:-exit code $code}"
+            fail "$shown was not downloaded: ${reason:-exit code $code}"
             ;;
     esac
 }
@@ -203,7 +211,7 @@ install_program() {
     mv -f "$work/startup-guard" "$program"
     echo "installed $printed as $program"
     case ":$PATH:" in
-        *":$folder:"*) ;;
+        *":$folder:"* | *":$folder/:"*) ;;
         *) echo "$folder is not in PATH; to add it: export PATH=\"$folder:\$PATH\"" ;;
     esac
 }
@@ -213,6 +221,11 @@ main() {
     # The last download that has ended; so far none. zsh sets `$!` to 0 until there is one.
     ended=${!-}
     parse_arguments "$@"
+    limit=${STARTUP_GUARD_TIMEOUT:-300}
+    case $limit in
+        0* | *[!0-9]*) wrong_usage "STARTUP_GUARD_TIMEOUT is '$limit', and not a number of seconds" ;;
+        *) ;;
+    esac
     find_target
     has curl || has wget || fail "curl or wget is needed"
     has sha256sum || has shasum || has busybox || fail "sha256sum, shasum or busybox is needed to check the download"

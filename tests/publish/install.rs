@@ -55,6 +55,16 @@ pub const TESTS: &[Test] = &[
         this_build,
     ),
     (
+        "install_sh_shows_no_password_of_a_mirror",
+        &["curl", "wget", "busybox"],
+        mirror,
+    ),
+    (
+        "a_release_is_verified_and_unpacked_by_hand_as_the_page_says",
+        &["curl", "busybox"],
+        by_hand,
+    ),
+    (
         "install_sh_installs_into_the_folder_that_it_is_given",
         &["curl"],
         folders,
@@ -278,7 +288,8 @@ fn folders() {
         ("with a space/and another", "with a space/and another"),
         ("-x", "-x"),
         ("--version/", "--version"),
-        ("./a/", "./a"),
+        ("./a/", "a"),
+        ("b/../c//d", "c/d"),
         ("back\\slash $HOME 'quote' *", "back\\slash $HOME 'quote' *"),
     ] {
         let ended = Installer::new(&["curl", "sha256sum"])
@@ -291,6 +302,29 @@ fn folders() {
         let place = format!(" as {}/startup-guard\n", folder.display());
         assert!(ended.stdout().contains(&place), "{ended}");
     }
+    // A folder that is in PATH is recognized, however it is written.
+    for argument in ["bin", "./bin/", "../{}/bin//"] {
+        let installer = Installer::new(&["curl", "sha256sum"]).from(&site);
+        let name = installer.0.folder.path().file_name();
+        let name = name.expect("the folder has a name").to_string_lossy();
+        let argument = argument.replace("{}", &name);
+        let ended = installer.args(&["--to", &argument, "--version", "0.1.0"]);
+        let ended = ended.run().expect_code(0);
+        assert!(!ended.stdout().contains("PATH"), "{ended}");
+    }
+    // A warning of a program that succeeds does not matter.
+    let warns = |program: &str| {
+        let real = find(program);
+        format!("echo 'a warning' >&2; exec {} \"$@\"", real.display())
+    };
+    let installer = Installer::new(&["curl", "sha256sum"]);
+    let installer = ["mkdir", "mktemp", "chmod", "mv"]
+        .iter()
+        .fold(installer, |installer, program| {
+            installer.with(program, &warns(program))
+        });
+    let ended = installer.from(&site).with_arguments().run().expect_code(0);
+    expect_installed(&ended.folder.path().join("to"));
     // The umask does not matter, and neither does the folder for temporary files.
     let script = "umask 077; exec sh -s -- --version 0.1.0 --to new/folder";
     let installer = Installer::bare(&["/bin/sh", "-c", script]);
@@ -313,6 +347,70 @@ fn folders() {
     let ended = installer.from(&site).with_arguments().run().expect_code(0);
     expect_installed(&ended.folder.path().join("to"));
     assert_eq!(fs::read_to_string(elsewhere).expect("it can be read"), OLD);
+}
+
+fn mirror() {
+    const PASSWORD: &str = "canary-kYQzrW";
+    let url_of = |site: &Site| site.url.replacen("//", &format!("//ci:{PASSWORD}@"), 1);
+    let gnu = |downloader: &str| Installer::new(&[downloader, "sha256sum"]);
+    for downloader in ["curl", "wget", "busybox"] {
+        let installer = || match downloader {
+            "busybox" => Installer::on_busybox(),
+            _ => gnu(downloader),
+        };
+        let good = Site::start(release_of(&archive("0.1.0")));
+        let empty = Site::start([].into());
+        let closed = "http://127.0.0.1:1/a@b".to_owned();
+        for (url, code) in [(url_of(&good), 0), (url_of(&empty), 1), (closed, 1)] {
+            let shown = url.replace(&format!("ci:{PASSWORD}@"), "");
+            let installer = installer().env("STARTUP_GUARD_BASE_URL", &url);
+            let ended = installer.with_arguments().run().expect_code(code);
+            let expected = format!("downloading {shown}/download/v0.1.0/SHA256SUMS\n");
+            assert!(ended.stdout().starts_with(&expected), "{ended}");
+            assert!(!ended.to_string().contains(PASSWORD), "{ended}");
+        }
+    }
+}
+
+fn by_hand() {
+    let page = fs::read_to_string(root().join("docs/install.md")).expect("the page can be read");
+    let (_, lines) = page
+        .split_once("By hand, it is\n\n```sh\n")
+        .expect("the lines are there");
+    let (lines, _) = lines.split_once("```").expect("they end");
+    let releases = "https://github.com/startup-guard/startup-guard/releases";
+    assert!(lines.contains(releases), "{lines}");
+    let good = archive("0.1.0");
+    let wrong = [
+        sum_line("startup-guard-0.1.0.tar.gz", b"the source"),
+        sum_line(&archive_name(X86_64), b"another archive"),
+    ];
+    for (files, is_good) in [
+        (release_of(&good), true),
+        (
+            release_with(Answer::Content(good.clone()), &wrong.concat()),
+            false,
+        ),
+        (
+            release_with(Answer::Content(good.clone()), &wrong[0]),
+            false,
+        ),
+    ] {
+        let site = Site::start(files);
+        let script = lines.replace(releases, &site.url);
+        for installer in [Installer::on_busybox(), Installer::new(&["sha256sum"])] {
+            let uname = "[ \"$1\" = -m ] && echo x86_64";
+            let installer = installer.with("uname", uname);
+            let _ = symlink(find("curl"), installer.bin().join("curl"));
+            installer.0.folder.file("lines", &script);
+            let lines = File::open(installer.0.folder.path().join("lines"));
+            let guard = installer.0.stdin(lines.expect("it can be opened"));
+            let ended = guard.run();
+            let is_unpacked = ended.folder.path().join("startup-guard").exists();
+            assert_eq!(is_unpacked, is_good, "{ended}");
+            assert_eq!(ended.code() == 0, is_good, "{ended}");
+        }
+    }
 }
 
 fn default_folders() {
@@ -733,11 +831,11 @@ fn machines() {
     for (machine, advice) in [
         (
             "Linux armv7l",
-            "build it with 'cargo install startup-guard'\n",
+            "build it with 'cargo install startup-guard --locked'\n",
         ),
         (
             "Linux riscv64",
-            "build it with 'cargo install startup-guard'\n",
+            "build it with 'cargo install startup-guard --locked'\n",
         ),
         (
             "Darwin arm64",
@@ -851,6 +949,15 @@ fn wrong_arguments() {
     ] {
         let installer = Installer::new(&["curl", "sha256sum"]).args(arguments);
         let ended = installer.run().expect_code(64);
+        let expected = format!("install.sh: {message} (see install.sh --help)\n");
+        assert_eq!(ended.stderr(), expected);
+        assert_eq!(names(ended.folder.path()), ["bin"]);
+    }
+    for seconds in ["abc", "-1", "0", "5m", "1 "] {
+        let installer = Installer::new(&["curl", "sha256sum"]);
+        let installer = installer.env("STARTUP_GUARD_TIMEOUT", seconds);
+        let ended = installer.with_arguments().run().expect_code(64);
+        let message = format!("STARTUP_GUARD_TIMEOUT is '{seconds}', and not a number of seconds");
         let expected = format!("install.sh: {message} (see install.sh --help)\n");
         assert_eq!(ended.stderr(), expected);
         assert_eq!(names(ended.folder.path()), ["bin"]);
