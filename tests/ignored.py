@@ -33,6 +33,7 @@ NEEDS = [
     ("no docker compose is installed", "docker compose version || docker-compose version"),
     # Stand-ins for the base images are made of Debian's packages.
     ("no base images, and no apt-get", "apt-get --version && dpkg-deb --version"),
+    ("no base images, and making them needs root", 'test "$(id -u)" -eq 0'),
     # Not every toolchain has a rustup that can add a target.
     ("no Rust target for musl", 'test -d "$(rustc --print sysroot)/lib/rustlib/$(uname -m)-unknown-linux-musl"'),
     ("no Rust target for aarch64", 'test -d "$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu"'),
@@ -42,8 +43,9 @@ NEEDS = [
     ("there is no docker", "command -v docker"),
 ]
 
-# `test [reason] name ... ignored` of libtest-mimic, `test name ... ignored, reason` of Rust's own harness.
-LINE = re.compile(r"test (?:\[(?P<kind>.*)\] )?(?P<name>\S+) +\.\.\. ignored(?:, (?P<reason>.*))?$")
+# `test [reason]  name ... ignored` of libtest-mimic, which aligns the names, and `test name ... ignored, reason` of Rust's
+# own harness.
+LINE = re.compile(r"test +(?:\[(?P<kind>.*)\] +)?(?P<name>\S+) +\.\.\. ignored(?:, (?P<reason>.*))?$")
 
 
 RESULT = re.compile(r"test result: .*; (?P<count>\d+) ignored; ")

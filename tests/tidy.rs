@@ -487,10 +487,20 @@ fn a_test_may_be_ignored_only_for_a_need_that_this_machine_does_not_meet() {
         let shown = String::from_utf8_lossy(&refused.stderr);
         assert!(shown.contains(told), "{shown}");
     }
+    // The names are aligned if there are several reasons.
     let needs_root = format!(
-        "test [becoming another user needs root] a ... ignored\n{}",
-        result(1)
+        "test                                         b     ... ok\n\
+         test [becoming another user needs root]      a::bc ... ignored\n\
+         test [becoming another user needs root now]  a     ... ignored\n{}",
+        result(2)
     );
     let is_root = nix::unistd::geteuid().is_root();
-    assert_eq!(judged(&needs_root).status.success(), !is_root);
+    let needs_root = judged(&needs_root);
+    assert_eq!(needs_root.status.success(), !is_root);
+    let shown = String::from_utf8_lossy(&needs_root.stderr);
+    assert_eq!(
+        shown.lines().count(),
+        if is_root { 2 } else { 0 },
+        "{shown}"
+    );
 }
