@@ -82,6 +82,9 @@ pub fn missing() -> Option<String> {
     if !has_bases && !can_make_bases {
         return Some("no base images, and no apt-get to make them with".to_owned());
     }
+    if !has_bases && !nix::unistd::geteuid().is_root() {
+        return Some("no base images, and making them needs root".to_owned());
+    }
     None
 }
 

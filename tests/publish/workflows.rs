@@ -38,6 +38,11 @@ pub const TESTS: &[Test] = &[
         order,
     ),
     ("the_toolchain_is_the_one_of_cargo_toml", &[], toolchain),
+    (
+        "the_tests_of_the_containers_get_their_base_images",
+        &[],
+        base_images,
+    ),
     ("the_notes_are_the_section_of_the_version", &[], notes),
     ("a_release_without_notes_is_refused", &[], no_notes),
     ("a_tag_of_another_version_is_refused", &[], tags),
@@ -642,6 +647,25 @@ fn selection() {
     );
 }
 
+fn base_images() {
+    let tests = root().join("tests/containers/images.rs");
+    let tests = fs::read_to_string(tests).expect("it can be read");
+    let image = regex_lite::Regex::new(r"\b(rust|python|postgres):[\w.-]+").expect("it is valid");
+    let images = |text: &str| -> BTreeSet<String> {
+        let found = image.find_iter(text);
+        found.map(|found| found.as_str().to_owned()).collect()
+    };
+    let jobs = jobs("ci.yml");
+    let steps = jobs["test"]["steps"].as_array().expect("it has steps");
+    let script = |step: &Value| step["run"].as_str().map(str::to_owned);
+    let scripts: Vec<String> = steps.iter().filter_map(script).collect();
+    let pulls = scripts.iter().position(|run| run.contains("docker pull"));
+    let pulls = pulls.expect("a step pulls images");
+    assert_eq!(images(&scripts[pulls]), images(&tests));
+    let tests = scripts.iter().position(|run| run == ".ci/run");
+    assert!(tests.expect("a step runs the tests") > pulls);
+}
+
 /// The names of the labels are compared with the Dockerfile's, whose values tests/containers compares with Cargo.toml.
 fn labels() {
     let jobs = jobs("release.yml");
@@ -723,10 +747,10 @@ fn github() {
          *) echo \"$*\" >> calls ;;\n\
          esac",
     );
+    let step = "Publish the release with all files at once";
     let publish = |draft: &str| {
         folder.file("calls", "");
         let variables = [("TAG", "v1.2.3"), ("DRAFT", draft)];
-        let step = "Publish the release with all files at once";
         ends(&run_step(&folder, step, &variables), 0, "");
         fs::read_to_string(folder.path().join("calls")).expect("there are calls")
     };
@@ -737,4 +761,8 @@ fn github() {
     assert_eq!(publish(""), format!("{create}{rest}"));
     assert_eq!(publish("true"), rest);
     assert_eq!(publish("false"), "");
+    // Nothing is made while nobody knows whether there is a release.
+    stand_in(&folder, "gh", "echo 'HTTP 502: Bad Gateway' >&2; exit 1");
+    let output = run_step(&folder, step, &[("TAG", "v1.2.3")]);
+    ends(&output, 1, "HTTP 502: Bad Gateway");
 }
