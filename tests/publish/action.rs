@@ -211,7 +211,8 @@ fn run_from(published: &Folder, releases: &str, workspace: &Path, inputs: &[(&st
             .env("STARTUP_GUARD_BASE_URL", releases)
             // Neither is for the files that the action checks.
             .env("DATABASE_URL", CANARY)
-            .env("STARTUP_GUARD_MANIFEST", "/nowhere.yaml");
+            .env("STARTUP_GUARD_MANIFEST", "/nowhere.yaml")
+            .env("STARTUP_GUARD_LOG", "json");
         for (name, value) in step["env"].as_object().into_iter().flatten() {
             let name_of_input = expression(value, "inputs.");
             shell = shell.env(name, input(&name_of_input));
@@ -488,6 +489,11 @@ fn first_failure() {
         "app/extra.py",
         "import os\nNEW = os.environ[\"NEW_SETTING\"]\n",
     );
+    // The folder of the service, however it is written.
+    for folder in [".", "./"] {
+        let inputs = [("audit", folder), ("template", "")];
+        run(repository.path(), &inputs).expect_code(78);
+    }
     let missing = run(repository.path(), &[("env-files", "none.env")]).expect_code(66);
     assert_eq!(missing.errors().len(), 2, "{}", missing.log);
     repository.file(".env.example", "");
@@ -574,7 +580,8 @@ fn hostile_inputs() {
 
 fn forged_commands() {
     // For GitHub, a carriage return ends a line of the log, too.
-    let forged = "x\r::error::forged\n::error::forged";
+    // It also looks for an older form of commands in the middle of a line.
+    let forged = "x\r::error::forged\n::error::forged ##[error]forged";
     let expect_none_forged = |ran: &Ran| {
         let mut lines = ran.log.split(['\r', '\n']).map(str::trim_start);
         assert!(
@@ -582,6 +589,7 @@ fn forged_commands() {
             "{}",
             ran.log
         );
+        assert_eq!(ran.log.matches("##[").count(), 0, "{}", ran.log);
         assert_eq!(ran.summary.matches("::error").count(), 0, "{}", ran.log);
     };
     let repository = repository();
