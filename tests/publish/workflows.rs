@@ -762,7 +762,14 @@ fn github() {
     assert_eq!(publish("true"), rest);
     assert_eq!(publish("false"), "");
     // Nothing is made while nobody knows whether there is a release.
-    stand_in(&folder, "gh", "echo 'HTTP 502: Bad Gateway' >&2; exit 1");
+    stand_in(
+        &folder,
+        "gh",
+        "case \"$2\" in\nview) echo 'HTTP 502: Bad Gateway' >&2; exit 1 ;;\n*) echo \"$*\" >> calls ;;\nesac",
+    );
+    folder.file("calls", "");
     let output = run_step(&folder, step, &[("TAG", "v1.2.3")]);
     ends(&output, 1, "HTTP 502: Bad Gateway");
+    let calls = fs::read_to_string(folder.path().join("calls"));
+    assert_eq!(calls.expect("the file is there"), "");
 }
