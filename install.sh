@@ -166,6 +166,8 @@ fetch() {
         153) fail "$shown was not downloaded: it is too large" ;;
         *)
             reason=$(tail -n 1 "$work/log")
+            # wget begins with the URL if it cannot parse it.
+            reason=${reason#"$url: "}
             fail "$shown was not downloaded: ${reason:-exit code $code}"
             ;;
     esac

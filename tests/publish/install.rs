@@ -361,7 +361,13 @@ fn mirror() {
         let good = Site::start(release_of(&archive("0.1.0")));
         let empty = Site::start([].into());
         let closed = "http://127.0.0.1:1/a@b".to_owned();
-        for (url, code) in [(url_of(&good), 0), (url_of(&empty), 1), (closed, 1)] {
+        let wrong = format!("http://ci:{PASSWORD}@127.0.0.1:99999");
+        for (url, code) in [
+            (url_of(&good), 0),
+            (url_of(&empty), 1),
+            (closed, 1),
+            (wrong, 1),
+        ] {
             let shown = url.replace(&format!("ci:{PASSWORD}@"), "");
             let installer = installer().env("STARTUP_GUARD_BASE_URL", &url);
             let ended = installer.with_arguments().run().expect_code(code);
